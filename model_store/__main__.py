@@ -1,0 +1,100 @@
+"""The model owner's commands, from training to rolling back: python -m model_store --help.
+
+Prints to people; every refusal is one sentence on standard error and exit code 2.
+"""
+
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Final
+
+from model_store import registry
+from model_store.errors import ModelStoreError
+
+REFUSED: Final = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after one sentence on standard error."""
+    chosen = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        chosen.run(chosen)
+    except ModelStoreError as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return REFUSED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m model_store", description="The clustering model.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train on the data set's CSV and write the pickle")
+    train.add_argument("--data", type=Path, required=True, help="the CSV (see docs/model.md)")
+    train.add_argument("--output", type=Path, default=registry.DEFAULT_PICKLE)
+    train.add_argument("--report", type=Path, metavar="FOLDER", help="write the plot there")
+    train.set_defaults(run=_train)
+
+    importing = commands.add_parser("import", help="bring a pickle into the store")
+    importing.add_argument("path", type=Path, nargs="?", default=registry.DEFAULT_PICKLE)
+    importing.set_defaults(run=_import)
+
+    commands.add_parser("list", help="the versions in the store").set_defaults(run=_list)
+
+    show = commands.add_parser("show", help="what is recorded of a version, as JSON")
+    show.add_argument("tag", nargs="?", help="default: the published one")
+    show.set_defaults(run=_show)
+
+    promote = commands.add_parser("promote", help="publish a version, unless its labels moved")
+    promote.add_argument("tag")
+    promote.set_defaults(run=_promote)
+
+    rollback = commands.add_parser("rollback", help="publish again what was published before")
+    rollback.set_defaults(run=_rollback)
+    return parser
+
+
+def _train(chosen: argparse.Namespace) -> None:
+    from model_store import report, training  # noqa: PLC0415 - scikit-learn takes a second
+
+    model = training.train(chosen.data)
+    print(report.text(model))
+    training.save(model, chosen.output)
+    if chosen.report:
+        print(f"plot: {report.draw(model, chosen.report)}")
+
+
+def _import(chosen: argparse.Namespace) -> None:
+    tag, created = registry.import_pickle(chosen.path)
+    print(f"{tag} imported" if created else f"{tag} is already there, the same model")
+
+
+def _list(_chosen: argparse.Namespace) -> None:
+    published = registry.published_tag()
+    for tag in registry.list_versions():
+        print(f"{tag}  published" if tag == published else tag)
+
+
+def _show(chosen: argparse.Namespace) -> None:
+    stored = registry.load(chosen.tag or registry.production_tag())
+    golden_count = len(stored.golden.labels)
+    summary = {"tag": stored.tag, **stored.metadata, "golden_clients": golden_count}
+    print(json.dumps(summary, indent=2))
+
+
+def _promote(chosen: argparse.Namespace) -> None:
+    registry.promote(chosen.tag)
+    print(f"{chosen.tag} is published; services serve it from their next start")
+
+
+def _rollback(_chosen: argparse.Namespace) -> None:
+    print(f"{registry.rollback()} is published again")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What can go wrong with a model, one tree; each message is one sentence for whoever reads it.
+
+ModelStoreError
+├── TrainingRefused         the data set, or the model trained on it, is not fit for use
+├── PickleRefused           the file is not opened
+│   ├── PickleTooLarge      more bytes than any model of ours has
+│   ├── ChecksumMismatch    other bytes than the ones that were pinned
+│   ├── ForbiddenContent    something that a model does not need, and that could do harm
+│   └── UnreadablePickle    truncated, or no pickle at all
+├── NotAModel               opened, but it cannot place a client in one of the five profiles
+├── GoldenMismatch          a golden client came out with another label than recorded
+├── InvalidTag              no explicit version
+├── ModelNotFound           the store has no such version
+├── CorruptModel            the store has it, but not as it was imported
+└── PromotionRefused        publishing it would change what the labels mean
+"""
+
+# ruff: noqa: N818 - a name such as ModelNotFound says it all
+
+
+class ModelStoreError(Exception):
+    """Anything this package refuses; the message is one clear sentence."""
+
+
+class TrainingRefused(ModelStoreError):
+    """The data set, or the model trained on it, is not fit for use."""
+
+
+class PickleRefused(ModelStoreError):
+    """The file is not opened."""
+
+
+class PickleTooLarge(PickleRefused):
+    """More bytes than any model of ours has."""
+
+
+class ChecksumMismatch(PickleRefused):
+    """Other bytes than the ones that were pinned."""
+
+
+class ForbiddenContent(PickleRefused):
+    """Something that a model does not need, and that could do harm."""
+
+
+class UnreadablePickle(PickleRefused):
+    """Truncated, or no pickle at all."""
+
+
+class NotAModel(ModelStoreError):
+    """Opened, but it cannot place a client in one of the five profiles."""
+
+
+class GoldenMismatch(ModelStoreError):
+    """A golden client came out with another label than recorded."""
+
+
+class InvalidTag(ModelStoreError):
+    """The tag names no explicit version."""
+
+
+class ModelNotFound(ModelStoreError):
+    """The store has no such version."""
+
+
+class CorruptModel(ModelStoreError):
+    """The store has it, but not as it was imported."""
+
+
+class PromotionRefused(ModelStoreError):
+    """Publishing it would change what the labels mean."""

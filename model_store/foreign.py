@@ -1,0 +1,42 @@
+"""Has a foreign pickle opened by another process, so that it can harm only that one.
+
+Standard library only: whoever asks pays for scikit-learn in the other process alone.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from model_store.errors import NotAModel
+
+TIMEOUT_SECONDS: Final = 60
+REFUSED: Final = 2
+"""Exit code of a process that says, in one sentence, why a file is no model."""
+
+
+def inspect_apart(content: bytes) -> dict[str, Any]:
+    """Return what inspection.describe says of a pickle's bytes.
+
+    Raises NotAModel with the reason, a crash or a hang included.
+    """
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-m", "model_store.inspection"],
+            input=content,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            cwd=Path(__file__).parent.parent,
+        )
+    except subprocess.TimeoutExpired as exc:
+        msg = f"The file was not opened within {TIMEOUT_SECONDS} seconds."
+        raise NotAModel(msg) from exc
+    if finished.returncode == REFUSED:
+        raise NotAModel(finished.stderr.decode(errors="replace").strip())
+    if finished.returncode != 0:
+        msg = f"The file broke the process that opened it (exit code {finished.returncode})."
+        raise NotAModel(msg)
+    description: dict[str, Any] = json.loads(finished.stdout)
+    return description

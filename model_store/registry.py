@@ -1,0 +1,260 @@
+"""Versions of the model in BentoML's store: import, list, publish, roll back, load.
+
+A version is made from a file's content, so the same file is the same version everywhere. Cheap to
+import, and "already imported" is answered without BentoML or scikit-learn: a second start must not
+pay for either. Pickles are opened by safe_pickle only, foreign ones in a process of their own.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from model_store.errors import (
+    CorruptModel,
+    InvalidTag,
+    ModelNotFound,
+    ModelStoreError,
+    PromotionRefused,
+    UnreadablePickle,
+)
+from model_store.foreign import inspect_apart
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.base import BaseEstimator
+
+    from model_store.golden import GoldenClients
+
+NAME: Final = "credit_card_clusters"
+PICKLE_NAME: Final = "model.pkl"
+GOLDEN_NAME: Final = "golden.json"
+TAG_VARIABLE: Final = "CREDIT_CARD_MODEL_TAG"
+PRODUCTION_FILE: Final = Path(__file__).with_name("production")
+DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.pkl")
+
+FARTHEST_MOVE: Final = 0.15
+"""A centroid that moved farther from the published one may have changed its meaning."""
+LEAST_AGREEMENT: Final = 0.95
+"""Share of the published model's golden clients that must keep their label."""
+
+_TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
+_MAX_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A version as it was imported, its sha256 verified (centroids: 5 x 5, or None)."""
+
+    tag: str
+    sha256: str
+    estimator: "BaseEstimator"
+    centroids: "NDArray[np.float64] | None"
+    golden: "GoldenClients"
+    metadata: dict[str, Any]
+
+
+def version_of(pickle_bytes: bytes) -> str:
+    """Return the version that these bytes are: the first 12 hex digits of their sha256."""
+    return hashlib.sha256(pickle_bytes).hexdigest()[:12]
+
+
+def import_pickle(path: Path = DEFAULT_PICKLE) -> tuple[str, bool]:
+    """Bring a pickle into the store; return its tag, and whether this call created it.
+
+    Raises PickleRefused or NotAModel with the reason, and then writes nothing. A version that an
+    earlier import left unfinished is made again.
+    """
+    content = _read(path)
+    tag = f"{NAME}:{version_of(content)}"
+    if _is_whole(_folder(tag)):
+        return tag, False
+    description = inspect_apart(content)
+    with _store_lock():
+        if _is_whole(_folder(tag)):
+            return tag, False
+        shutil.rmtree(_folder(tag), ignore_errors=True)
+        _create(tag, content, description)
+    return tag, True
+
+
+def list_versions() -> list[str]:
+    """Return the tags in the store, the last imported first."""
+    whole = [folder for folder in (_models_home() / NAME).glob("*/") if _is_whole(folder)]
+    whole.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    return [f"{NAME}:{folder.name}" for folder in whole]
+
+
+def production_tag(production_file: Path = PRODUCTION_FILE) -> str:
+    """Return the tag to serve: the environment's CREDIT_CARD_MODEL_TAG, else the published one.
+
+    Raises InvalidTag unless it names an explicit version: BentoML resolves "latest" again at
+    every start, so that a service built with one model would serve another.
+    """
+    tag = os.environ.get(TAG_VARIABLE) or published_tag(production_file)
+    if not tag:
+        msg = "No model is published: run `python -m model_store promote TAG`."
+        raise InvalidTag(msg)
+    return explicit(tag)
+
+
+def published_tag(production_file: Path = PRODUCTION_FILE) -> str | None:
+    """Return the tag in the committed file, whatever the environment says, or None."""
+    try:
+        return explicit(production_file.read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
+
+
+def explicit(tag: str) -> str:
+    """Return the tag itself, or raise InvalidTag unless it is this model's, with a version."""
+    if not _TAG.fullmatch(tag):
+        msg = f"{tag!r} is no explicit version, such as {NAME}:0123456789ab."
+        raise InvalidTag(msg)
+    return tag
+
+
+def load(tag: str) -> StoredModel:
+    """Return a version, verified byte for byte against its recorded sha256.
+
+    Raises InvalidTag, ModelNotFound or CorruptModel, the last two saying what to run.
+    """
+    import bentoml  # noqa: PLC0415 - the fast path must not pay for it
+
+    explicit(tag)
+    try:
+        stored = bentoml.models.get(tag)
+    except bentoml.exceptions.NotFound as exc:
+        msg = f"The store has no {tag}: run `python -m model_store import`."
+        raise ModelNotFound(msg) from exc
+    except (bentoml.exceptions.BentoMLException, OSError, ValueError, TypeError) as exc:
+        raise _corrupt(tag, "its model.yaml cannot be read") from exc
+    return _opened(tag, Path(stored.path), dict(stored.info.metadata))
+
+
+def promote(tag: str, production_file: Path = PRODUCTION_FILE) -> None:
+    """Publish a version: write its tag where the services look, keeping the one before.
+
+    Raises PromotionRefused when a label's meaning does not hold or has moved.
+    """
+    from model_store.promotion import objection  # noqa: PLC0415 - brings scikit-learn
+
+    candidate = load(tag)
+    published = published_tag(production_file)
+    if published == tag:
+        return
+    reason = objection(candidate, load(published) if published else None)
+    if reason:
+        msg = f"{tag} is not published: {reason}."
+        raise PromotionRefused(msg)
+    if published:
+        _write(_history(production_file), [*_earlier(production_file), published])
+    _write(production_file, [tag])
+
+
+def rollback(production_file: Path = PRODUCTION_FILE) -> str:
+    """Publish again what was published before; return its tag. Raises PromotionRefused."""
+    earlier = _earlier(production_file)
+    if not earlier:
+        msg = "No version was published before this one."
+        raise PromotionRefused(msg)
+    load(earlier[-1])
+    _write(production_file, earlier[-1:])
+    _write(_history(production_file), earlier[:-1])
+    return earlier[-1]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except OSError as exc:
+        msg = f"Cannot read {path}: {exc.strerror}."
+        raise UnreadablePickle(msg) from exc
+
+
+def _models_home() -> Path:
+    home = os.environ.get("BENTOML_HOME") or str(Path.home() / "bentoml")
+    return Path(home) / "models"
+
+
+def _folder(tag: str) -> Path:
+    return _models_home() / tag.replace(":", "/")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell a finished import from one that was killed: BentoML copies file after file."""
+    try:
+        content = (folder / PICKLE_NAME).read_bytes()
+        golden = (folder / GOLDEN_NAME).read_text(encoding="utf-8")
+        recorded = (folder / "model.yaml").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    sha256 = hashlib.sha256(content).hexdigest()
+    return sha256.startswith(folder.name) and sha256 in recorded and golden.endswith("]}\n")
+
+
+@contextmanager
+def _store_lock() -> Iterator[None]:
+    """Let one import write at a time: BentoML refuses a tag that another one is still writing."""
+    home = _models_home()
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f".{NAME}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _create(tag: str, content: bytes, description: dict[str, Any]) -> None:
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    import bentoml  # noqa: PLC0415 - the fast path must not pay for it
+
+    metadata = dict(description)
+    golden = metadata.pop("golden")
+    with bentoml.models.create(tag, metadata=metadata) as model:
+        Path(model.path_of(PICKLE_NAME)).write_bytes(content)
+        Path(model.path_of(GOLDEN_NAME)).write_text(golden, encoding="utf-8")
+
+
+def _opened(tag: str, folder: Path, metadata: dict[str, Any]) -> StoredModel:
+    from model_store import safe_pickle  # noqa: PLC0415 - brings scikit-learn
+    from model_store.golden import GoldenClients  # noqa: PLC0415
+    from model_store.inspection import centroids_of  # noqa: PLC0415
+
+    try:
+        sha256 = str(metadata["sha256"])
+        estimator = safe_pickle.load(folder / PICKLE_NAME, expected_sha256=sha256)
+        golden = GoldenClients.from_json((folder / GOLDEN_NAME).read_text(encoding="utf-8"))
+    except ModelStoreError as exc:
+        raise _corrupt(tag, str(exc)) from exc
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise _corrupt(tag, "its golden clients or its metadata cannot be read") from exc
+    if not sha256.startswith(tag.partition(":")[2]):
+        raise _corrupt(tag, "it holds another version's file")
+    return StoredModel(tag, sha256, estimator, centroids_of(estimator), golden, metadata)
+
+
+def _corrupt(tag: str, reason: str) -> CorruptModel:
+    advice = f"run `bentoml models delete {tag}`, then `python -m model_store import`"
+    return CorruptModel(f"{tag} is corrupt ({reason.rstrip('.')}): {advice}.")
+
+
+def _history(production_file: Path) -> Path:
+    return production_file.with_name(f"{production_file.name}.previous")
+
+
+def _earlier(production_file: Path) -> list[str]:
+    history = _history(production_file)
+    return history.read_text(encoding="utf-8").split() if history.exists() else []
+
+
+def _write(file: Path, tags: list[str]) -> None:
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished.write_text("".join(f"{tag}\n" for tag in tags), encoding="utf-8")
+    unfinished.replace(file)
