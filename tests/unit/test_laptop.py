@@ -86,7 +86,7 @@ class Laptop:
             "EVALUATION_PORT": str(self.evaluation_port),
         }
         with self.output.open("wb") as output:
-            self.runner = subprocess.Popen(  # noqa: S603  # our own file
+            self.runner = subprocess.Popen(
                 [sys.executable, self.root / "deploy/laptop.py"],
                 env={**os.environ, **ports, **environment},
                 stdout=output,
