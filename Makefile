@@ -1,0 +1,62 @@
+# Everything one does with this project. `make` alone explains the targets.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run train test test-stack check check-lock lock upgrade clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
+	@exec $(BIN)/python deploy/laptop.py
+
+train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=path/to/cc_general.csv
+	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
+	$(BIN)/python -m model_store train "$(DATA)"
+
+test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
+	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/e2e
+
+test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
+	$(BIN)/pytest -m stack tests
+
+check: $(VENV)/dev.stamp check-lock ## Check style, types, import rules and the lock files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Locking again with the present pins must change nothing; a newer release elsewhere is no reason.
+check-lock: $(VENV)/dev.stamp
+	@rm -rf var/lock && mkdir -p var/lock && cp -R requirements var/lock
+	@$(MAKE) --no-print-directory --silent lock LOCK_ROOT=var/lock
+	@diff -u -r requirements var/lock/requirements || { echo "Lock files are stale: make lock" >&2; exit 1; }
+
+LOCK_ROOT := .
+LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
+
+lock: $(VENV)/dev.stamp ## Lock requirements/*.in again, keeping the versions that still fit
+	@cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) requirements/dev.in -o requirements/dev.txt >/dev/null
+	@for group in api model run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
+		requirements/$$group.in -o requirements/$$group.txt >/dev/null) || exit 1; done
+
+upgrade: UPGRADE := --upgrade
+upgrade: lock ## Lock the newest versions that fit
+
+clean: ## Remove the environment and the caches; the decisions recorded in var/ stay
+	rm -rf $(VENV) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp inside the environment says which lock file it holds, so that a second start installs nothing.
+$(VENV)/run.stamp: requirements/run.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed, as python3.11 on PATH." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

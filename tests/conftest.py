@@ -1,0 +1,66 @@
+"""Which tests may be left out, and where.
+
+Tests marked `browser`, `postgres` or `stack` need something that a laptop may not have; there they
+are skipped with what is missing. With CI=true nothing is skipped: a skip for any reason fails.
+"""
+
+import functools
+import os
+from collections.abc import Generator
+
+import pytest
+
+from tests import tiers
+
+pytest_plugins = ["tests.browser", "tests.postgres"]
+
+NEEDS = {
+    "browser": (tiers.chromium, "no Chromium: none on PATH and $CHROMIUM names none"),
+    "postgres": (tiers.postgres_programs, "no PostgreSQL: its server programs were not found"),
+    "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),
+}
+
+
+@functools.cache
+def what_is_missing(tier: str) -> str | None:
+    """Return the reason why a tier cannot run on this machine, or None when it can."""
+    find, reason = NEEDS[tier]
+    return None if find() else reason
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose tier needs what this machine does not have."""
+    for tier in NEEDS:
+        if item.get_closest_marker(tier) and (reason := what_is_missing(tier)):
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skipped test fail in CI."""
+    report = yield
+    is_expected_failure = hasattr(report, "wasxfail")
+    if report.skipped and not is_expected_failure:
+        fail_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let a module that skips itself as a whole fail in CI."""
+    report = yield
+    if report.skipped:
+        fail_in_ci(report)
+    return report
+
+
+def fail_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure that tells the skip's reason, when CI=true."""
+    if os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"Skipped, and with CI=true nothing may be: {skip_reason(report)}"
+
+
+def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Return why it was skipped: the last of (path, line, reason), pytest's form for a skip."""
+    return str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)

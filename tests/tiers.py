@@ -1,0 +1,55 @@
+"""What the tests of a tier need from the machine, and where it is.
+
+Each function returns the thing that a tier needs, or None where the machine does not have it.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+DOCKER_TIMEOUT_SECONDS = 20
+
+
+def chromium() -> Path | None:
+    """Find the browser: $CHROMIUM, or the first of its usual names on PATH."""
+    names = (os.environ.get("CHROMIUM"), *CHROMIUM_NAMES)
+    found = (shutil.which(name) for name in names if name)
+    return next((Path(path) for path in found if path), None)
+
+
+def postgres_programs() -> Path | None:
+    """Find the folder that holds initdb, pg_ctl and postgres; of several the newest."""
+    packaged = Path("/usr/lib/postgresql").glob("*/bin")
+    candidates = [*sorted(packaged, key=major_version, reverse=True), *configured_programs()]
+    return next((folder for folder in candidates if (folder / "initdb").exists()), None)
+
+
+def major_version(folder: Path) -> int:
+    """Read 15 from /usr/lib/postgresql/15/bin, where Debian keeps one folder a version."""
+    name = folder.parent.name
+    return int(name) if name.isdigit() else 0
+
+
+def configured_programs() -> list[Path]:
+    """Ask pg_config, which knows where other systems keep the programs."""
+    pg_config = shutil.which("pg_config")
+    if pg_config is None:
+        return []
+    asked = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
+    return [Path(asked.stdout.strip())]
+
+
+def docker_engine() -> Path | None:
+    """Find the docker client, where an engine answers it."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return None
+    try:
+        subprocess.run(
+            [docker, "info"], capture_output=True, check=True, timeout=DOCKER_TIMEOUT_SECONDS
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    return Path(docker)

@@ -1,0 +1,271 @@
+"""The runner of `make run`, with stand-ins for the services: real processes, ports and signals.
+
+The runner is copied into an empty project whose `bentoml`, `evaluation_api` and `model_store` are a
+few lines each, so its real commands run. The model's stand-in keeps its socket in a worker with a
+session of its own, as BentoML's supervisor does.
+"""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy import laptop
+
+WAIT_SECONDS = 20
+
+ANSWERING = """
+import http.server, os, sys
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == READY_PATH else 404)
+        self.end_headers()
+        self.wfile.write(os.environ.get("EVALUATION_MODEL_URL", "").encode())
+
+http.server.HTTPServer(("127.0.0.1", PORT), Ready).serve_forever()
+"""
+MODEL_WORKER = 'READY_PATH, PORT = "/readyz", int(__import__("sys").argv[1])' + ANSWERING
+MODEL = """
+import pathlib, subprocess, sys
+
+assert pathlib.Path("imported").exists()
+worker = pathlib.Path(__file__).with_name("worker.py")
+port = sys.argv[sys.argv.index("--port") + 1]
+subprocess.Popen([sys.executable, worker, port], start_new_session=True).wait()
+"""
+MODEL_IMPORT = 'import pathlib; pathlib.Path("imported").touch()'
+EVALUATION = (
+    'READY_PATH, PORT = "/health/ready", int(__import__("os").environ["EVALUATION_PORT"])'
+    + ANSWERING
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Laptop:
+    """A project of stand-ins, and the runner started in it."""
+
+    def __init__(self, root: Path) -> None:
+        """Lay out the project under `root`; nothing runs yet."""
+        self.root = root
+        self.output = root / "output"
+        self.model_port = free_port()
+        self.evaluation_port = free_port()
+        self.runner: subprocess.Popen[bytes] | None = None
+        (root / "deploy").mkdir()
+        shutil.copy(laptop.__file__, root / "deploy/laptop.py")
+        self.stand_in("bentoml", MODEL)
+        (root / "bentoml/worker.py").write_text(MODEL_WORKER)
+        self.stand_in("model_store", MODEL_IMPORT)
+        self.stand_in("evaluation_api", EVALUATION)
+
+    def stand_in(self, package: str, source: str) -> None:
+        """Let `python -m package` run this source."""
+        (self.root / package).mkdir(exist_ok=True)
+        (self.root / package / "__init__.py").touch()
+        (self.root / package / "__main__.py").write_text(source)
+
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start the runner on two free ports, or on those given."""
+        ports = {
+            "MODEL_PORT": str(self.model_port),
+            "EVALUATION_PORT": str(self.evaluation_port),
+        }
+        with self.output.open("wb") as output:
+            self.runner = subprocess.Popen(
+                [sys.executable, self.root / "deploy/laptop.py"],
+                env={**os.environ, **ports, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.runner
+
+    def start_and_await_readiness(self) -> subprocess.Popen[bytes]:
+        """Start the runner and return it once both stand-ins answer."""
+        runner = self.start()
+        eventually(lambda: "Ready in" in self.printed() or runner.poll() is not None)
+        assert runner.poll() is None, self.printed()
+        return runner
+
+    def printed(self) -> str:
+        """Return what the runner and its services have printed so far."""
+        return self.output.read_text()
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this project, the runner and the workers that left its session too."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.cwd() == str(self.root) or str(self.root) in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def process_of(self, text: str) -> psutil.Process:
+        """Return the process that has this word on its command line."""
+        return next(p for p in self.processes() if text in p.cmdline())
+
+    def clean_up(self) -> None:
+        """Kill whatever a failed test left behind."""
+        for process in self.processes():
+            process.kill()
+        if self.runner is not None:
+            self.runner.wait(WAIT_SECONDS)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Laptop]:
+    stand_ins = Laptop(tmp_path)
+    yield stand_ins
+    stand_ins.clean_up()
+
+
+def test_readiness_of_both_services_is_announced_with_the_address(project: Laptop) -> None:
+    project.start_and_await_readiness()
+
+    announced = [line for line in project.printed().splitlines() if line.startswith("Ready in")]
+
+    assert len(announced) == 1
+    assert announced[0].endswith(f" s: http://127.0.0.1:{project.evaluation_port}")
+
+
+def test_the_evaluation_service_is_told_where_the_model_service_listens(project: Laptop) -> None:
+    project.start_and_await_readiness()
+    connection = http.client.HTTPConnection("127.0.0.1", project.evaluation_port, timeout=5)
+
+    connection.request("GET", "/health/ready")
+
+    assert connection.getresponse().read() == f"http://127.0.0.1:{project.model_port}".encode()
+    connection.close()
+
+
+def test_nothing_is_announced_while_a_service_is_not_ready(project: Laptop) -> None:
+    project.stand_in("evaluation_api", EVALUATION.replace("/health/ready", "/elsewhere"))
+    project.start()
+
+    eventually(lambda: '"GET /health/ready HTTP/1.1" 404' in project.printed())
+
+    assert "Ready in" not in project.printed()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_signal_ends_everything_with_exit_code_0(
+    project: Laptop, signum: signal.Signals
+) -> None:
+    runner = project.start_and_await_readiness()
+    assert len(project.processes()) >= 4
+
+    runner.send_signal(signum)
+
+    assert runner.wait(WAIT_SECONDS) == 0
+    assert project.processes() == []
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_still_ends_cleanly(
+    project: Laptop,
+) -> None:
+    runner = project.start_and_await_readiness()
+
+    os.killpg(runner.pid, signal.SIGINT)
+
+    assert runner.wait(WAIT_SECONDS) == 0
+    assert project.processes() == []
+    assert "Traceback" not in project.printed()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("evaluation_api", "evaluation"), ("bentoml", "model")]
+)
+def test_a_killed_service_is_named_and_takes_the_other_down(
+    project: Laptop, module: str, name: str
+) -> None:
+    runner = project.start_and_await_readiness()
+
+    project.process_of(module).kill()
+
+    assert runner.wait(WAIT_SECONDS) == 1
+    assert f"The {name} service ended by itself, so everything was stopped." in project.printed()
+    assert project.processes() == []
+
+
+def test_a_model_that_cannot_be_imported_stops_the_start(project: Laptop) -> None:
+    project.stand_in("model_store", "raise SystemExit('no such model')")
+
+    runner = project.start()
+
+    assert runner.wait(WAIT_SECONDS) == 1
+    assert "no such model" in project.printed()
+    assert "The model service ended by itself" in project.printed()
+    assert project.processes() == []
+
+
+def test_services_that_ignore_the_signal_are_killed_after_a_while(project: Laptop) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    project.stand_in("bentoml", deaf + MODEL)
+    project.stand_in("evaluation_api", deaf + EVALUATION)
+    runner = project.start_and_await_readiness()
+
+    runner.send_signal(signal.SIGINT)
+
+    assert runner.wait(WAIT_SECONDS) == 0
+    assert project.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"), [("MODEL_PORT", "model"), ("EVALUATION_PORT", "evaluation")]
+)
+def test_a_taken_port_is_named_with_the_way_out_before_anything_starts(
+    project: Laptop, variable: str, name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_program:
+        port = other_program.getsockname()[1]
+        runner = project.start(**{variable: str(port)})
+        assert runner.wait(WAIT_SECONDS) == 2
+
+    assert project.printed() == (
+        f"Port {port} of the {name} service cannot be used (address already in use): "
+        f"free it, or choose another: make run {variable}={laptop.another_port(port)}\n"
+    )
+    assert not (project.root / "imported").exists()
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "8000.0", "²"])
+def test_a_port_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(
+        laptop.CannotStartError, match=r"^MODEL_PORT must be a port, .* from 1 to 65535"
+    ):
+        laptop.laptop_services({"MODEL_PORT": text})
+
+
+def test_two_services_on_one_port_are_refused() -> None:
+    with pytest.raises(laptop.CannotStartError, match="give them two ports"):
+        laptop.laptop_services({"MODEL_PORT": "8000"})
+
+
+def test_the_ports_are_8001_and_8000_unless_told_otherwise() -> None:
+    model, evaluation = laptop.laptop_services({"MODEL_PORT": ""})
+
+    assert (model.port, evaluation.port) == (8001, 8000)

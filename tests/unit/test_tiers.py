@@ -1,0 +1,90 @@
+"""When a test may be skipped: pytest itself is run on a test of a few lines."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+BROWSER_TEST = """
+import pytest
+
+@pytest.mark.browser
+def test_page():
+    pass
+"""
+UNRELATED_SKIP = """
+import pytest
+
+def test_page():
+    pytest.skip("not today")
+"""
+SKIPPED_MODULE = """
+import pytest
+
+pytest.importorskip("a_module_that_nobody_has")
+"""
+EXPECTED_FAILURE = """
+import pytest
+
+@pytest.mark.xfail
+def test_page():
+    assert False
+"""
+
+UNSET = {"CI", "CHROMIUM", "PYTEST_ADDOPTS"}
+
+
+def run_pytest(folder: Path, source: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest under this project's rules on one file, on a machine with nothing on PATH."""
+    file = folder / "test_page.py"
+    file.write_text(source)
+    plugins = ["-p", "tests.conftest", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
+    bare = {key: value for key, value in os.environ.items() if key not in UNSET}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, "-c", "pyproject.toml", file],
+        check=False,
+        cwd=PROJECT,
+        env={**bare, "PATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_laptop_without_chromium_skips_its_tests_and_says_why(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, BROWSER_TEST)
+
+    assert run.returncode == 0
+    assert "no Chromium: none on PATH and $CHROMIUM names none" in run.stdout
+    assert "1 skipped" in run.stdout
+
+
+def test_a_machine_with_chromium_runs_its_tests(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, BROWSER_TEST, CHROMIUM=sys.executable)
+
+    assert "1 passed" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (BROWSER_TEST, "no Chromium"),
+        (UNRELATED_SKIP, "not today"),
+        (SKIPPED_MODULE, "a_module_that_nobody_has"),
+    ],
+)
+def test_in_ci_a_skip_fails_with_its_reason(tmp_path: Path, source: str, reason: str) -> None:
+    run = run_pytest(tmp_path, source, CI="true")
+
+    assert run.returncode != 0
+    assert "with CI=true nothing may be" in run.stdout
+    assert reason in run.stdout
+
+
+def test_in_ci_an_expected_failure_stays_one(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, EXPECTED_FAILURE, CI="true")
+
+    assert "1 xfailed" in run.stdout
