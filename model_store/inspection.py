@@ -31,13 +31,15 @@ LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "joblib")
 def describe(content: bytes) -> dict[str, Any]:
     """Return a model's metadata, and its golden clients as JSON text under `golden`.
 
+    Cluster sizes and centroids are there only where they are known.
+
     Raises PickleRefused or NotAModel.
     """
     estimator = safe_pickle.load(content)
     _require_five_features(estimator)
     _require_known_labels(estimator)
     centroids = centroids_of(estimator)
-    return {
+    description = {
         "sha256": safe_pickle.sha256_of(content),
         "estimator": " + ".join(type(s).__name__ for s in safe_pickle.steps_of(estimator)),
         "features": [*FEATURES],
@@ -46,6 +48,7 @@ def describe(content: bytes) -> dict[str, Any]:
         "centroids": None if centroids is None else centroids.tolist(),
         "golden": golden.make(estimator).to_json(),
     }
+    return {name: value for name, value in description.items() if value is not None}
 
 
 def centroids_of(estimator: BaseEstimator) -> NDArray[np.float64] | None:

@@ -33,7 +33,9 @@ def _own_objection(candidate: "StoredModel") -> str | None:
         return str(mismatch).rstrip(".")
     if candidate.centroids is None:
         return None
-    return profiles.publishing_objection(candidate.centroids, candidate.metadata["cluster_sizes"])
+    return profiles.publishing_objection(
+        candidate.centroids, candidate.metadata.get("cluster_sizes")
+    )
 
 
 def _moved_centroids(candidate: "StoredModel", published: "StoredModel") -> str | None:

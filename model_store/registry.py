@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +66,12 @@ def version_of(pickle_bytes: bytes) -> str:
     return hashlib.sha256(pickle_bytes).hexdigest()[:12]
 
 
-def import_pickle(path: Path = DEFAULT_PICKLE) -> tuple[str, bool]:
+def import_pickle(
+    path: Path = DEFAULT_PICKLE, inspect: Callable[[bytes], dict[str, Any]] = inspect_apart
+) -> tuple[str, bool]:
     """Bring a pickle into the store; return its tag, and whether this call created it.
+
+    inspect: tells from the bytes what the model is (metadata, and golden clients as JSON text).
 
     Raises PickleRefused or NotAModel with the reason, and then writes nothing. A version that an
     earlier import left unfinished is made again.
@@ -76,7 +80,7 @@ def import_pickle(path: Path = DEFAULT_PICKLE) -> tuple[str, bool]:
     tag = f"{NAME}:{version_of(content)}"
     if _is_whole(_folder(tag)):
         return tag, False
-    description = inspect_apart(content)
+    description = inspect(content)
     with _store_lock():
         if _is_whole(_folder(tag)):
             return tag, False
@@ -134,7 +138,7 @@ def load(tag: str) -> StoredModel:
     except bentoml.exceptions.NotFound as exc:
         msg = f"The store has no {tag}: run `python -m model_store import`."
         raise ModelNotFound(msg) from exc
-    except (bentoml.exceptions.BentoMLException, OSError, ValueError, TypeError) as exc:
+    except Exception as exc:  # BentoML lets YAML's and attrs' own errors through
         raise _corrupt(tag, "its model.yaml cannot be read") from exc
     return _opened(tag, Path(stored.path), dict(stored.info.metadata))
 
@@ -181,8 +185,9 @@ def _read(path: Path) -> bytes:
 
 
 def _models_home() -> Path:
-    home = os.environ.get("BENTOML_HOME") or str(Path.home() / "bentoml")
-    return Path(home) / "models"
+    """Return the folder that BentoML keeps models in, found as BentoML itself finds it."""
+    home = os.environ.get("BENTOML_HOME", str(Path.home() / "bentoml"))
+    return Path(os.path.expandvars(home)).expanduser() / "models"
 
 
 def _folder(tag: str) -> Path:

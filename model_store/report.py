@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 from model_store.features import FEATURES
-from model_store.profiles import MEANINGS, rule_margins
+from model_store.profiles import MEANINGS, RULE, rule_margins
 
 if TYPE_CHECKING:
     from model_store.training import TrainedModel
@@ -55,14 +55,14 @@ def draw(model: "TrainedModel", folder: Path) -> Path:
         sizes, centroids = figure.subplots(1, 2, width_ratios=[2, 3], sharey=True)
         _draw_sizes(sizes, model)
         _draw_centroids(centroids, model)
-        figure.suptitle(_headline(model), fontsize=11)
+        figure.suptitle(_headline(model), fontsize=12, fontweight="bold")
         figure.savefig(path, format=path.suffix[1:], metadata={"Date": None})
     return path
 
 
 def _headline(model: "TrainedModel") -> str:
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in scores(model).items())
-    return f"Five profiles of {len(model.rows):,} clients: {figures}"
+    figures = ", ".join(f"{name} {value:,.3f}" for name, value in scores(model).items())
+    return f"Five profiles of {len(model.rows):,} clients\n{figures}"
 
 
 def _draw_sizes(axes: Any, model: "TrainedModel") -> None:  # noqa: ANN401 - matplotlib's Axes
@@ -75,12 +75,17 @@ def _draw_sizes(axes: Any, model: "TrainedModel") -> None:  # noqa: ANN401 - mat
 
 
 def _draw_centroids(axes: Any, model: "TrainedModel") -> None:  # noqa: ANN401 - matplotlib's Axes
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - needed for this alone
+
     axes.imshow(model.centroids, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), value in _cells(model):
         ink = "white" if value > 0.55 else "#1a1a1a"  # noqa: PLR2004 - where Blues turn dark
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink)
     axes.set_xticks(range(len(FEATURES)), [name.replace("_", " ") for name in FEATURES])
-    axes.set_title("Centroids after L2 scaling (share of the client's amounts)")
+    for label, feature in RULE:
+        corner = (FEATURES.index(feature) - 0.47, label - 0.47)
+        axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, edgecolor="#d95f02", linewidth=2))
+    axes.set_title("Centroids after L2 scaling (framed: what names the profile)")
     axes.tick_params(left=False, bottom=False)
     axes.spines[:].set_visible(False)
 

@@ -64,8 +64,9 @@ def train(csv_path: Path) -> TrainedModel:
 
     Raises TrainingRefused when the file cannot be used or the profiles must not be published.
     """
+    logger.info("reading %s", csv_path)
     rows = read_rows(csv_path)
-    logger.info("read %d clients from %s", len(rows), csv_path.name)
+    logger.info("read %d clients", len(rows))
     if len(np.unique(rows, axis=0)) < PROFILE_COUNT:
         msg = f"{csv_path} has fewer than {PROFILE_COUNT} different clients, too few to train on."
         raise TrainingRefused(msg)

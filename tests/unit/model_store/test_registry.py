@@ -1,0 +1,291 @@
+"""Versions by content, published one at a time, loaded only as they were imported."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from model_store import inspection, registry, training
+from model_store.errors import (
+    CorruptModel,
+    InvalidTag,
+    ModelNotFound,
+    NotAModel,
+    PickleRefused,
+    PromotionRefused,
+)
+
+UNKNOWN = f"{registry.NAME}:0123456789ab"
+
+
+def brought_in(estimator: object, path: Path) -> str:
+    joblib.dump(estimator, path)
+    return registry.import_pickle(path, inspection.describe)[0]
+
+
+def never(content: bytes) -> dict[str, Any]:
+    pytest.fail(f"{len(content)} bytes were inspected again")
+
+
+def test_the_version_is_made_of_the_content() -> None:
+    assert registry.version_of(b"one") == registry.version_of(b"one") != registry.version_of(b"two")
+    assert registry.version_of(b"") == "e3b0c44298fc"
+
+
+def test_importing_twice_is_the_same_model(imported: str, model_file: Path) -> None:
+    assert registry.import_pickle(model_file, never) == (imported, False)
+    assert registry.list_versions() == [imported]
+
+
+def test_what_was_imported_is_loaded(
+    imported: str, fitted: Pipeline, clients: NDArray[np.float64], pickled: bytes
+) -> None:
+    stored = registry.load(imported)
+
+    assert stored.estimator.predict(clients).tolist() == fitted.predict(clients).tolist()
+    assert stored.centroids is not None
+    assert stored.centroids.tolist() == fitted[-1].cluster_centers_.tolist()
+    assert stored.sha256.startswith(registry.version_of(pickled))
+    assert stored.metadata["cluster_sizes"] == [60, 30, 40, 90, 50]
+    assert len(stored.golden.labels) == 60
+
+
+def test_a_refused_file_leaves_nothing_behind(models_home: Path, tmp_path: Path) -> None:
+    joblib.dump(StandardScaler().fit(np.ones((3, 5))), tmp_path / "m.pkl")
+
+    with pytest.raises(NotAModel):
+        registry.import_pickle(tmp_path / "m.pkl", inspection.describe)
+    with pytest.raises(PickleRefused):
+        registry.import_pickle(tmp_path / "nowhere.pkl")
+
+    assert not models_home.exists()
+    assert registry.list_versions() == []
+
+
+def test_two_imports_at_once_both_succeed_and_one_creates(
+    models_home: Path, model_file: Path, pickled: bytes
+) -> None:
+    description = inspection.describe(pickled)
+    both_are_inspecting = threading.Barrier(2)
+
+    def inspect(_content: bytes) -> dict[str, Any]:
+        both_are_inspecting.wait(timeout=30)
+        return description
+
+    with ThreadPoolExecutor(2) as pool:
+        imports = [pool.submit(registry.import_pickle, model_file, inspect) for _ in range(2)]
+        answers = [done.result(timeout=60) for done in imports]
+
+    assert sorted(created for _, created in answers) == [False, True]
+    assert len({tag for tag, _ in answers}) == 1
+    assert [path.name for path in models_home.glob("*/")] == [answers[0][0].partition(":")[2]]
+
+
+@pytest.mark.parametrize("lost", ["model.yaml", registry.PICKLE_NAME, registry.GOLDEN_NAME])
+def test_an_import_that_was_killed_half_way_is_made_again(
+    imported: str, model_file: Path, models_home: Path, lost: str
+) -> None:
+    (models_home / imported.partition(":")[2] / lost).unlink()
+
+    assert registry.list_versions() == []
+    assert registry.import_pickle(model_file, inspection.describe) == (imported, True)
+    assert registry.load(imported).tag == imported
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "reason"),
+    [
+        (registry.PICKLE_NAME, truncate, "sha256 is"),
+        (registry.PICKLE_NAME, Path.unlink, "No such file"),
+        (registry.GOLDEN_NAME, truncate, "golden clients or its metadata cannot be read"),
+        (registry.GOLDEN_NAME, Path.unlink, "golden clients or its metadata cannot be read"),
+        ("model.yaml", truncate, "model.yaml|golden clients or its metadata"),
+        ("model.yaml", Path.unlink, "model.yaml cannot be read"),
+    ],
+)
+def test_a_spoilt_version_is_named_with_what_to_run(
+    imported: str, models_home: Path, name: str, spoil: Callable[[Path], None], reason: str
+) -> None:
+    folder = models_home / imported.partition(":")[2]
+    if name == "model.yaml" and spoil is truncate:
+        (folder / name).write_text("name: [")
+    else:
+        spoil(folder / name)
+
+    with pytest.raises(CorruptModel, match=reason) as refusal:
+        registry.load(imported)
+    assert "python -m model_store import" in str(refusal.value)
+
+
+def test_another_versions_file_under_this_tag_is_not_loaded(
+    imported: str, models_home: Path
+) -> None:
+    shutil.copytree(
+        models_home / imported.partition(":")[2], models_home / UNKNOWN.partition(":")[2]
+    )
+
+    with pytest.raises(CorruptModel):
+        registry.load(UNKNOWN)
+
+
+def test_an_unknown_version_is_named_with_what_to_run(imported: str) -> None:
+    with pytest.raises(ModelNotFound, match="run `python -m model_store import`"):
+        registry.load(UNKNOWN)
+    assert imported != UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "latest", registry.NAME, f"{registry.NAME}:latest", "other:0123456789ab", "a:b:c"]
+)
+def test_a_tag_without_an_explicit_version_is_refused(
+    tag: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "production").write_text(tag)
+    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+
+    with pytest.raises(InvalidTag):
+        registry.load(tag)
+    with pytest.raises(InvalidTag):
+        registry.production_tag(tmp_path / "production")
+
+
+def test_the_environment_chooses_the_tag_before_the_published_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    published = f"{registry.NAME}:aaaaaaaaaaaa"
+    (tmp_path / "production").write_text(f"{published}\n")
+    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+    assert registry.production_tag(tmp_path / "production") == published
+
+    monkeypatch.setenv(registry.TAG_VARIABLE, UNKNOWN)
+    assert registry.production_tag(tmp_path / "production") == UNKNOWN
+
+
+def test_nothing_published_says_what_to_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+
+    with pytest.raises(InvalidTag, match="python -m model_store promote"):
+        registry.production_tag(tmp_path / "production")
+
+
+def test_the_committed_tag_is_the_committed_pickles() -> None:
+    version = registry.version_of(registry.DEFAULT_PICKLE.read_bytes())
+
+    assert registry.published_tag() == f"{registry.NAME}:{version}"
+
+
+def retrained(clients: NDArray[np.float64]) -> Pipeline:
+    return training.fit(clients[::2])
+
+
+def permuted(clients: NDArray[np.float64]) -> Pipeline:
+    model = training.fit(clients)
+    model[-1].cluster_centers_ = model[-1].cluster_centers_[[1, 0, 2, 3, 4]].copy()
+    return model
+
+
+def moved(clients: NDArray[np.float64]) -> Pipeline:
+    model = training.fit(clients)
+    model[-1].cluster_centers_[3] += 0.1
+    return model
+
+
+def starved(clients: NDArray[np.float64]) -> Pipeline:
+    return training.fit(np.vstack([np.repeat(clients[:60], 40, axis=0), clients[60:]]))
+
+
+def other_preparation(clients: NDArray[np.float64]) -> Pipeline:
+    steps = [("s", StandardScaler()), ("k", KMeans(5, random_state=0))]
+    return Pipeline(steps).fit(clients)
+
+
+def nearer_to_each_others_place(clients: NDArray[np.float64]) -> Pipeline:
+    """Return a model that obeys the meaning rule, though its 0 and 3 lie where 3 and 0 lay."""
+    model = training.fit(clients)
+    model[-1].cluster_centers_[0] = [0.30, 0.05, 0.05, 0.98, 0.05]
+    model[-1].cluster_centers_[3] = [0.12, 0.05, 0.05, 0.60, 0.05]
+    return model
+
+
+def test_a_retrained_model_is_published_and_rolled_back(
+    imported: str, clients: NDArray[np.float64], tmp_path: Path
+) -> None:
+    production = tmp_path / "production"
+    better = brought_in(retrained(clients), tmp_path / "better.pkl")
+
+    registry.promote(imported, production)
+    registry.promote(imported, production)
+    registry.promote(better, production)
+    assert registry.published_tag(production) == better
+
+    assert registry.rollback(production) == imported
+    assert registry.published_tag(production) == imported
+    with pytest.raises(PromotionRefused, match="No version was published before"):
+        registry.rollback(production)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reason"),
+    [
+        (permuted, "in place of 0 to 4"),
+        (nearer_to_each_others_place, r"match .* in the order \[3, 1, 2, 0, 4\], not 0 to 4"),
+        (moved, "the centroid of label 3 moved by 0.224, over 0.15"),
+        (starved, "profile 1 holds 1.1% of the clients"),
+        (other_preparation, "of the golden clients keep their label, under 95%"),
+    ],
+)
+def test_a_model_whose_labels_moved_is_not_published(
+    candidate: Callable[[NDArray[np.float64]], Pipeline],
+    reason: str,
+    imported: str,
+    clients: NDArray[np.float64],
+    tmp_path: Path,
+) -> None:
+    production = tmp_path / "production"
+    registry.promote(imported, production)
+    tag = brought_in(candidate(clients), tmp_path / "candidate.pkl")
+
+    with pytest.raises(PromotionRefused, match=reason):
+        registry.promote(tag, production)
+
+    assert registry.published_tag(production) == imported
+
+
+def test_an_import_that_is_there_already_loads_no_library(
+    imported: str, models_home: Path, model_file: Path
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from model_store import registry;"
+        "print(registry.import_pickle(Path(sys.argv[1])));"
+        "print([name for name in ('numpy', 'sklearn', 'joblib', 'bentoml') if name in sys.modules])"
+    )
+
+    finished = subprocess.run(  # noqa: S603 - our own package
+        [sys.executable, "-c", program, str(model_file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"BENTOML_HOME": str(models_home.parent.parent)},
+        cwd=Path(registry.__file__).parent.parent,
+    )
+
+    assert finished.stdout.splitlines() == [str((imported, False)), "[]"]
