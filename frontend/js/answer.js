@@ -1,5 +1,6 @@
 /** One evaluation as the analyst reads it: decision first, then why, then where it comes from. */
 
+import { dossierAddress } from "./api.js";
 import { reasonsChart } from "./charts.js";
 import { element } from "./dom.js";
 import { icon } from "./icons.js";
@@ -25,6 +26,14 @@ export function spokenAnswer(evaluation) {
 export function decisionBadge(code) {
   const { key, word } = decisionWords(code);
   return element("span", { class: `badge-decision is-${key}` }, icon(key), word);
+}
+
+/** What turns an evaluation into paper: its dossier, and the printer. */
+export function paperActions(id) {
+  const look = { class: "btn btn-outline-primary" };
+  const print = element("button", { ...look, type: "button", "data-print": "" }, "Imprimir");
+  print.addEventListener("click", () => window.print());
+  return [element("a", { ...look, href: dossierAddress(id), "data-dossier": "" }, "Abrir dossiê"), print];
 }
 
 /** Which versions decided, and when. */
@@ -55,7 +64,7 @@ function decisionBanner(evaluation) {
       "div",
       {},
       element("p", { class: "decision-client" }, evaluation.nome),
-      element("p", { class: "decision-word" }, word),
+      element("h2", { class: "decision-word" }, word),
       element("p", { class: "decision-sentence" }, evaluation.resposta),
     ),
   );

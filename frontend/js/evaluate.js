@@ -5,15 +5,15 @@
  * button or a link sent to a colleague shows the same answer, or goes on waiting for it.
  */
 
-import { answerBlocks, provenance, spokenAnswer } from "./answer.js";
-import { dossierAddress, evaluate, fetchRecord } from "./api.js";
+import { answerBlocks, paperActions, provenance, spokenAnswer } from "./answer.js";
+import { evaluate, fetchRecord } from "./api.js";
 import { EXAMPLE, readApplicant } from "./applicant.js";
 import { Attempts } from "./attempt.js";
 import { element, fill, hook } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
-import { icon } from "./icons.js";
 import { neighbourhood } from "./neighbourhood.js";
+import { notice, pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { followToAnswer, patiently } from "./waiting.js";
 
@@ -132,12 +132,9 @@ async function showAnswer(evaluation, applicant) {
 }
 
 function actions({ id }) {
-  const print = element("button", { type: "button", class: "btn btn-outline-primary", "data-print": "" }, "Imprimir");
-  print.addEventListener("click", () => window.print());
   const another = element("button", { type: "button", class: "btn btn-primary", "data-another": "" }, "Avaliar outro cliente");
   another.addEventListener("click", startOver);
-  const dossier = element("a", { class: "btn btn-outline-primary", href: dossierAddress(id), "data-dossier": "" }, "Abrir dossiê");
-  return element("div", { class: "actions" }, another, dossier, print);
+  return element("div", { class: "actions" }, another, ...paperActions(id));
 }
 
 function startOver() {
@@ -151,12 +148,7 @@ function startOver() {
 
 function showPending(id, name) {
   const words = `O pedido de ${name} está guardado e a resposta aparece aqui sozinha.`;
-  const advice = "O modelo está fora do ar neste momento. Você pode recarregar a página ou voltar mais tarde por este mesmo endereço.";
-  show("pending", `Em análise. ${words}`, notice("pending", "Em análise", words, advice), reference(id));
-}
-
-function reference(id) {
-  return element("p", { class: "quiet" }, "Avaliação ", element("code", { "data-evaluation-id": "" }, id));
+  show("pending", `Em análise. ${words}`, ...pendingBlocks(id, words));
 }
 
 function showPause(problem, seconds) {
@@ -177,15 +169,8 @@ function showRefusal(problem) {
 }
 
 function showProblem(problem, repeat) {
-  const again = element("button", { type: "button", class: "btn btn-primary", "data-again": "" }, "Tentar de novo");
-  again.addEventListener("click", repeat);
-  show("problem", `${problem.title}. ${problem.detail}`, notice("refused", problem.title, problem.detail), again);
+  show("problem", `${problem.title}. ${problem.detail}`, ...problemBlocks(problem, repeat));
   bringIntoView();
-}
-
-function notice(key, title, ...sentences) {
-  const paragraphs = sentences.map((sentence) => element("p", {}, sentence));
-  return element("div", { class: `notice is-${key}` }, icon(key === "refused" ? "note" : key), element("div", {}, element("h2", {}, title), ...paragraphs));
 }
 
 // Beside the form on a wide page; below it on a narrow one, where it would stay unseen.
