@@ -1,0 +1,123 @@
+/** One evaluation as the analyst reads it: decision first, then why, then where it comes from. */
+
+import { dossierAddress } from "./api.js";
+import { reasonsChart } from "./charts.js";
+import { element } from "./dom.js";
+import { icon } from "./icons.js";
+import { confidenceWords, decisionWords, formatMoment, formatRatio } from "./words.js";
+
+/** The whole answer, as a list of blocks; the plot of profiles is added when it is ready. */
+export function answerBlocks(evaluation) {
+  return [
+    decisionBanner(evaluation),
+    profileFacts(evaluation),
+    observations(evaluation.observacoes ?? []),
+    reasons(evaluation),
+    simulation(evaluation.simulacao),
+  ].filter((block) => block !== null);
+}
+
+/** The decision in one sentence, for the live region. */
+export function spokenAnswer(evaluation) {
+  return `${evaluation.nome}: ${decisionWords(evaluation.decisao).word}. ${evaluation.resposta}`;
+}
+
+/** A decision as icon, word and colour. */
+export function decisionBadge(code) {
+  const { key, word } = decisionWords(code);
+  return element("span", { class: `badge-decision is-${key}` }, icon(key), word);
+}
+
+/** What turns an evaluation into paper: its dossier, and the printer. */
+export function paperActions(id) {
+  const look = { class: "btn btn-outline-primary" };
+  const print = element("button", { ...look, type: "button", "data-print": "" }, "Imprimir");
+  print.addEventListener("click", () => window.print());
+  return [element("a", { ...look, href: dossierAddress(id), "data-dossier": "" }, "Abrir dossiê"), print];
+}
+
+/** Which versions decided, and when. */
+export function provenance(evaluation) {
+  return definitions("provenance", [
+    ["Avaliação", element("code", { "data-evaluation-id": "" }, evaluation.id)],
+    ["Quando", `${formatMoment(evaluation.avaliado_em)} (horário de Brasília)`],
+    ["Modelo", element("code", {}, evaluation.modelo)],
+    ["Política", element("code", {}, evaluation.politica)],
+  ]);
+}
+
+/** A description list of `[term, description]` pairs. */
+export function definitions(className, pairs) {
+  const groups = pairs.map(([term, description]) =>
+    element("div", {}, element("dt", {}, term), element("dd", {}, description)),
+  );
+  return element("dl", { class: className }, ...groups);
+}
+
+function decisionBanner(evaluation) {
+  const { key, word } = decisionWords(evaluation.decisao);
+  return element(
+    "div",
+    { class: `decision is-${key}`, "data-decision": evaluation.decisao },
+    icon(key),
+    element(
+      "div",
+      {},
+      element("p", { class: "decision-client" }, evaluation.nome),
+      element("h2", { class: "decision-word" }, word),
+      element("p", { class: "decision-sentence" }, evaluation.resposta),
+    ),
+  );
+}
+
+function profileFacts({ perfil, perfil_vizinho: neighbour, confianca }) {
+  const figure = confianca == null ? "" : ` (${formatRatio(confianca)} de 1)`;
+  const pairs = [
+    ["Perfil", `${perfil.nome} (perfil ${perfil.cluster})`],
+    ["Confiança", element("span", { "data-confidence": "" }, confidenceWords(confianca) + figure)],
+  ];
+  if (neighbour) pairs.push(["Perfil vizinho", `${neighbour.nome} (perfil ${neighbour.cluster})`]);
+  return definitions("facts", pairs);
+}
+
+function observations(sentences) {
+  if (sentences.length === 0) return null;
+  return element(
+    "div",
+    { class: "callout is-note", "data-observations": "" },
+    icon("note"),
+    element("div", {}, element("h3", {}, "Por que uma pessoa deve olhar"), sentenceList(sentences)),
+  );
+}
+
+function sentenceList(sentences) {
+  return element("ul", {}, ...sentences.map((sentence) => element("li", {}, sentence)));
+}
+
+function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
+  if (!motivos?.length) return null;
+  const than = neighbour ? ` e não em “${neighbour.nome}”` : "";
+  return element(
+    "section",
+    { class: "answer-section" },
+    element("h3", {}, "O que pesou"),
+    element("p", { class: "quiet" }, `O que colocou este cliente em “${perfil.nome}”${than}.`),
+    element(
+      "div",
+      { class: "reasons-key", "aria-hidden": "true" },
+      element("span", {}, "◀ contra este perfil"),
+      element("span", {}, "a favor deste perfil ▶"),
+    ),
+    reasonsChart(motivos),
+  );
+}
+
+function simulation(change) {
+  if (!change) return null;
+  return element(
+    "div",
+    { class: "callout is-change", "data-simulation": "" },
+    icon("approved"),
+    element("div", {}, element("h3", {}, "O que mudaria a decisão"), element("p", {}, change.frase)),
+  );
+}

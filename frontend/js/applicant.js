@@ -1,0 +1,67 @@
+/**
+ * The applicant that the form describes: its fields, and the rules each one follows.
+ *
+ * Mirrors the server's rules so that most mistakes are answered at once; the server stays the
+ * judge. Knows nothing of documents or HTTP.
+ */
+
+import { parseAmount } from "./amounts.js";
+
+export const LONGEST_NAME = 120;
+
+/** The five amounts in the model's order, with the words the analyst knows them by. */
+export const AMOUNT_FIELDS = [
+  { name: "balance", label: "Saldo devedor" },
+  { name: "purchases", label: "Compras" },
+  { name: "cash_advance", label: "Saques" },
+  { name: "credit_limit", label: "Limite de crédito" },
+  { name: "payments", label: "Pagamentos" },
+];
+
+/** A client of the well-paying profile, with amounts as they come in practice. */
+export const EXAMPLE = {
+  name: "Maria da Silva",
+  balance: 1055,
+  purchases: 3345,
+  cash_advance: 147,
+  credit_limit: 3854,
+  payments: 3233,
+};
+
+/**
+ * Read what was typed, a text for each field name.
+ *
+ * Returns `{ applicant, errors }`: `errors` is a list of `{ field, message }` in the form's
+ * order; `applicant` is the body for the server, or null while there are errors.
+ */
+export function readApplicant(texts) {
+  const readings = [
+    { field: "name", ...readName(texts.name ?? "") },
+    ...AMOUNT_FIELDS.map(({ name }) => ({ field: name, ...readAmount(name, texts[name] ?? "") })),
+  ];
+  const errors = readings
+    .filter(({ error }) => error)
+    .map(({ field, error }) => ({ field, message: error }));
+  return { applicant: errors.length > 0 ? null : applicantFrom(readings), errors };
+}
+
+/** Read one amount under the rules of its field; the shape is `parseAmount`'s. */
+export function readAmount(field, text) {
+  const reading = parseAmount(text);
+  if (field === "credit_limit" && reading.value === 0) {
+    return { error: "O limite de crédito precisa ser maior que zero." };
+  }
+  return reading;
+}
+
+/** Read a name: 1 to 120 characters once trimmed. Returns `{ value }` or `{ error }`. */
+export function readName(text) {
+  const name = text.trim();
+  if (name === "") return { error: "Informe o nome do cliente." };
+  if ([...name].length > LONGEST_NAME) return { error: `Use no máximo ${LONGEST_NAME} caracteres no nome.` };
+  return { value: name };
+}
+
+function applicantFrom(readings) {
+  return Object.fromEntries(readings.map(({ field, value }) => [field, value]));
+}

@@ -1,0 +1,122 @@
+/**
+ * The pictures: reasons for and against, and how five amounts share out.
+ *
+ * Bars are SVG with widths in percent, so that they follow the page without shrinking their
+ * letters. Every picture says in words what it shows.
+ */
+
+import { AMOUNT_FIELDS } from "./applicant.js";
+import { element, vector } from "./dom.js";
+import { formatMoney } from "./amounts.js";
+import { formatShare } from "./words.js";
+
+// Under this share a figure does not fit its segment; the table has it.
+const SMALLEST_LABELLED_SHARE = 0.09;
+
+const DIRECTIONS = { aproxima: "a favor", afasta: "contra" };
+
+/** The reasons as a list: amount, bar to the right (for) or left (against), and a sentence. */
+export function reasonsChart(reasons) {
+  const strongest = Math.max(...reasons.map(({ contribuicao }) => Math.abs(contribuicao)), 1e-9);
+  return element(
+    "ol",
+    { class: "reasons", "data-reasons": "" },
+    ...reasons.map((reason) => reasonRow(reason, strongest)),
+  );
+}
+
+/** One bar of shares (adding up to 1) in the order of the features; `label` names it. */
+export function sharesBar(shares, label) {
+  const words = AMOUNT_FIELDS.map(({ label: name }, i) => `${name} ${formatShare(shares[i])}`);
+  const starts = shares.map((_, i) => shares.slice(0, i).reduce((sum, share) => sum + share, 0));
+  return vector(
+    "svg",
+    { class: "shares-bar", role: "img", "aria-label": `${label}: ${words.join(", ")}` },
+    ...shares.flatMap((share, i) => segment(AMOUNT_FIELDS[i].name, starts[i], share)),
+  );
+}
+
+/** What the colours of the shares mean. */
+export function sharesLegend() {
+  const entries = AMOUNT_FIELDS.map(({ name, label }) =>
+    element("li", {}, swatch(name), element("span", {}, label)),
+  );
+  return element("ul", { class: "legend" }, ...entries);
+}
+
+/** The same shares as a table; `rows` is a list of `{ label, shares }`. */
+export function sharesTable(caption, rows) {
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col" }, "Perfil"),
+    ...AMOUNT_FIELDS.map(({ label }) => element("th", { scope: "col" }, label)),
+  );
+  const table = element(
+    "table",
+    { class: "table table-sm" },
+    element("caption", {}, caption),
+    element("thead", {}, head),
+    element("tbody", {}, ...rows.map(sharesTableRow)),
+  );
+  return element("div", { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": caption }, table);
+}
+
+function reasonRow(reason, strongest) {
+  const direction = DIRECTIONS[reason.sentido] ?? reason.sentido;
+  const title = element(
+    "div",
+    { class: "reason-title" },
+    element("strong", {}, capitalised(reason.rotulo)),
+    element("span", {}, formatMoney(reason.valor)),
+    element("span", { class: "reason-direction" }, direction),
+  );
+  return element(
+    "li",
+    { class: "reason", "data-reason": reason.campo, "data-direction": reason.sentido },
+    title,
+    reasonBar(reason, strongest),
+    element("p", {}, reason.frase),
+  );
+}
+
+function reasonBar({ contribuicao, sentido }, strongest) {
+  const width = (Math.abs(contribuicao) / strongest) * 50;
+  const start = sentido === "aproxima" ? 50 : 50 - width;
+  return vector(
+    "svg",
+    { class: "reason-bar", "aria-hidden": "true", focusable: "false" },
+    vector("rect", { class: "bar-track", width: "100%", height: "100%", rx: 3 }),
+    vector("rect", { class: "bar-value", x: `${start}%`, width: `${width}%`, height: "100%", rx: 3 }),
+    vector("line", { class: "bar-axis", x1: "50%", x2: "50%", y1: 0, y2: "100%" }),
+  );
+}
+
+function segment(field, start, share) {
+  const x = `${start * 100}%`;
+  const bar = vector("rect", { class: `segment segment-${field}`, x, width: `${share * 100}%`, height: "100%" });
+  if (share < SMALLEST_LABELLED_SHARE) return [bar];
+  const middle = `${(start + share / 2) * 100}%`;
+  return [bar, vector("text", { class: "segment-text", x: middle, y: "50%" }, formatShare(share))];
+}
+
+function swatch(field) {
+  return vector(
+    "svg",
+    { class: "swatch", "aria-hidden": "true", focusable: "false" },
+    vector("rect", { class: `segment segment-${field}`, width: "100%", height: "100%", rx: 3 }),
+  );
+}
+
+function sharesTableRow({ label, shares }) {
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, label),
+    ...shares.map((share) => element("td", {}, formatShare(share))),
+  );
+}
+
+function capitalised(words) {
+  return words.charAt(0).toLocaleUpperCase("pt-BR") + words.slice(1);
+}

@@ -1,0 +1,99 @@
+/** The page *Critérios*: the policy in force, and the five profiles in words and a picture. */
+
+import { decisionBadge, definitions } from "./answer.js";
+import { fetchModel, fetchPolicy } from "./api.js";
+import { sharesBar, sharesLegend, sharesTable } from "./charts.js";
+import { element, fill, hook } from "./dom.js";
+import { shares } from "./geometry.js";
+import { problemBlocks } from "./notice.js";
+import { Problem } from "./problem.js";
+import { formatCount, formatDay, formatShare } from "./words.js";
+
+const CAPTION = "Participação de cada valor na soma dos cinco, no centro de cada perfil";
+
+show();
+
+async function show() {
+  const place = hook("criteria");
+  try {
+    const [policy, model] = await Promise.all([fetchPolicy(), modelOrNone()]);
+    fill(place, version(policy), profiles(policy.perfis, model), persons(policy));
+    place.dataset.state = "shown";
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    place.dataset.state = "problem";
+    fill(place, ...problemBlocks(problem, show));
+  }
+}
+
+// The words of the policy are complete without the model's picture.
+function modelOrNone() {
+  return fetchModel().catch(() => ({ centroides: null, tamanhos: null }));
+}
+
+function version({ nome, versao, vigente_desde: since }) {
+  return definitions("facts panel", [
+    ["Política", nome],
+    ["Versão", element("code", {}, versao)],
+    ["Em vigor desde", formatDay(since)],
+  ]);
+}
+
+function profiles(policyProfiles, { centroides, tamanhos }) {
+  const cards = policyProfiles.map((profile) => profileCard(profile, centroides, tamanhos));
+  return element(
+    "section",
+    { class: "criteria-section" },
+    element("h2", {}, "Os cinco perfis"),
+    element("p", { class: "quiet" }, "O modelo compara como os cinco valores se repartem, e não o tamanho deles: quem ganha pouco e quem ganha muito podem ter o mesmo perfil."),
+    centroides ? sharesLegend() : null,
+    element("ul", { class: "profiles" }, ...cards),
+    centroides ? profilesTable(policyProfiles, centroides) : null,
+  );
+}
+
+function profileCard({ cluster, nome, frase, decisao }, centroids, sizes) {
+  return element(
+    "li",
+    { class: "panel profile", "data-profile": cluster },
+    element("div", { class: "profile-top" }, element("h3", {}, `${cluster} · ${nome}`), decisionBadge(decisao)),
+    element("p", {}, frase),
+    centroids ? sharesBar(shares(centroids[cluster]), nome) : null,
+    sizes ? element("p", { class: "quiet profile-size" }, sizeWords(sizes, cluster)) : null,
+  );
+}
+
+function sizeWords(sizes, cluster) {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  return `${formatShare(sizes[cluster] / total)} dos clientes do treino (${formatCount(sizes[cluster])} de ${formatCount(total)})`;
+}
+
+function profilesTable(policyProfiles, centroids) {
+  const rows = policyProfiles.map(({ cluster, nome }) => ({ label: nome, shares: shares(centroids[cluster]) }));
+  return element("details", {}, element("summary", {}, "Ver em números"), sharesTable(CAPTION, rows));
+}
+
+function persons({ fronteira, faixa }) {
+  const limits = faixa.limites.map(({ frase }) => element("li", {}, frase));
+  return element(
+    "section",
+    { class: "criteria-section" },
+    element("h2", {}, "Quando uma pessoa decide"),
+    element(
+      "div",
+      { class: "two-columns" },
+      rule("Perto da fronteira", fronteira),
+      rule("Fora do que o modelo conhece", faixa, element("ul", {}, ...limits)),
+    ),
+  );
+}
+
+function rule(title, { frase, decisao }, more = null) {
+  return element(
+    "div",
+    { class: "panel" },
+    element("div", { class: "profile-top" }, element("h3", {}, title), decisionBadge(decisao)),
+    element("p", {}, frase),
+    more,
+  );
+}

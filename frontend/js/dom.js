@@ -1,0 +1,35 @@
+/**
+ * Elements without HTML strings: whatever a client is called, it is shown as text.
+ *
+ * Attributes never include `style`, which the Content-Security-Policy refuses.
+ */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The one element that carries `data-<hook>`, within `root`. */
+export function hook(name, root = document) {
+  return root.querySelector(`[data-${name}]`);
+}
+
+/** Make an HTML element; children are elements or texts, null ones are left out. */
+export function element(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** Make an SVG element. */
+export function vector(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** Put these children in the place of whatever a node held. */
+export function fill(node, ...children) {
+  node.replaceChildren(...children.flat().filter((child) => child !== null));
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  fill(node, ...children);
+  return node;
+}

@@ -1,0 +1,71 @@
+/**
+ * A form's mistakes: one summary that takes the focus, and each message beside its field.
+ *
+ * A form offers `data-error-summary` and, for every field, `data-error="<field>"`; the field
+ * itself has the field's name as its id.
+ */
+
+import { element, fill, hook } from "./dom.js";
+
+const plainTitle = document.title;
+
+/** Show `errors`, a list of `{ field, message }`; a field that the form lacks gets no link. */
+export function showErrors(form, errors) {
+  clearErrors(form);
+  for (const { field, message } of errors) markField(form, field, message);
+  const summary = hook("error-summary", form);
+  fill(summary, element("div", { role: "alert" }, heading(errors), list(form, errors)));
+  summary.hidden = false;
+  summary.focus();
+  document.title = `Erro: ${plainTitle}`;
+}
+
+/** Take every message away again. */
+export function clearErrors(form) {
+  hook("error-summary", form).hidden = true;
+  for (const place of form.querySelectorAll("[data-error]")) clearField(form, place.dataset.error);
+  document.title = plainTitle;
+}
+
+/** Take one field's message away; the summary stays as the list of what was found. */
+export function clearField(form, field) {
+  fill(errorPlace(form, field));
+  for (const control of controlsOf(form, field)) control.removeAttribute("aria-invalid");
+}
+
+/** Put a message beside its field. */
+export function markField(form, field, message) {
+  const place = field && errorPlace(form, field);
+  if (!place) return;
+  fill(place, element("span", { class: "visually-hidden" }, "Erro: "), message);
+  for (const control of controlsOf(form, field)) control.setAttribute("aria-invalid", "true");
+}
+
+function heading(errors) {
+  const words = errors.length === 1 ? "Há 1 campo a corrigir" : `Há ${errors.length} campos a corrigir`;
+  return element("h2", { class: "error-summary-title" }, words);
+}
+
+function list(form, errors) {
+  return element("ul", {}, ...errors.map((error) => element("li", {}, entry(form, error))));
+}
+
+function entry(form, { field, message }) {
+  const control = controlsOf(form, field)[0];
+  if (!control) return message;
+  const label = form.querySelector(`[data-label="${field}"]`)?.textContent;
+  const link = element("a", { href: `#${control.id}` }, label ? `${label}: ${message}` : message);
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    control.focus();
+  });
+  return link;
+}
+
+function errorPlace(form, field) {
+  return form.querySelector(`[data-error="${CSS.escape(field)}"]`);
+}
+
+function controlsOf(form, field) {
+  return field ? [...form.querySelectorAll(`[name="${CSS.escape(field)}"]`)] : [];
+}

@@ -1,0 +1,181 @@
+/**
+ * The page *Avaliar*: one client in, one decision out.
+ *
+ * The address carries the evaluation's id as soon as there is one, so that a reload, the back
+ * button or a link sent to a colleague shows the same answer, or goes on waiting for it.
+ */
+
+import { answerBlocks, paperActions, provenance, spokenAnswer } from "./answer.js";
+import { evaluate, fetchRecord } from "./api.js";
+import { EXAMPLE, readApplicant } from "./applicant.js";
+import { Attempts } from "./attempt.js";
+import { element, fill, hook } from "./dom.js";
+import { clearErrors, showErrors } from "./errors.js";
+import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
+import { neighbourhood } from "./neighbourhood.js";
+import { notice, pendingBlocks, problemBlocks } from "./notice.js";
+import { Problem } from "./problem.js";
+import { followToAnswer, patiently } from "./waiting.js";
+
+const form = hook("applicant-form");
+const button = hook("submit", form);
+const panel = hook("answer");
+const status = hook("status");
+const emptyPanel = [...panel.childNodes];
+const attempts = new Attempts();
+let waiting = new AbortController();
+
+form.addEventListener("submit", submit);
+hook("example", form).addEventListener("click", () => fillForm(form, EXAMPLE));
+window.addEventListener("popstate", showAddress);
+bringToLife(form);
+button.disabled = false;
+showAddress();
+
+function submit(event) {
+  event.preventDefault();
+  if (button.disabled) return;
+  const { applicant, errors } = readApplicant(textsOf(form));
+  if (errors.length > 0) {
+    showErrors(form, errors);
+    return;
+  }
+  clearErrors(form);
+  send(applicant);
+}
+
+async function send(applicant) {
+  const body = JSON.stringify(applicant);
+  const signal = beginWaiting();
+  setBusy(true);
+  try {
+    const ask = () => evaluate(body, attempts.keyFor(body));
+    const { evaluation, pending } = await patiently(ask, { onWait: showPause, signal });
+    attempts.settle();
+    setAddress(evaluation?.id ?? pending.id);
+    if (evaluation) showAnswer(evaluation, applicant);
+    else follow(pending.id, applicant.name);
+  } catch (problem) {
+    showRefusal(problem);
+  } finally {
+    setBusy(false);
+  }
+}
+
+async function follow(id, name) {
+  const signal = beginWaiting();
+  showPending(id, name);
+  try {
+    const record = await followToAnswer(id, { fetchRecord, signal });
+    showAnswer(record.avaliacao, record.pedido);
+  } catch (problem) {
+    if (!signal.aborted) showProblem(problem, () => follow(id, name));
+  }
+}
+
+async function showAddress() {
+  const id = new URLSearchParams(location.search).get("id");
+  const signal = beginWaiting();
+  if (!id) {
+    showEmpty();
+    return;
+  }
+  try {
+    const record = await fetchRecord(id);
+    if (!signal.aborted) showRecord(record);
+  } catch (problem) {
+    if (!signal.aborted) showProblem(problem, showAddress);
+  }
+}
+
+function showRecord({ id, pedido, avaliacao }) {
+  fillForm(form, pedido);
+  if (avaliacao) showAnswer(avaliacao, pedido);
+  else follow(id, pedido.name);
+}
+
+function setAddress(id) {
+  const address = `?id=${encodeURIComponent(id)}`;
+  if (location.search !== address) history.pushState(null, "", address);
+}
+
+function beginWaiting() {
+  waiting.abort();
+  waiting = new AbortController();
+  return waiting.signal;
+}
+
+function setBusy(busy) {
+  button.disabled = busy;
+  button.setAttribute("aria-busy", String(busy));
+  button.textContent = busy ? "Avaliando…" : "Avaliar";
+  if (!busy && document.activeElement === document.body) button.focus({ preventScroll: true });
+}
+
+function show(state, announcement, ...blocks) {
+  panel.dataset.state = state;
+  fill(panel, ...blocks);
+  status.textContent = announcement;
+}
+
+function showEmpty() {
+  show("empty", "", ...emptyPanel);
+}
+
+async function showAnswer(evaluation, applicant) {
+  const signal = beginWaiting();
+  const closing = element("footer", { class: "answer-footer" }, provenance(evaluation), actions(evaluation));
+  show("answer", spokenAnswer(evaluation), ...answerBlocks(evaluation), closing);
+  bringIntoView();
+  const plot = await neighbourhood(applicant, evaluation);
+  if (plot && !signal.aborted) closing.before(plot);
+}
+
+function actions({ id }) {
+  const another = element("button", { type: "button", class: "btn btn-primary", "data-another": "" }, "Avaliar outro cliente");
+  another.addEventListener("click", startOver);
+  return element("div", { class: "actions" }, another, ...paperActions(id));
+}
+
+function startOver() {
+  beginWaiting();
+  history.pushState(null, "", "/");
+  emptyForm(form);
+  clearErrors(form);
+  showEmpty();
+  form.elements.namedItem("name").focus();
+}
+
+function showPending(id, name) {
+  const words = `O pedido de ${name} está guardado e a resposta aparece aqui sozinha.`;
+  show("pending", `Em análise. ${words}`, ...pendingBlocks(id, words));
+}
+
+function showPause(problem, seconds) {
+  const words = `Nova tentativa automática em ${seconds} s.`;
+  const stop = element("button", { type: "button", class: "btn btn-outline-primary", "data-stop": "" }, "Parar de tentar");
+  stop.addEventListener("click", () => waiting.abort());
+  show("pause", `${problem.title}. ${words}`, notice("pending", problem.title, problem.detail, words), stop);
+}
+
+function showRefusal(problem) {
+  if (!(problem instanceof Problem)) throw problem;
+  if (problem.errors.length > 0) {
+    showEmpty();
+    showErrors(form, problem.errors);
+  } else {
+    showProblem(problem, () => form.requestSubmit());
+  }
+}
+
+function showProblem(problem, repeat) {
+  show("problem", `${problem.title}. ${problem.detail}`, ...problemBlocks(problem, repeat));
+  bringIntoView();
+}
+
+// Beside the form on a wide page; below it on a narrow one, where it would stay unseen.
+function bringIntoView() {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const below = panel.getBoundingClientRect().top > window.innerHeight * 0.6;
+  if (below) panel.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+}

@@ -1,0 +1,10 @@
+/** The page *Histórico*: the list, or one evaluation when the address names it. */
+
+import { showDetail } from "./detail.js";
+import { hook } from "./dom.js";
+import { showList } from "./list.js";
+
+const id = new URLSearchParams(location.search).get("id");
+
+if (id) showDetail(hook("detail"), id);
+else showList(hook("list"));

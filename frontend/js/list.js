@@ -1,0 +1,107 @@
+/** The history as a list: filters above, the newest first, more on request. */
+
+import { fetchPolicy, fetchRecords } from "./api.js";
+import { decisionBadge } from "./answer.js";
+import { element, fill, hook } from "./dom.js";
+import { filtersFrom, pageQuery } from "./filters.js";
+import { problemBlocks } from "./notice.js";
+import { confidenceWords, decisionWords, formatMoment } from "./words.js";
+
+const COLUMNS = ["Recebida em", "Cliente", "Perfil", "Decisão", "Confiança", "Revisões"];
+
+/** Fill the list's place with the evaluations that the address asks for. */
+export async function showList(root) {
+  const filters = filtersFrom(location.search);
+  const form = hook("filters", root);
+  root.hidden = false;
+  keepAddressShort(form);
+  putBack(form, filters);
+  offerProfiles(form, filters);
+  await showPage(root, filters, null);
+}
+
+async function showPage(root, filters, cursor) {
+  try {
+    const page = await fetchRecords(pageQuery(filters, cursor));
+    if (cursor === null) startTable(root, page.itens);
+    addRows(root, page.itens);
+    offerMore(root, filters, page.proximo);
+    announce(root, page);
+  } catch (problem) {
+    fill(hook("more", root), ...problemBlocks(problem, () => showPage(root, filters, cursor)));
+  }
+}
+
+function startTable(root, records) {
+  if (records.length === 0) {
+    fill(hook("records", root), element("p", { class: "nothing", "data-none": "" }, "Nenhuma avaliação encontrada. Mude os filtros ou avalie um cliente."));
+    return;
+  }
+  const heads = COLUMNS.map((title) => element("th", { scope: "col", role: "columnheader" }, title));
+  const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads));
+  const body = element("tbody", { role: "rowgroup", "data-rows": "" });
+  fill(hook("records", root), element("table", { class: "table records", role: "table", "aria-label": "Avaliações" }, head, body));
+}
+
+function addRows(root, records) {
+  hook("rows", root)?.append(...records.map(row));
+}
+
+// On a narrow page the table is laid out as cards, and browsers then drop its roles: they are
+// written out.
+function row(record) {
+  const cells = [
+    formatMoment(record.recebido_em),
+    element("a", { href: `/historico.html?id=${encodeURIComponent(record.id)}` }, record.nome),
+    record.perfil ?? "–",
+    decisionCell(record),
+    record.situacao === "pendente" ? "–" : confidenceWords(record.confianca),
+    record.revisoes === 0 ? "nenhuma" : String(record.revisoes),
+  ];
+  const named = cells.map((content, i) => element("td", { role: "cell", "data-column": COLUMNS[i] }, content));
+  return element("tr", { role: "row", "data-record": record.id }, ...named);
+}
+
+function decisionCell({ decisao, decisao_final: final }) {
+  const machine = final === decisao ? null : element("span", { class: "quiet" }, `automática: ${decisionWords(decisao).word.toLowerCase()}`);
+  return element("span", { class: "decision-cell" }, decisionBadge(final), machine);
+}
+
+function offerMore(root, filters, cursor) {
+  if (cursor === null) {
+    fill(hook("more", root));
+    return;
+  }
+  const button = element("button", { type: "button", class: "btn btn-outline-primary", "data-load-more": "" }, "Mostrar mais");
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    showPage(root, filters, cursor);
+  });
+  fill(hook("more", root), button);
+}
+
+function announce(root, { proximo }) {
+  const count = root.querySelectorAll("[data-record]").length;
+  hook("status").textContent = `${count} avaliações na lista${proximo ? ", e há mais" : ""}.`;
+}
+
+function putBack(form, filters) {
+  for (const [name, text] of Object.entries(filters)) form.elements.namedItem(name).value = text;
+}
+
+function keepAddressShort(form) {
+  form.addEventListener("formdata", ({ formData }) => {
+    for (const [name, text] of [...formData]) if (text === "") formData.delete(name);
+  });
+}
+
+// The list is of use without the names of the profiles: when the policy can't be had, the
+// numbers written in the page stay.
+async function offerProfiles(form, filters) {
+  const policy = await fetchPolicy().catch(() => null);
+  const select = form.elements.namedItem("perfil");
+  for (const { cluster, nome } of policy?.perfis ?? []) {
+    select.querySelector(`[value="${cluster}"]`).textContent = `${cluster} · ${nome}`;
+  }
+  select.value = filters.perfil ?? "";
+}

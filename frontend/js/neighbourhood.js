@@ -1,0 +1,59 @@
+/** Where one client lies beside the five profiles: a bar of shares for each, nearest first. */
+
+import { AMOUNT_FIELDS } from "./applicant.js";
+import { fetchModel, fetchPolicy } from "./api.js";
+import { sharesBar, sharesLegend, sharesTable } from "./charts.js";
+import { element } from "./dom.js";
+import { nearestFirst, shares } from "./geometry.js";
+import { formatRatio } from "./words.js";
+
+/**
+ * The plot for an applicant, or null when the model has no geometry or cannot be asked: the
+ * answer is complete without it.
+ */
+export async function neighbourhood(applicant, evaluation) {
+  const [model, policy] = await Promise.all([fetchModel(), fetchPolicy()]).catch(() => []);
+  if (!model?.centroides || model.tag !== evaluation.modelo) return null;
+  const amounts = AMOUNT_FIELDS.map(({ name }) => applicant[name]);
+  const rows = profileRows(amounts, model.centroides, policy.perfis);
+  return plot({ label: evaluation.nome, shares: shares(amounts) }, rows);
+}
+
+function profileRows(amounts, centroids, profiles) {
+  return nearestFirst(amounts, centroids).map(({ cluster, distance }) => ({
+    label: profiles.find((profile) => profile.cluster === cluster)?.nome ?? `Perfil ${cluster}`,
+    shares: shares(centroids[cluster]),
+    note: `perfil ${cluster}, distância ${formatRatio(distance)}`,
+  }));
+}
+
+function plot(client, rows) {
+  const caption = "Participação de cada valor na soma dos cinco";
+  return element(
+    "section",
+    { class: "answer-section", "data-neighbourhood": "" },
+    element("h3", {}, "Este cliente ao lado dos cinco perfis"),
+    element("p", { class: "quiet" }, `${caption}. Os perfis vêm do mais próximo ao mais distante.`),
+    sharesLegend(),
+    element("ul", { class: "shares" }, clientRow(client), ...rows.map(profileRow)),
+    element("details", {}, element("summary", {}, "Ver em números"), sharesTable(caption, [client, ...rows])),
+  );
+}
+
+function clientRow({ label, shares: values }) {
+  return element(
+    "li",
+    { class: "shares-row shares-client" },
+    element("div", { class: "shares-label" }, element("strong", {}, label), element("span", {}, "este cliente")),
+    sharesBar(values, label),
+  );
+}
+
+function profileRow({ label, shares: values, note }) {
+  return element(
+    "li",
+    { class: "shares-row" },
+    element("div", { class: "shares-label" }, element("strong", {}, label), element("span", {}, note)),
+    sharesBar(values, label),
+  );
+}

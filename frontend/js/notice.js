@@ -1,0 +1,26 @@
+/** Notices that take the place of an answer: waiting for it, or what kept it from coming. */
+
+import { element } from "./dom.js";
+import { icon } from "./icons.js";
+
+/** A notice in one of the tones of the style sheet, with a heading and its sentences. */
+export function notice(tone, title, ...sentences) {
+  const paragraphs = sentences.map((sentence) => element("p", {}, sentence));
+  const words = element("div", {}, element("h2", {}, title), ...paragraphs);
+  return element("div", { class: `notice is-${tone}` }, icon(tone), words);
+}
+
+/** A problem in words, and a button that tries again. */
+export function problemBlocks(problem, repeat) {
+  const again = element("button", { type: "button", class: "btn btn-primary", "data-again": "" }, "Tentar de novo");
+  again.addEventListener("click", repeat);
+  return [notice("note", problem.title, problem.detail), again];
+}
+
+/** A request that is kept until the model is back; `words` say what happens to it. */
+export function pendingBlocks(id, words) {
+  const advice =
+    "O modelo está fora do ar neste momento. Você pode recarregar a página ou voltar mais tarde por este mesmo endereço.";
+  const reference = element("code", { "data-evaluation-id": "" }, id);
+  return [notice("pending", "Em análise", words, advice), element("p", { class: "quiet" }, "Avaliação ", reference)];
+}

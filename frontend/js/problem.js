@@ -1,0 +1,66 @@
+/**
+ * What went wrong with a request, in words that say what to do next.
+ *
+ * Reads the service's `application/problem+json` and stands in for answers that carry none
+ * (a gateway's error page, a lost network). Knows nothing of documents.
+ */
+
+/** A request that did not get its answer. `retryAfter` is in seconds, null when unknown. */
+export class Problem extends Error {
+  constructor({ status, title, detail, errors = [], retryAfter = null }) {
+    super(title);
+    Object.assign(this, { status, title, detail, errors, retryAfter });
+  }
+}
+
+const LONGEST_WAIT_SECONDS = 120;
+
+const STAND_INS = {
+  0: ["Sem resposta do serviço", "Verifique a conexão. O que você digitou continua aqui."],
+  404: ["Avaliação não encontrada", "Confira o endereço ou procure no histórico."],
+  409: ["Este pedido já está sendo avaliado", "A resposta vem na próxima tentativa."],
+  413: ["Pedido grande demais", "Encurte o texto e envie de novo."],
+  422: ["Há algo a corrigir", "Confira os campos e envie de novo."],
+  429: ["Muitos pedidos ao mesmo tempo", "O serviço pediu um instante antes do próximo."],
+  503: ["Serviço indisponível no momento", "Nada foi decidido e nada se perdeu."],
+};
+const UNEXPECTED = ["O serviço não conseguiu responder", "Tente de novo em instantes."];
+
+/** The problem that an HTTP answer tells; `body` is its parsed JSON, or null. */
+export function problemFromAnswer(status, body, retryAfterHeader) {
+  const [title, detail] = STAND_INS[status] ?? UNEXPECTED;
+  return new Problem({
+    status,
+    title: body?.title ?? title,
+    detail: body?.detail ?? detail,
+    errors: (body?.erros ?? []).map(fieldError),
+    retryAfter: readRetryAfter(retryAfterHeader),
+  });
+}
+
+/** The problem of a request that got no answer at all: network down, or too slow. */
+export function problemOfSilence() {
+  const [title, detail] = STAND_INS[0];
+  return new Problem({ status: 0, title, detail });
+}
+
+/** Seconds to wait as a `Retry-After` header gives them, bounded; null when it says nothing. */
+export function readRetryAfter(header) {
+  const seconds = Number.parseInt(header ?? "", 10);
+  return Number.isNaN(seconds) ? null : Math.min(Math.max(seconds, 0), LONGEST_WAIT_SECONDS);
+}
+
+/** Whether the same request may succeed later without being changed. */
+export function isPassing(problem) {
+  return [0, 409, 429].includes(problem.status) || problem.status >= 500;
+}
+
+function fieldError({ pointer, detail }) {
+  return { field: fieldOf(pointer ?? ""), message: detail };
+}
+
+// RFC 6901, in its URI fragment form: "#/credit_limit" names the member "credit_limit".
+function fieldOf(pointer) {
+  const name = decodeURIComponent(pointer.replace(/^#?\/?/, "")).split("/")[0];
+  return name.replaceAll("~1", "/").replaceAll("~0", "~") || null;
+}

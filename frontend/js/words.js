@@ -1,0 +1,55 @@
+/** What the service's codes and figures are called in Portuguese. */
+
+export const DECISIONS = {
+  aprovado: { key: "approved", word: "Aprovado" },
+  analise_manual: { key: "manual", word: "Análise manual" },
+  recusado: { key: "refused", word: "Recusado" },
+};
+
+// Below 0.05 a client may change profile when the model is trained again, and the policy asks
+// for a person. The other two thresholds split the training clients: about a quarter lie below
+// 0.20, and about four in ten above 0.50.
+const CONFIDENCE = [
+  { below: 0.05, words: "na fronteira" },
+  { below: 0.2, words: "baixa" },
+  { below: 0.5, words: "média" },
+  { below: Infinity, words: "alta" },
+];
+
+const twoDecimals = new Intl.NumberFormat("pt-BR", {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+});
+const wholePercent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
+const integer = new Intl.NumberFormat("pt-BR");
+const moment = new Intl.DateTimeFormat("pt-BR", {
+  dateStyle: "short",
+  timeStyle: "medium",
+  timeZone: "America/Sao_Paulo",
+});
+const day = new Intl.DateTimeFormat("pt-BR", { dateStyle: "long", timeZone: "America/Sao_Paulo" });
+
+/** The decision's key and word; an unknown code is shown as it came, never as approved. */
+export function decisionWords(code) {
+  return DECISIONS[code] ?? { key: "pending", word: code ?? "Em análise" };
+}
+
+/** Confidence from 0 to 1 in words; null is what a model without geometry gives. */
+export function confidenceWords(confidence) {
+  if (confidence === null || confidence === undefined) return "não calculada por este modelo";
+  return CONFIDENCE.find(({ below }) => confidence < below).words;
+}
+
+export const formatRatio = (value) => twoDecimals.format(value);
+export const formatShare = (value) => wholePercent.format(value);
+export const formatCount = (value) => integer.format(value);
+
+/** An RFC 3339 instant as the day and time in São Paulo. */
+export function formatMoment(instant) {
+  return moment.format(new Date(instant));
+}
+
+/** A date (`2026-11-01`, a whole day) or an instant as a day in words. */
+export function formatDay(text) {
+  return day.format(new Date(text.length === 10 ? `${text}T12:00:00-03:00` : text));
+}
