@@ -17,7 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
-from model_store import golden, safe_pickle
+from model_store import geometry, golden, safe_pickle
 from model_store.errors import ModelStoreError, NotAModel
 from model_store.features import FEATURES
 from model_store.foreign import REFUSED, TIMEOUT_SECONDS
@@ -61,7 +61,15 @@ def centroids_of(estimator: BaseEstimator) -> NDArray[np.float64] | None:
         return None
     if steps[0].norm != "l2":
         return None
-    return np.ascontiguousarray(steps[1].cluster_centers_, dtype=np.float64)
+    centroids = np.ascontiguousarray(steps[1].cluster_centers_, dtype=np.float64)
+    return centroids if _is_all_there_is(centroids, estimator) else None
+
+
+def _is_all_there_is(centroids: NDArray[np.float64], estimator: BaseEstimator) -> bool:
+    """Prove that the nearest centroid is what the model predicts, on every probe client."""
+    probe = golden.probe_rows()
+    labels = golden.predict(estimator, probe)
+    return bool((geometry.predict(probe, centroids) == labels).all())
 
 
 def library_versions() -> dict[str, str]:

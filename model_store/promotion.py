@@ -28,7 +28,7 @@ def objection(candidate: "StoredModel", published: "StoredModel | None") -> str 
 
 def _own_objection(candidate: "StoredModel") -> str | None:
     try:
-        golden.check(candidate.estimator, candidate.golden)
+        golden.check(candidate.open_estimator(), candidate.golden)
     except GoldenMismatch as mismatch:
         return str(mismatch).rstrip(".")
     if candidate.centroids is None:
@@ -55,7 +55,7 @@ def _moved_centroids(candidate: "StoredModel", published: "StoredModel") -> str 
 
 
 def _moved_clients(candidate: "StoredModel", published: "StoredModel") -> str | None:
-    kept = golden.agreement(candidate.estimator, published.golden)
+    kept = golden.agreement(candidate.open_estimator(), published.golden)
     if kept < LEAST_AGREEMENT:
         return f"{kept:.0%} of the golden clients keep their label, under {LEAST_AGREEMENT:.0%}"
     return None

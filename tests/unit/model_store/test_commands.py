@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own package
+    return subprocess.run(
         [sys.executable, "-m", "model_store", *arguments],
         cwd=project,
         env=os.environ | {"BENTOML_HOME": str(project / "bentoml")},

@@ -279,7 +279,7 @@ def test_an_import_that_is_there_already_loads_no_library(
         "print([name for name in ('numpy', 'sklearn', 'joblib', 'bentoml') if name in sys.modules])"
     )
 
-    finished = subprocess.run(  # noqa: S603 - our own package
+    finished = subprocess.run(
         [sys.executable, "-c", program, str(model_file)],
         capture_output=True,
         text=True,

@@ -1,0 +1,114 @@
+"""Wires the parts into one application. The only module that knows them all."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+from evaluation_api import database, openapi, policy_file, problems
+from evaluation_api.circuit import Circuit
+from evaluation_api.contract import answers
+from evaluation_api.decision_log import DecisionLog
+from evaluation_api.domain import Evaluation
+from evaluation_api.evaluation import Evaluator, Render
+from evaluation_api.model_client import ModelClient
+from evaluation_api.observation import DECISIONS, Observation
+from evaluation_api.pending import PendingWorker
+from evaluation_api.policy import Policy
+from evaluation_api.recorder import Recorder
+from evaluation_api.routes import Services, router
+from evaluation_api.settings import Settings
+from evaluation_api.transport import KeptAliveTransport
+
+_API_PAGE = Path(__file__).with_name("api_page")
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application; it opens the database and the model when it starts."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _services(settings) as app.state.services:
+            _spare_the_garbage_collector()
+            yield
+
+    app = bare_app()
+    app.router.lifespan_context = lifespan
+    app.mount("/", StaticFiles(directory=settings.frontend_path, html=True), name="frontend")
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Make the application without what it leans on: the bench measures it as the ceiling."""
+    app = FastAPI(
+        title="Avaliação de clientes de cartão de crédito",
+        description="Diz se um cliente em potencial pode ter um cartão, e por quê.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Observation)
+    problems.install(app)
+    openapi.install(app)
+    app.include_router(router)
+    app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
+    app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
+    return app
+
+
+@asynccontextmanager
+async def _services(settings: Settings) -> AsyncIterator[Services]:
+    policy, source = policy_file.read(settings.policy_path)
+    engine = database.connect(settings.database_url.get_secret_value())
+    log = DecisionLog(engine)
+    await asyncio.to_thread(database.migrate, engine)
+    await asyncio.to_thread(log.remember_policy, policy.version, source)
+    async with AsyncExitStack() as stack:
+        stack.callback(engine.dispose)
+        recorder = await stack.enter_async_context(Recorder(log, max_waiting=settings.max_waiting))
+        model = await stack.enter_async_context(_model_client(settings, policy))
+        evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
+        worker = PendingWorker(model, evaluator, recorder)
+        task = asyncio.create_task(worker.run())
+        stack.push_async_callback(_stop, task)
+        yield Services(evaluator, model, recorder, policy, worker)
+
+
+def rendered_with(policy: Policy) -> Render:
+    """Give the function that spells an evaluation, and counts it as decided."""
+
+    def render(evaluation: Evaluation) -> str:
+        DECISIONS.labels(evaluation.decision.outcome, evaluation.prediction.cluster).inc()
+        return answers.answer(evaluation, policy)
+
+    return render
+
+
+def _model_client(settings: Settings, policy: Policy) -> ModelClient:
+    return ModelClient(
+        httpx.AsyncClient(base_url=settings.model_url, transport=KeptAliveTransport()),
+        toward=policy.approved_clusters,
+        margin=policy.border.min_confidence,
+        deadline_seconds=settings.model_deadline_seconds,
+        circuit=Circuit(settings.circuit_failures, settings.circuit_pause_seconds),
+        max_waiting=settings.max_waiting,
+        lanes=settings.model_lanes,
+    )
+
+
+async def _stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _spare_the_garbage_collector() -> None:
+    """Keep what start-up made out of full collections, whose pauses were the p99."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)

@@ -1,0 +1,46 @@
+"""A circuit breaker: after enough failures in a row, stop asking for a while, then probe.
+
+Counts and clocks only; knows nothing of what is called.
+"""
+
+import time
+from collections.abc import Callable
+
+
+class Circuit:
+    """Opens after `threshold` consecutive failures; one probe is let through each `pause_seconds`."""
+
+    def __init__(
+        self, threshold: int, pause_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start closed."""
+        self._threshold = threshold
+        self._pause_seconds = pause_seconds
+        self._clock = clock
+        self._failures = 0
+        self._probe_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last calls failed, so that callers had better not count on an answer."""
+        return self._failures >= self._threshold
+
+    def admits(self) -> bool:
+        """Tell whether a call may go now; while open, only the probe that is due, and only once."""
+        if not self.is_open:
+            return True
+        now = self._clock()
+        if now < self._probe_at:
+            return False
+        self._probe_at = now + self._pause_seconds
+        return True
+
+    def succeeded(self) -> None:
+        """Close: the other side answers."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Count a failure, and open when there have been enough in a row."""
+        self._failures += 1
+        if self._failures == self._threshold:
+            self._probe_at = self._clock() + self._pause_seconds

@@ -1,0 +1,96 @@
+"""Shares calls among concurrent callers: what waits while a call runs goes in the next one.
+
+One request's worth of HTTP or of a transaction costs far more than one row in it, so callers
+that arrive together travel together. Idle, a caller goes at once and alone; busy, batches grow
+by themselves. Knows nothing of what it carries.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from evaluation_api.errors import OverloadedError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_Waiting = tuple[Item, asyncio.Future[Answer]]
+
+
+class Coalescer(Generic[Item, Answer]):
+    """Turns a call for many into a call for one.
+
+    call: takes up to max_items items and gives as many answers, in the same order; what it raises
+    is raised to those it carried and to nobody else.
+    lanes: calls that may run at the same time. max_waiting: items beyond which callers are refused.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[list[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        max_items: int,
+        max_waiting: int,
+        lanes: int = 1,
+    ) -> None:
+        """Start idle; needs a running event loop only when called."""
+        self._call = call
+        self._max_items = max_items
+        self._max_waiting = max_waiting
+        self._free_lanes = lanes
+        self._departing = False
+        self._waiting: deque[_Waiting[Item, Answer]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, item: Item) -> Answer:
+        """Carry one item and give its own answer.
+
+        Raises OverloadedError at once when max_waiting items wait already.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise OverloadedError
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((item, future))
+        self._depart_soon(loop)
+        return await future
+
+    def _depart_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave after this turn of the loop, so that all who arrive in it travel together."""
+        if self._free_lanes and not self._departing:
+            self._departing = True
+            loop.call_soon(self._depart, loop)
+
+    def _depart(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._departing = False
+        while self._free_lanes and (batch := self._board()):
+            self._free_lanes -= 1
+            task = loop.create_task(self._carry(batch))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    def _board(self) -> list[_Waiting[Item, Answer]]:
+        """Take the longest-waiting items, without those whose caller has gone."""
+        batch: list[_Waiting[Item, Answer]] = []
+        while self._waiting and len(batch) < self._max_items:
+            item, future = self._waiting.popleft()
+            if not future.done():
+                batch.append((item, future))
+        return batch
+
+    async def _carry(self, batch: list[_Waiting[Item, Answer]]) -> None:
+        try:
+            answers = await self._call([item for item, _ in batch])
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, its callers are waiting for it
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(exc)
+        finally:
+            for _, future in batch:
+                future.cancel()  # no-op once answered; a cancelled call leaves nobody hanging
+            self._free_lanes += 1
+            self._depart_soon(asyncio.get_running_loop())

@@ -1,0 +1,80 @@
+"""Opens the database that a URL names, and brings its tables up to date.
+
+The only place where SQLite and PostgreSQL differ.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from evaluation_api.errors import RecordUnavailableError
+
+#: The newest migration; a test compares it with the folder.
+HEAD = "0001"
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def connect(url: str) -> Engine:
+    """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed)
+    event.listen(engine, "connect", _configure_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+    """Let readers and the writer work side by side.
+
+    synchronous=NORMAL survives a killed process; after a power cut the last transactions may be
+    gone, whole. Whoever can't accept that sets a PostgreSQL URL.
+    """
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=5000",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to HEAD. Several replicas may do this at once.
+
+    Raises RecordUnavailableError when the database can't be reached.
+    """
+    try:
+        if _version(engine) != HEAD:
+            _upgrade(engine)
+    except SQLAlchemyError as exc:
+        raise RecordUnavailableError(str(exc)) from exc
+
+
+def _version(engine: Engine) -> str | None:
+    """Give the migration the tables are at; None for an empty database."""
+    if not inspect(engine).has_table("alembic_version"):
+        return None
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command  # noqa: PLC0415 - 10 MB that a start without migrations saves
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(4203381)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,403 @@
+"""The keeper of the decision record: every SQL statement of the service.
+
+Synchronous, for the threads of recorder.py, the command line and the tests. Translates every
+SQLAlchemy error into RecordUnavailableError. Knows nothing of HTTP, policies or sentences.
+"""
+
+import unicodedata
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from evaluation_api.domain import (
+    FEATURES,
+    Applicant,
+    CardUsage,
+    Entry,
+    Outcome,
+    Recorded,
+    Review,
+    Search,
+    Summary,
+)
+from evaluation_api.errors import EvaluationNotFoundError, RecordUnavailableError
+from evaluation_api.schema import evaluations, idempotency_keys, policies, reviews
+
+_WIN_KEY = text(
+    "INSERT INTO idempotency_keys (key, fingerprint, evaluation_id)"
+    " VALUES (:key, :fingerprint, :evaluation_id) ON CONFLICT (key) DO NOTHING"
+)
+_INSERT = insert(evaluations)
+_REMEMBER_POLICY = text(
+    "INSERT INTO policies (version, text, first_used_at)"
+    " VALUES (:version, :text, :first_used_at) ON CONFLICT (version) DO NOTHING"
+)
+
+
+class DecisionLog:
+    """The record in one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are database.migrate's business."""
+        self._engine = engine
+
+    def append(self, entries: Sequence[Entry]) -> list[Recorded | None]:
+        """Write entries in one transaction; give None for each, or what stands in its place.
+
+        That is the evaluation that won the entry's Idempotency-Key before; the entry itself is
+        then not written.
+        """
+        with self._transaction() as connection:
+            lost = _win_keys(connection, entries)
+            rows = [_row(entry) for entry in entries if entry.id not in lost]
+            if rows:
+                connection.execute(_INSERT, rows)
+            winners = _winners(connection, list(lost.values())) if lost else {}
+        return [winners[lost[entry.id]] if entry.id in lost else None for entry in entries]
+
+    def find(self, evaluation_id: str) -> Recorded:
+        """Give one evaluation with its reviews. Raises EvaluationNotFoundError."""
+        with self._transaction() as connection:
+            row = connection.execute(_recorded().where(evaluations.c.id == evaluation_id)).first()
+            if row is None:
+                raise EvaluationNotFoundError(evaluation_id)
+            return _to_recorded(row, _reviews(connection, evaluation_id))
+
+    def find_by_key(self, key: str) -> Recorded | None:
+        """Give the evaluation that used an Idempotency-Key first, without its reviews."""
+        with self._transaction() as connection:
+            return _winners(connection, [key]).get(key)
+
+    def search(self, search: Search) -> list[Summary]:
+        """Give up to search.limit evaluations, newest first."""
+        with self._transaction() as connection:
+            return [_to_summary(row) for row in connection.execute(_search(search))]
+
+    def review(self, review: Review) -> None:
+        """Add a person's decision. Raises EvaluationNotFoundError."""
+        with self._transaction() as connection:
+            known = select(evaluations.c.id).where(evaluations.c.id == review.evaluation_id)
+            if connection.execute(known).first() is None:
+                raise EvaluationNotFoundError(review.evaluation_id)
+            connection.execute(
+                insert(reviews).values(
+                    id=review.id,
+                    evaluation_id=review.evaluation_id,
+                    outcome=review.outcome,
+                    justification=review.justification,
+                    reviewer=review.reviewer,
+                    reviewed_at=review.reviewed_at,
+                )
+            )
+
+    def claim_pending(self, limit: int, lease: timedelta) -> list[Recorded]:
+        """Take up to limit pending evaluations, oldest first, for as long as the lease.
+
+        Replicas that claim at once get different ones. Whoever dies lets its lease run out.
+        """
+        now = datetime.now(UTC)
+        free = (
+            select(evaluations.c.id)
+            .where(evaluations.c.pending)
+            .where(func.coalesce(evaluations.c.claimed_until, now) <= now)
+            .order_by(evaluations.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        claim = (
+            update(evaluations)
+            .where(evaluations.c.id.in_(free))
+            .values(claimed_until=now + lease)
+            .returning(*_RECORDED)
+        )
+        with self._transaction() as connection:
+            return sorted(
+                (_to_recorded(row, ()) for row in connection.execute(claim)), key=lambda r: r.id
+            )
+
+    def settle(self, entries: Sequence[Entry]) -> int:
+        """Write the decisions of claimed evaluations; give how many were still pending.
+
+        An evaluation that another replica has settled meanwhile keeps that decision.
+        """
+        with self._transaction() as connection:
+            return sum(
+                connection.execute(
+                    update(evaluations)
+                    .where(evaluations.c.id == entry.id, evaluations.c.pending)
+                    .values(**_decided(entry))
+                ).rowcount
+                for entry in entries
+            )
+
+    def count_pending(self) -> int:
+        """Give how many evaluations wait for the model."""
+        query = select(func.count()).select_from(evaluations).where(evaluations.c.pending)
+        with self._transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def remember_policy(self, version: str, source: str) -> None:
+        """Keep a policy's text, once a version."""
+        values = {"version": version, "text": source, "first_used_at": datetime.now(UTC)}
+        with self._transaction() as connection:
+            connection.execute(_REMEMBER_POLICY, values)
+
+    def policy_text(self, version: str) -> str | None:
+        """Give the text of a policy that decided here, or None."""
+        query = select(policies.c.text).where(policies.c.version == version)
+        with self._transaction() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def decided(self, ids: Sequence[str] | None, chunk: int) -> Iterator[list[Recorded]]:
+        """Give decided evaluations, all or those with the given ids, oldest first, in chunks."""
+        last = ""
+        while True:
+            query = _recorded().where(~evaluations.c.pending, evaluations.c.id > last)
+            if ids is not None:
+                query = query.where(evaluations.c.id.in_(ids))
+            with self._transaction() as connection:
+                page = connection.execute(query.order_by(evaluations.c.id).limit(chunk)).all()
+            if not page:
+                return
+            last = page[-1].id
+            yield [_to_recorded(row, ()) for row in page]
+
+    def count_older(self, before: datetime) -> int:
+        """Give how many evaluations were received before a time."""
+        query = select(func.count()).select_from(evaluations)
+        with self._transaction() as connection:
+            return int(
+                connection.execute(query.where(evaluations.c.id < _first_id(before))).scalar_one()
+            )
+
+    def purge(self, before: datetime) -> int:
+        """Delete evaluations received before a time, with their reviews and keys; give how many."""
+        bound = _first_id(before)
+        with self._transaction() as connection:
+            for table in (reviews, idempotency_keys):
+                connection.execute(table.delete().where(table.c.evaluation_id < bound))
+            return connection.execute(evaluations.delete().where(evaluations.c.id < bound)).rowcount
+
+    def ping(self) -> None:
+        """Raise RecordUnavailableError unless the database answers."""
+        with self._transaction() as connection:
+            connection.execute(text("SELECT 1"))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as exc:
+            raise RecordUnavailableError(str(exc)) from exc
+
+
+_RECORDED = (
+    evaluations.c.id,
+    evaluations.c.received_at,
+    evaluations.c.name,
+    *(evaluations.c[feature] for feature in FEATURES),
+    evaluations.c.degraded,
+    evaluations.c.answer,
+    evaluations.c.model_tag,
+    evaluations.c.policy_version,
+)
+
+
+def fold(name: str) -> str:
+    """Give a name without case and accents, so that "jose" finds "José"."""
+    if name.isascii():
+        return name.lower()
+    decomposed = unicodedata.normalize("NFKD", name)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+
+
+def _recorded(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns
+    return select(*_RECORDED, *more)
+
+
+def _win_keys(connection: Connection, entries: Sequence[Entry]) -> dict[str, str]:
+    """Insert the entries' keys; give the keys that were lost to an earlier one, by entry id."""
+    keyed = {e.idempotency_key.key: e for e in reversed(entries) if e.idempotency_key}
+    if not keyed:
+        return {}
+    # In one order everywhere, or two replicas with two common keys wait for each other for ever.
+    connection.execute(_WIN_KEY, [_key_row(keyed[key]) for key in sorted(keyed)])
+    owners = select(idempotency_keys.c.key, idempotency_keys.c.evaluation_id)
+    won = dict(connection.execute(owners.where(idempotency_keys.c.key.in_(keyed))).tuples().all())
+    return {
+        entry.id: entry.idempotency_key.key
+        for entry in entries
+        if entry.idempotency_key and won[entry.idempotency_key.key] != entry.id
+    }
+
+
+def _winners(connection: Connection, keys: Sequence[str]) -> dict[str, Recorded]:
+    """Give, by key, the evaluations that used it first, without their reviews."""
+    query = _recorded(idempotency_keys.c.key, idempotency_keys.c.fingerprint)
+    rows = connection.execute(query.join(idempotency_keys).where(idempotency_keys.c.key.in_(keys)))
+    return {row.key: _to_recorded(row, (), row.fingerprint) for row in rows}
+
+
+def _key_row(entry: Entry) -> dict[str, str]:
+    assert entry.idempotency_key  # noqa: S101 - the caller's filter
+    key = entry.idempotency_key
+    return {"key": key.key, "fingerprint": key.fingerprint, "evaluation_id": entry.id}
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    usage = entry.applicant.usage
+    return {
+        "id": entry.id,
+        "pending": entry.evaluation is None,
+        "received_at": entry.received_at,
+        "name": entry.applicant.name,
+        "name_folded": fold(entry.applicant.name),
+        "balance": usage.balance,
+        "purchases": usage.purchases,
+        "cash_advance": usage.cash_advance,
+        "credit_limit": usage.credit_limit,
+        "payments": usage.payments,
+        "degraded": entry.degraded,
+        **(_decided(entry) if entry.evaluation else _UNDECIDED),
+    }
+
+
+def _decided(entry: Entry) -> dict[str, Any]:
+    """Give the columns that a decision fills."""
+    evaluation = entry.evaluation
+    assert evaluation  # noqa: S101 - the callers' filter
+    return {
+        "pending": False,
+        "evaluated_at": evaluation.evaluated_at,
+        "milliseconds": evaluation.milliseconds,
+        "cluster": evaluation.prediction.cluster,
+        "confidence": evaluation.prediction.confidence,
+        "outcome": evaluation.decision.outcome.value,
+        "model_tag": evaluation.prediction.model.tag,
+        "model_sha256": evaluation.prediction.model.sha256,
+        "policy_version": evaluation.decision.policy_version,
+        "answer": entry.answer,
+    }
+
+
+_UNDECIDED = {
+    "pending": True,
+    "evaluated_at": None,
+    "milliseconds": None,
+    "cluster": None,
+    "confidence": None,
+    "outcome": None,
+    "model_tag": None,
+    "model_sha256": None,
+    "policy_version": None,
+    "answer": None,
+}
+
+
+def _to_recorded(
+    row: Row[Any], people: tuple[Review, ...], fingerprint: str | None = None
+) -> Recorded:
+    usage = CardUsage(*(getattr(row, feature) for feature in FEATURES))
+    return Recorded(
+        id=row.id,
+        received_at=_utc(row.received_at),
+        applicant=Applicant(row.name, usage),
+        degraded=row.degraded,
+        answer=row.answer,
+        model_tag=row.model_tag,
+        policy_version=row.policy_version,
+        reviews=people,
+        fingerprint=fingerprint,
+    )
+
+
+def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
+    query = select(reviews).where(reviews.c.evaluation_id == evaluation_id).order_by(reviews.c.id)
+    return tuple(
+        Review(
+            id=row.id,
+            evaluation_id=row.evaluation_id,
+            outcome=Outcome(row.outcome),
+            justification=row.justification,
+            reviewer=row.reviewer,
+            reviewed_at=_utc(row.reviewed_at),
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _search(search: Search) -> Select[Any]:
+    last = (
+        select(reviews.c.outcome)
+        .where(reviews.c.evaluation_id == evaluations.c.id)
+        .order_by(reviews.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    count = (
+        select(func.count()).where(reviews.c.evaluation_id == evaluations.c.id).scalar_subquery()
+    )
+    listed = (
+        evaluations.c[name]
+        for name in ("id", "received_at", "name", "cluster", "confidence", "outcome")
+    )
+    query = select(*listed, last.label("reviewed"), count.label("reviews"))
+    for condition in _conditions(search):
+        query = query.where(condition)
+    return query.order_by(evaluations.c.id.desc()).limit(search.limit)
+
+
+def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
+    if search.before_id is not None:
+        yield evaluations.c.id < search.before_id
+    if search.outcome is not None:
+        yield evaluations.c.outcome == search.outcome.value
+    if search.cluster is not None:
+        yield evaluations.c.cluster == search.cluster
+    if search.since is not None:
+        yield evaluations.c.id >= _first_id(search.since)
+    if search.until is not None:
+        yield evaluations.c.id < _first_id(search.until)
+    if search.name is not None:
+        yield evaluations.c.name_folded.contains(fold(search.name), autoescape=True)
+
+
+def _to_summary(row: Row[Any]) -> Summary:
+    final = row.reviewed or row.outcome
+    return Summary(
+        id=row.id,
+        received_at=_utc(row.received_at),
+        name=row.name,
+        cluster=row.cluster,
+        confidence=row.confidence,
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        final_outcome=None if final is None else Outcome(final),
+        reviews=row.reviews,
+    )
+
+
+def _first_id(when: datetime) -> str:
+    """Give the smallest UUIDv7 of a time: ids sort by the millisecond they begin with."""
+    return str(uuid.UUID(int=max(0, int(when.timestamp() * 1000)) << 80))
+
+
+def _utc(when: datetime) -> datetime:
+    """Give SQLite's times, which come back without one, their time zone."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

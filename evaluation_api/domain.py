@@ -1,0 +1,200 @@
+"""The words of the business: who applies, what the model says of them, what is decided.
+
+Plain values from the standard library. Knows nothing of HTTP, SQL, TOML or Portuguese sentences.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+#: The five amounts in the order the model takes them. The model service has its own list behind
+#: the process boundary; tests/integration compares the two.
+FEATURES = ("balance", "purchases", "cash_advance", "credit_limit", "payments")
+
+CLUSTERS = range(5)
+
+
+class Outcome(StrEnum):
+    """What the policy can answer; the values are the contract's, the policy file's and SQL's."""
+
+    APPROVED = "aprovado"
+    MANUAL_REVIEW = "analise_manual"
+    REFUSED = "recusado"
+
+
+@dataclass(frozen=True, slots=True)
+class CardUsage:
+    """Five amounts about a client's use of a card, all in one currency, each >= 0."""
+
+    balance: float
+    purchases: float
+    cash_advance: float
+    credit_limit: float
+    payments: float
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who asks to become a client."""
+
+    name: str
+    usage: CardUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One amount changed, and where the model then places the client."""
+
+    feature: str
+    amount: float
+    cluster: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which model answered: its explicit version in the store and the sha256 of its pickle."""
+
+    tag: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The model in service, as far as it can be drawn.
+
+    centroids: 5 x 5 by label, on the unit sphere; sizes: clients per label in training. Both
+    None for a model without geometry.
+    """
+
+    model: Model
+    features: tuple[str, ...]
+    centroids: tuple[tuple[float, ...], ...] | None = None
+    sizes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one client.
+
+    confidence: (d2 - d1) / (d2 + d1) in [0, 1], 0 on the border to runner_up.
+    contributions: by feature; they add up to d2^2 - d1^2, positive ones speak for the cluster.
+    alternatives: least change first. All four are empty for a model without geometry.
+    """
+
+    cluster: int
+    model: Model
+    runner_up: int | None = None
+    confidence: float | None = None
+    contributions: Mapping[str, float] | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy makes of a prediction.
+
+    remarks: the keys of the policy's rules that asked for a person, in the policy's order.
+    way_out: the smallest change of one amount that the policy would approve, if any.
+    """
+
+    outcome: Outcome
+    policy_version: str
+    remarks: tuple[str, ...] = ()
+    way_out: Alternative | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An applicant, what the model said, what was decided, and when. milliseconds: receipt to decision."""
+
+    id: str
+    applicant: Applicant
+    prediction: Prediction
+    decision: Decision
+    evaluated_at: datetime
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A person's decision about an evaluation; it stands beside the machine's, never in its place."""
+
+    id: str
+    evaluation_id: str
+    outcome: Outcome
+    justification: str
+    reviewer: str
+    reviewed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A caller's promise that requests with this key are one; fingerprint: sha256 of what it asks."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the record keeps of one request. Pending while evaluation and answer are None.
+
+    answer: the JSON that was given, byte for byte. degraded: the model was away at receipt.
+    """
+
+    id: str
+    received_at: datetime
+    applicant: Applicant
+    evaluation: Evaluation | None = None
+    answer: str | None = None
+    degraded: bool = False
+    idempotency_key: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of the history. final_outcome: the last review's, else the machine's."""
+
+    id: str
+    received_at: datetime
+    name: str
+    cluster: int | None
+    confidence: float | None
+    outcome: Outcome | None
+    final_outcome: Outcome | None
+    reviews: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What part of the history to look at; each None means any. Times are half-open."""
+
+    limit: int
+    before_id: str | None = None
+    outcome: Outcome | None = None
+    cluster: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One evaluation as the record has it: what came in, what was answered, what people decided."""
+
+    id: str
+    received_at: datetime
+    applicant: Applicant
+    degraded: bool
+    answer: str | None
+    model_tag: str | None
+    policy_version: str | None
+    reviews: tuple[Review, ...] = ()
+    fingerprint: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it still waits for the model."""
+        return self.answer is None

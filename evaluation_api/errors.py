@@ -1,0 +1,88 @@
+"""What can go wrong, in the words of the business. app.py maps each to a problem+json answer.
+
+EvaluationError
+├── InvalidRequestError       what was sent can't be accepted; names every field
+├── MalformedJsonError        what was sent is no JSON
+├── BodyTooLargeError         what was sent is longer than any request has to be
+├── ModelError                no prediction can be had
+│   ├── ModelUnavailableError   not reached, too slow, overloaded or its circuit is open
+│   ├── ModelAnswerError        it answered something that is no prediction
+│   └── ModelVersionGoneError   its store no longer has the version that was asked for
+├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
+├── OverloadedError           more is waiting than can be answered in time
+├── EvaluationNotFoundError   no evaluation has that id
+├── IdempotencyKeyReusedError the key was used with another body
+├── IdempotencyKeyInFlightError the key's first request is not answered yet
+└── PolicyError               the policy file is wrong; names the line and the reason
+"""
+
+from dataclasses import dataclass
+
+
+class EvaluationError(Exception):
+    """Anything this service refuses or fails to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that can't be accepted: an RFC 6901 pointer, and a sentence in Portuguese."""
+
+    pointer: str
+    detail: str
+
+
+class InvalidRequestError(EvaluationError):
+    """What was sent can't be accepted."""
+
+    def __init__(self, fields: list[FieldError]) -> None:
+        """Name every field that is wrong, not the first alone."""
+        super().__init__(", ".join(field.pointer for field in fields))
+        self.fields = fields
+
+
+class MalformedJsonError(EvaluationError):
+    """What was sent is no JSON."""
+
+
+class BodyTooLargeError(EvaluationError):
+    """What was sent is longer than any request has to be."""
+
+
+class ModelError(EvaluationError):
+    """No prediction can be had."""
+
+
+class ModelUnavailableError(ModelError):
+    """The model service is not reached, too slow, overloaded, or its circuit is open."""
+
+
+class ModelAnswerError(ModelError):
+    """The model service answered something that is no prediction."""
+
+
+class ModelVersionGoneError(ModelError):
+    """The model service's store no longer has the version that was asked for."""
+
+
+class RecordUnavailableError(EvaluationError):
+    """The database can't be reached."""
+
+
+class OverloadedError(EvaluationError):
+    """More is waiting than can be answered in time."""
+
+
+class EvaluationNotFoundError(EvaluationError):
+    """No evaluation has that id."""
+
+
+class IdempotencyKeyReusedError(EvaluationError):
+    """The key was used before with another body."""
+
+
+class IdempotencyKeyInFlightError(EvaluationError):
+    """The key's first request is still being answered."""
+
+
+class PolicyError(EvaluationError):
+    """The policy file is wrong; the message names the line and the reason."""

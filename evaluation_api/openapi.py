@@ -1,0 +1,108 @@
+"""Describes the contract for the interactive page, out of the types that are the contract.
+
+Requests are pydantic's and answers msgspec's; both can say their JSON schema.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from evaluation_api.contract import answers, requests
+from evaluation_api.problems import MEDIA_TYPE, Problema
+
+_REFERENCE: Final = "#/components/schemas/{name}"
+_ANSWERS: Final = (
+    answers.Avaliacao,
+    answers.Modelo,
+    answers.Pagina,
+    answers.Pendente,
+    answers.Politica,
+    answers.Registro,
+    answers.Revisao,
+    answers.Saude,
+    Problema,
+)
+_BODIES: Final = (requests.ApplicantBody, requests.ReviewBody)
+
+_PROBLEM: Final = {
+    "description": "Problema (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(name="Problema")}}},
+}
+_WAITING_HEADERS: Final = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A mesma chave com o mesmo corpo recebe sempre a mesma resposta",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    },
+    {
+        "name": "Prefer",
+        "in": "header",
+        "description": "respond-async: se o modelo estiver fora, aceita o pedido e avalia depois",
+        "schema": {"type": "string", "enum": ["respond-async"]},
+    },
+]
+
+
+def operation(
+    answer: str,
+    *,
+    body: str | None = None,
+    query: str | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    may_wait: bool = False,
+) -> dict[str, Any]:
+    """Give the arguments that describe a route: names of the types it takes and gives."""
+    responses: dict[int | str, Any] = {int(status): _json("OK", answer), "default": _PROBLEM}
+    extra: dict[str, Any] = {"parameters": _query_parameters() if query else []}
+    if body is not None:
+        extra["requestBody"] = {"required": True, **_json(body, body)}
+    if may_wait:
+        responses[int(HTTPStatus.ACCEPTED)] = _json("O pedido espera pelo modelo", "Pendente")
+        extra["parameters"] = _WAITING_HEADERS
+    return {"responses": responses, "openapi_extra": extra, "status_code": int(status)}
+
+
+def install(app: FastAPI) -> None:
+    """Have an application describe itself with these types."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            schema.setdefault("components", {})["schemas"] = _schemas()
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign] - FastAPI's documented way
+
+
+def _schemas() -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(_ANSWERS, ref_template=_REFERENCE)
+    # The answer stands in the record as raw JSON, of which msgspec can only say "anything".
+    reference = {"$ref": _REFERENCE.format(name="Avaliacao")}
+    schemas["Registro"]["properties"]["avaliacao"] = {"oneOf": [reference, {"type": "null"}]}
+    for body in _BODIES:
+        described = body.model_json_schema(ref_template="#/components/schemas/{model}")
+        described.pop("$defs", None)
+        schemas[body.__name__] = described
+    return schemas
+
+
+def _json(description: str, name: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name=name)}}}
+    return {"description": description, "content": content}
+
+
+def _query_parameters() -> list[dict[str, Any]]:
+    properties = requests.SearchQuery.model_json_schema(
+        ref_template="#/components/schemas/{model}"
+    )["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in properties.items()
+    ]

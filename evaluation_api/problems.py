@@ -1,0 +1,143 @@
+"""Every error as RFC 9457 problem+json: one table from our errors to status, title and detail.
+
+The only module that knows status codes of errors.
+"""
+
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from evaluation_api import errors
+from evaluation_api.observation import request_id
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Erro(msgspec.Struct):
+    """One wrong field."""
+
+    pointer: str
+    detail: str
+
+
+class Problema(msgspec.Struct, omit_defaults=True):
+    """The body of every error. instance: the request's id, as in X-Request-ID."""
+
+    title: str
+    status: int
+    detail: str
+    instance: str
+    type: str = "about:blank"
+    erros: list[Erro] = []
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: HTTPStatus
+    title: str
+    detail: str
+    retry_after_seconds: int | None = None
+
+
+_ANSWERS = {
+    errors.InvalidRequestError: _Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Dados não aceitos",
+        "Alguns campos precisam de correção. Nada foi registrado.",
+    ),
+    errors.MalformedJsonError: _Answer(
+        HTTPStatus.BAD_REQUEST, "JSON inválido", "O corpo do pedido não é um JSON válido."
+    ),
+    errors.BodyTooLargeError: _Answer(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "Pedido grande demais",
+        "O corpo do pedido pode ter até 64 KB.",
+    ),
+    errors.ModelError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Avaliação indisponível",
+        "O serviço do modelo não está respondendo. Nada foi registrado; tente de novo em instantes.",
+        retry_after_seconds=2,
+    ),
+    errors.RecordUnavailableError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Registro indisponível",
+        "O banco de dados não está respondendo, e nenhuma decisão é dada sem registro."
+        " Tente de novo em instantes.",
+        retry_after_seconds=5,
+    ),
+    errors.OverloadedError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Serviço ocupado",
+        "Há pedidos demais neste momento. Nada foi registrado; tente de novo em instantes.",
+        retry_after_seconds=1,
+    ),
+    errors.EvaluationNotFoundError: _Answer(
+        HTTPStatus.NOT_FOUND, "Avaliação não encontrada", "Não há avaliação com esse código."
+    ),
+    errors.IdempotencyKeyReusedError: _Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Chave já usada",
+        "Essa chave de idempotência já foi usada com outros dados.",
+    ),
+    errors.IdempotencyKeyInFlightError: _Answer(
+        HTTPStatus.CONFLICT,
+        "Pedido em andamento",
+        "O primeiro pedido com essa chave ainda está sendo respondido.",
+        retry_after_seconds=1,
+    ),
+}
+
+_HTTP = {
+    HTTPStatus.NOT_FOUND: ("Página não encontrada", "Não há nada neste endereço."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "Método não permitido",
+        "Este endereço não aceita esse método HTTP.",
+    ),
+}
+_UNEXPECTED = _Answer(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "Erro inesperado",
+    "Algo deu errado do nosso lado. Informe o código do pedido a quem cuida do serviço.",
+)
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of an application answered as a problem."""
+    app.add_exception_handler(errors.EvaluationError, _of_ours)
+    app.add_exception_handler(HTTPException, _of_starlette)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _of_ours(_: Request, exc: Exception) -> Response:
+    answer = next(_ANSWERS[kind] for kind in type(exc).__mro__ if kind in _ANSWERS)
+    fields = exc.fields if isinstance(exc, errors.InvalidRequestError) else []
+    return _problem(answer, [Erro(field.pointer, field.detail) for field in fields])
+
+
+async def _of_starlette(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - what it is installed for
+    status = HTTPStatus(exc.status_code)
+    title, detail = _HTTP.get(status, (status.phrase, str(exc.detail)))
+    response = _problem(_Answer(status, title, detail), [])
+    response.headers.update(exc.headers or {})
+    return response
+
+
+async def _unexpected(_: Request, exc: Exception) -> Response:
+    logger.error("unexpected_error", exc_info=exc)
+    return _problem(_UNEXPECTED, [])
+
+
+def _problem(answer: _Answer, fields: list[Erro]) -> Response:
+    body = Problema(answer.title, answer.status, answer.detail, request_id.get(), erros=fields)
+    headers = {}
+    if answer.retry_after_seconds is not None:
+        headers["Retry-After"] = str(answer.retry_after_seconds)
+    return Response(msgspec.json.encode(body), answer.status, headers, MEDIA_TYPE)

@@ -1,0 +1,92 @@
+"""The record, for the event loop: appends share transactions, everything runs in threads.
+
+Knows which thread does what, and nothing of SQL or of what an entry holds.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import ParamSpec, Self, TypeVar
+
+from evaluation_api.coalescing import Coalescer
+from evaluation_api.decision_log import DecisionLog
+from evaluation_api.domain import Entry, Recorded, Review, Search, Summary
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Rows in one transaction; more would make the first of them wait for the last.
+_MAX_ENTRIES = 256
+
+
+class Recorder:
+    """One decision log, shared by all requests of this process."""
+
+    def __init__(self, log: DecisionLog, *, max_waiting: int) -> None:
+        """Use one thread for appends, so that they queue here and not on SQLite's lock."""
+        self._log = log
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="record-append")
+        self._others = ThreadPoolExecutor(4, thread_name_prefix="record")
+        self._append = Coalescer(self._append_many, max_items=_MAX_ENTRIES, max_waiting=max_waiting)
+
+    async def __aenter__(self) -> Self:
+        """Start with no thread; they come when needed."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let what is being written be written."""
+        self._writer.shutdown()
+        self._others.shutdown()
+
+    async def append(self, entry: Entry) -> Recorded | None:
+        """Write one entry; return once it is committed.
+
+        Gives None, or the evaluation that won the entry's Idempotency-Key before. Raises
+        RecordUnavailableError, or OverloadedError when too many wait.
+        """
+        return await self._append(entry)
+
+    async def find(self, evaluation_id: str) -> Recorded:
+        """Give one evaluation. Raises EvaluationNotFoundError or RecordUnavailableError."""
+        return await self._in_thread(self._log.find, evaluation_id)
+
+    async def find_by_key(self, key: str) -> Recorded | None:
+        """Give what used an Idempotency-Key first. Raises RecordUnavailableError."""
+        return await self._in_thread(self._log.find_by_key, key)
+
+    async def search(self, search: Search) -> list[Summary]:
+        """Give a page of the history. Raises RecordUnavailableError."""
+        return await self._in_thread(self._log.search, search)
+
+    async def review(self, review: Review) -> None:
+        """Add a review. Raises EvaluationNotFoundError or RecordUnavailableError."""
+        await self._in_thread(self._log.review, review)
+
+    async def count_pending(self) -> int:
+        """Give how many evaluations wait for the model. Raises RecordUnavailableError."""
+        return await self._in_thread(self._log.count_pending)
+
+    async def claim_pending(self, limit: int, lease: timedelta) -> list[Recorded]:
+        """Take pending evaluations for a while. Raises RecordUnavailableError."""
+        return await self._in_thread(self._log.claim_pending, limit, lease)
+
+    async def settle(self, entries: Sequence[Entry]) -> int:
+        """Write decisions of claimed evaluations. Raises RecordUnavailableError."""
+        return await self._in_thread(self._log.settle, entries)
+
+    async def policy_text(self, version: str) -> str | None:
+        """Give a policy's text. Raises RecordUnavailableError."""
+        return await self._in_thread(self._log.policy_text, version)
+
+    async def ping(self) -> None:
+        """Raise RecordUnavailableError unless the database answers."""
+        await self._in_thread(self._log.ping)
+
+    async def _append_many(self, entries: list[Entry]) -> list[Recorded | None]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, self._log.append, entries)
+
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._others, lambda: call(*args, **kwargs))

@@ -1,0 +1,33 @@
+"""The settings, from the environment; README.md has the table. Only app.create_app reads them."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from evaluation_api import policy_file
+
+
+class Settings(BaseSettings):
+    """Each from EVALUATION_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="EVALUATION_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
+    model_url: str = Field("http://127.0.0.1:8001", description="Where the model service is")
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///var/evaluations.db"),
+        description="sqlite:///file or postgresql+psycopg://user:password@host/database",
+    )
+    policy_path: Path = Field(policy_file.DEFAULT, description="The policy, a TOML file")
+    model_deadline_seconds: float = Field(
+        2.0, gt=0, le=60, description="For one call of the model service, its retry included"
+    )
+    model_lanes: int = Field(2, ge=1, le=32, description="Calls of the model service at once")
+    circuit_failures: int = Field(3, ge=1, description="Failures in a row that open the circuit")
+    circuit_pause_seconds: float = Field(1.0, gt=0, description="Between probes of a lost model")
+    max_waiting: int = Field(1024, ge=1, description="Requests beyond which callers get a 503")
+    log_format: str = Field("text", pattern="^(text|json)$", description="text or json")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    frontend_path: Path = Field(Path("frontend"), description="The static front; served at /")

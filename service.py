@@ -1,0 +1,67 @@
+"""The model service: reads rows, predicts, explains. One Bento, adaptive batching, port 8001.
+
+It knows nothing of decisions, of Portuguese or of who asks. The model is an explicit version in
+BentoML's store (model_store/production, or CREDIT_CARD_MODEL_TAG), never "latest".
+"""
+
+import os
+import sys
+
+import anyio.to_thread
+import bentoml
+
+from model_store import bentoml_tuning, predictor, registry, rows, versions
+from model_store.bentoml_tuning import Clients, Predictions
+from model_store.errors import ModelStoreError
+from model_store.geometry import Matrix
+
+TAG = registry.production_tag()
+#: Tracing without an exporter costs 0.5 ms a request, so it waits to be asked for.
+UNTRACED = "" if os.environ.get("MODEL_SERVICE_TRACING") == "on" else ".*"
+
+bentoml_tuning.dispatch_at_once()
+
+
+@bentoml.service(
+    name="credit_card_clusters",
+    workers=int(os.environ.get("MODEL_SERVICE_WORKERS", "1")),
+    traffic={"timeout": 5},
+    http={"port": 8001},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": UNTRACED},
+)
+@bentoml.asgi_app(versions.routes(TAG), path="/")
+class CreditCardClusters:
+    """Says which of five client profiles a client's card use belongs to, and why."""
+
+    model = bentoml.models.BentoModel(TAG)
+
+    @bentoml.on_deployment
+    @staticmethod
+    def refuse_to_start_broken() -> None:
+        """Check the model once, before there are workers: one that fails is started again."""
+        try:
+            predictor.of(registry.load(TAG))
+        except ModelStoreError as exc:
+            sys.exit(f"The model service cannot start: {exc}")
+
+    def __init__(self) -> None:
+        """Load the model; its golden clients come out as recorded or there is no service."""
+        model = registry.load(TAG)
+        self._predict = predictor.of(model)
+        self._is_slow = model.centroids is None
+        Predictions.headers = {"X-Model-Tag": model.tag, "X-Model-Sha256": model.sha256}
+        bentoml_tuning.spare_the_garbage_collector()
+
+    @bentoml.api(
+        batchable=True,
+        max_batch_size=rows.MAX_ROWS,
+        max_latency_ms=2000,
+        input_spec=Clients,
+        output_spec=Predictions,
+    )
+    async def predict(self, clients: Matrix) -> list[rows.Prediction]:
+        """Predict one client or up to 1,024; ?toward=1,3,4&margin=0.05 adds how to get there."""
+        if self._is_slow:
+            return await anyio.to_thread.run_sync(self._predict, clients)
+        return self._predict(clients)
