@@ -21,6 +21,7 @@ from model_store import geometry, golden, safe_pickle
 from model_store.errors import ModelStoreError, NotAModel
 from model_store.features import FEATURES
 from model_store.foreign import REFUSED, TIMEOUT_SECONDS
+from model_store.pickle_file import MAX_BYTES, sha256_of
 from model_store.profiles import PROFILE_COUNT
 
 MEMORY_BYTES: Final = 4 << 30
@@ -40,7 +41,7 @@ def describe(content: bytes) -> dict[str, Any]:
     _require_known_labels(estimator)
     centroids = centroids_of(estimator)
     description = {
-        "sha256": safe_pickle.sha256_of(content),
+        "sha256": sha256_of(content),
         "estimator": " + ".join(type(s).__name__ for s in safe_pickle.steps_of(estimator)),
         "features": [*FEATURES],
         "library_versions": library_versions(),
@@ -132,7 +133,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
     try:
-        description = describe(sys.stdin.buffer.read(safe_pickle.MAX_BYTES + 1))
+        description = describe(sys.stdin.buffer.read(MAX_BYTES + 1))
     except ModelStoreError as refusal:
         sys.stderr.write(f"{refusal}\n")
         return REFUSED

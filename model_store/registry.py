@@ -6,7 +6,6 @@ pay for either. Pickles are opened by safe_pickle only, foreign ones in a proces
 """
 
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -21,9 +20,9 @@ from model_store.errors import (
     InvalidTag,
     ModelNotFound,
     PromotionRefused,
-    UnreadablePickle,
 )
 from model_store.foreign import inspect_apart
+from model_store.pickle_file import read, sha256_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +44,6 @@ LEAST_AGREEMENT: Final = 0.95
 """Share of the published model's golden clients that must keep their label."""
 
 _TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
-_MAX_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class StoredModel:
 
 def version_of(pickle_bytes: bytes) -> str:
     """Return the version that these bytes are: the first 12 hex digits of their sha256."""
-    return hashlib.sha256(pickle_bytes).hexdigest()[:12]
+    return sha256_of(pickle_bytes)[:12]
 
 
 def import_pickle(
@@ -85,7 +83,7 @@ def import_pickle(
     Raises PickleRefused or NotAModel with the reason, and then writes nothing. A version that an
     earlier import left unfinished is made again.
     """
-    content = _read(path)
+    content = read(path)
     tag = f"{NAME}:{version_of(content)}"
     if _is_whole(_folder(tag)):
         return tag, False
@@ -184,15 +182,6 @@ def rollback(production_file: Path = PRODUCTION_FILE) -> str:
     return earlier[-1]
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_MAX_BYTES + 1)
-    except OSError as exc:
-        msg = f"Cannot read {path}: {exc.strerror}."
-        raise UnreadablePickle(msg) from exc
-
-
 def _models_home() -> Path:
     """Return the folder that BentoML keeps models in, found as BentoML itself finds it."""
     home = os.environ.get("BENTOML_HOME", str(Path.home() / "bentoml"))
@@ -211,7 +200,7 @@ def _is_whole(folder: Path) -> bool:
         recorded = (folder / "model.yaml").read_text(encoding="utf-8")
     except OSError:
         return False
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = sha256_of(content)
     return sha256.startswith(folder.name) and sha256 in recorded and golden.endswith("]}\n")
 
 

@@ -6,7 +6,6 @@ arrays through a nested pickle, which is how allow-lists laid over it were bypas
 to 1.5.3). It knows no store and no clients; whoever calls checks what the model answers.
 """
 
-import hashlib
 import io
 import logging
 import math
@@ -27,9 +26,7 @@ from model_store.errors import (
     PickleTooLarge,
     UnreadablePickle,
 )
-
-MAX_BYTES: Final = 1 << 20
-"""Thirty times our own pickle; the same cap holds for a compressed one and for its contents."""
+from model_store.pickle_file import MAX_BYTES, read, sha256_of
 
 ESTIMATORS: Final = frozenset(
     {
@@ -74,24 +71,6 @@ def load(source: Path | bytes, expected_sha256: str | None = None) -> BaseEstima
         raise ForbiddenContent(msg)
     _predict_on_one_thread(estimator)
     return estimator
-
-
-def read(path: Path) -> bytes:
-    """Return the bytes of a file, never more than one past the cap.
-
-    Raises UnreadablePickle.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        msg = f"Cannot read {path}: {exc.strerror}."
-        raise UnreadablePickle(msg) from exc
-
-
-def sha256_of(content: bytes) -> str:
-    """Return the 64 hex digits that name these bytes."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def steps_of(estimator: BaseEstimator) -> list[BaseEstimator]:

@@ -30,6 +30,7 @@ from model_store.errors import (
     PickleTooLarge,
     UnreadablePickle,
 )
+from model_store.pickle_file import MAX_BYTES, sha256_of
 
 
 class Runs:
@@ -196,11 +197,11 @@ def test_what_is_no_pickle_is_called_so(content: bytes) -> None:
 @pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress])
 def test_a_file_too_large_to_be_a_model_is_not_opened(pack: Any) -> None:  # noqa: ANN401
     with pytest.raises(PickleTooLarge, match="more than any model needs"):
-        safe_pickle.load(pack(bytes(safe_pickle.MAX_BYTES + 1)))
+        safe_pickle.load(pack(bytes(MAX_BYTES + 1)))
 
 
 def test_other_bytes_than_the_pinned_ones_are_not_opened(pickled: bytes) -> None:
-    assert safe_pickle.load(pickled, expected_sha256=safe_pickle.sha256_of(pickled))
+    assert safe_pickle.load(pickled, expected_sha256=sha256_of(pickled))
 
     with pytest.raises(ChecksumMismatch, match="not 0000 as recorded"):
         safe_pickle.load(pickled, expected_sha256="0000")
