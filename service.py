@@ -36,7 +36,7 @@ class CreditCardClusters:
 
     model = bentoml.models.BentoModel(TAG)
 
-    @bentoml.on_deployment
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]  # BentoML is not typed
     @staticmethod
     def refuse_to_start_broken() -> None:
         """Check the model once, before there are workers: one that fails is started again."""
@@ -53,7 +53,7 @@ class CreditCardClusters:
         Predictions.headers = {"X-Model-Tag": model.tag, "X-Model-Sha256": model.sha256}
         bentoml_tuning.spare_the_garbage_collector()
 
-    @bentoml.api(
+    @bentoml.api(  # type: ignore[untyped-decorator]
         batchable=True,
         max_batch_size=rows.MAX_ROWS,
         max_latency_ms=2000,

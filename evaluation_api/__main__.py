@@ -1,7 +1,5 @@
 """python -m evaluation_api: serves, or with a command does one thing and ends."""
 
-import sys
-
 import uvicorn
 
 from evaluation_api import logs
@@ -27,4 +25,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve())
+    serve()

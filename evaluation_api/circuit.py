@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Circuit:
-    """Opens after `threshold` consecutive failures; one probe is let through each `pause_seconds`."""
+    """Opens after `threshold` failures in a row; then lets one probe through each pause."""
 
     def __init__(
         self, threshold: int, pause_seconds: float, clock: Callable[[], float] = time.monotonic

@@ -15,6 +15,7 @@ from evaluation_api.errors import RecordUnavailableError
 #: The newest migration; a test compares it with the folder.
 HEAD = "0001"
 
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON")
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 

@@ -107,7 +107,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """An applicant, what the model said, what was decided, and when. milliseconds: receipt to decision."""
+    """An applicant, what the model said, what was decided, and when.
+
+    milliseconds: from receipt to decision.
+    """
 
     id: str
     applicant: Applicant
@@ -119,7 +122,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's decision about an evaluation; it stands beside the machine's, never in its place."""
+    """A person's decision; it stands beside the machine's, never in its place."""
 
     id: str
     evaluation_id: str
@@ -131,7 +134,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A caller's promise that requests with this key are one; fingerprint: sha256 of what it asks."""
+    """A caller's promise that requests with this key are one.
+
+    fingerprint: the sha256 of what is asked.
+    """
 
     key: str
     fingerprint: str

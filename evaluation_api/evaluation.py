@@ -130,7 +130,10 @@ class Evaluator:
 
 
 def _repeat(earlier: Recorded, key: IdempotencyKey) -> Outcome:
-    """Give the first answer again. Raises IdempotencyKeyReusedError if that was another question."""
+    """Give the first answer again.
+
+    Raises IdempotencyKeyReusedError if it was to another question.
+    """
     if earlier.fingerprint != key.fingerprint:
         raise IdempotencyKeyReusedError
     return Outcome(earlier.id, earlier.answer)

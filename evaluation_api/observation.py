@@ -27,15 +27,15 @@ PENDING = Gauge("evaluation_pending", "Evaluations that wait for the model, as o
 MODEL_AWAY = Gauge("evaluation_model_away", "1 while the model service does not answer")
 
 _LONGEST_ID: Final = 128
+_CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
+    " form-action 'self'; frame-ancestors 'none'"
+)
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
-        b" form-action 'self'; frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY.encode()),
 )
 
 

@@ -78,7 +78,7 @@ def install(app: FastAPI) -> None:
             app.openapi_schema = schema
         return app.openapi_schema
 
-    app.openapi = describe  # type: ignore[method-assign] - FastAPI's documented way
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 def _schemas() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from evaluation_api.domain import CLUSTERS, Outcome
 from evaluation_api.errors import PolicyError
@@ -75,7 +75,9 @@ class _Table:
 
     def text(self, key: str) -> str:
         value = str(self._get(key, str, "um texto")).strip()
-        return value or self.refuse(key, "o texto está vazio")
+        if not value:
+            self.refuse(key, "o texto está vazio")
+        return value
 
     def date(self, key: str) -> date:
         value: date = self._get(key, date, "uma data, como 2026-11-22")
@@ -84,13 +86,13 @@ class _Table:
     def number(self, key: str, low: float, high: float) -> float:
         value = self._get(key, int | float, "um número")
         if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
-            return self.refuse(key, f"deve ser um número de {low:g} a {high:g}")
+            self.refuse(key, f"deve ser um número de {low:g} a {high:g}")
         return float(value)
 
     def outcome(self, key: str, *allowed: Outcome) -> Outcome:
         value = self._get(key, str, "uma decisão")
         if value not in allowed:
-            return self.refuse(key, f"{value!r} não é uma de: {', '.join(allowed)}")
+            self.refuse(key, f"{value!r} não é uma de: {', '.join(allowed)}")
         return Outcome(value)
 
     def amounts(self, key: str) -> dict[str, float]:
@@ -98,10 +100,13 @@ class _Table:
         amounts = {
             feature: inner.number(name, 0, 1e9)
             for name, feature in _FEATURES.items()
-            if name in inner._values
+            if inner.has(name)
         }
         inner.refuse_others()
         return amounts
+
+    def has(self, key: str) -> bool:
+        return key in self._values
 
     def refuse_others(self) -> None:
         """Raise over a key that nothing reads: a misspelt rule must not pass for one in force."""
@@ -109,16 +114,19 @@ class _Table:
             if key not in self._read:
                 self.refuse(key, "não é uma chave da política")
 
-    def refuse(self, key: str, reason: str) -> Any:  # noqa: ANN401 - never returns
+    def refuse(self, key: str, reason: str) -> NoReturn:
+        """Raise PolicyError pointing at a key of this table."""
         name = ".".join((*self._path, key))
         raise PolicyError(f"linha {self._line(key)}: {name}: {reason}")
 
     def _get(self, key: str, kind: Any, spelled: str) -> Any:  # noqa: ANN401 - TOML values
         self._read.add(key)
         if key not in self._values:
-            return self.refuse(key, f"falta; deve ser {spelled}")
+            self.refuse(key, f"falta; deve ser {spelled}")
         value = self._values[key]
-        return value if isinstance(value, kind) else self.refuse(key, f"deve ser {spelled}")
+        if not isinstance(value, kind):
+            self.refuse(key, f"deve ser {spelled}")
+        return value
 
     def _line(self, key: str) -> int:
         """Find the key's line, or the line of the nearest table above it."""

@@ -62,7 +62,8 @@ _ANSWERS = {
     errors.ModelError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Avaliação indisponível",
-        "O serviço do modelo não está respondendo. Nada foi registrado; tente de novo em instantes.",
+        "O serviço do modelo não está respondendo. Nada foi registrado;"
+        " tente de novo em instantes.",
         retry_after_seconds=2,
     ),
     errors.RecordUnavailableError: _Answer(

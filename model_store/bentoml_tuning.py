@@ -20,7 +20,7 @@ from model_store.intake import NOBODY, Batch, Refused
 _asked: ContextVar[Batch | Refused] = ContextVar("asked")
 
 
-class Clients(IODescriptor):
+class Clients(IODescriptor):  # type: ignore[misc]  # BentoML is not typed
     """The body of /predict, read straight into a matrix.
 
     BentoML's own root types build a JSON schema on every request, 2.6 ms of CPU, and raising here
@@ -47,7 +47,7 @@ class Clients(IODescriptor):
         return rows.schema_of_input()
 
 
-class Predictions(IODescriptor):
+class Predictions(IODescriptor):  # type: ignore[misc]
     """The answer of /predict, spelled without a pydantic model per row."""
 
     #: Which model answers, by tag and sha256; the service sets it once it has loaded one.
@@ -75,7 +75,7 @@ def dispatch_at_once() -> None:
     connections an idle server answered single rows in 38 ms, and still in 24 ms 40 s later.
     Requests that arrive while a batch runs share the next one all the same.
     """
-    Optimizer.wait = property(lambda _: 0.0, lambda _, __: None)
+    Optimizer.wait = property(lambda _: 0.0, lambda _, __: None)  # type: ignore[assignment]
 
 
 def spare_the_garbage_collector() -> None:

@@ -56,12 +56,14 @@ def directions(rows: Matrix) -> Matrix:
     Dividing by the largest amount first keeps squares of the tiniest amounts from underflowing.
     """
     scaled = rows / rows.max(axis=1, keepdims=True)
-    return scaled / np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+    unit: Matrix = scaled / np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+    return unit
 
 
 def squared_distances(unit: Matrix, centroids: Matrix) -> Matrix:
     """Give |z - c|^2 for every client and centroid: n x 5."""
-    return ((unit[:, None, :] - centroids[None, :, :]) ** 2).sum(axis=2)
+    squared: Matrix = ((unit[:, None, :] - centroids[None, :, :]) ** 2).sum(axis=2)
+    return squared
 
 
 def predict(rows: Matrix, centroids: Matrix) -> Labels:

@@ -9,11 +9,10 @@ share one batch.
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_store import geometry, golden, rows
 from model_store.features import FEATURES
-from model_store.geometry import Explanation, Labels, Matrix
+from model_store.geometry import Labels, Matrix
 from model_store.registry import StoredModel
 
 #: How far inside the margin an alternative must land, so that rounding never takes it back out.
@@ -62,33 +61,26 @@ def _from_centroids(centroids: Matrix) -> Predict:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
         predictions = rows.explained(explanation)
-        for wish in np.unique(batch[:, len(FEATURES) :], axis=0):
-            asking = (batch[:, len(FEATURES) :] == wish).all(axis=1)
-            _add_alternatives(predictions, clients, explanation, centroids, wish, asking)
+        wishes = batch[:, len(FEATURES) :]
+        for mask, margin in np.unique(wishes, axis=0).tolist():
+            targets = _targets(int(mask))
+            there = np.isin(explanation.cluster, targets) & (explanation.confidence >= margin)
+            needy = np.flatnonzero((wishes == (mask, margin)).all(axis=1) & ~there)
+            if targets and len(needy):
+                found = _alternatives(clients[needy], centroids, targets, margin)
+                for position, alternatives in zip(needy.tolist(), found, strict=True):
+                    predictions[position].alternatives = alternatives
         return predictions
 
     return predict
 
 
-def _add_alternatives(
-    predictions: list[rows.Prediction],
-    clients: Matrix,
-    explanation: Explanation,
-    centroids: Matrix,
-    wish: Matrix,
-    asking: NDArray[np.bool_],
-) -> None:
-    """Fill in alternatives for those who ask and are not well inside a target already."""
-    targets, margin = _targets(int(wish[0])), float(wish[1]) + _SLACK
-    there = np.isin(explanation.cluster, targets) & (explanation.confidence >= wish[1])
-    needy = np.flatnonzero(asking & ~there)
-    if not targets or not len(needy):
-        return
-    found = geometry.counterfactual(clients[needy], centroids, targets, margin)
-    for position, alternatives in zip(
-        needy.tolist(), _verified(clients[needy], found, centroids), strict=True
-    ):
-        predictions[position].alternatives = alternatives
+def _alternatives(
+    clients: Matrix, centroids: Matrix, targets: tuple[int, ...], margin: float
+) -> list[list[rows.Alternative]]:
+    """Find each client's ways to a target, least change first, and keep those that hold."""
+    found = geometry.counterfactual(clients, centroids, targets, margin + _SLACK)
+    return _verified(clients, found, centroids)
 
 
 def _targets(mask: int) -> tuple[int, ...]:

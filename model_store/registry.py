@@ -231,11 +231,13 @@ def _opened(tag: str, folder: Path, metadata: dict[str, Any]) -> StoredModel:
     path = folder / PICKLE_NAME
     try:
         sha256 = str(metadata["sha256"])
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = sha256_of(read(path))
         golden = GoldenClients.from_json((folder / GOLDEN_NAME).read_text(encoding="utf-8"))
         centroids = _centroids(metadata)
+    except UnreadablePickle as exc:
+        raise _corrupt(tag, str(exc)) from exc
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise _corrupt(tag, "its files or its metadata cannot be read") from exc
+        raise _corrupt(tag, "its golden clients or its metadata cannot be read") from exc
     if found != sha256:
         raise _corrupt(tag, f"its sha256 is {found[:12]}..., not {sha256[:12]}...")
     if not sha256.startswith(tag.partition(":")[2]):

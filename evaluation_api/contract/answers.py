@@ -226,11 +226,11 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         id=evaluation.id,
         decisao=decision.outcome,
         perfil=_perfil(profile),
-        perfil_vizinho=next_best and _perfil(next_best),
+        perfil_vizinho=None if next_best is None else _perfil(next_best),
         motivos=list(_motivos(evaluation, profile, next_best)),
         observacoes=[_remark(key, policy) for key in decision.remarks],
         confianca=prediction.confidence,
-        simulacao=decision.way_out and _simulacao(usage, decision.way_out, policy),
+        simulacao=_simulacao(usage, decision.way_out, policy),
         modelo=prediction.model.tag,
         modelo_sha256=prediction.model.sha256,
         politica=decision.policy_version,
@@ -267,7 +267,11 @@ def _remark(key: str, policy: Policy) -> str:
     return {BORDER: policy.border.sentence, RANGE: policy.training_range.sentence}[key]
 
 
-def _simulacao(usage: CardUsage, alternative: Alternative, policy: Policy) -> Simulacao:
+def _simulacao(
+    usage: CardUsage, alternative: Alternative | None, policy: Policy
+) -> Simulacao | None:
+    if alternative is None:
+        return None
     current = getattr(usage, alternative.feature)
     profile = policy.profiles[alternative.cluster]
     return Simulacao(

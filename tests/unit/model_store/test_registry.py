@@ -55,7 +55,7 @@ def test_what_was_imported_is_loaded(
 ) -> None:
     stored = registry.load(imported)
 
-    assert stored.estimator.predict(clients).tolist() == fitted.predict(clients).tolist()
+    assert stored.open_estimator().predict(clients).tolist() == fitted.predict(clients).tolist()
     assert stored.centroids is not None
     assert stored.centroids.tolist() == fitted[-1].cluster_centers_.tolist()
     assert stored.sha256.startswith(registry.version_of(pickled))
