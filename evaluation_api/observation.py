@@ -5,6 +5,7 @@ wraps. Knows nothing of evaluations.
 """
 
 import time
+from collections.abc import Container
 from contextvars import ContextVar
 from typing import Final
 
@@ -42,9 +43,10 @@ _HEADERS: Final = (
 class Observation:
     """Wraps the application; answers nothing itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, plain_paths: Container[str] = ()) -> None:
+        """Wrap an application. plain_paths: of routes that do not leave their pattern behind."""
         self._app = app
+        self._plain_paths = plain_paths
         self._durations: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,8 +81,8 @@ class Observation:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Note a duration under the route's pattern: a path with an id would be a new series."""
-        route = scope.get("route")
-        label = (getattr(route, "path", "other"), scope["method"], status)
+        path = scope["path"] if scope["path"] in self._plain_paths else "other"
+        label = (getattr(scope.get("route"), "path", path), scope["method"], status)
         series = self._durations.get(label)
         if series is None:
             series = self._durations[label] = REQUESTS.labels(*label)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: Rows in one transaction; more would make the first of them wait for the last.
 _MAX_ENTRIES = 256
+#: A caller has gone by then; what it asked for must not be decided behind its back.
+_MAX_AGE_SECONDS = 5.0
 
 
 class Recorder:
@@ -38,7 +40,12 @@ class Recorder:
         self._impatient = impatient
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record-append")
         self._others = ThreadPoolExecutor(4, thread_name_prefix="record")
-        self._append = Coalescer(self._append_many, max_items=_MAX_ENTRIES, max_waiting=max_waiting)
+        self._append = Coalescer(
+            self._append_many,
+            max_items=_MAX_ENTRIES,
+            max_waiting=max_waiting,
+            max_age_seconds=_MAX_AGE_SECONDS,
+        )
 
     async def __aenter__(self) -> Self:
         """Start with no thread; they come when needed."""
