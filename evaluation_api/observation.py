@@ -82,7 +82,7 @@ class Observation:
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Note a duration under the route's pattern: a path with an id would be a new series."""
         plain = scope["path"] if scope["path"] in self._plain_paths else "other"
-        route: str = getattr(scope.get("route"), "path", plain)
+        route = str(getattr(scope.get("route"), "path", plain))
         label = (route, str(scope["method"]), status)
         series = self._durations.get(label)
         if series is None:
