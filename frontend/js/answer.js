@@ -6,10 +6,13 @@ import { element } from "./dom.js";
 import { icon } from "./icons.js";
 import { confidenceWords, decisionWords, formatMoment, formatRatio } from "./words.js";
 
-/** The whole answer, as a list of blocks; the plot of profiles is added when it is ready. */
-export function answerBlocks(evaluation) {
+/**
+ * The whole answer, as a list of blocks, under a line that says whose or what decision it is;
+ * the plot of profiles is added when it is ready.
+ */
+export function answerBlocks(evaluation, line = evaluation.nome) {
   return [
-    decisionBanner(evaluation),
+    decisionBanner(evaluation, line),
     profileFacts(evaluation),
     observations(evaluation.observacoes ?? []),
     reasons(evaluation),
@@ -54,7 +57,7 @@ export function definitions(className, pairs) {
   return element("dl", { class: className }, ...groups);
 }
 
-function decisionBanner(evaluation) {
+function decisionBanner(evaluation, line) {
   const { key, word } = decisionWords(evaluation.decisao);
   return element(
     "div",
@@ -63,7 +66,7 @@ function decisionBanner(evaluation) {
     element(
       "div",
       {},
-      element("p", { class: "decision-client" }, evaluation.nome),
+      element("p", { class: "decision-line" }, line),
       element("h2", { class: "decision-word" }, word),
       element("p", { class: "decision-sentence" }, evaluation.resposta),
     ),
@@ -105,8 +108,8 @@ function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
     element(
       "div",
       { class: "reasons-key", "aria-hidden": "true" },
-      element("span", {}, "◀ contra este perfil"),
-      element("span", {}, "a favor deste perfil ▶"),
+      element("span", {}, "◀ contra"),
+      element("span", {}, "a favor ▶"),
     ),
     reasonsChart(motivos),
   );

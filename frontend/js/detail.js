@@ -52,7 +52,7 @@ async function showDecided(root, record) {
     provenance(evaluation),
     element("div", { class: "actions" }, ...paperActions(record.id)),
   );
-  showState(root, "answer", ...answerBlocks(evaluation), closing);
+  showState(root, "answer", ...answerBlocks(evaluation, "Decisão automática"), closing);
   showReviews(root, record);
   const plot = await neighbourhood(record.pedido, evaluation);
   if (plot) closing.before(plot);

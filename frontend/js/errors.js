@@ -42,7 +42,9 @@ export function markField(form, field, message) {
 }
 
 function heading(errors) {
-  const words = errors.length === 1 ? "Há 1 campo a corrigir" : `Há ${errors.length} campos a corrigir`;
+  const fields = errors.filter(({ field }) => field).length;
+  const many = fields === 1 ? "Há 1 campo a corrigir" : `Há ${fields} campos a corrigir`;
+  const words = fields === 0 ? "Não foi possível enviar" : many;
   return element("h2", { class: "error-summary-title" }, words);
 }
 
@@ -52,7 +54,7 @@ function list(form, errors) {
 
 function entry(form, { field, message }) {
   const control = controlsOf(form, field)[0];
-  if (!control) return message;
+  if (!control) return field ? `${field}: ${message}` : message;
   const label = form.querySelector(`[data-label="${field}"]`)?.textContent;
   const link = element("a", { href: `#${control.id}` }, label ? `${label}: ${message}` : message);
   link.addEventListener("click", (event) => {

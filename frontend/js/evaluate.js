@@ -12,7 +12,6 @@ import { Attempts } from "./attempt.js";
 import { element, fill, hook } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
-import { neighbourhood } from "./neighbourhood.js";
 import { notice, pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { followToAnswer, patiently } from "./waiting.js";
@@ -109,11 +108,13 @@ function setBusy(busy) {
   button.disabled = busy;
   button.setAttribute("aria-busy", String(busy));
   button.textContent = busy ? "Avaliando…" : "Avaliar";
+  panel.setAttribute("aria-busy", String(busy));
   if (!busy && document.activeElement === document.body) button.focus({ preventScroll: true });
 }
 
 function show(state, announcement, ...blocks) {
   panel.dataset.state = state;
+  panel.removeAttribute("aria-busy");
   fill(panel, ...blocks);
   status.textContent = announcement;
 }
@@ -127,8 +128,14 @@ async function showAnswer(evaluation, applicant) {
   const closing = element("footer", { class: "answer-footer" }, provenance(evaluation), actions(evaluation));
   show("answer", spokenAnswer(evaluation), ...answerBlocks(evaluation), closing);
   bringIntoView();
-  const plot = await neighbourhood(applicant, evaluation);
+  const plot = await drawNeighbourhood(applicant, evaluation);
   if (plot && !signal.aborted) closing.before(plot);
+}
+
+// Loaded with the first answer, not with the page; the answer is complete without it.
+async function drawNeighbourhood(applicant, evaluation) {
+  const plots = await import("./neighbourhood.js").catch(() => null);
+  return plots && plots.neighbourhood(applicant, evaluation);
 }
 
 function actions({ id }) {

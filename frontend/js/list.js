@@ -82,7 +82,8 @@ function offerMore(root, filters, cursor) {
 
 function announce(root, { proximo }) {
   const count = root.querySelectorAll("[data-record]").length;
-  hook("status").textContent = `${count} avaliações na lista${proximo ? ", e há mais" : ""}.`;
+  const words = count === 1 ? "1 avaliação na lista" : `${count} avaliações na lista`;
+  hook("status").textContent = `${words}${proximo ? ", e há mais" : ""}.`;
 }
 
 function putBack(form, filters) {

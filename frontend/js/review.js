@@ -23,7 +23,7 @@ export function readReview({ decisao, justificativa = "", revisor = "" }) {
 }
 
 function decisionError(code) {
-  return code in DECISIONS ? null : "Escolha uma decisão.";
+  return Object.hasOwn(DECISIONS, code) ? null : "Escolha uma decisão.";
 }
 
 function justificationError(text) {
