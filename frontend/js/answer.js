@@ -2,7 +2,7 @@
 
 import { dossierAddress } from "./api.js";
 import { reasonsChart } from "./charts.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { icon } from "./icons.js";
 import { confidenceWords, decisionWords, formatMoment, formatRatio } from "./words.js";
 
@@ -33,10 +33,11 @@ export function decisionBadge(code) {
 
 /** What turns an evaluation into paper: its dossier, and the printer. */
 export function paperActions(id) {
-  const look = { class: "btn btn-outline-primary" };
-  const print = element("button", { ...look, type: "button", "data-print": "" }, "Imprimir");
-  print.addEventListener("click", () => window.print());
-  return [element("a", { ...look, href: dossierAddress(id), "data-dossier": "" }, "Abrir dossiê"), print];
+  const look = { class: "btn btn-outline-primary", href: dossierAddress(id), "data-dossier": "" };
+  return [
+    element("a", look, "Abrir dossiê"),
+    button("print", "btn-outline-primary", "Imprimir", () => window.print()),
+  ];
 }
 
 /** Which versions decided, and when. */
@@ -76,10 +77,11 @@ function decisionBanner(evaluation, line) {
 function profileFacts({ perfil, perfil_vizinho: neighbour, confianca }) {
   const figure = confianca == null ? "" : ` (${formatRatio(confianca)} de 1)`;
   const pairs = [
-    ["Perfil", `${perfil.nome} (perfil ${perfil.cluster})`],
+    ["Perfil", `${perfil.nome} (perfil\u00a0${perfil.cluster})`],
     ["Confiança", element("span", { "data-confidence": "" }, confidenceWords(confianca) + figure)],
   ];
-  if (neighbour) pairs.push(["Perfil vizinho", `${neighbour.nome} (perfil ${neighbour.cluster})`]);
+  if (neighbour)
+    pairs.push(["Perfil vizinho", `${neighbour.nome} (perfil\u00a0${neighbour.cluster})`]);
   return definitions("facts", pairs);
 }
 
@@ -121,6 +123,11 @@ function simulation(change) {
     "div",
     { class: "callout is-change", "data-simulation": "" },
     icon("approved"),
-    element("div", {}, element("h3", {}, "O que mudaria a decisão"), element("p", {}, change.frase)),
+    element(
+      "div",
+      {},
+      element("h3", {}, "O que mudaria a decisão"),
+      element("p", {}, change.frase),
+    ),
   );
 }

@@ -24,7 +24,9 @@ export async function evaluate(body, idempotencyKey) {
     body,
   });
   if (response.status !== 202) return { evaluation: answer };
-  return { pending: { id: answer.id, retryAfter: readRetryAfter(response.headers.get("Retry-After")) } };
+  return {
+    pending: { id: answer.id, retryAfter: readRetryAfter(response.headers.get("Retry-After")) },
+  };
 }
 
 export const fetchRecord = (id) => getJson(`/avaliacoes/${encodeURIComponent(id)}`);

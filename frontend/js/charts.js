@@ -61,7 +61,11 @@ export function sharesTable(caption, rows) {
     element("thead", {}, head),
     element("tbody", {}, ...rows.map(sharesTableRow)),
   );
-  return element("div", { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": caption }, table);
+  return element(
+    "div",
+    { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": caption },
+    table,
+  );
 }
 
 function reasonRow(reason, strongest) {
@@ -89,14 +93,25 @@ function reasonBar({ contribuicao, sentido }, strongest) {
     "svg",
     { class: "reason-bar", "aria-hidden": "true", focusable: "false" },
     vector("rect", { class: "bar-track", width: "100%", height: "100%", rx: 3 }),
-    vector("rect", { class: "bar-value", x: `${start}%`, width: `${width}%`, height: "100%", rx: 3 }),
+    vector("rect", {
+      class: "bar-value",
+      x: `${start}%`,
+      width: `${width}%`,
+      height: "100%",
+      rx: 3,
+    }),
     vector("line", { class: "bar-axis", x1: "50%", x2: "50%", y1: 0, y2: "100%" }),
   );
 }
 
 function segment(field, start, share) {
   const x = `${start * 100}%`;
-  const bar = vector("rect", { class: `segment segment-${field}`, x, width: `${share * 100}%`, height: "100%" });
+  const bar = vector("rect", {
+    class: `segment segment-${field}`,
+    x,
+    width: `${share * 100}%`,
+    height: "100%",
+  });
   if (share < SMALLEST_LABELLED_SHARE) return [bar];
   const look = share < SMALLEST_LABELLED_WHEN_NARROW ? "segment-text wide-only" : "segment-text";
   const middle = `${(start + share / 2) * 100}%`;

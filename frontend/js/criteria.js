@@ -45,7 +45,11 @@ function profiles(policyProfiles, { centroides, tamanhos }) {
     "section",
     { class: "criteria-section" },
     element("h2", {}, "Os cinco perfis"),
-    element("p", { class: "quiet" }, "O modelo compara como os cinco valores se repartem, e não o tamanho deles: um cliente de gastos pequenos e outro de gastos grandes podem ter o mesmo perfil."),
+    element(
+      "p",
+      { class: "quiet" },
+      "O modelo compara como os cinco valores se repartem, e não o tamanho deles: um cliente de gastos pequenos e outro de gastos grandes podem ter o mesmo perfil.",
+    ),
     centroides ? sharesLegend() : null,
     element("ul", { class: "panel profiles" }, ...rows),
     centroides ? profilesTable(policyProfiles, centroides) : null,
@@ -72,8 +76,16 @@ function sizeWords(sizes, cluster) {
 }
 
 function profilesTable(policyProfiles, centroids) {
-  const rows = policyProfiles.map(({ cluster, nome }) => ({ label: nome, shares: shares(centroids[cluster]) }));
-  return element("details", {}, element("summary", {}, "Ver em números"), sharesTable(CAPTION, rows));
+  const rows = policyProfiles.map(({ cluster, nome }) => ({
+    label: nome,
+    shares: shares(centroids[cluster]),
+  }));
+  return element(
+    "details",
+    {},
+    element("summary", {}, "Ver em números"),
+    sharesTable(CAPTION, rows),
+  );
 }
 
 function persons({ fronteira, faixa }) {

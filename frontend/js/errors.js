@@ -7,7 +7,7 @@
 
 import { element, fill, hook } from "./dom.js";
 
-const plainTitle = document.title;
+const TITLE_MARK = "Erro: ";
 
 /** Show `errors`, a list of `{ field, message }`; a field that the form lacks gets no link. */
 export function showErrors(form, errors) {
@@ -17,14 +17,14 @@ export function showErrors(form, errors) {
   fill(summary, element("div", { role: "alert" }, heading(errors), list(form, errors)));
   summary.hidden = false;
   summary.focus();
-  document.title = `Erro: ${plainTitle}`;
+  document.title = TITLE_MARK + document.title;
 }
 
 /** Take every message away again. */
 export function clearErrors(form) {
   hook("error-summary", form).hidden = true;
   for (const place of form.querySelectorAll("[data-error]")) clearField(form, place.dataset.error);
-  document.title = plainTitle;
+  document.title = document.title.replace(TITLE_MARK, "");
 }
 
 /** Take one field's message away; the summary stays as the list of what was found. */

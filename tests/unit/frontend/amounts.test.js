@@ -27,7 +27,11 @@ for (const [text, value] of READ) {
   });
 }
 
-for (const [text, value] of [["1.234", 1234], ["12.345", 12345], ["123.456", 123456]]) {
+for (const [text, value] of [
+  ["1.234", 1234],
+  ["12.345", 12345],
+  ["123.456", 123456],
+]) {
   test(`"${text}" is ambiguous and read as ${value}`, () => {
     assert.deepEqual(parseAmount(text), { value, ambiguous: true });
   });

@@ -52,6 +52,8 @@ test("a name has 1 to 120 characters once trimmed, counted as people count them"
 });
 
 test("the example can be sent as it is", () => {
-  const texts = Object.fromEntries(Object.entries(EXAMPLE).map(([name, value]) => [name, String(value)]));
+  const texts = Object.fromEntries(
+    Object.entries(EXAMPLE).map(([name, value]) => [name, String(value)]),
+  );
   assert.deepEqual(readApplicant(texts).applicant, EXAMPLE);
 });

@@ -32,5 +32,6 @@ test("without randomUUID, as on plain HTTP, the key is a version 4 UUID all the 
   const source = { getRandomValues: (octets) => webcrypto.getRandomValues(octets) };
   const keys = new Set(Array.from({ length: 200 }, () => randomKey(source)));
   assert.equal(keys.size, 200);
-  for (const key of keys) assert.match(key, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+  for (const key of keys)
+    assert.match(key, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
 });

@@ -18,7 +18,10 @@ test("nothing has no shares", () => {
 });
 
 test("a client is compared by direction, whatever its size", () => {
-  assert.deepEqual(distances([3, 0, 0, 4, 0], CENTROIDS), distances([300, 0, 0, 400, 0], CENTROIDS));
+  assert.deepEqual(
+    distances([3, 0, 0, 4, 0], CENTROIDS),
+    distances([300, 0, 0, 400, 0], CENTROIDS),
+  );
 });
 
 test("the distance is the one from the unit sphere to the centroid", () => {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { isPassing, problemFromAnswer, problemOfSilence, readRetryAfter } from "../../../frontend/js/problem.js";
+import {
+  isPassing,
+  problemFromAnswer,
+  problemOfSilence,
+  readRetryAfter,
+} from "../../../frontend/js/problem.js";
 
 test("the service's own words are kept", () => {
   const problem = problemFromAnswer(503, { title: "Fora do ar", detail: "Volta já." }, "7");
@@ -45,6 +50,7 @@ test("Retry-After is read as seconds, within bounds", () => {
 
 test("what may pass by itself is told from what must be corrected", () => {
   assert.ok(isPassing(problemOfSilence()));
-  for (const status of [409, 429, 500, 502, 503, 504]) assert.ok(isPassing({ status }), String(status));
+  for (const status of [409, 429, 500, 502, 503, 504])
+    assert.ok(isPassing({ status }), String(status));
   for (const status of [400, 404, 413, 422]) assert.ok(!isPassing({ status }), String(status));
 });

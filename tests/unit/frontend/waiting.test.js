@@ -34,7 +34,11 @@ test("a queued evaluation is followed until it is decided", async () => {
 
 test("a lost network and a restarting service are waited out", async () => {
   const { pauses, pause } = recordedPauses();
-  const fetchRecord = scripted({ status: 0, retryAfter: null }, { status: 503, retryAfter: 9 }, DECIDED);
+  const fetchRecord = scripted(
+    { status: 0, retryAfter: null },
+    { status: 503, retryAfter: 9 },
+    DECIDED,
+  );
   assert.equal(await followToAnswer("id", { fetchRecord, pause }), DECIDED);
   assert.deepEqual(pauses, [1, 9]);
 });
@@ -46,7 +50,10 @@ test("an evaluation that does not exist is not waited for", async () => {
 
 test("leaving ends the following", async () => {
   const leaving = new AbortController();
-  const following = followToAnswer("id", { fetchRecord: async () => QUEUED, signal: leaving.signal });
+  const following = followToAnswer("id", {
+    fetchRecord: async () => QUEUED,
+    signal: leaving.signal,
+  });
   leaving.abort();
   await assert.rejects(following, { name: "AbortError" });
 });
@@ -55,7 +62,10 @@ test("a busy service is asked again after as long as it says", async () => {
   const { pauses, pause } = recordedPauses();
   const told = [];
   const run = scripted({ status: 429, retryAfter: 2 }, { status: 409, retryAfter: 1 }, DECIDED);
-  assert.equal(await patiently(run, { onWait: (_, seconds) => told.push(seconds), pause }), DECIDED);
+  assert.equal(
+    await patiently(run, { onWait: (_, seconds) => told.push(seconds), pause }),
+    DECIDED,
+  );
   assert.deepEqual(pauses, [2, 1]);
   assert.deepEqual(told, [2, 1]);
 });
@@ -68,7 +78,10 @@ test("a service that stays busy is given up after three repeats", async () => {
 });
 
 test("a problem without Retry-After, or one to correct, is told at once", async () => {
-  for (const problem of [{ status: 0, retryAfter: null }, { status: 422, retryAfter: 1 }]) {
+  for (const problem of [
+    { status: 0, retryAfter: null },
+    { status: 422, retryAfter: 1 },
+  ]) {
     const { pauses, pause } = recordedPauses();
     await assert.rejects(patiently(scripted(problem), { onWait: () => {}, pause }), problem);
     assert.deepEqual(pauses, []);
@@ -78,7 +91,10 @@ test("a problem without Retry-After, or one to correct, is told at once", async 
 test("whoever stops the repeats is told the problem that caused them", async () => {
   const stop = new AbortController();
   const run = scripted({ status: 503, retryAfter: 60 });
-  await assert.rejects(patiently(run, { onWait: () => setTimeout(() => stop.abort()), signal: stop.signal }), {
-    status: 503,
-  });
+  await assert.rejects(
+    patiently(run, { onWait: () => setTimeout(() => stop.abort()), signal: stop.signal }),
+    {
+      status: 503,
+    },
+  );
 });

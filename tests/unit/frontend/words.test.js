@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { confidenceWords, decisionWords, formatDay, formatMoment } from "../../../frontend/js/words.js";
+import {
+  confidenceWords,
+  decisionWords,
+  formatDay,
+  formatMoment,
+} from "../../../frontend/js/words.js";
 
 test("each decision has its word", () => {
   assert.equal(decisionWords("aprovado").word, "Aprovado");
