@@ -6,7 +6,7 @@
  */
 
 import { answerBlocks, paperActions, provenance, spokenAnswer } from "./answer.js";
-import { evaluate, fetchRecord } from "./api.js";
+import { evaluate, fetchRecord, recordAddress } from "./api.js";
 import { EXAMPLE, readApplicant } from "./applicant.js";
 import { Attempts } from "./attempt.js";
 import { button, element, fill, hook } from "./dom.js";
@@ -79,6 +79,7 @@ async function showAddress() {
     showEmpty();
     return;
   }
+  panel.setAttribute("aria-busy", "true");
   try {
     const record = await fetchRecord(id);
     if (!signal.aborted) showRecord(record);
@@ -146,7 +147,13 @@ async function drawNeighbourhood(applicant, evaluation) {
 
 function actions({ id }) {
   const another = button("another", "btn-primary", "Avaliar outro cliente", startOver);
-  return element("div", { class: "actions" }, another, ...paperActions(id));
+  const look = {
+    class: "btn btn-outline-primary",
+    href: recordAddress(id),
+    "data-review-link": "",
+  };
+  const review = element("a", look, "Revisar decisão");
+  return element("div", { class: "actions" }, another, review, ...paperActions(id));
 }
 
 function startOver() {

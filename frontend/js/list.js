@@ -1,6 +1,6 @@
 /** The history as a list: filters above, the newest first, more on request. */
 
-import { fetchPolicy, fetchRecords } from "./api.js";
+import { fetchPolicy, fetchRecords, recordAddress } from "./api.js";
 import { decisionBadge } from "./answer.js";
 import { button, element, fill, hook } from "./dom.js";
 import { filtersFrom, pageQuery } from "./filters.js";
@@ -69,7 +69,7 @@ function addRows(root, records) {
 function row(record) {
   const cells = [
     formatMoment(record.recebido_em),
-    element("a", { href: `/historico.html?id=${encodeURIComponent(record.id)}` }, record.nome),
+    element("a", { href: recordAddress(record.id) }, record.nome),
     record.perfil ?? "–",
     decisionCell(record),
     record.situacao === "pendente" ? "–" : confidenceWords(record.confianca),
