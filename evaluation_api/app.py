@@ -41,7 +41,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = bare_app()
     app.router.lifespan_context = lifespan
-    app.mount("/", StaticFiles(directory=settings.frontend_path, html=True), name="frontend")
+    # The default and no mount: a mount at "/" would take a wrong method on a route of ours for
+    # a file that is not there, and answer 404 in the place of 405.
+    app.router.default = StaticFiles(directory=settings.frontend_path, html=True)
     return app
 
 
@@ -53,7 +55,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Observation)
+    app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     openapi.install(app)
     app.include_router(router)

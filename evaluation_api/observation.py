@@ -5,6 +5,7 @@ wraps. Knows nothing of evaluations.
 """
 
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -40,11 +41,12 @@ _HEADERS: Final = (
 
 
 class Observation:
-    """Wraps the application; answers nothing itself."""
+    """Wraps the application, so that what nobody caught is answered with id and headers too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, unexpected: Callable[[Exception], ASGIApp]) -> None:
+        """Wrap an application; unexpected makes the answer to what nobody caught."""
         self._app = app
+        self._unexpected = unexpected
         self._durations: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +58,7 @@ class Observation:
         token = request_id.set(identity)
         encoded = identity.encode()
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_observed(message: Message) -> None:
             nonlocal status
@@ -72,6 +74,10 @@ class Observation:
         IN_FLIGHT.inc()
         try:
             await self._app(scope, receive, send_observed)
+        except Exception as exc:
+            if status:  # half an answer is out: let the server close the connection
+                raise
+            await self._unexpected(exc)(scope, receive, send_observed)
         finally:
             IN_FLIGHT.dec()
             self._observe(scope, status, time.perf_counter() - started)
