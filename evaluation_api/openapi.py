@@ -116,6 +116,6 @@ _EVALUATE: Final = {
     "responses": {
         "200": _json("OK", "Avaliacao"),
         "202": _json("O pedido espera pelo modelo", "Pendente"),
-        "default": _PROBLEM,
+        "default": PROBLEM,
     },
 }
