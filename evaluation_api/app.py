@@ -53,7 +53,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Observation, plain_paths={routes.EVALUATE})
+    app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)
     routes.install(app)

@@ -23,11 +23,12 @@ _ANSWERS: Final = (
     answers.Registro,
     answers.Revisao,
     answers.Saude,
+    answers.Vida,
     Problema,
 )
 _BODIES: Final = (requests.ApplicantBody, requests.ReviewBody)
 
-_PROBLEM: Final = {
+PROBLEM: Final = {
     "description": "Problema (RFC 9457)",
     "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(name="Problema")}}},
 }
@@ -36,13 +37,13 @@ _WAITING_HEADERS: Final = [
         "name": "Idempotency-Key",
         "in": "header",
         "description": "A mesma chave com o mesmo corpo recebe sempre a mesma resposta",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     },
     {
         "name": "Prefer",
         "in": "header",
         "description": "respond-async: se o modelo estiver fora, aceita o pedido e avalia depois",
-        "schema": {"type": "string", "enum": ["respond-async"]},
+        "schema": {"type": "string", "examples": ["respond-async"]},
     },
 ]
 
@@ -55,7 +56,7 @@ def operation(
     status: HTTPStatus = HTTPStatus.OK,
 ) -> dict[str, Any]:
     """Give the arguments that describe a route: names of the types it takes and gives."""
-    responses: dict[int | str, Any] = {int(status): _json("OK", answer), "default": _PROBLEM}
+    responses: dict[int | str, Any] = {int(status): _json("OK", answer), "default": PROBLEM}
     extra: dict[str, Any] = {"parameters": _query_parameters() if query else []}
     if body is not None:
         extra["requestBody"] = {"required": True, **_json(body, body)}
@@ -115,6 +116,6 @@ _EVALUATE: Final = {
     "responses": {
         "200": _json("OK", "Avaliacao"),
         "202": _json("O pedido espera pelo modelo", "Pendente"),
-        "default": _PROBLEM,
+        "default": PROBLEM,
     },
 }

@@ -97,7 +97,11 @@ async def review(request: Request, evaluation_id: str) -> Response:
     return Response(answers.review(sent), HTTPStatus.CREATED, media_type=_JSON)
 
 
-@router.get("/avaliacoes/{evaluation_id}/dossie", response_class=HTMLResponse)
+@router.get(
+    "/avaliacoes/{evaluation_id}/dossie",
+    response_class=HTMLResponse,
+    responses={"default": openapi.PROBLEM},
+)
 async def show_dossier(request: Request, evaluation_id: str) -> Response:
     """Mostra, para imprimir, tudo o que explica uma avaliação."""
     services = _services(request)
@@ -131,10 +135,10 @@ async def ready(request: Request) -> Response:
     return Response(msgspec.json.encode(health), status, media_type=_JSON)
 
 
-@router.get("/health/live", **openapi.operation("Saude"))
+@router.get("/health/live", **openapi.operation("Vida"))
 async def live() -> Response:
     """Diz que o processo está vivo, e nada mais."""
-    return Response(b'{"situacao":"ok"}', media_type=_JSON)
+    return Response(msgspec.json.encode(answers.Vida()), media_type=_JSON)
 
 
 @router.get("/metrics", include_in_schema=False)
