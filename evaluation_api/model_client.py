@@ -120,11 +120,17 @@ class ModelClient:
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
 
-        Raises ModelVersionGoneError when the model service's store no longer has it.
+        Raises ModelVersionGoneError when the model service's store no longer has it, and
+        ModelUnavailableError or ModelAnswerError.
         """
         url = self._url.copy_with(path=f"/models/{tag}/predict")
-        async with asyncio.timeout(self._deadline_seconds * 4):  # it may have to load the version
-            response = await self._send(httpx.Request("POST", url, content=_encode(usages)))
+        request = httpx.Request("POST", url, headers=_JSON, content=_encode(usages))
+        try:
+            async with asyncio.timeout(self._deadline_seconds * 4):  # it may have to load it first
+                response = await self._send(request)
+        except TimeoutError as exc:
+            raise ModelUnavailableError("deadline") from exc
+        _raise_for_status(response)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))

@@ -23,6 +23,7 @@ from evaluation_api.domain import (
 from evaluation_api.policy import BORDER, RANGE, Policy, Profile
 
 _encode = msgspec.json.Encoder().encode
+_OF_THE_OCCASION = frozenset({"id", "avaliado_em", "duracao_ms"})
 
 
 class Perfil(msgspec.Struct):
@@ -243,6 +244,16 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         avaliado_em=_when(evaluation.evaluated_at),
         duracao_ms=round(evaluation.milliseconds, 3),
     )
+
+
+def differences(one: str, other: str) -> list[tuple[str, object, object]]:
+    """Compare two answers field by field, but for id and times: (field, in one, in other)."""
+    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    return [
+        (field, first.get(field), second.get(field))
+        for field in {**first, **second}
+        if field not in _OF_THE_OCCASION and first.get(field) != second.get(field)
+    ]
 
 
 def _perfil(profile: Profile) -> Perfil:
