@@ -53,7 +53,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Observation, unexpected=problems.unexpected)
+    app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)
     routes.install(app)
@@ -65,19 +65,30 @@ def bare_app() -> FastAPI:
 @asynccontextmanager
 async def _services(settings: Settings) -> AsyncIterator[Services]:
     policy, source = policy_file.read(settings.policy_path)
-    engine = database.connect(settings.database_url.get_secret_value())
-    log = DecisionLog(engine)
-    await asyncio.to_thread(database.migrate, engine)
-    await asyncio.to_thread(log.remember_policy, policy.version, source)
     async with AsyncExitStack() as stack:
-        stack.callback(engine.dispose)
-        recorder = await stack.enter_async_context(Recorder(log, max_waiting=settings.max_waiting))
+        log, impatient = _logs(settings.database_url.get_secret_value(), stack)
+        await asyncio.to_thread(log.remember_policy, policy.version, source)
+        recorder = await stack.enter_async_context(
+            Recorder(log, impatient=impatient, max_waiting=settings.max_waiting)
+        )
         model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
         worker = PendingWorker(model, evaluator, recorder)
         task = asyncio.create_task(worker.run())
         stack.push_async_callback(_stop, task)
         yield Services(evaluator, model, recorder, policy, worker)
+
+
+def _logs(url: str, stack: AsyncExitStack) -> tuple[DecisionLog, DecisionLog | None]:
+    """Open the record, and once more without patience where it is a file on this machine."""
+    engine = database.connect(url)
+    stack.callback(engine.dispose)
+    database.migrate(engine)
+    if not database.is_file(url):
+        return DecisionLog(engine), None
+    impatient = database.connect(url, patience_seconds=0)
+    stack.callback(impatient.dispose)
+    return DecisionLog(engine), DecisionLog(impatient)
 
 
 def rendered_with(policy: Policy) -> Render:

@@ -22,6 +22,8 @@ from evaluation_api.pending import PendingWorker
 from evaluation_api.policy import Policy
 from evaluation_api.recorder import Recorder
 
+#: The path of the one plain route.
+EVALUATE: Final = "/avaliar"
 MAX_BODY_BYTES: Final = 64 * 1024
 
 _JSON: Final = "application/json"
@@ -35,7 +37,7 @@ def install(app: FastAPI) -> None:
     /avaliar goes in as a plain route: it reads its request itself, and FastAPI's dependency
     machinery around it would cost as much as the evaluation.
     """
-    app.add_route("/avaliar", evaluate, methods=["POST"])
+    app.add_route(EVALUATE, evaluate, methods=["POST"])
     app.include_router(router)
 
 

@@ -7,6 +7,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation_api import policy_file
 
+_FRONTEND = Path(__file__).parents[1] / "frontend"
+
 
 class Settings(BaseSettings):
     """Each from EVALUATION_ and its name in capitals."""
@@ -32,4 +34,4 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
-    frontend_path: Path = Field(Path("frontend"), description="The static front; served at /")
+    frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")

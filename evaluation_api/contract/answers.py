@@ -3,6 +3,7 @@
 msgspec spells them and describes them for the interactive page, so the two cannot differ.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime
 
@@ -252,8 +253,19 @@ def differences(one: str, other: str) -> list[tuple[str, object, object]]:
     return [
         (field, first.get(field), second.get(field))
         for field in {**first, **second}
-        if field not in _OF_THE_OCCASION and first.get(field) != second.get(field)
+        if field not in _OF_THE_OCCASION and not _same(first.get(field), second.get(field))
     ]
+
+
+def _same(one: object, other: object) -> bool:
+    """Compare JSON values; a number may differ as matrix products of other sizes round."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-7)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return one == other
 
 
 def _perfil(profile: Profile) -> Perfil:
