@@ -32,8 +32,8 @@ def test_every_amount_has_a_name() -> None:
         (
             True,
             (
-                "O valor de compras de R$ 3.345,00 combina mais com o perfil “Compra muito e paga bem”"
-                " do que com “Usa pouco”."
+                "O valor de compras de R$ 3.345,00 combina mais com o perfil"
+                " “Compra muito e paga bem” do que com “Usa pouco”."
             ),
         ),
         (
