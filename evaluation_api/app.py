@@ -71,7 +71,7 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         recorder = await stack.enter_async_context(
             Recorder(log, impatient=impatient, max_waiting=settings.max_waiting)
         )
-        model = await stack.enter_async_context(_model_client(settings, policy))
+        model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
         worker = PendingWorker(model, evaluator, recorder)
         task = asyncio.create_task(worker.run())
@@ -101,7 +101,8 @@ def rendered_with(policy: Policy) -> Render:
     return render
 
 
-def _model_client(settings: Settings, policy: Policy) -> ModelClient:
+def model_for(policy: Policy, settings: Settings) -> ModelClient:
+    """Make a client of the model service that looks for what this policy would approve."""
     return ModelClient(
         httpx.AsyncClient(base_url=settings.model_url, transport=KeptAliveTransport()),
         toward=policy.approved_clusters,

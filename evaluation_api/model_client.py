@@ -123,7 +123,8 @@ class ModelClient:
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
 
-        Raises ModelVersionGoneError when the model service's store no longer has it.
+        Raises ModelVersionGoneError when the model service's store no longer has it, and
+        ModelUnavailableError or ModelAnswerError.
         """
         url = self._url.copy_with(path=f"/models/{tag}/predict")
         request = httpx.Request("POST", url, headers=_JSON, content=_encode(usages))

@@ -3,6 +3,7 @@
 msgspec spells them and describes them for the interactive page, so the two cannot differ.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime
 
@@ -23,6 +24,7 @@ from evaluation_api.domain import (
 from evaluation_api.policy import BORDER, RANGE, Policy, Profile
 
 _encode = msgspec.json.Encoder().encode
+_OF_THE_OCCASION = frozenset({"id", "avaliado_em", "duracao_ms"})
 
 
 class Perfil(msgspec.Struct):
@@ -243,6 +245,27 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         avaliado_em=_when(evaluation.evaluated_at),
         duracao_ms=round(evaluation.milliseconds, 3),
     )
+
+
+def differences(one: str, other: str) -> list[tuple[str, object, object]]:
+    """Compare two answers field by field, but for id and times: (field, in one, in other)."""
+    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    return [
+        (field, first.get(field), second.get(field))
+        for field in {**first, **second}
+        if field not in _OF_THE_OCCASION and not _same(first.get(field), second.get(field))
+    ]
+
+
+def _same(one: object, other: object) -> bool:
+    """Compare JSON values; a number may differ as matrix products of other sizes round."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-7)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return one == other
 
 
 def _perfil(profile: Profile) -> Perfil:
