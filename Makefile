@@ -3,9 +3,10 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+MLSERVER := var/bench-mlserver
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-stack check check-lock lock upgrade clean
+.PHONY: help run train test test-stack bench bench-model bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,16 @@ test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
 
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
 	$(BIN)/pytest -m stack tests
+
+# BENCH="--seconds 1" makes a quick run; `python -m bench --help` lists the rest.
+bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 4 minutes
+	@$(BIN)/python -m bench system $(BENCH)
+
+bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
+	@$(BIN)/python -m bench model $(BENCH)
+
+bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
+	@$(BIN)/python -m bench replicas $(BENCH)
 
 check: $(VENV)/dev.stamp check-lock ## Check style, types, import rules and the lock files
 	$(BIN)/ruff check .
@@ -59,4 +70,9 @@ $(VENV)/run.stamp: requirements/run.txt
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(MLSERVER)/run.stamp: bench/requirements-mlserver.txt
+	$(PYTHON) -m venv $(MLSERVER)
+	$(MLSERVER)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
