@@ -9,7 +9,7 @@ MLSERVER := var/bench-mlserver
 .PHONY: help run train test test-stack bench bench-model bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
 	@exec $(BIN)/python deploy/laptop.py
@@ -58,7 +58,7 @@ upgrade: UPGRADE := --upgrade
 upgrade: lock ## Lock the newest versions that fit
 
 clean: ## Remove the environment and the caches; the decisions recorded in var/ stay
-	rm -rf $(VENV) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp inside the environment says which lock file it holds, so that a second start installs nothing.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bench.batches import Batches
 from bench.open_loop import OpenLoad
 from bench.wrk import Load
 
@@ -46,6 +47,7 @@ class Measured:
     overload: OpenLoad | None = None
     recorded: int | None = None
     answered: int | None = None
+    batches: Batches | None = None
 
     def at(self, connections: int, rows: int = 1) -> Point | None:
         """Return the load with so many connections and rows, if there was one."""

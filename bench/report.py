@@ -65,7 +65,9 @@ class Report:
         ]
         burst_rows += [_burst_cells(one) for one in self.measured if one.burst]
         overload_rows += [_overload_cells(one) for one in self.measured if one.overload]
-        for rows in (burst_rows, overload_rows):
+        batch_rows = [["system", "batches", "requests a batch", "of several", "largest up to"]]
+        batch_rows += [_batch_cells(one) for one in self.measured if one.batches]
+        for rows in (burst_rows, overload_rows, batch_rows):
             if len(rows) > 1:
                 yield table(rows)
 
@@ -152,6 +154,18 @@ def _overload_cells(one: Measured) -> list[str]:
         str(load.failed),
         str(load.unanswered),
         f"{load.late_p99_ms:.1f}",
+    ]
+
+
+def _batch_cells(one: Measured) -> list[str]:
+    if one.batches is None:
+        return []
+    return [
+        one.title,
+        str(one.batches.count),
+        f"{one.batches.mean_requests:.2f}",
+        f"{one.batches.share_of_several:.0%}",
+        f"{one.batches.largest_at_most:g}",
     ]
 
 

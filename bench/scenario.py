@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import checks, one_by_one, open_loop, wrk
+from bench import batches, checks, one_by_one, open_loop, wrk
 from bench.answers import post
+from bench.batches import Batches
 from bench.clients import Client, write_bodies
 from bench.measurements import Burst, Measured, Point
 from bench.one_by_one import WrongAnswerError
@@ -81,6 +82,7 @@ class Trial:
             overload=overload,
             recorded=self._recorded(),
             answered=self._answered if self._system.record else None,
+            batches=self._batches(),
         )
 
     def _check(self) -> None:
@@ -140,6 +142,10 @@ class Trial:
             message = f"{self._answered} answers, but only {recorded} recorded"
             raise WrongAnswerError(message)
         return recorded
+
+    def _batches(self) -> Batches | None:
+        port = self._system.batching_port
+        return batches.ask(port) if port else None
 
     def _say(self, sentence: str) -> None:
         print(f"  {self._system.title}: {sentence}", file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import clients, spoken
@@ -20,6 +20,7 @@ class System:
 
     ports: where requests go, in turn. spell, read: the body for n clients, and the labels in an
     answer to it, or None where nothing was predicted. record: the SQLite file it must write.
+    batching_port: where BentoML says what it batched.
     """
 
     key: str
@@ -30,6 +31,7 @@ class System:
     spell: Callable[[Sequence[Client]], str]
     read: Read
     record: Path | None = None
+    batching_port: int | None = None
 
 
 Make = Callable[[Path], System]
@@ -77,7 +79,8 @@ def this_system(folder: Path) -> System:
         },
     )
     read = spoken.explained_evaluation
-    return _evaluating("system", "this system", [program], [evaluation], read, record)
+    system = _evaluating("system", "this system", [program], [evaluation], read)
+    return replace(system, record=record, batching_port=model)
 
 
 def replicated(evaluations: int, workers: int, database_url: str) -> Make:
@@ -96,7 +99,8 @@ def replicated(evaluations: int, workers: int, database_url: str) -> Make:
             programs.append(Program(command, [(port, "/health/ready")], environment))
         title = f"{evaluations} evaluation, {workers} model"
         read = spoken.explained_evaluation
-        return _evaluating(f"{evaluations}x{workers}", title, programs, fronts, read)
+        key = f"{evaluations}x{workers}"
+        return replace(_evaluating(key, title, programs, fronts, read), batching_port=model)
 
     return make
 
@@ -116,6 +120,7 @@ def model_service(workers: int) -> Make:
             path="/predict",
             spell=clients.predict_body,
             read=spoken.predictions,
+            batching_port=port,
         )
 
     return make
@@ -137,19 +142,18 @@ def bentoml_as_documented(folder: Path) -> System:
     )
 
 
-def _evaluating(  # noqa: PLR0913, PLR0917 - a System's fields
+def _evaluating(
     key: str,
     title: str,
     programs: Sequence[Program],
     ports: Sequence[int],
     read: Read = spoken.evaluation,
-    record: Path | None = None,
 ) -> System:
     def spell(group: Sequence[Client]) -> str:
         (client,) = group
         return clients.avaliar_body(client)
 
-    return System(key, title, programs, ports, "/avaliar", spell, read, record)
+    return System(key, title, programs, ports, "/avaliar", spell, read)
 
 
 def _uvicorn(app: str, port: int, environment: dict[str, str] | None = None) -> Program:
