@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api import database, openapi, policy_file, problems
+from evaluation_api import database, openapi, policy_file, problems, routes
 from evaluation_api.circuit import Circuit
 from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
@@ -22,7 +22,7 @@ from evaluation_api.observation import DECISIONS, Observation
 from evaluation_api.pending import PendingWorker
 from evaluation_api.policy import Policy
 from evaluation_api.recorder import Recorder
-from evaluation_api.routes import Services, router
+from evaluation_api.routes import Services
 from evaluation_api.settings import Settings
 from evaluation_api.transport import KeptAliveTransport
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = bare_app()
     app.router.lifespan_context = lifespan
-    app.mount("/", StaticFiles(directory=settings.frontend_path, html=True), name="frontend")
+    app.frontend("/", directory=settings.frontend_path, fallback=None, check_dir=True)
     return app
 
 
@@ -56,7 +56,7 @@ def bare_app() -> FastAPI:
     app.add_middleware(Observation)
     problems.install(app)
     openapi.install(app)
-    app.include_router(router)
+    routes.install(app)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
     return app

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 import uuid_utils
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -29,6 +29,16 @@ _JSON: Final = "application/json"
 router = APIRouter()
 
 
+def install(app: FastAPI) -> None:
+    """Give an application these routes.
+
+    /avaliar goes in as a plain route: it reads its request itself, and FastAPI's dependency
+    machinery around it would cost as much as the evaluation.
+    """
+    app.add_route("/avaliar", evaluate, methods=["POST"])
+    app.include_router(router)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the routes need; app.py wires it."""
@@ -45,7 +55,6 @@ def _services(request: Request) -> Services:
     return services
 
 
-@router.post("/avaliar", **openapi.operation("Avaliacao", body="ApplicantBody", may_wait=True))
 async def evaluate(request: Request) -> Response:
     """Avalia um cliente, registra a decisão e responde com ela."""
     applicant = requests.read_applicant(await _body(request))
@@ -59,7 +68,7 @@ async def evaluate(request: Request) -> Response:
     return Response(outcome.answer, media_type=_JSON)
 
 
-@router.get("/avaliacoes", **openapi.operation("Pagina", query="SearchQuery"))
+@router.get("/avaliacoes", **openapi.operation("Pagina", query=True))
 async def search(request: Request) -> Response:
     """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
     services = _services(request)

@@ -20,6 +20,7 @@ from model_store.errors import (
     InvalidTag,
     ModelNotFound,
     PromotionRefused,
+    UnreadablePickle,
 )
 from model_store.foreign import inspect_apart
 from model_store.pickle_file import read, sha256_of
