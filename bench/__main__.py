@@ -1,7 +1,8 @@
-"""`python -m bench`: measures, prints one table, writes JSON and a plot.
+"""`python -m bench`: measures, prints tables, writes JSON and a plot.
 
 `system` is the default; `model` is the model service beside others; `replicas` is how throughput
-grows with processes. Exit codes: 0 measured, whether targets are met or not; 1 a system failed or
+grows with processes. A whole run of 5 s a load or more goes into docs/performance.md, any other
+into var/bench/. Exit codes: 0 measured, whether targets are met or not; 1 a system failed or
 answered wrong, for the reason printed; 2 the bench cannot start.
 """
 
@@ -10,9 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
-from bench import experiments, plot, wrk
+from bench import experiments, publication, wrk
 from bench.one_by_one import WrongAnswerError
-from bench.processes import ROOT, NotReadyError
+from bench.processes import NotReadyError
 
 
 def main() -> int:
@@ -33,8 +34,7 @@ def main() -> int:
         print("Stopped; nothing is left running.", file=sys.stderr)
         return 1
     print(report.text())
-    report.write_json(arguments.json or ROOT / f"bench/results-{arguments.experiment}.json")
-    plot.draw(report.measured, arguments.plot or ROOT / f"docs/bench-{arguments.experiment}.svg")
+    publication.publish(report, arguments)
     return 0
 
 
@@ -50,8 +50,8 @@ def read_arguments() -> argparse.Namespace:
         "--connections", type=int, nargs="+", help="in place of the experiment's own"
     )
     parser.add_argument("--only", nargs="+", metavar="KEY", help="some of the systems, by key")
-    parser.add_argument("--json", type=Path, help="default: bench/results-<experiment>.json")
-    parser.add_argument("--plot", type=Path, help="default: docs/bench-<experiment>.svg")
+    parser.add_argument("--json", type=Path, help="write the figures here instead")
+    parser.add_argument("--plot", type=Path, help="draw the plot here instead")
     return parser.parse_args()
 
 

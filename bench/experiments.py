@@ -28,6 +28,7 @@ def run_system(arguments: argparse.Namespace) -> Report:
     here = machine.describe()
     makers = {
         "monolith": systems.monolith,
+        "monolith-async": systems.monolith_async,
         "split": systems.split,
         "system": systems.this_system,
         "ceiling": systems.ceiling,

@@ -116,16 +116,18 @@ class Processes:
             time.sleep(_POLL_SECONDS)
 
     def _stop(self) -> None:
-        for started in reversed(self._started):
-            if started.poll() is None:
+        """Ask, then kill; a second Ctrl-C ends the asking."""
+        try:
+            for started in reversed(self._started):
                 started.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                started.wait(_STOP_SECONDS)
-        for process in self._running():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        for started in self._started:
-            started.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    started.wait(_STOP_SECONDS)
+        finally:
+            for process in self._running():
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            for started in self._started:
+                started.wait()
 
     def _running(self) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():

@@ -45,6 +45,14 @@ def monolith(_: Path) -> System:
     return _evaluating("monolith", "monolith", programs, [port])
 
 
+def monolith_async(folder: Path) -> System:
+    """Return the monolith by its route without a thread."""
+    system = monolith(folder)
+    return replace(
+        system, key="monolith-async", title="monolith, async def", path="/avaliar-sem-thread"
+    )
+
+
 def split(_: Path) -> System:
     """Return the monolith cut in two and no more."""
     model, front = free_ports(2)
