@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 MLSERVER := var/bench-mlserver
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-stack bench bench-model bench-replicas check check-lock lock upgrade clean
+.PHONY: help run train test test-stack bench bench-model bench-outage bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; 
 
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)
+
+bench-outage: $(VENV)/dev.stamp ## Kill each service under load and count what became of every request
+	@$(BIN)/python -m bench.outage $(BENCH)
 
 bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
 	@$(BIN)/python -m bench replicas $(BENCH)
