@@ -44,7 +44,9 @@ class Stack:
         """Start everything and wait until it is healthy."""
         self._require_settings()
         self._require_free_ports()
-        self._compose("up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}")
+        self._compose(
+            "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
+        )
         sys.stdout.write(f"Ready: http://localhost:{self._setting('WEB_PORT', '80')}\n")
 
     def scale(self, model: int | None, evaluation: int | None) -> None:
@@ -81,8 +83,8 @@ class Stack:
         example = (ROOT / ".env.example").read_text(encoding="utf-8")
         password = secrets.token_hex(16)
         settings = example.replace("POSTGRES_PASSWORD=\n", f"POSTGRES_PASSWORD={password}\n")
-        with open(os.open(self._env_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(settings)
+        self._env_file.touch(mode=0o600, exist_ok=False)
+        self._env_file.write_text(settings, encoding="utf-8")
 
     def _require_free_ports(self) -> None:
         """Raise StackError when the gateway's port is taken, unless by this very stack."""
@@ -136,11 +138,9 @@ class Stack:
         return run(*command, environment=environment, captured=captured)
 
 
-def run(
-    *command: str, environment: Mapping[str, str] | None = None, captured: bool = False
-) -> str:
+def run(*command: str, environment: Mapping[str, str] | None = None, captured: bool = False) -> str:
     """Run a command in the project's folder; return what it printed when captured."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own commands, no shell
         command,
         check=True,
         cwd=ROOT,
