@@ -15,7 +15,11 @@ from model_store.bentoml_tuning import Clients, Predictions
 from model_store.errors import ModelStoreError
 from model_store.geometry import Matrix
 
-TAG = registry.production_tag()
+try:
+    TAG = registry.production_tag()
+    registry.load(TAG)  # BentoML itself would look for a missing one in a cloud, and say so
+except ModelStoreError as exc:
+    sys.exit(f"The model service cannot start: {exc}")
 #: Tracing without an exporter costs 0.5 ms a request, so it waits to be asked for.
 UNTRACED = "" if os.environ.get("MODEL_SERVICE_TRACING") == "on" else ".*"
 

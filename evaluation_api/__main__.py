@@ -19,6 +19,7 @@ def serve() -> None:
         http="httptools",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         log_config=None,
         timeout_keep_alive=5,
     )

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api import database, openapi, policy_file, problems
+from evaluation_api import database, openapi, policy_file, problems, routes
 from evaluation_api.circuit import Circuit
 from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
@@ -22,7 +22,7 @@ from evaluation_api.observation import DECISIONS, Observation
 from evaluation_api.pending import PendingWorker
 from evaluation_api.policy import Policy
 from evaluation_api.recorder import Recorder
-from evaluation_api.routes import Services, router
+from evaluation_api.routes import Services
 from evaluation_api.settings import Settings
 from evaluation_api.transport import KeptAliveTransport
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = bare_app()
     app.router.lifespan_context = lifespan
-    app.mount("/", StaticFiles(directory=settings.frontend_path, html=True), name="frontend")
+    app.frontend("/", directory=settings.frontend_path, fallback=None, check_dir=True)
     return app
 
 
@@ -53,10 +53,10 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Observation)
+    app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)
-    app.include_router(router)
+    routes.install(app)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
     return app
@@ -65,19 +65,30 @@ def bare_app() -> FastAPI:
 @asynccontextmanager
 async def _services(settings: Settings) -> AsyncIterator[Services]:
     policy, source = policy_file.read(settings.policy_path)
-    engine = database.connect(settings.database_url.get_secret_value())
-    log = DecisionLog(engine)
-    await asyncio.to_thread(database.migrate, engine)
-    await asyncio.to_thread(log.remember_policy, policy.version, source)
     async with AsyncExitStack() as stack:
-        stack.callback(engine.dispose)
-        recorder = await stack.enter_async_context(Recorder(log, max_waiting=settings.max_waiting))
+        log, impatient = _logs(settings.database_url.get_secret_value(), stack)
+        await asyncio.to_thread(log.remember_policy, policy.version, source)
+        recorder = await stack.enter_async_context(
+            Recorder(log, impatient=impatient, max_waiting=settings.max_waiting)
+        )
         model = await stack.enter_async_context(_model_client(settings, policy))
         evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
         worker = PendingWorker(model, evaluator, recorder)
         task = asyncio.create_task(worker.run())
         stack.push_async_callback(_stop, task)
         yield Services(evaluator, model, recorder, policy, worker)
+
+
+def _logs(url: str, stack: AsyncExitStack) -> tuple[DecisionLog, DecisionLog | None]:
+    """Open the record, and once more without patience where it is a file on this machine."""
+    engine = database.connect(url)
+    stack.callback(engine.dispose)
+    database.migrate(engine)
+    if not database.is_file(url):
+        return DecisionLog(engine), None
+    impatient = database.connect(url, patience_seconds=0)
+    stack.callback(impatient.dispose)
+    return DecisionLog(engine), DecisionLog(impatient)
 
 
 def rendered_with(policy: Policy) -> Render:

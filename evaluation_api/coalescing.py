@@ -15,7 +15,8 @@ from evaluation_api.errors import OverloadedError
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-_Waiting = tuple[Item, asyncio.Future[Answer]]
+#: An item, the promise of its answer, and when it came (the loop's clock, in seconds).
+_Waiting = tuple[Item, asyncio.Future[Answer], float]
 
 
 class Coalescer(Generic[Item, Answer]):
@@ -24,6 +25,7 @@ class Coalescer(Generic[Item, Answer]):
     call: takes up to max_items items and gives as many answers, in the same order; what it raises
     is raised to those it carried and to nobody else.
     lanes: calls that may run at the same time. max_waiting: items beyond which callers are refused.
+    max_age_seconds: what has waited longer is refused instead of carried.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class Coalescer(Generic[Item, Answer]):
         *,
         max_items: int,
         max_waiting: int,
+        max_age_seconds: float,
         lanes: int = 1,
     ) -> None:
         """Start idle; needs a running event loop only when called."""
         self._call = call
         self._max_items = max_items
         self._max_waiting = max_waiting
+        self._max_age_seconds = max_age_seconds
         self._free_lanes = lanes
         self._departing = False
         self._waiting: deque[_Waiting[Item, Answer]] = deque()
@@ -46,13 +50,13 @@ class Coalescer(Generic[Item, Answer]):
     async def __call__(self, item: Item) -> Answer:
         """Carry one item and give its own answer.
 
-        Raises OverloadedError at once when max_waiting items wait already.
+        Raises OverloadedError, at once when max_waiting items wait already.
         """
         if len(self._waiting) >= self._max_waiting:
             raise OverloadedError
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, loop.time()))
         self._depart_soon(loop)
         return await future
 
@@ -64,33 +68,38 @@ class Coalescer(Generic[Item, Answer]):
 
     def _depart(self, loop: asyncio.AbstractEventLoop) -> None:
         self._departing = False
-        while self._free_lanes and (batch := self._board()):
+        while self._free_lanes and (batch := self._board(loop.time() - self._max_age_seconds)):
             self._free_lanes -= 1
             task = loop.create_task(self._carry(batch))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _board(self) -> list[_Waiting[Item, Answer]]:
-        """Take the longest-waiting items, without those whose caller has gone."""
+    def _board(self, oldest: float) -> list[_Waiting[Item, Answer]]:
+        """Take the longest-waiting items, without those who have gone or came before oldest."""
         batch: list[_Waiting[Item, Answer]] = []
         while self._waiting and len(batch) < self._max_items:
-            item, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((item, future))
+            waiting = self._waiting.popleft()
+            _, future, arrived = waiting
+            if future.done():
+                continue
+            if arrived < oldest:
+                future.set_exception(OverloadedError())
+            else:
+                batch.append(waiting)
         return batch
 
     async def _carry(self, batch: list[_Waiting[Item, Answer]]) -> None:
         try:
-            answers = await self._call([item for item, _ in batch])
-            for (_, future), answer in zip(batch, answers, strict=True):
+            answers = await self._call([item for item, _, _ in batch])
+            for (_, future, _), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
         except Exception as exc:  # noqa: BLE001 - whatever it is, its callers are waiting for it
-            for _, future in batch:
+            for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(exc)
         finally:
-            for _, future in batch:
+            for _, future, _ in batch:
                 future.cancel()  # no-op once answered; a cancelled call leaves nobody hanging
             self._free_lanes += 1
             self._depart_soon(asyncio.get_running_loop())

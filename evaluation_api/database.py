@@ -3,6 +3,7 @@
 The only place where SQLite and PostgreSQL differ.
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,34 @@ from evaluation_api.errors import RecordUnavailableError
 #: The newest migration; a test compares it with the folder.
 HEAD = "0001"
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def connect(url: str) -> Engine:
-    """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used."""
+def connect(url: str, *, patience_seconds: float = 5) -> Engine:
+    """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
+
+    patience_seconds: how long to wait for another process that is writing to the same file.
+    """
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    if not is_file(url):
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 3})
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, connect_args={"timeout": patience_seconds})
     event.listen(engine, "connect", _configure_sqlite)
     return engine
+
+
+def is_file(url: str) -> bool:
+    """Tell a database that is a file on this machine from one behind a network."""
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+def is_busy(error: SQLAlchemyError) -> bool:
+    """Tell whether a statement failed because another process was writing to the file."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
@@ -38,12 +53,7 @@ def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the
     gone, whole. Whoever can't accept that sets a PostgreSQL URL.
     """
     cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=5000",
-        "foreign_keys=ON",
-    ):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+from evaluation_api import database
 from evaluation_api.domain import (
     FEATURES,
     Applicant,
@@ -36,7 +37,11 @@ from evaluation_api.domain import (
     Search,
     Summary,
 )
-from evaluation_api.errors import EvaluationNotFoundError, RecordUnavailableError
+from evaluation_api.errors import (
+    EvaluationNotFoundError,
+    RecordBusyError,
+    RecordUnavailableError,
+)
 from evaluation_api.schema import evaluations, idempotency_keys, policies, reviews
 
 _WIN_KEY = text(
@@ -205,7 +210,8 @@ class DecisionLog:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as exc:
-            raise RecordUnavailableError(str(exc)) from exc
+            kind = RecordBusyError if database.is_busy(exc) else RecordUnavailableError
+            raise kind(str(exc)) from exc
 
 
 _RECORDED = (

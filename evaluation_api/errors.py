@@ -9,6 +9,7 @@ EvaluationError
 │   ├── ModelAnswerError        it answered something that is no prediction
 │   └── ModelVersionGoneError   its store no longer has the version that was asked for
 ├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
+│   └── RecordBusyError         another process is writing, and waiting for it was not wanted
 ├── OverloadedError           more is waiting than can be answered in time
 ├── EvaluationNotFoundError   no evaluation has that id
 ├── IdempotencyKeyReusedError the key was used with another body
@@ -66,6 +67,10 @@ class ModelVersionGoneError(ModelError):
 
 class RecordUnavailableError(EvaluationError):
     """The database can't be reached."""
+
+
+class RecordBusyError(RecordUnavailableError):
+    """Another process is writing, and waiting for it was not wanted."""
 
 
 class OverloadedError(EvaluationError):

@@ -25,7 +25,6 @@ from evaluation_api.domain import (
 )
 from evaluation_api.errors import (
     ModelAnswerError,
-    ModelError,
     ModelUnavailableError,
     ModelVersionGoneError,
 )
@@ -89,7 +88,11 @@ class ModelClient:
         self._deadline_seconds = deadline_seconds
         self._circuit = circuit
         self._coalesced = Coalescer(
-            self._predict_many, max_items=MAX_ROWS, max_waiting=max_waiting, lanes=lanes
+            self._predict_many,
+            max_items=MAX_ROWS,
+            max_waiting=max_waiting,
+            max_age_seconds=deadline_seconds,
+            lanes=lanes,
         )
 
     async def __aenter__(self) -> Self:
@@ -123,8 +126,9 @@ class ModelClient:
         Raises ModelVersionGoneError when the model service's store no longer has it.
         """
         url = self._url.copy_with(path=f"/models/{tag}/predict")
-        async with asyncio.timeout(self._deadline_seconds * 4):  # it may have to load the version
-            response = await self._send(httpx.Request("POST", url, content=_encode(usages)))
+        request = httpx.Request("POST", url, headers=_JSON, content=_encode(usages))
+        # It may have to load the version first.
+        response = await self._within(4 * self._deadline_seconds, request)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))
@@ -148,15 +152,21 @@ class ModelClient:
         if not self._circuit.admits():
             raise ModelUnavailableError("the circuit is open")
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                response = await self._send(request)
+            response = await self._within(self._deadline_seconds, request)
             _raise_for_status(response)
-        except (ModelError, TimeoutError) as exc:
+        except ModelUnavailableError as exc:
             self._circuit.failed()
-            logger.warning("model_call_failed", extra={"reason": str(exc) or "deadline"})
-            raise ModelUnavailableError(str(exc) or "deadline") from exc
+            logger.warning("model_call_failed", extra={"reason": str(exc)})
+            raise
         self._circuit.succeeded()
         return response
+
+    async def _within(self, seconds: float, request: httpx.Request) -> httpx.Response:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._send(request)
+        except TimeoutError as exc:
+            raise ModelUnavailableError(f"no answer within {seconds:g} s") from exc
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         """Send, once more if the connection failed: predicting twice changes nothing."""

@@ -5,6 +5,7 @@ wraps. Knows nothing of evaluations.
 """
 
 import time
+from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import Final
 
@@ -40,11 +41,22 @@ _HEADERS: Final = (
 
 
 class Observation:
-    """Wraps the application; answers nothing itself."""
+    """Wraps the application, so that what nobody caught is answered with id and headers too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        unexpected: Callable[[Exception], ASGIApp],
+        plain_paths: Container[str] = (),
+    ) -> None:
+        """Wrap an application.
+
+        unexpected: makes the answer to what nobody caught. plain_paths: of routes that do not
+        leave their pattern behind.
+        """
         self._app = app
+        self._unexpected = unexpected
+        self._plain_paths = plain_paths
         self._durations: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +68,7 @@ class Observation:
         token = request_id.set(identity)
         encoded = identity.encode()
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_observed(message: Message) -> None:
             nonlocal status
@@ -72,6 +84,10 @@ class Observation:
         IN_FLIGHT.inc()
         try:
             await self._app(scope, receive, send_observed)
+        except Exception as exc:
+            if status:  # half an answer is out: let the server close the connection
+                raise
+            await self._unexpected(exc)(scope, receive, send_observed)
         finally:
             IN_FLIGHT.dec()
             self._observe(scope, status, time.perf_counter() - started)
@@ -79,8 +95,9 @@ class Observation:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Note a duration under the route's pattern: a path with an id would be a new series."""
-        route = scope.get("route")
-        label = (getattr(route, "path", "other"), scope["method"], status)
+        plain = scope["path"] if scope["path"] in self._plain_paths else "other"
+        route = str(getattr(scope.get("route"), "path", plain))
+        label = (route, str(scope["method"]), status)
         series = self._durations.get(label)
         if series is None:
             series = self._durations[label] = REQUESTS.labels(*label)

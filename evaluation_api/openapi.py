@@ -23,11 +23,12 @@ _ANSWERS: Final = (
     answers.Registro,
     answers.Revisao,
     answers.Saude,
+    answers.Vida,
     Problema,
 )
 _BODIES: Final = (requests.ApplicantBody, requests.ReviewBody)
 
-_PROBLEM: Final = {
+PROBLEM: Final = {
     "description": "Problema (RFC 9457)",
     "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(name="Problema")}}},
 }
@@ -36,13 +37,13 @@ _WAITING_HEADERS: Final = [
         "name": "Idempotency-Key",
         "in": "header",
         "description": "A mesma chave com o mesmo corpo recebe sempre a mesma resposta",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     },
     {
         "name": "Prefer",
         "in": "header",
         "description": "respond-async: se o modelo estiver fora, aceita o pedido e avalia depois",
-        "schema": {"type": "string", "enum": ["respond-async"]},
+        "schema": {"type": "string", "examples": ["respond-async"]},
     },
 ]
 
@@ -51,18 +52,14 @@ def operation(
     answer: str,
     *,
     body: str | None = None,
-    query: str | None = None,
+    query: bool = False,
     status: HTTPStatus = HTTPStatus.OK,
-    may_wait: bool = False,
 ) -> dict[str, Any]:
     """Give the arguments that describe a route: names of the types it takes and gives."""
-    responses: dict[int | str, Any] = {int(status): _json("OK", answer), "default": _PROBLEM}
+    responses: dict[int | str, Any] = {int(status): _json("OK", answer), "default": PROBLEM}
     extra: dict[str, Any] = {"parameters": _query_parameters() if query else []}
     if body is not None:
         extra["requestBody"] = {"required": True, **_json(body, body)}
-    if may_wait:
-        responses[int(HTTPStatus.ACCEPTED)] = _json("O pedido espera pelo modelo", "Pendente")
-        extra["parameters"] = _WAITING_HEADERS
     return {"responses": responses, "openapi_extra": extra, "status_code": int(status)}
 
 
@@ -75,6 +72,7 @@ def install(app: FastAPI) -> None:
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
             schema.setdefault("components", {})["schemas"] = _schemas()
+            schema["paths"] = {"/avaliar": {"post": _EVALUATE}, **schema["paths"]}
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -106,3 +104,18 @@ def _query_parameters() -> list[dict[str, Any]]:
         {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in properties.items()
     ]
+
+
+#: The one route that FastAPI does not know: see routes.install.
+_EVALUATE: Final = {
+    "summary": "Evaluate",
+    "operationId": "evaluate_avaliar_post",
+    "description": "Avalia um cliente, registra a decisão e responde com ela.",
+    "parameters": _WAITING_HEADERS,
+    "requestBody": {"required": True, **_json("ApplicantBody", "ApplicantBody")},
+    "responses": {
+        "200": _json("OK", "Avaliacao"),
+        "202": _json("O pedido espera pelo modelo", "Pendente"),
+        "default": PROBLEM,
+    },
+}

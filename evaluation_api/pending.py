@@ -64,6 +64,8 @@ class PendingWorker:
                 await self._look()
             except EvaluationError as exc:
                 logger.info("pending_wait", extra={"reason": type(exc).__name__})
+            except Exception:
+                logger.exception("pending_failed")  # a defect must not leave the others waiting
             await asyncio.sleep(_TICK_SECONDS)
 
     async def _look(self) -> None:

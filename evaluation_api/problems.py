@@ -110,10 +110,9 @@ _UNEXPECTED = _Answer(
 
 
 def install(app: FastAPI) -> None:
-    """Have every error of an application answered as a problem."""
+    """Have every error that is foreseen answered as a problem; unexpected() answers the others."""
     app.add_exception_handler(errors.EvaluationError, _of_ours)
     app.add_exception_handler(HTTPException, _of_starlette)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _of_ours(_: Request, exc: Exception) -> Response:
@@ -131,7 +130,8 @@ async def _of_starlette(_: Request, exc: Exception) -> Response:
     return response
 
 
-async def _unexpected(_: Request, exc: Exception) -> Response:
+def unexpected(exc: Exception) -> Response:
+    """Log what nobody caught, and answer with a problem that names the request alone."""
     logger.error("unexpected_error", exc_info=exc)
     return _problem(_UNEXPECTED, [])
 

@@ -6,29 +6,46 @@ Knows which thread does what, and nothing of SQL or of what an entry holds.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import ParamSpec, Self, TypeVar
 
 from evaluation_api.coalescing import Coalescer
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Entry, Recorded, Review, Search, Summary
+from evaluation_api.errors import RecordBusyError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Rows in one transaction; more would make the first of them wait for the last.
 _MAX_ENTRIES = 256
+#: A caller has gone by then; what it asked for must not be decided behind its back.
+_MAX_AGE_SECONDS = 5.0
 
 
 class Recorder:
     """One decision log, shared by all requests of this process."""
 
-    def __init__(self, log: DecisionLog, *, max_waiting: int) -> None:
-        """Use one thread for appends, so that they queue here and not on SQLite's lock."""
+    def __init__(
+        self, log: DecisionLog, *, max_waiting: int, impatient: DecisionLog | None = None
+    ) -> None:
+        """Use one thread for appends, so that they queue here and not on the database's lock.
+
+        impatient: the same record where it is a file on this machine, opened to fail rather than
+        wait. It is tried first and without a thread: waking another one and being woken by it
+        takes longer than the transaction does.
+        """
         self._log = log
+        self._impatient = impatient
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record-append")
         self._others = ThreadPoolExecutor(4, thread_name_prefix="record")
-        self._append = Coalescer(self._append_many, max_items=_MAX_ENTRIES, max_waiting=max_waiting)
+        self._append = Coalescer(
+            self._append_many,
+            max_items=_MAX_ENTRIES,
+            max_waiting=max_waiting,
+            max_age_seconds=_MAX_AGE_SECONDS,
+        )
 
     async def __aenter__(self) -> Self:
         """Start with no thread; they come when needed."""
@@ -84,6 +101,9 @@ class Recorder:
         await self._in_thread(self._log.ping)
 
     async def _append_many(self, entries: list[Entry]) -> list[Recorded | None]:
+        if self._impatient is not None:
+            with suppress(RecordBusyError):
+                return self._impatient.append(entries)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writer, self._log.append, entries)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 import uuid_utils
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -22,11 +22,23 @@ from evaluation_api.pending import PendingWorker
 from evaluation_api.policy import Policy
 from evaluation_api.recorder import Recorder
 
+#: The path of the one plain route.
+EVALUATE: Final = "/avaliar"
 MAX_BODY_BYTES: Final = 64 * 1024
 
 _JSON: Final = "application/json"
 
 router = APIRouter()
+
+
+def install(app: FastAPI) -> None:
+    """Give an application these routes.
+
+    /avaliar goes in as a plain route: it reads its request itself, and FastAPI's dependency
+    machinery around it would cost as much as the evaluation.
+    """
+    app.add_route(EVALUATE, evaluate, methods=["POST"])
+    app.include_router(router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,6 @@ def _services(request: Request) -> Services:
     return services
 
 
-@router.post("/avaliar", **openapi.operation("Avaliacao", body="ApplicantBody", may_wait=True))
 async def evaluate(request: Request) -> Response:
     """Avalia um cliente, registra a decisão e responde com ela."""
     applicant = requests.read_applicant(await _body(request))
@@ -59,7 +70,7 @@ async def evaluate(request: Request) -> Response:
     return Response(outcome.answer, media_type=_JSON)
 
 
-@router.get("/avaliacoes", **openapi.operation("Pagina", query="SearchQuery"))
+@router.get("/avaliacoes", **openapi.operation("Pagina", query=True))
 async def search(request: Request) -> Response:
     """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
     services = _services(request)
@@ -86,7 +97,11 @@ async def review(request: Request, evaluation_id: str) -> Response:
     return Response(answers.review(sent), HTTPStatus.CREATED, media_type=_JSON)
 
 
-@router.get("/avaliacoes/{evaluation_id}/dossie", response_class=HTMLResponse)
+@router.get(
+    "/avaliacoes/{evaluation_id}/dossie",
+    response_class=HTMLResponse,
+    responses={"default": openapi.PROBLEM},
+)
 async def show_dossier(request: Request, evaluation_id: str) -> Response:
     """Mostra, para imprimir, tudo o que explica uma avaliação."""
     services = _services(request)
@@ -120,10 +135,10 @@ async def ready(request: Request) -> Response:
     return Response(msgspec.json.encode(health), status, media_type=_JSON)
 
 
-@router.get("/health/live", **openapi.operation("Saude"))
+@router.get("/health/live", **openapi.operation("Vida"))
 async def live() -> Response:
     """Diz que o processo está vivo, e nada mais."""
-    return Response(b'{"situacao":"ok"}', media_type=_JSON)
+    return Response(msgspec.json.encode(answers.Vida()), media_type=_JSON)
 
 
 @router.get("/metrics", include_in_schema=False)

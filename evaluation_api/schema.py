@@ -54,7 +54,7 @@ evaluations = Table(
         "pending_evaluations",
         "id",
         postgresql_where=text("pending"),
-        sqlite_where=text("pending"),
+        sqlite_where=text("pending = 1"),
     ),
 )
 

@@ -7,6 +7,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation_api import policy_file
 
+_FRONTEND = Path(__file__).parents[1] / "frontend"
+
 
 class Settings(BaseSettings):
     """Each from EVALUATION_ and its name in capitals."""
@@ -30,4 +32,4 @@ class Settings(BaseSettings):
     max_waiting: int = Field(1024, ge=1, description="Requests beyond which callers get a 503")
     log_format: str = Field("text", pattern="^(text|json)$", description="text or json")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
-    frontend_path: Path = Field(Path("frontend"), description="The static front; served at /")
+    frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")

@@ -61,9 +61,10 @@ def directions(rows: Matrix) -> Matrix:
 
 
 def squared_distances(unit: Matrix, centroids: Matrix) -> Matrix:
-    """Give |z - c|^2 for every client and centroid: n x 5."""
-    squared: Matrix = ((unit[:, None, :] - centroids[None, :, :]) ** 2).sum(axis=2)
-    return squared
+    """Give |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5."""
+    squared: Matrix = unit @ (-2 * centroids.T)
+    squared += 1 + np.einsum("ij,ij->i", centroids, centroids)
+    return squared.clip(min=0, out=squared)
 
 
 def predict(rows: Matrix, centroids: Matrix) -> Labels:

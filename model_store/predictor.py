@@ -6,9 +6,10 @@ changed client must have. Carrying the wish in the row lets requests with differ
 share one batch.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_store import geometry, golden, rows
 from model_store.features import FEATURES
@@ -61,18 +62,28 @@ def _from_centroids(centroids: Matrix) -> Predict:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
         predictions = rows.explained(explanation)
-        wishes = batch[:, len(FEATURES) :]
-        for mask, margin in np.unique(wishes, axis=0).tolist():
-            targets = _targets(int(mask))
+        for mask, margin, asking in _wishes(batch):
+            targets = _targets(mask)
             there = np.isin(explanation.cluster, targets) & (explanation.confidence >= margin)
-            needy = np.flatnonzero((wishes == (mask, margin)).all(axis=1) & ~there)
-            if targets and len(needy):
+            needy = np.flatnonzero(asking & ~there)
+            if len(needy):
                 found = _alternatives(clients[needy], centroids, targets, margin)
                 for position, alternatives in zip(needy.tolist(), found, strict=True):
                     predictions[position].alternatives = alternatives
         return predictions
 
     return predict
+
+
+def _wishes(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
+    """Give each different wish for anything in a batch, and who has it; nearly always one."""
+    wishes = batch[:, len(FEATURES) :]
+    left = wishes[:, 0] > 0
+    while left.any():
+        mask, margin = wishes[left.argmax()].tolist()
+        asking = (wishes == (mask, margin)).all(axis=1)
+        yield int(mask), margin, asking
+        left &= ~asking
 
 
 def _alternatives(
@@ -93,19 +104,21 @@ def _verified(
     """Predict every changed client and keep what came out as promised, least change first."""
     who, which = np.nonzero(np.isfinite(found.amount))
     columns = np.array(geometry.CHANGEABLE)[which]
+    amounts = found.amount[who, which]
     changed = clients[who]
-    changed[np.arange(len(who)), columns] = found.amount[who, which]
+    changed[np.arange(len(who)), columns] = amounts
     check = geometry.explain(changed, centroids)
-    change = np.abs(found.amount[who, which] - clients[who, columns])
+    held = check.cluster == found.cluster[who, which]
+    least_first = np.argsort(np.abs(amounts - clients[who, columns]), kind="stable")
+    order = least_first[held[least_first]]
     alternatives: list[list[rows.Alternative]] = [[] for _ in clients]
-    for i in np.argsort(change, kind="stable").tolist():
-        if check.cluster[i] == found.cluster[who[i], which[i]]:
-            alternatives[who[i]].append(
-                rows.Alternative(
-                    FEATURES[columns[i]],
-                    float(changed[i, columns[i]]),
-                    int(check.cluster[i]),
-                    float(check.confidence[i]),
-                )
-            )
+    for client, column, amount, cluster, confidence in zip(
+        who[order].tolist(),
+        columns[order].tolist(),
+        amounts[order].tolist(),
+        check.cluster[order].tolist(),
+        check.confidence[order].tolist(),
+        strict=True,
+    ):
+        alternatives[client].append(rows.Alternative(FEATURES[column], amount, cluster, confidence))
     return alternatives

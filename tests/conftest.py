@@ -12,7 +12,7 @@ import pytest
 
 from tests import tiers
 
-pytest_plugins = ["tests.browser", "tests.postgres"]
+pytest_plugins = ["tests.browser", "tests.postgres", "tests.services"]
 
 NEEDS = {
     "browser": (tiers.chromium, "no Chromium: none on PATH and $CHROMIUM names none"),

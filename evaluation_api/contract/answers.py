@@ -209,6 +209,12 @@ class Saude(msgspec.Struct):
     partes: Partes
 
 
+class Vida(msgspec.Struct):
+    """What a process that lives says of itself."""
+
+    situacao: str = "ok"
+
+
 def answer(evaluation: Evaluation, policy: Policy) -> str:
     """Spell an evaluation as the answer of POST /avaliar, the text that is recorded and given."""
     return _encode(_avaliacao(evaluation, policy)).decode()

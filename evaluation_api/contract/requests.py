@@ -12,7 +12,15 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from evaluation_api import messages
 from evaluation_api.domain import (
@@ -32,6 +40,16 @@ _LARGEST = 1e7
 _LONGEST_KEY = 255
 _READABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
+
+def _day(text: str) -> date:
+    """Read 2026-11-22; pydantic's own dates take a number for seconds since 1970 as well."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError as exc:
+        raise PydanticCustomError("day", "no day") from exc
+
+
+_Day = Annotated[date, BeforeValidator(_day)]
 _Amount = Annotated[float, Field(ge=0, le=_LARGEST, allow_inf_nan=False)]
 _Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_READABLE)
@@ -74,9 +92,11 @@ class SearchQuery(BaseModel):
     cursor: UUID | None = None
     decisao: Outcome | None = None
     perfil: int | None = Field(None, ge=0, le=4)
-    de: date | None = None
-    ate: date | None = None
-    nome: Annotated[str, StringConstraints(strip_whitespace=True, max_length=120)] = ""
+    de: _Day | None = None
+    ate: Annotated[_Day, Field(lt=date.max)] | None = None  # its day after must have a date
+    nome: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=120, pattern=_READABLE)
+    ] = ""
 
 
 _B = TypeVar("_B", bound=_Body)

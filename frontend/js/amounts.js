@@ -31,7 +31,8 @@ export function parseAmount(text) {
   if (typed === "") return { error: "Informe um valor. Se não houver, digite 0." };
   if (decimal === null) return { error: notationError(notation) };
   if (notation !== typed && decimal > 0) return { error: "O valor não pode ser negativo." };
-  if (decimal > LARGEST_AMOUNT) return { error: `O maior valor aceito é ${formatMoney(LARGEST_AMOUNT)}.` };
+  if (decimal > LARGEST_AMOUNT)
+    return { error: `O maior valor aceito é ${formatMoney(LARGEST_AMOUNT)}.` };
   return { value: decimal, ambiguous: ONE_POINT_THREE_DIGITS.test(notation) };
 }
 

@@ -2,14 +2,17 @@
 
 import { dossierAddress } from "./api.js";
 import { reasonsChart } from "./charts.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { icon } from "./icons.js";
 import { confidenceWords, decisionWords, formatMoment, formatRatio } from "./words.js";
 
-/** The whole answer, as a list of blocks; the plot of profiles is added when it is ready. */
-export function answerBlocks(evaluation) {
+/**
+ * The whole answer, as a list of blocks, under a line that says whose or what decision it is;
+ * the plot of profiles is added when it is ready.
+ */
+export function answerBlocks(evaluation, line = evaluation.nome) {
   return [
-    decisionBanner(evaluation),
+    decisionBanner(evaluation, line),
     profileFacts(evaluation),
     observations(evaluation.observacoes ?? []),
     reasons(evaluation),
@@ -30,10 +33,11 @@ export function decisionBadge(code) {
 
 /** What turns an evaluation into paper: its dossier, and the printer. */
 export function paperActions(id) {
-  const look = { class: "btn btn-outline-primary" };
-  const print = element("button", { ...look, type: "button", "data-print": "" }, "Imprimir");
-  print.addEventListener("click", () => window.print());
-  return [element("a", { ...look, href: dossierAddress(id), "data-dossier": "" }, "Abrir dossiê"), print];
+  const look = { class: "btn btn-outline-primary", href: dossierAddress(id), "data-dossier": "" };
+  return [
+    element("a", look, "Abrir dossiê"),
+    button("print", "btn-outline-primary", "Imprimir", () => window.print()),
+  ];
 }
 
 /** Which versions decided, and when. */
@@ -54,7 +58,7 @@ export function definitions(className, pairs) {
   return element("dl", { class: className }, ...groups);
 }
 
-function decisionBanner(evaluation) {
+function decisionBanner(evaluation, line) {
   const { key, word } = decisionWords(evaluation.decisao);
   return element(
     "div",
@@ -63,7 +67,7 @@ function decisionBanner(evaluation) {
     element(
       "div",
       {},
-      element("p", { class: "decision-client" }, evaluation.nome),
+      element("p", { class: "decision-line" }, line),
       element("h2", { class: "decision-word" }, word),
       element("p", { class: "decision-sentence" }, evaluation.resposta),
     ),
@@ -73,10 +77,11 @@ function decisionBanner(evaluation) {
 function profileFacts({ perfil, perfil_vizinho: neighbour, confianca }) {
   const figure = confianca == null ? "" : ` (${formatRatio(confianca)} de 1)`;
   const pairs = [
-    ["Perfil", `${perfil.nome} (perfil ${perfil.cluster})`],
+    ["Perfil", `${perfil.nome} (perfil\u00a0${perfil.cluster})`],
     ["Confiança", element("span", { "data-confidence": "" }, confidenceWords(confianca) + figure)],
   ];
-  if (neighbour) pairs.push(["Perfil vizinho", `${neighbour.nome} (perfil ${neighbour.cluster})`]);
+  if (neighbour)
+    pairs.push(["Perfil vizinho", `${neighbour.nome} (perfil\u00a0${neighbour.cluster})`]);
   return definitions("facts", pairs);
 }
 
@@ -105,8 +110,8 @@ function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
     element(
       "div",
       { class: "reasons-key", "aria-hidden": "true" },
-      element("span", {}, "◀ contra este perfil"),
-      element("span", {}, "a favor deste perfil ▶"),
+      element("span", {}, "◀ contra"),
+      element("span", {}, "a favor ▶"),
     ),
     reasonsChart(motivos),
   );
@@ -118,6 +123,11 @@ function simulation(change) {
     "div",
     { class: "callout is-change", "data-simulation": "" },
     icon("approved"),
-    element("div", {}, element("h3", {}, "O que mudaria a decisão"), element("p", {}, change.frase)),
+    element(
+      "div",
+      {},
+      element("h3", {}, "O que mudaria a decisão"),
+      element("p", {}, change.frase),
+    ),
   );
 }

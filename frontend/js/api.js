@@ -24,13 +24,20 @@ export async function evaluate(body, idempotencyKey) {
     body,
   });
   if (response.status !== 202) return { evaluation: answer };
-  return { pending: { id: answer.id, retryAfter: readRetryAfter(response.headers.get("Retry-After")) } };
+  return {
+    pending: { id: answer.id, retryAfter: readRetryAfter(response.headers.get("Retry-After")) },
+  };
 }
 
 export const fetchRecord = (id) => getJson(`/avaliacoes/${encodeURIComponent(id)}`);
 export const fetchRecords = (query) => getJson(`/avaliacoes?${query}`);
 export const fetchPolicy = () => getJson("/politica");
 export const fetchModel = () => getJson("/modelo");
+
+/** The page that shows an evaluation and takes its reviews. */
+export const recordAddress = (id) => `/historico.html?id=${encodeURIComponent(id)}`;
+
+/** The printable page that the service makes of an evaluation. */
 export const dossierAddress = (id) => `/avaliacoes/${encodeURIComponent(id)}/dossie`;
 
 /** Add a person's decision to an evaluation; answers the review as recorded. */

@@ -58,7 +58,8 @@ export function readAmount(field, text) {
 export function readName(text) {
   const name = text.trim();
   if (name === "") return { error: "Informe o nome do cliente." };
-  if ([...name].length > LONGEST_NAME) return { error: `Use no máximo ${LONGEST_NAME} caracteres no nome.` };
+  if ([...name].length > LONGEST_NAME)
+    return { error: `Use no máximo ${LONGEST_NAME} caracteres no nome.` };
   return { value: name };
 }
 

@@ -10,8 +10,10 @@ import { element, vector } from "./dom.js";
 import { formatMoney } from "./amounts.js";
 import { formatShare } from "./words.js";
 
-// Under this share a figure does not fit its segment; the table has it.
-const SMALLEST_LABELLED_SHARE = 0.09;
+// Under these shares a figure does not fit its segment, on a wide page or on a narrow one; the
+// table has it.
+const SMALLEST_LABELLED_SHARE = 0.07;
+const SMALLEST_LABELLED_WHEN_NARROW = 0.14;
 
 const DIRECTIONS = { aproxima: "a favor", afasta: "contra" };
 
@@ -59,7 +61,11 @@ export function sharesTable(caption, rows) {
     element("thead", {}, head),
     element("tbody", {}, ...rows.map(sharesTableRow)),
   );
-  return element("div", { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": caption }, table);
+  return element(
+    "div",
+    { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": caption },
+    table,
+  );
 }
 
 function reasonRow(reason, strongest) {
@@ -87,17 +93,29 @@ function reasonBar({ contribuicao, sentido }, strongest) {
     "svg",
     { class: "reason-bar", "aria-hidden": "true", focusable: "false" },
     vector("rect", { class: "bar-track", width: "100%", height: "100%", rx: 3 }),
-    vector("rect", { class: "bar-value", x: `${start}%`, width: `${width}%`, height: "100%", rx: 3 }),
+    vector("rect", {
+      class: "bar-value",
+      x: `${start}%`,
+      width: `${width}%`,
+      height: "100%",
+      rx: 3,
+    }),
     vector("line", { class: "bar-axis", x1: "50%", x2: "50%", y1: 0, y2: "100%" }),
   );
 }
 
 function segment(field, start, share) {
   const x = `${start * 100}%`;
-  const bar = vector("rect", { class: `segment segment-${field}`, x, width: `${share * 100}%`, height: "100%" });
+  const bar = vector("rect", {
+    class: `segment segment-${field}`,
+    x,
+    width: `${share * 100}%`,
+    height: "100%",
+  });
   if (share < SMALLEST_LABELLED_SHARE) return [bar];
+  const look = share < SMALLEST_LABELLED_WHEN_NARROW ? "segment-text wide-only" : "segment-text";
   const middle = `${(start + share / 2) * 100}%`;
-  return [bar, vector("text", { class: "segment-text", x: middle, y: "50%" }, formatShare(share))];
+  return [bar, vector("text", { class: look, x: middle, y: "50%" }, formatShare(share))];
 }
 
 function swatch(field) {

@@ -40,26 +40,33 @@ function version({ nome, versao, vigente_desde: since }) {
 }
 
 function profiles(policyProfiles, { centroides, tamanhos }) {
-  const cards = policyProfiles.map((profile) => profileCard(profile, centroides, tamanhos));
+  const rows = policyProfiles.map((profile) => profileRow(profile, centroides, tamanhos));
   return element(
     "section",
     { class: "criteria-section" },
     element("h2", {}, "Os cinco perfis"),
-    element("p", { class: "quiet" }, "O modelo compara como os cinco valores se repartem, e não o tamanho deles: quem ganha pouco e quem ganha muito podem ter o mesmo perfil."),
+    element(
+      "p",
+      { class: "quiet" },
+      "O modelo compara como os cinco valores se repartem, e não o tamanho deles: um cliente de gastos pequenos e outro de gastos grandes podem ter o mesmo perfil.",
+    ),
     centroides ? sharesLegend() : null,
-    element("ul", { class: "profiles" }, ...cards),
+    element("ul", { class: "panel profiles" }, ...rows),
     centroides ? profilesTable(policyProfiles, centroides) : null,
   );
 }
 
-function profileCard({ cluster, nome, frase, decisao }, centroids, sizes) {
+function profileRow({ cluster, nome, frase, decisao }, centroids, sizes) {
   return element(
     "li",
-    { class: "panel profile", "data-profile": cluster },
-    element("div", { class: "profile-top" }, element("h3", {}, `${cluster} · ${nome}`), decisionBadge(decisao)),
-    element("p", {}, frase),
-    centroids ? sharesBar(shares(centroids[cluster]), nome) : null,
-    sizes ? element("p", { class: "quiet profile-size" }, sizeWords(sizes, cluster)) : null,
+    { class: "profile", "data-profile": cluster },
+    element("div", {}, ruleHead(`${cluster} · ${nome}`, decisao), element("p", {}, frase)),
+    element(
+      "div",
+      {},
+      centroids ? sharesBar(shares(centroids[cluster]), nome) : null,
+      sizes ? element("p", { class: "quiet profile-size" }, sizeWords(sizes, cluster)) : null,
+    ),
   );
 }
 
@@ -69,8 +76,16 @@ function sizeWords(sizes, cluster) {
 }
 
 function profilesTable(policyProfiles, centroids) {
-  const rows = policyProfiles.map(({ cluster, nome }) => ({ label: nome, shares: shares(centroids[cluster]) }));
-  return element("details", {}, element("summary", {}, "Ver em números"), sharesTable(CAPTION, rows));
+  const rows = policyProfiles.map(({ cluster, nome }) => ({
+    label: nome,
+    shares: shares(centroids[cluster]),
+  }));
+  return element(
+    "details",
+    {},
+    element("summary", {}, "Ver em números"),
+    sharesTable(CAPTION, rows),
+  );
 }
 
 function persons({ fronteira, faixa }) {
@@ -92,8 +107,12 @@ function rule(title, { frase, decisao }, more = null) {
   return element(
     "div",
     { class: "panel" },
-    element("div", { class: "profile-top" }, element("h3", {}, title), decisionBadge(decisao)),
+    ruleHead(title, decisao),
     element("p", {}, frase),
     more,
   );
+}
+
+function ruleHead(title, decision) {
+  return element("div", { class: "rule-head" }, element("h3", {}, title), decisionBadge(decision));
 }

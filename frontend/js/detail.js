@@ -36,10 +36,12 @@ async function waitFor(root, { id }) {
   hook("status").textContent = `Em análise. ${words}`;
   const record = await followToAnswer(id, { fetchRecord });
   showDecided(root, record);
-  hook("status").textContent = `${record.pedido.name}: ${decisionWords(record.decisao_final).word}.`;
+  hook("status").textContent =
+    `${record.pedido.name}: ${decisionWords(record.decisao_final).word}.`;
 }
 
 function showHead(root, { pedido, recebido_em: received }) {
+  document.title = `${pedido.name} · ${document.title}`;
   hook("client", root).textContent = pedido.name;
   hook("received", root).textContent = `Recebida em ${formatMoment(received)}`;
 }
@@ -52,7 +54,7 @@ async function showDecided(root, record) {
     provenance(evaluation),
     element("div", { class: "actions" }, ...paperActions(record.id)),
   );
-  showState(root, "answer", ...answerBlocks(evaluation), closing);
+  showState(root, "answer", ...answerBlocks(evaluation, "Decisão automática"), closing);
   showReviews(root, record);
   const plot = await neighbourhood(record.pedido, evaluation);
   if (plot) closing.before(plot);
@@ -129,12 +131,16 @@ async function record(root, form, id, review) {
     hook("status").textContent = `Revisão registrada: ${decisionWords(recorded.decisao).word}.`;
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    showErrors(form, problem.errors.length > 0 ? problem.errors : [{ field: null, message: advice(problem) }]);
+    showErrors(
+      form,
+      problem.errors.length > 0 ? problem.errors : [{ field: null, message: advice(problem) }],
+    );
   }
 }
 
 // A review has no idempotency key: when its answer was lost, it may stand already.
 function advice(problem) {
-  const doubt = problem.status === 0 ? " Recarregue a página para ver se a revisão foi registrada." : "";
+  const doubt =
+    problem.status === 0 ? " Recarregue a página para ver se a revisão foi registrada." : "";
   return `${problem.title}. ${problem.detail}${doubt}`;
 }

@@ -16,6 +16,17 @@ export function element(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
+/** Make a button that acts when pressed; scripts and tests find it by `data-<name>`. */
+export function button(name, look, words, act) {
+  const made = element(
+    "button",
+    { type: "button", class: `btn ${look}`, [`data-${name}`]: "" },
+    words,
+  );
+  made.addEventListener("click", act);
+  return made;
+}
+
 /** Make an SVG element. */
 export function vector(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);

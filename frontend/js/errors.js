@@ -7,7 +7,7 @@
 
 import { element, fill, hook } from "./dom.js";
 
-const plainTitle = document.title;
+const TITLE_MARK = "Erro: ";
 
 /** Show `errors`, a list of `{ field, message }`; a field that the form lacks gets no link. */
 export function showErrors(form, errors) {
@@ -17,14 +17,14 @@ export function showErrors(form, errors) {
   fill(summary, element("div", { role: "alert" }, heading(errors), list(form, errors)));
   summary.hidden = false;
   summary.focus();
-  document.title = `Erro: ${plainTitle}`;
+  document.title = TITLE_MARK + document.title;
 }
 
 /** Take every message away again. */
 export function clearErrors(form) {
   hook("error-summary", form).hidden = true;
   for (const place of form.querySelectorAll("[data-error]")) clearField(form, place.dataset.error);
-  document.title = plainTitle;
+  document.title = document.title.replace(TITLE_MARK, "");
 }
 
 /** Take one field's message away; the summary stays as the list of what was found. */
@@ -42,7 +42,9 @@ export function markField(form, field, message) {
 }
 
 function heading(errors) {
-  const words = errors.length === 1 ? "Há 1 campo a corrigir" : `Há ${errors.length} campos a corrigir`;
+  const fields = errors.filter(({ field }) => field).length;
+  const many = fields === 1 ? "Há 1 campo a corrigir" : `Há ${fields} campos a corrigir`;
+  const words = fields === 0 ? "Não foi possível enviar" : many;
   return element("h2", { class: "error-summary-title" }, words);
 }
 
@@ -52,7 +54,7 @@ function list(form, errors) {
 
 function entry(form, { field, message }) {
   const control = controlsOf(form, field)[0];
-  if (!control) return message;
+  if (!control) return field ? `${field}: ${message}` : message;
   const label = form.querySelector(`[data-label="${field}"]`)?.textContent;
   const link = element("a", { href: `#${control.id}` }, label ? `${label}: ${message}` : message);
   link.addEventListener("click", (event) => {

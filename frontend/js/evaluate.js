@@ -6,19 +6,18 @@
  */
 
 import { answerBlocks, paperActions, provenance, spokenAnswer } from "./answer.js";
-import { evaluate, fetchRecord } from "./api.js";
+import { evaluate, fetchRecord, recordAddress } from "./api.js";
 import { EXAMPLE, readApplicant } from "./applicant.js";
 import { Attempts } from "./attempt.js";
-import { element, fill, hook } from "./dom.js";
+import { button, element, fill, hook } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
-import { neighbourhood } from "./neighbourhood.js";
 import { notice, pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { followToAnswer, patiently } from "./waiting.js";
 
 const form = hook("applicant-form");
-const button = hook("submit", form);
+const submitButton = hook("submit", form);
 const panel = hook("answer");
 const status = hook("status");
 const emptyPanel = [...panel.childNodes];
@@ -29,12 +28,12 @@ form.addEventListener("submit", submit);
 hook("example", form).addEventListener("click", () => fillForm(form, EXAMPLE));
 window.addEventListener("popstate", showAddress);
 bringToLife(form);
-button.disabled = false;
+submitButton.disabled = false;
 showAddress();
 
 function submit(event) {
   event.preventDefault();
-  if (button.disabled) return;
+  if (submitButton.disabled) return;
   const { applicant, errors } = readApplicant(textsOf(form));
   if (errors.length > 0) {
     showErrors(form, errors);
@@ -80,6 +79,7 @@ async function showAddress() {
     showEmpty();
     return;
   }
+  panel.setAttribute("aria-busy", "true");
   try {
     const record = await fetchRecord(id);
     if (!signal.aborted) showRecord(record);
@@ -106,14 +106,17 @@ function beginWaiting() {
 }
 
 function setBusy(busy) {
-  button.disabled = busy;
-  button.setAttribute("aria-busy", String(busy));
-  button.textContent = busy ? "Avaliando…" : "Avaliar";
-  if (!busy && document.activeElement === document.body) button.focus({ preventScroll: true });
+  submitButton.disabled = busy;
+  submitButton.setAttribute("aria-busy", String(busy));
+  submitButton.textContent = busy ? "Avaliando…" : "Avaliar";
+  panel.setAttribute("aria-busy", String(busy));
+  if (!busy && document.activeElement === document.body)
+    submitButton.focus({ preventScroll: true });
 }
 
 function show(state, announcement, ...blocks) {
   panel.dataset.state = state;
+  panel.removeAttribute("aria-busy");
   fill(panel, ...blocks);
   status.textContent = announcement;
 }
@@ -124,17 +127,33 @@ function showEmpty() {
 
 async function showAnswer(evaluation, applicant) {
   const signal = beginWaiting();
-  const closing = element("footer", { class: "answer-footer" }, provenance(evaluation), actions(evaluation));
+  const closing = element(
+    "footer",
+    { class: "answer-footer" },
+    provenance(evaluation),
+    actions(evaluation),
+  );
   show("answer", spokenAnswer(evaluation), ...answerBlocks(evaluation), closing);
   bringIntoView();
-  const plot = await neighbourhood(applicant, evaluation);
+  const plot = await drawNeighbourhood(applicant, evaluation);
   if (plot && !signal.aborted) closing.before(plot);
 }
 
+// Loaded with the first answer, not with the page; the answer is complete without it.
+async function drawNeighbourhood(applicant, evaluation) {
+  const plots = await import("./neighbourhood.js").catch(() => null);
+  return plots && plots.neighbourhood(applicant, evaluation);
+}
+
 function actions({ id }) {
-  const another = element("button", { type: "button", class: "btn btn-primary", "data-another": "" }, "Avaliar outro cliente");
-  another.addEventListener("click", startOver);
-  return element("div", { class: "actions" }, another, ...paperActions(id));
+  const another = button("another", "btn-primary", "Avaliar outro cliente", startOver);
+  const look = {
+    class: "btn btn-outline-primary",
+    href: recordAddress(id),
+    "data-review-link": "",
+  };
+  const review = element("a", look, "Revisar decisão");
+  return element("div", { class: "actions" }, another, review, ...paperActions(id));
 }
 
 function startOver() {
@@ -153,9 +172,13 @@ function showPending(id, name) {
 
 function showPause(problem, seconds) {
   const words = `Nova tentativa automática em ${seconds} s.`;
-  const stop = element("button", { type: "button", class: "btn btn-outline-primary", "data-stop": "" }, "Parar de tentar");
-  stop.addEventListener("click", () => waiting.abort());
-  show("pause", `${problem.title}. ${words}`, notice("pending", problem.title, problem.detail, words), stop);
+  const stop = button("stop", "btn-outline-primary", "Parar de tentar", () => waiting.abort());
+  show(
+    "pause",
+    `${problem.title}. ${words}`,
+    notice("pending", problem.title, problem.detail, words),
+    stop,
+  );
 }
 
 function showRefusal(problem) {

@@ -7,7 +7,9 @@ export const PAGE_SIZE = 20;
 /** The filters that an address carries, by name; empty and foreign ones are left out. */
 export function filtersFrom(search) {
   const given = new URLSearchParams(search);
-  return Object.fromEntries(NAMES.map((name) => [name, given.get(name)]).filter(([, text]) => text));
+  return Object.fromEntries(
+    NAMES.map((name) => [name, given.get(name)]).filter(([, text]) => text),
+  );
 }
 
 /** The query for one page of the list; `cursor` is where the page before it ended. */

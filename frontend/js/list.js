@@ -1,8 +1,8 @@
 /** The history as a list: filters above, the newest first, more on request. */
 
-import { fetchPolicy, fetchRecords } from "./api.js";
+import { fetchPolicy, fetchRecords, recordAddress } from "./api.js";
 import { decisionBadge } from "./answer.js";
-import { element, fill, hook } from "./dom.js";
+import { button, element, fill, hook } from "./dom.js";
 import { filtersFrom, pageQuery } from "./filters.js";
 import { problemBlocks } from "./notice.js";
 import { confidenceWords, decisionWords, formatMoment } from "./words.js";
@@ -34,13 +34,30 @@ async function showPage(root, filters, cursor) {
 
 function startTable(root, records) {
   if (records.length === 0) {
-    fill(hook("records", root), element("p", { class: "nothing", "data-none": "" }, "Nenhuma avaliação encontrada. Mude os filtros ou avalie um cliente."));
+    fill(
+      hook("records", root),
+      element(
+        "p",
+        { class: "nothing", "data-none": "" },
+        "Nenhuma avaliação encontrada. Mude os filtros ou avalie um cliente.",
+      ),
+    );
     return;
   }
-  const heads = COLUMNS.map((title) => element("th", { scope: "col", role: "columnheader" }, title));
+  const heads = COLUMNS.map((title) =>
+    element("th", { scope: "col", role: "columnheader" }, title),
+  );
   const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads));
   const body = element("tbody", { role: "rowgroup", "data-rows": "" });
-  fill(hook("records", root), element("table", { class: "table records", role: "table", "aria-label": "Avaliações" }, head, body));
+  fill(
+    hook("records", root),
+    element(
+      "table",
+      { class: "table records", role: "table", "aria-label": "Avaliações" },
+      head,
+      body,
+    ),
+  );
 }
 
 function addRows(root, records) {
@@ -52,18 +69,27 @@ function addRows(root, records) {
 function row(record) {
   const cells = [
     formatMoment(record.recebido_em),
-    element("a", { href: `/historico.html?id=${encodeURIComponent(record.id)}` }, record.nome),
+    element("a", { href: recordAddress(record.id) }, record.nome),
     record.perfil ?? "–",
     decisionCell(record),
     record.situacao === "pendente" ? "–" : confidenceWords(record.confianca),
     record.revisoes === 0 ? "nenhuma" : String(record.revisoes),
   ];
-  const named = cells.map((content, i) => element("td", { role: "cell", "data-column": COLUMNS[i] }, content));
+  const named = cells.map((content, i) =>
+    element("td", { role: "cell", "data-column": COLUMNS[i] }, content),
+  );
   return element("tr", { role: "row", "data-record": record.id }, ...named);
 }
 
 function decisionCell({ decisao, decisao_final: final }) {
-  const machine = final === decisao ? null : element("span", { class: "quiet" }, `automática: ${decisionWords(decisao).word.toLowerCase()}`);
+  const machine =
+    final === decisao
+      ? null
+      : element(
+          "span",
+          { class: "quiet" },
+          `automática: ${decisionWords(decisao).word.toLowerCase()}`,
+        );
   return element("span", { class: "decision-cell" }, decisionBadge(final), machine);
 }
 
@@ -72,17 +98,17 @@ function offerMore(root, filters, cursor) {
     fill(hook("more", root));
     return;
   }
-  const button = element("button", { type: "button", class: "btn btn-outline-primary", "data-load-more": "" }, "Mostrar mais");
-  button.addEventListener("click", () => {
-    button.disabled = true;
+  const more = button("load-more", "btn-outline-primary", "Mostrar mais", () => {
+    more.disabled = true;
     showPage(root, filters, cursor);
   });
-  fill(hook("more", root), button);
+  fill(hook("more", root), more);
 }
 
 function announce(root, { proximo }) {
   const count = root.querySelectorAll("[data-record]").length;
-  hook("status").textContent = `${count} avaliações na lista${proximo ? ", e há mais" : ""}.`;
+  const words = count === 1 ? "1 avaliação na lista" : `${count} avaliações na lista`;
+  hook("status").textContent = `${words}${proximo ? ", e há mais" : ""}.`;
 }
 
 function putBack(form, filters) {

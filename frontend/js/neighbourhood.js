@@ -36,7 +36,12 @@ function plot(client, rows) {
     element("p", { class: "quiet" }, `${caption}. Os perfis vêm do mais próximo ao mais distante.`),
     sharesLegend(),
     element("ul", { class: "shares" }, clientRow(client), ...rows.map(profileRow)),
-    element("details", {}, element("summary", {}, "Ver em números"), sharesTable(caption, [client, ...rows])),
+    element(
+      "details",
+      {},
+      element("summary", {}, "Ver em números"),
+      sharesTable(caption, [client, ...rows]),
+    ),
   );
 }
 
@@ -44,7 +49,12 @@ function clientRow({ label, shares: values }) {
   return element(
     "li",
     { class: "shares-row shares-client" },
-    element("div", { class: "shares-label" }, element("strong", {}, label), element("span", {}, "este cliente")),
+    element(
+      "div",
+      { class: "shares-label" },
+      element("strong", {}, label),
+      element("span", {}, "este cliente"),
+    ),
     sharesBar(values, label),
   );
 }
@@ -53,7 +63,12 @@ function profileRow({ label, shares: values, note }) {
   return element(
     "li",
     { class: "shares-row" },
-    element("div", { class: "shares-label" }, element("strong", {}, label), element("span", {}, note)),
+    element(
+      "div",
+      { class: "shares-label" },
+      element("strong", {}, label),
+      element("span", {}, note),
+    ),
     sharesBar(values, label),
   );
 }

@@ -1,6 +1,6 @@
 /** Notices that take the place of an answer: waiting for it, or what kept it from coming. */
 
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** A notice in one of the tones of the style sheet, with a heading and its sentences. */
@@ -12,8 +12,7 @@ export function notice(tone, title, ...sentences) {
 
 /** A problem in words, and a button that tries again. */
 export function problemBlocks(problem, repeat) {
-  const again = element("button", { type: "button", class: "btn btn-primary", "data-again": "" }, "Tentar de novo");
-  again.addEventListener("click", repeat);
+  const again = button("again", "btn-primary", "Tentar de novo", () => repeat());
   return [notice("note", problem.title, problem.detail), again];
 }
 
@@ -22,5 +21,8 @@ export function pendingBlocks(id, words) {
   const advice =
     "O modelo está fora do ar neste momento. Você pode recarregar a página ou voltar mais tarde por este mesmo endereço.";
   const reference = element("code", { "data-evaluation-id": "" }, id);
-  return [notice("pending", "Em análise", words, advice), element("p", { class: "quiet" }, "Avaliação ", reference)];
+  return [
+    notice("pending", "Em análise", words, advice),
+    element("p", { class: "quiet" }, "Avaliação ", reference),
+  ];
 }

@@ -23,17 +23,20 @@ export function readReview({ decisao, justificativa = "", revisor = "" }) {
 }
 
 function decisionError(code) {
-  return code in DECISIONS ? null : "Escolha uma decisão.";
+  return Object.hasOwn(DECISIONS, code) ? null : "Escolha uma decisão.";
 }
 
 function justificationError(text) {
   const length = [...text].length;
-  if (length < SHORTEST_JUSTIFICATION) return `Explique em pelo menos ${SHORTEST_JUSTIFICATION} caracteres.`;
+  if (length < SHORTEST_JUSTIFICATION)
+    return `Explique em pelo menos ${SHORTEST_JUSTIFICATION} caracteres.`;
   if (length > LONGEST_JUSTIFICATION) return `Use no máximo ${LONGEST_JUSTIFICATION} caracteres.`;
   return null;
 }
 
 function reviewerError(name) {
   if (name === "") return "Informe quem está revisando.";
-  return [...name].length > LONGEST_REVIEWER ? `Use no máximo ${LONGEST_REVIEWER} caracteres.` : null;
+  return [...name].length > LONGEST_REVIEWER
+    ? `Use no máximo ${LONGEST_REVIEWER} caracteres.`
+    : null;
 }

@@ -9,6 +9,9 @@ const BANDS = [
   { upTo: Infinity, key: "over", words: "acima do limite" },
 ];
 
+// Beyond it the exact figure says nothing more, and takes a line of zeros.
+const LARGEST_SHARE_IN_WORDS = 10;
+
 const percent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
 
 /**
@@ -21,5 +24,10 @@ export function utilisation(balance, limit) {
   if (balance === undefined || !(limit > 0)) return null;
   const share = balance / limit;
   const { key, words } = BANDS.find(({ upTo }) => share <= upTo);
-  return { share, key, words: `${percent.format(share)} do limite, ${words}` };
+  return { share, key, words: `${shareWords(share)} (${words})` };
+}
+
+function shareWords(share) {
+  const most = percent.format(LARGEST_SHARE_IN_WORDS);
+  return share > LARGEST_SHARE_IN_WORDS ? `mais de ${most}` : percent.format(share);
 }

@@ -31,7 +31,8 @@ const day = new Intl.DateTimeFormat("pt-BR", { dateStyle: "long", timeZone: "Ame
 
 /** The decision's key and word; an unknown code is shown as it came, never as approved. */
 export function decisionWords(code) {
-  return DECISIONS[code] ?? { key: "pending", word: code ?? "Em análise" };
+  if (Object.hasOwn(DECISIONS, code)) return DECISIONS[code];
+  return { key: "pending", word: code ?? "Em análise" };
 }
 
 /** Confidence from 0 to 1 in words; null is what a model without geometry gives. */

@@ -43,7 +43,7 @@ def upgrade() -> None:
         "evaluations",
         ["id"],
         postgresql_where=sa.text("pending"),
-        sqlite_where=sa.text("pending"),
+        sqlite_where=sa.text("pending = 1"),
     )
     op.create_table(
         "idempotency_keys",

@@ -1,0 +1,310 @@
+"""The evaluation service over HTTP, in front of the real model service."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from evaluation_api.domain import FEATURES
+from evaluation_api.transport import KeptAliveTransport
+from model_store import features
+from tests.clients import BAD_REQUESTS, FIVE_CLIENTS, MARIA, Bad, asked
+from tests.services import PROJECT, Server
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture
+def http(evaluation_service: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=evaluation_service.url, timeout=20) as client:
+        yield client
+
+
+def chunked(body: bytes) -> Iterator[bytes]:
+    """Send a body in pieces, so that no Content-Length announces it."""
+    for start in range(0, len(body), 4096):
+        yield body[start : start + 4096]
+
+
+def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == PROBLEM
+    problem: dict[str, Any] = response.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"] == response.headers["x-request-id"]
+    return problem
+
+
+@pytest.mark.parametrize(("amounts", "cluster"), FIVE_CLIENTS)
+def test_a_client_of_each_profile_is_placed_in_it(
+    http: httpx.Client, amounts: tuple[float, ...], cluster: int
+) -> None:
+    answer = http.post("/avaliar", json=asked(amounts, "João"))
+
+    assert answer.status_code == 200
+    assert (answer.json()["nome"], answer.json()["cluster"]) == ("João", cluster)
+
+
+def test_a_decision_says_why_and_can_be_read_again_byte_for_byte(http: httpx.Client) -> None:
+    answer = http.post("/avaliar", json=asked(FIVE_CLIENTS[0][0]))
+
+    given = answer.json()
+    assert given["decisao"] == "recusado"
+    assert len(given["motivos"]) == len(FEATURES)
+    assert given["simulacao"]["campo"] != "credit_limit"
+    recorded = http.get(f"/avaliacoes/{given['id']}")
+    assert answer.content in recorded.content
+    assert recorded.json()["decisao_final"] == "recusado"
+
+
+def test_the_change_that_a_refusal_names_would_be_approved(http: httpx.Client) -> None:
+    refused = asked(FIVE_CLIENTS[0][0])
+    way_out = http.post("/avaliar", json=refused).json()["simulacao"]
+
+    answer = http.post("/avaliar", json={**refused, way_out["campo"]: way_out["para"]}).json()
+
+    assert (answer["decisao"], answer["cluster"]) == ("aprovado", way_out["cluster"])
+
+
+@pytest.mark.parametrize("bad", BAD_REQUESTS.values(), ids=BAD_REQUESTS)
+def test_a_bad_request_is_refused_by_field_and_the_next_one_is_answered(
+    http: httpx.Client, bad: Bad
+) -> None:
+    refusal = http.post("/avaliar", content=bad.body)
+
+    problem = assert_problem(refusal, bad.status)
+    assert {error["pointer"] for error in problem.get("erros", [])} == set(bad.pointers)
+    assert http.post("/avaliar", json=MARIA).json()["cluster"] == 4
+
+
+def test_a_body_of_a_megabyte_is_refused_with_its_length_announced(http: httpx.Client) -> None:
+    assert_problem(http.post("/avaliar", content=b" " * 1_000_000), 413)
+    assert http.post("/avaliar", json=MARIA).is_success
+
+
+def test_a_chunked_body_is_counted_as_it_comes(http: httpx.Client) -> None:
+    assert_problem(http.post("/avaliar", content=chunked(b" " * 70_000)), 413)
+    assert http.post("/avaliar", json=MARIA).is_success
+
+
+def test_a_body_of_64_kilobytes_is_read(http: httpx.Client) -> None:
+    client = httpx.Request("POST", "/avaliar", json=MARIA).content
+
+    answer = http.post("/avaliar", content=chunked(client.ljust(64 * 1024)))
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/nada", "/avaliar/nada", "/docs/nada", "/avaliacoes/nada"])
+def test_an_address_with_nothing_there_is_a_problem(http: httpx.Client, path: str) -> None:
+    assert_problem(http.get(path), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/avaliar", "POST"),
+        ("DELETE", "/avaliar", "POST"),
+        ("POST", "/avaliacoes", "GET"),
+        ("PUT", "/politica", "GET"),
+        ("GET", "/avaliacoes/0/revisao", "POST"),
+    ],
+)
+def test_a_method_that_an_address_does_not_take_is_a_problem(
+    http: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    refusal = http.request(method, path)
+
+    assert_problem(refusal, 405)
+    assert refusal.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    ("query", "pointers"),
+    [
+        ("limite=0&perfil=5", {"#/limite", "#/perfil"}),
+        ("limite=x", {"#/limite"}),
+        ("cursor=x", {"#/cursor"}),
+        ("decisao=talvez", {"#/decisao"}),
+        ("de=ontem", {"#/de"}),
+        ("de=0", {"#/de"}),
+        ("ate=9999-12-31", {"#/ate"}),
+        ("ordem=nome", {"#/ordem"}),
+        ("nome=%00", {"#/nome"}),
+    ],
+)
+def test_a_bad_query_is_refused_by_field(
+    http: httpx.Client, query: str, pointers: set[str]
+) -> None:
+    problem = assert_problem(http.get(f"/avaliacoes?{query}"), 422)
+
+    assert {error["pointer"] for error in problem["erros"]} == pointers
+
+
+def test_a_request_keeps_the_id_it_came_with(http: httpx.Client) -> None:
+    answer = http.post("/avaliar", json=MARIA, headers={"X-Request-ID": "pedido-7"})
+
+    assert answer.headers["x-request-id"] == "pedido-7"
+
+
+@pytest.mark.parametrize("unfit", ["", "a" * 129, "caf\u00e9"])
+def test_a_request_without_a_fit_id_is_given_one(http: httpx.Client, unfit: str) -> None:
+    answer = http.get("/politica", headers=[(b"X-Request-ID", unfit.encode())])
+
+    assert re.fullmatch(r"[0-9a-f-]{36}", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("path", ["/", "/politica", "/docs/", "/nada"])
+def test_every_answer_carries_the_security_headers(http: httpx.Client, path: str) -> None:
+    headers = http.get(path).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    policy = headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy
+
+
+def test_the_interactive_page_needs_no_other_host(http: httpx.Client) -> None:
+    page = http.get("/docs/").text
+
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert addresses
+    for address in addresses:
+        assert "//" not in address
+        assert http.get(urljoin("/docs/", address)).is_success, address
+
+
+def test_the_contract_is_described_as_openapi_3_1(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+
+    assert document["openapi"].startswith("3.1")
+    described = document["components"]["schemas"]
+    answer = http.post("/avaliar", json=MARIA).json()
+    validator = jsonschema_rs.validator_for(
+        {"$ref": "#/components/schemas/Avaliacao", "components": {"schemas": described}}
+    )
+    validator.validate(answer)
+
+
+def test_the_service_keeps_what_its_description_promises(evaluation_service: Server) -> None:
+    checked = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", "--no-color"),
+            *("--max-examples", "15", "--seed", "7", "--generation-database", "none"),
+            *("--request-timeout", "10", "--suppress-health-check", "all"),
+            *("--phases", "examples,coverage,fuzzing"),
+            *("--checks", "not_a_server_error,status_code_conformance,content_type_conformance"),
+            *("--checks", "response_schema_conformance,unsupported_method,negative_data_rejection"),
+            f"{evaluation_service.url}/openapi.json",
+        ],
+        cwd=evaluation_service.log.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_concurrent_callers_each_get_their_own_answer(evaluation_service: Server) -> None:
+    wanted = [FIVE_CLIENTS[i % 5] for i in range(500)]
+
+    async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
+        if number % 10 == 9:
+            return await client.post("/avaliar", json={**MARIA, "balance": -1})
+        return await client.post("/avaliar", json=asked(wanted[number][0], f"Cliente {number}"))
+
+    async def ask_all() -> list[httpx.Response]:
+        async with httpx.AsyncClient(
+            base_url=evaluation_service.url, transport=KeptAliveTransport(), timeout=30
+        ) as client:
+            return await asyncio.gather(*(ask(client, number) for number in range(500)))
+
+    for number, answer in enumerate(asyncio.run(ask_all())):
+        if number % 10 == 9:
+            assert_problem(answer, 422)
+        else:
+            assert answer.status_code == 200, answer.text
+            given = answer.json()
+            expected = (f"Cliente {number}", wanted[number][1])
+            assert (given["nome"], given["cluster"]) == expected
+
+
+def test_health_says_that_every_part_is_well(http: httpx.Client) -> None:
+    for path in ("/health", "/health/ready"):
+        assert http.get(path).json() == {
+            "situacao": "ok",
+            "partes": {"banco": "ok", "modelo": "ok"},
+        }
+    assert http.get("/health/live").json()["situacao"] == "ok"
+
+
+def test_both_sides_of_the_process_boundary_name_the_same_features(http: httpx.Client) -> None:
+    assert features.FEATURES == FEATURES
+    assert tuple(http.get("/modelo").json()["caracteristicas"]) == FEATURES
+
+
+def test_the_evaluation_service_loads_nothing_of_the_model() -> None:
+    program = (
+        "import sys, evaluation_api.app\n"
+        "heavy = {'sklearn', 'joblib', 'bentoml', 'numpy', 'pandas', 'model_store'}\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
+    )
+
+    printed = subprocess.check_output(
+        [sys.executable, "-c", program], cwd=PROJECT, text=True, timeout=60
+    )
+
+    assert printed.strip() == "[]"
+
+
+def test_a_review_stands_beside_the_decision_in_order(http: httpx.Client) -> None:
+    given = http.post("/avaliar", json=asked(FIVE_CLIENTS[0][0])).json()
+    address = f"/avaliacoes/{given['id']}"
+    for outcome in ("analise_manual", "aprovado"):
+        review = {"decisao": outcome, "justificativa": "Renda comprovada.", "revisor": "Ana"}
+        assert http.post(f"{address}/revisao", json=review).status_code == 201
+
+    recorded = http.get(address).json()
+
+    assert [review["decisao"] for review in recorded["revisoes"]] == ["analise_manual", "aprovado"]
+    assert recorded["avaliacao"]["decisao"] == "recusado"
+    assert recorded["decisao_final"] == "aprovado"
+
+
+def test_the_dossier_escapes_what_a_caller_sent(http: httpx.Client) -> None:
+    given = http.post("/avaliar", json={**MARIA, "name": "<script>alert(1)</script>"}).json()
+
+    page = http.get(f"/avaliacoes/{given['id']}/dossie").text
+
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    assert given["politica"] in page
+
+
+def test_a_port_in_use_ends_the_start(evaluation_service: Server, tmp_path: Path) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "evaluation_api"],
+        cwd=PROJECT,
+        env={**evaluation_service.environment, "PATH": "/usr/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert second.returncode != 0
+    assert "address already in use" in second.stderr

@@ -1,0 +1,235 @@
+"""The model service as `bentoml serve` runs it, over HTTP."""
+
+import asyncio
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from evaluation_api.domain import FEATURES
+from evaluation_api.transport import KeptAliveTransport
+from model_store import registry, rows
+from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
+from tests.services import READY_SECONDS, Server, eventually, model_server
+
+
+@pytest.fixture
+def http(model_service: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=model_service.url, timeout=20) as client:
+        yield client
+
+
+def amounts(values: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip(FEATURES, values, strict=True))
+
+
+def predict_at_once(url: str, bodies: list[bytes]) -> list[httpx.Response]:
+    """Send every body in a request of its own, all of them at the same time."""
+
+    async def send_all() -> list[httpx.Response]:
+        async with httpx.AsyncClient(
+            base_url=url, transport=KeptAliveTransport(), timeout=30
+        ) as client:
+            return await asyncio.gather(*(client.post("/predict", content=b) for b in bodies))
+
+    return asyncio.run(send_all())
+
+
+def batches_of_one_and_all(http: httpx.Client) -> tuple[float, float]:
+    """Read from the metrics how many batches held one request, and how many there were."""
+    metrics = http.get("/metrics").text.splitlines()
+    sizes = [line for line in metrics if line.startswith("bentoml_service_adaptive_batch_size_")]
+    one = next(line for line in sizes if 'le="1.0"' in line)
+    every = next(line for line in sizes if "size_count" in line)
+    return float(one.rpartition(" ")[2]), float(every.rpartition(" ")[2])
+
+
+def test_one_client_is_answered_with_an_object(http: httpx.Client) -> None:
+    for values, cluster in FIVE_CLIENTS:
+        answer = http.post("/predict", json=amounts(values))
+
+        assert answer.status_code == 200
+        assert answer.json()["cluster"] == cluster
+
+
+def test_many_clients_are_answered_in_their_order(http: httpx.Client) -> None:
+    answer = http.post("/predict", json=[amounts(values) for values, _ in FIVE_CLIENTS * 7])
+
+    assert [one["cluster"] for one in answer.json()] == [c for _, c in FIVE_CLIENTS * 7]
+
+
+def test_no_clients_are_answered_with_an_empty_list(http: httpx.Client) -> None:
+    assert http.post("/predict", json=[]).json() == []
+
+
+def test_1024_clients_are_taken_and_1025_refused(http: httpx.Client) -> None:
+    assert len(http.post("/predict", json=[AMOUNTS] * rows.MAX_ROWS).json()) == rows.MAX_ROWS
+
+    refusal = http.post("/predict", json=[AMOUNTS] * (rows.MAX_ROWS + 1))
+
+    assert refusal.status_code == 422
+    assert "1024" in refusal.json()["detail"]
+
+
+def test_an_answer_says_which_model_gave_it(http: httpx.Client) -> None:
+    answer = http.post("/predict", json=AMOUNTS)
+
+    described = http.get("/model").json()
+    assert answer.headers["x-model-tag"] == described["tag"] == registry.published_tag()
+    assert answer.headers["x-model-sha256"] == described["sha256"]
+
+
+def test_any_version_in_the_store_predicts_and_one_that_is_gone_is_named(
+    http: httpx.Client,
+) -> None:
+    tag = http.get("/model").json()["tag"]
+
+    assert http.post(f"/models/{tag}/predict", json=AMOUNTS).json()["cluster"] == 4
+    gone = http.post(f"/models/{registry.NAME}:000000000000/predict", json=AMOUNTS)
+    assert gone.status_code == 404
+    assert "000000000000" in gone.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "query", ["toward=5", "toward=-1", "toward=a", "margin=x", "margin=0.6", "margin=nan"]
+)
+def test_a_wish_that_makes_no_sense_is_refused(http: httpx.Client, query: str) -> None:
+    refusal = http.post(f"/predict?{query}", json=AMOUNTS)
+
+    assert refusal.status_code == 422
+    assert refusal.json()["detail"].startswith(query.partition("=")[0])
+
+
+def test_alternatives_come_only_when_asked_for(http: httpx.Client) -> None:
+    debtor = amounts(FIVE_CLIENTS[0][0])
+
+    assert "alternatives" not in http.post("/predict", json=debtor).json()
+    found = http.post("/predict?toward=1,3,4&margin=0.05", json=debtor).json()["alternatives"]
+    assert found
+    assert {one["cluster"] for one in found} <= {1, 3, 4}
+    assert all(one["confidence"] >= 0.05 for one in found)
+
+
+def without_name(bad: Bad) -> bytes:
+    """Make a body for the model service, which takes no name."""
+    return bad.body.replace(b'"name": "Maria", ', b"")
+
+
+@pytest.mark.parametrize("bad", BAD_AMOUNTS.values(), ids=BAD_AMOUNTS)
+def test_a_bad_amount_is_refused_by_field_and_the_next_client_is_answered(
+    http: httpx.Client, bad: Bad
+) -> None:
+    refusal = http.post("/predict", content=without_name(bad))
+
+    assert refusal.status_code == 422
+    assert refusal.headers["content-type"] == "application/problem+json"
+    field = bad.pointers[0].removeprefix("#/").removeprefix("#")
+    assert field in refusal.json()["detail"]
+    assert http.post("/predict", json=AMOUNTS).json()["cluster"] == 4
+
+
+@pytest.mark.parametrize("bad", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_body_is_refused(http: httpx.Client, bad: Bad) -> None:
+    refusal = http.post("/predict", content=bad.body)
+
+    assert 400 <= refusal.status_code < 500
+    assert http.post("/predict", json=AMOUNTS).is_success
+
+
+def test_a_bad_client_in_a_list_is_named_by_its_place(http: httpx.Client) -> None:
+    refusal = http.post("/predict", json=[AMOUNTS, {**AMOUNTS, "payments": -1}])
+
+    assert refusal.status_code == 422
+    assert "$[1].payments" in refusal.json()["detail"] or "1" in refusal.json()["detail"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data", "image/png", ""])
+def test_any_content_type_is_read_as_json(http: httpx.Client, content_type: str) -> None:
+    answer = http.post(
+        "/predict", content=json.dumps(AMOUNTS), headers={"content-type": content_type}
+    )
+
+    assert answer.json()["cluster"] == 4
+
+
+def test_a_chunked_megabyte_is_refused(http: httpx.Client) -> None:
+    refusal = http.post("/predict", content=(b" " * 4096 for _ in range(256)))
+
+    assert refusal.status_code == 413
+    assert http.post("/predict", json=AMOUNTS).is_success
+
+
+def test_500_callers_at_once_share_batches_and_no_bad_one_harms_a_neighbour(
+    http: httpx.Client, model_service: Server
+) -> None:
+    alone_before, before = batches_of_one_and_all(http)
+    bad = [without_name(bad) for bad in [*BAD_AMOUNTS.values(), *MALFORMED.values()]]
+    bodies = [
+        bad[i // 10 % len(bad)]
+        if i % 10 == 9
+        else json.dumps(amounts(FIVE_CLIENTS[i % 5][0])).encode()
+        for i in range(500)
+    ]
+
+    answers = predict_at_once(model_service.url, bodies)
+
+    for i, answer in enumerate(answers):
+        if i % 10 == 9:
+            assert 400 <= answer.status_code < 500, answer.text
+        else:
+            assert (answer.status_code, answer.json()["cluster"]) == (200, FIVE_CLIENTS[i % 5][1])
+    alone, every = batches_of_one_and_all(http)
+    assert every - before > alone - alone_before, "every batch held one request"
+
+
+def test_a_single_caller_is_answered_at_once_after_a_burst(
+    http: httpx.Client, model_service: Server
+) -> None:
+    body = json.dumps(AMOUNTS).encode()
+    assert all(a.is_success for a in predict_at_once(model_service.url, [body] * 256))
+
+    seconds = []
+    for _ in range(40):
+        started = time.perf_counter()
+        assert http.post("/predict", content=body).is_success
+        seconds.append(time.perf_counter() - started)
+
+    assert statistics.median(seconds) < 0.015, "BentoML's learned wait was 38 ms"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (shutil.rmtree, "The store has no credit_card_clusters:"),
+        (lambda folder: (folder / "model.pkl").write_bytes(b"rubbish"), "is corrupt"),
+        (lambda folder: (folder / "golden.json").write_text("{}"), "is corrupt"),
+    ],
+    ids=["missing", "corrupt pickle", "corrupt golden clients"],
+)
+def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
+    bentoml_home: Path, tmp_path: Path, spoil: object, says: str
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(bentoml_home, home)
+    tag = registry.published_tag()
+    assert tag is not None
+    assert callable(spoil)
+    spoil(home / "models" / tag.replace(":", "/"))
+    server = model_server(home).start()
+    assert server.process is not None
+    process = psutil.Process(server.process.pid)
+    try:
+        eventually(lambda: server.process.poll() is not None, READY_SECONDS, server.log)  # type: ignore[union-attr]
+
+        assert server.process.returncode != 0
+        assert server.printed().count(says) == 1
+        assert "Traceback" not in server.printed()
+        assert not process.is_running()
+    finally:
+        server.stop()

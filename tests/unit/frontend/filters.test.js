@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { filtersFrom, pageQuery } from "../../../frontend/js/filters.js";
+
+test("the address carries the filters, and nothing else gets through", () => {
+  assert.deepEqual(filtersFrom("?nome=Jo%C3%A3o&decisao=&perfil=0&limite=9999&cursor=x"), {
+    nome: "João",
+    perfil: "0",
+  });
+});
+
+test("the first page asks with the filters alone", () => {
+  assert.equal(pageQuery({ nome: "João & Ana" }), "limite=20&nome=Jo%C3%A3o+%26+Ana");
+});
+
+test("the next page starts where the one before it ended", () => {
+  assert.equal(pageQuery({}, "abc="), "limite=20&cursor=abc%3D");
+});

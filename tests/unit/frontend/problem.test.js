@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import {
+  isPassing,
+  problemFromAnswer,
+  problemOfSilence,
+  readRetryAfter,
+} from "../../../frontend/js/problem.js";
+
+test("the service's own words are kept", () => {
+  const problem = problemFromAnswer(503, { title: "Fora do ar", detail: "Volta já." }, "7");
+  assert.deepEqual(
+    [problem.status, problem.title, problem.detail, problem.retryAfter],
+    [503, "Fora do ar", "Volta já.", 7],
+  );
+});
+
+test("each pointer of a 422 names its field", () => {
+  const erros = [
+    { pointer: "#/credit_limit", detail: "a" },
+    { pointer: "/name", detail: "b" },
+    { pointer: "#/sal%C3%A1rio~1m%C3%AAs", detail: "c" },
+    { pointer: "#", detail: "d" },
+  ];
+  assert.deepEqual(problemFromAnswer(422, { erros }, null).errors, [
+    { field: "credit_limit", message: "a" },
+    { field: "name", message: "b" },
+    { field: "salário/mês", message: "c" },
+    { field: null, message: "d" },
+  ]);
+});
+
+test("an answer without a problem body still says what to do", () => {
+  for (const status of [404, 409, 413, 422, 429, 500, 502, 503]) {
+    const { title, detail, errors } = problemFromAnswer(status, null, null);
+    assert.ok(title.length > 10 && detail.length > 10);
+    assert.deepEqual(errors, []);
+  }
+});
+
+test("Retry-After is read as seconds, within bounds", () => {
+  assert.equal(readRetryAfter("5"), 5);
+  assert.equal(readRetryAfter("0"), 0);
+  assert.equal(readRetryAfter("-3"), 0);
+  assert.equal(readRetryAfter("86400"), 120);
+  assert.equal(readRetryAfter(null), null);
+  assert.equal(readRetryAfter("soon"), null);
+});
+
+test("what may pass by itself is told from what must be corrected", () => {
+  assert.ok(isPassing(problemOfSilence()));
+  for (const status of [409, 429, 500, 502, 503, 504])
+    assert.ok(isPassing({ status }), String(status));
+  for (const status of [400, 404, 413, 422]) assert.ok(!isPassing({ status }), String(status));
+});

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import {
+  confidenceWords,
+  decisionWords,
+  formatDay,
+  formatMoment,
+} from "../../../frontend/js/words.js";
+
+test("each decision has its word", () => {
+  assert.equal(decisionWords("aprovado").word, "Aprovado");
+  assert.equal(decisionWords("analise_manual").word, "Análise manual");
+  assert.equal(decisionWords("recusado").word, "Recusado");
+});
+
+test("no decision, or one of a later version, never looks like an approval", () => {
+  assert.deepEqual(decisionWords(null), { key: "pending", word: "Em análise" });
+  assert.deepEqual(decisionWords("suspenso"), { key: "pending", word: "suspenso" });
+});
+
+const CONFIDENCE = [
+  [0, "na fronteira"],
+  [0.0499, "na fronteira"],
+  [0.05, "baixa"],
+  [0.2, "média"],
+  [0.5, "alta"],
+  [1, "alta"],
+  [null, "não calculada por este modelo"],
+];
+
+for (const [confidence, words] of CONFIDENCE) {
+  test(`a confidence of ${confidence} is "${words}"`, () => {
+    assert.equal(confidenceWords(confidence), words);
+  });
+}
+
+test("instants are told in São Paulo's time, wherever the browser is", () => {
+  assert.equal(formatMoment("2026-11-22T02:30:00.123Z"), "21/11/2026, 23:30:00");
+});
+
+test("a day stays that day in every time zone", () => {
+  assert.equal(formatDay("2026-11-01"), "1 de novembro de 2026");
+  assert.equal(formatDay("2026-11-01T02:00:00Z"), "31 de outubro de 2026");
+});
