@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
-	roll-model roll-evaluation test test-stack check check-lock lock upgrade clean
+	roll-model roll-evaluation backup restore test test-stack check check-lock lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,10 +23,11 @@ ENV_FILE ?= .env
 IMAGE_PREFIX ?= $(or $(shell sed -n 's/^IMAGE_PREFIX=//p' $(ENV_FILE) 2>/dev/null),credit-card-)
 VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
 STACK := $(PYTHON) deploy/stack.py --env-file $(ENV_FILE)
+COMPOSE := docker compose --env-file $(ENV_FILE)
 DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
 
 bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model inside
-	@mkdir -p var && $(BIN)/python -m model_store import $(PICKLE)
+	@mkdir -p var && $(BIN)/python -m model_store import
 	@BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build --output tag > var/bento.tag
 
 images: image-web image-evaluation image-model ## Build the three container images (VERSION=local)
@@ -48,10 +49,10 @@ up: ## Start the stack and wait until it is healthy (WEB_PORT=80)
 	@$(STACK) up
 
 down: ## Stop the stack; what is recorded stays
-	@docker compose --env-file $(ENV_FILE) down --remove-orphans
+	@$(COMPOSE) down --remove-orphans
 
 logs: ## Follow the stack's logs
-	@docker compose --env-file $(ENV_FILE) logs --follow --tail 100
+	@$(COMPOSE) logs --follow --tail 100
 
 scale: ## Change the numbers of replicas: make scale MODEL=3 EVAL=2
 	@$(STACK) scale $(if $(MODEL),--model $(MODEL)) $(if $(EVAL),--evaluation $(EVAL))
@@ -61,6 +62,15 @@ roll-model: ## Replace the model service without a gap: make roll-model VERSION=
 
 roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
 	@$(STACK) roll client_evaluation_service $(VERSION)
+
+backup: ## Write the record to a file: make backup FILE=record.dump
+	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
+	@$(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE)"
+
+restore: ## Read a backup into an empty database: make restore FILE=record.dump
+	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
+	@$(COMPOSE) up --detach --wait db
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
 
 test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/e2e
