@@ -67,7 +67,7 @@ def new_id(when: datetime | None = None) -> str:
     """Make an evaluation's id, as of now or of a time."""
     if when is None:
         return str(uuid_utils.uuid7())
-    return str(uuid_utils.uuid7(int(when.timestamp()), when.microsecond * 1000))
+    return str(uuid_utils.uuid7(nanoseconds=int(when.timestamp() * 1000) * 1_000_000))
 
 
 def decided_entry(

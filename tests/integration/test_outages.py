@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -37,7 +38,7 @@ def evaluation(model: Server, tmp_path: Path) -> Iterator[Server]:
         server.stop()
 
 
-def rows(server: Server, query: str) -> list[tuple[object, ...]]:
+def rows(server: Server, query: str) -> list[Any]:
     """Ask the service's database directly."""
     file = server.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///")
     with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:

@@ -125,7 +125,7 @@ def test_a_call_that_answers_too_few_fails_those_without_an_answer() -> None:
     async def answer_one(items: list[int]) -> list[int]:
         return items[:1]
 
-    async def scenario() -> list[int | BaseException]:
+    async def scenario() -> tuple[int | BaseException, int | BaseException]:
         coalesced = Coalescer(answer_one, max_items=9, max_waiting=9, max_age_seconds=9)
         return await asyncio.gather(coalesced(1), coalesced(2), return_exceptions=True)
 
