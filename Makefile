@@ -8,7 +8,7 @@ MLSERVER := var/bench-mlserver
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-model bench-replicas check check-lock lock upgrade clean
+	bench bench-model bench-record bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; 
 
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)
+
+bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
+	@$(BIN)/python -m bench record $(BENCH)
 
 bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
 	@$(BIN)/python -m bench replicas $(BENCH)
