@@ -12,6 +12,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api import database, openapi, policy_file, problems, routes, server
 from evaluation_api.circuit import Circuit
+from evaluation_api.compression import CompressedFiles
 from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Evaluation
@@ -52,6 +53,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(CompressedFiles)
     app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)
