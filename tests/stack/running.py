@@ -127,7 +127,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> float:
     """Return after how many seconds something holds; fail when it never does."""
     started = time.monotonic()
     while not holds():
-        assert time.monotonic() - started < seconds, "still not after a minute"
+        assert time.monotonic() - started < seconds, f"still not after {seconds} s"
         time.sleep(0.25)
     return time.monotonic() - started
 
