@@ -28,6 +28,9 @@ _LIFE_SECONDS = 1.0
 #: A replica that hung up, or did not answer in time, is met again after this time, unless there is
 #: no other: one that shuts down may accept connections that it will never answer.
 _SHUN_SECONDS = 3.0
+#: Where there is another replica to ask, this one has so long to answer. A prediction takes
+#: milliseconds; this leaves time for the repeat within the caller's deadline.
+_ANSWER_SECONDS = 0.9
 #: A replica whose machine is gone refuses nothing; this leaves time for another within a deadline.
 _CONNECT_SECONDS = 0.5
 
@@ -111,7 +114,8 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     """Sends each request whole and reads its answer whole.
 
     Raises httpx.ConnectError when nobody listens, httpx.RemoteProtocolError when the peer hangs
-    up or talks nonsense. Deadlines are the caller's: cancelling closes the connection.
+    up, talks nonsense, or says nothing while there is another. Deadlines are the caller's:
+    cancelling closes the connection.
     """
 
     def __init__(self, verify: ssl.SSLContext | None = None, resolve: Resolve = resolve) -> None:
@@ -121,6 +125,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         #: Begins anywhere, so that several services don't take their turns in step.
         self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
         self._idle: deque[_Connection] = deque()
+        self._has_choice = False
         #: Addresses, and until when they come last.
         self._shunned: dict[str, float] = {}
 
@@ -128,10 +133,14 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         """Send over an idle connection, or a new one."""
         connection = self._take_idle() or await self._connect(request.url)
         try:
-            response = await connection.send(_head(request), await request.aread())
+            answer = connection.send(_head(request), await request.aread())
+            async with asyncio.timeout(_ANSWER_SECONDS if self._has_choice else None):
+                response = await answer
+        except TimeoutError as exc:
+            self._give_up(connection)
+            raise httpx.RemoteProtocolError("no answer in time") from exc
         except BaseException:
-            connection.close()  # cancelled or broken, its next answer would be somebody else's
-            self._shun(connection.address)
+            self._give_up(connection)
             raise
         self._give_back(connection)
         return response
@@ -140,9 +149,13 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         """Close what is idle."""
         self._close_idle()
 
-    def _shun(self, address: str) -> None:
-        """See to it that a repeat does not meet the same replica, over an old connection either."""
-        self._shunned[address] = asyncio.get_running_loop().time() + _SHUN_SECONDS
+    def _give_up(self, connection: _Connection) -> None:
+        """Close a connection, and keep a repeat from meeting the same replica over another.
+
+        Cancelled or broken, its next answer would be somebody else's.
+        """
+        connection.close()
+        self._shunned[connection.address] = asyncio.get_running_loop().time() + _SHUN_SECONDS
         self._close_idle()
 
     def _close_idle(self) -> None:
@@ -174,6 +187,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         port = url.port or (443 if secure else 80)
         try:
             addresses = self._in_turn(await self._resolve(url.host, port))
+            self._has_choice = len(addresses) > 1
             return await self._first_to_accept(addresses, port, secure)
         except OSError as exc:
             raise httpx.ConnectError(str(exc)) from exc

@@ -117,9 +117,10 @@ class Stack:
             float(line.split()[-1]) for line in lines if line.startswith(name) and label in line
         )
 
-    def remove(self) -> None:
-        """Remove everything of this project, the record too."""
+    def remove(self, log: Path) -> None:
+        """Remove everything of this project, the record too, and keep what it logged."""
         if self.env_file.exists():
+            log.write_text(self.compose("logs", "--timestamps"), encoding="utf-8")
             self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import cast
 
@@ -17,13 +17,14 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class Replica:
-    """Counts its connections and what it is asked; hangs up instead of answering on demand."""
+    """Counts its connections and what it is asked; on demand hangs up or says nothing."""
 
     def __init__(self) -> None:
         """Count from zero."""
         self.connections: list[asyncio.BaseTransport] = []
         self.requests = 0
         self.hangs_up = False
+        self.is_mute = False
 
 
 class Answering(asyncio.Protocol):
@@ -43,7 +44,7 @@ class Answering(asyncio.Protocol):
         self._replica.requests += 1
         if self._replica.hangs_up:
             self._transport.close()
-        else:
+        elif not self._replica.is_mute:
             self._transport.write(ANSWER)
 
 
@@ -127,6 +128,25 @@ def test_a_repeat_does_not_meet_the_replica_that_hung_up() -> None:
         return replicas[gone].requests, replicas[alive].requests
 
     assert asyncio.run(scenario()) == (3, 4)
+
+
+def test_a_replica_that_says_nothing_is_given_up_where_there_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.05)
+
+    async def scenario() -> tuple[int, int]:
+        mute, alive = REPLICAS[:2]
+        async with listening([mute, alive]) as (port, replicas), client_of([mute, alive]) as client:
+            replicas[mute].is_mute = True
+            while not replicas[mute].requests:
+                with suppress(httpx.RemoteProtocolError):
+                    await client.get(f"http://model:{port}/", headers={"Connection": "close"})
+            answered = replicas[alive].requests
+            await asyncio.gather(*(client.get(f"http://model:{port}/") for _ in range(3)))
+        return replicas[mute].requests, replicas[alive].requests - answered
+
+    assert asyncio.run(scenario()) == (1, 3)
 
 
 def test_none_accepting_is_a_connect_error() -> None:
