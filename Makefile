@@ -3,12 +3,15 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+MLSERVER := var/bench-mlserver
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-stack check check-lock lock upgrade clean
+.PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
+	roll-model roll-evaluation backup restore test test-stack \
+	bench bench-model bench-outage bench-record bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
 	@exec $(BIN)/python deploy/laptop.py
@@ -17,11 +20,81 @@ train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=pat
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
 	$(BIN)/python -m model_store train "$(DATA)"
 
+# The containers. A release is named by VERSION=1.2.3; without one, what is built here is "local".
+ENV_FILE ?= .env
+IMAGE_PREFIX ?= $(or $(shell sed -n 's/^IMAGE_PREFIX=//p' $(ENV_FILE) 2>/dev/null),credit-card-)
+VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
+STACK := $(PYTHON) deploy/stack.py --env-file $(ENV_FILE)
+COMPOSE := docker compose --env-file $(ENV_FILE)
+DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
+
+bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model inside
+	@mkdir -p var && $(BIN)/python -m model_store import
+	@BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build --output tag > var/bento.tag
+
+images: image-web image-evaluation image-model ## Build the three container images (VERSION=local)
+
+image-web:
+	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)web:$(VERSION) -f deploy/docker/web.Dockerfile .
+
+image-evaluation:
+	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)evaluation:$(VERSION) -f deploy/docker/evaluation.Dockerfile .
+
+# From a folder of its own: BentoML 1.4.39 reads a template only below the current folder, and copies
+# the Bento's to the one for temporary files.
+image-model: bento
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && tag=$$(sed -n 's/^__tag__://p' var/bento.tag) \
+		&& cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 $(BIN)/bentoml containerize \
+		-t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
+
+up: ## Start the stack and wait until it is healthy (WEB_PORT=80)
+	@$(STACK) up
+
+down: ## Stop the stack; what is recorded stays
+	@$(COMPOSE) down --remove-orphans
+
+logs: ## Follow the stack's logs
+	@$(COMPOSE) logs --follow --tail 100
+
+scale: ## Change the numbers of replicas: make scale MODEL=3 EVAL=2
+	@$(STACK) scale $(if $(MODEL),--model $(MODEL)) $(if $(EVAL),--evaluation $(EVAL))
+
+roll-model: ## Replace the model service without a gap: make roll-model VERSION=1.2.3
+	@$(STACK) roll ml_model_service $(VERSION)
+
+roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
+	@$(STACK) roll client_evaluation_service $(VERSION)
+
+backup: ## Write the record to a file: make backup FILE=record.dump
+	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
+	@$(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE)"
+
+restore: ## Read a backup into an empty database: make restore FILE=record.dump
+	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
+	@$(COMPOSE) up --detach --wait db
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
+
 test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/e2e
 
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
 	$(BIN)/pytest -m stack tests
+
+# BENCH="--seconds 1" makes a quick run; `python -m bench --help` lists the rest.
+bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 4 minutes
+	@$(BIN)/python -m bench system $(BENCH)
+
+bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
+	@$(BIN)/python -m bench model $(BENCH)
+
+bench-outage: $(VENV)/dev.stamp ## Kill each service under load and count what became of every request
+	@$(BIN)/python -m bench.outage $(BENCH)
+
+bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
+	@$(BIN)/python -m bench record $(BENCH)
+
+bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
+	@$(BIN)/python -m bench replicas $(BENCH)
 
 check: $(VENV)/dev.stamp check-lock ## Check style, types, import rules and the lock files
 	$(BIN)/ruff check .
@@ -47,7 +120,7 @@ upgrade: UPGRADE := --upgrade
 upgrade: lock ## Lock the newest versions that fit
 
 clean: ## Remove the environment and the caches; the decisions recorded in var/ stay
-	rm -rf $(VENV) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp inside the environment says which lock file it holds, so that a second start installs nothing.
@@ -59,4 +132,9 @@ $(VENV)/run.stamp: requirements/run.txt
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(MLSERVER)/run.stamp: bench/requirements-mlserver.txt
+	$(PYTHON) -m venv $(MLSERVER)
+	$(MLSERVER)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -1,14 +1,19 @@
-"""An httpx transport for one trusted HTTP/1.1 peer: kept-alive connections parsed by httptools.
+"""An httpx transport for one trusted HTTP/1.1 service: kept-alive connections parsed by httptools.
 
 httpx's own transport takes 1.2 ms of CPU a request on this path and this one 0.1 ms (bench/README
 has the command), which at one connection is the difference between a split that is slower than
 its monolith and one that is not. It speaks to the model service only: no redirects, proxies,
-HTTP/2 or streaming. Knows nothing of predictions.
+HTTP/2 or streaming. Where the service's name has several addresses, one for each replica, new
+connections go to them in turn. Knows nothing of predictions.
 """
 
 import asyncio
+import itertools
+import random
+import socket
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import httptools
@@ -17,13 +22,35 @@ import httpx
 #: Shorter than the 5 s after which uvicorn closes an idle connection, so that we never write
 #: into one that is just being closed.
 _IDLE_SECONDS = 4.0
+#: A replica that is started gets its share, and one that is stopped loses it, within this time;
+#: a look at the name and a connection cost 1 ms.
+_LIFE_SECONDS = 1.0
+#: A replica that hung up, or did not answer in time, is met again after this time, unless there is
+#: no other: one that shuts down may accept connections that it will never answer.
+_SHUN_SECONDS = 3.0
+#: Where there is another replica to ask, this one has so long to answer. A prediction takes
+#: milliseconds; this leaves time for the repeat within the caller's deadline.
+_ANSWER_SECONDS = 0.9
+#: A replica whose machine is gone refuses nothing; this leaves time for another within a deadline.
+_CONNECT_SECONDS = 0.5
+
+#: Gives the addresses of a host name. Raises OSError.
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Ask the system for a host's addresses, in an order of their own."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return sorted({str(address[0]) for *_, address in found})
 
 
 class _Connection(asyncio.Protocol):
     """One connection and the answer being read from it; at most one request at a time."""
 
     def __init__(self) -> None:
-        self.idle_since = 0.0
+        self.address = ""
+        self.opened_at = self.idle_since = asyncio.get_running_loop().time()
         self.reusable = False
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[httpx.Response] | None = None
@@ -48,6 +75,11 @@ class _Connection(asyncio.Protocol):
     @property
     def closed(self) -> bool:
         return self._transport is None or self._transport.is_closing()
+
+    def is_fit(self, now: float) -> bool:
+        """Tell whether to send another request over it."""
+        is_young = now - self.opened_at < _LIFE_SECONDS and now - self.idle_since < _IDLE_SECONDS
+        return is_young and not self.closed
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -82,27 +114,51 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     """Sends each request whole and reads its answer whole.
 
     Raises httpx.ConnectError when nobody listens, httpx.RemoteProtocolError when the peer hangs
-    up or talks nonsense. Deadlines are the caller's: cancelling closes the connection.
+    up, talks nonsense, or says nothing while there is another. Deadlines are the caller's:
+    cancelling closes the connection.
     """
 
-    def __init__(self, verify: ssl.SSLContext | None = None) -> None:
+    def __init__(self, verify: ssl.SSLContext | None = None, resolve: Resolve = resolve) -> None:
         """Start with no connection; verify is the context for https peers."""
         self._verify = verify
+        self._resolve = resolve
+        #: Begins anywhere, so that several services don't take their turns in step.
+        self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
         self._idle: deque[_Connection] = deque()
+        self._has_choice = False
+        #: Addresses, and until when they come last.
+        self._shunned: dict[str, float] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send over an idle connection, or a new one."""
         connection = self._take_idle() or await self._connect(request.url)
         try:
-            response = await connection.send(_head(request), await request.aread())
+            answer = connection.send(_head(request), await request.aread())
+            async with asyncio.timeout(_ANSWER_SECONDS if self._has_choice else None):
+                response = await answer
+        except TimeoutError as exc:
+            self._give_up(connection)
+            raise httpx.RemoteProtocolError("no answer in time") from exc
         except BaseException:
-            connection.close()  # cancelled or broken, its next answer would be somebody else's
+            self._give_up(connection)
             raise
         self._give_back(connection)
         return response
 
     async def aclose(self) -> None:
         """Close what is idle."""
+        self._close_idle()
+
+    def _give_up(self, connection: _Connection) -> None:
+        """Close a connection, and keep a repeat from meeting the same replica over another.
+
+        Cancelled or broken, its next answer would be somebody else's.
+        """
+        connection.close()
+        self._shunned[connection.address] = asyncio.get_running_loop().time() + _SHUN_SECONDS
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
@@ -110,7 +166,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed and now - connection.idle_since < _IDLE_SECONDS:
+            if connection.is_fit(now):
                 return connection
             connection.close()
         return None
@@ -123,16 +179,39 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
             connection.close()
 
     async def _connect(self, url: httpx.URL) -> _Connection:
+        """Connect to the replica whose turn it is, or else to the next that accepts."""
         secure: dict[str, Any] = {}
         if url.scheme == "https":
-            secure = {"ssl": self._verify or ssl.create_default_context()}
+            verify = self._verify or ssl.create_default_context()
+            secure = {"ssl": verify, "server_hostname": url.host}
         port = url.port or (443 if secure else 80)
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                _Connection, url.host, port, **secure
-            )
+            addresses = self._in_turn(await self._resolve(url.host, port))
+            self._has_choice = len(addresses) > 1
+            return await self._first_to_accept(addresses, port, secure)
         except OSError as exc:
             raise httpx.ConnectError(str(exc)) from exc
+
+    def _in_turn(self, addresses: list[str]) -> list[str]:
+        now, turn = asyncio.get_running_loop().time(), next(self._turn) % len(addresses)
+        self._shunned = {a: until for a, until in self._shunned.items() if until > now}
+        return sorted(addresses[turn:] + addresses[:turn], key=self._shunned.__contains__)
+
+    async def _first_to_accept(
+        self, addresses: list[str], port: int, secure: dict[str, Any]
+    ) -> _Connection:
+        """Raise OSError, the last one's, when none accepts."""
+        address, *others = addresses
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    _Connection, address, port, **secure
+                )
+        except OSError:
+            if not others:
+                raise
+            return await self._first_to_accept(others, port, secure)
+        connection.address = address
         return connection
 
 
