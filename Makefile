@@ -3,10 +3,12 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+MLSERVER := var/bench-mlserver
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
-	roll-model roll-evaluation backup restore test test-stack check check-lock lock upgrade clean
+	roll-model roll-evaluation backup restore test test-stack \
+	bench bench-model bench-outage bench-record bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +80,22 @@ test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
 	$(BIN)/pytest -m stack tests
 
+# BENCH="--seconds 1" makes a quick run; `python -m bench --help` lists the rest.
+bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 4 minutes
+	@$(BIN)/python -m bench system $(BENCH)
+
+bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
+	@$(BIN)/python -m bench model $(BENCH)
+
+bench-outage: $(VENV)/dev.stamp ## Kill each service under load and count what became of every request
+	@$(BIN)/python -m bench.outage $(BENCH)
+
+bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
+	@$(BIN)/python -m bench record $(BENCH)
+
+bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
+	@$(BIN)/python -m bench replicas $(BENCH)
+
 check: $(VENV)/dev.stamp check-lock ## Check style, types, import rules and the lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -102,7 +120,7 @@ upgrade: UPGRADE := --upgrade
 upgrade: lock ## Lock the newest versions that fit
 
 clean: ## Remove the environment and the caches; the decisions recorded in var/ stay
-	rm -rf $(VENV) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp inside the environment says which lock file it holds, so that a second start installs nothing.
@@ -114,4 +132,9 @@ $(VENV)/run.stamp: requirements/run.txt
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(MLSERVER)/run.stamp: bench/requirements-mlserver.txt
+	$(PYTHON) -m venv $(MLSERVER)
+	$(MLSERVER)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -1,7 +1,6 @@
 """Wires the parts into one application. The only module that knows them all."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,8 +10,9 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api import database, openapi, policy_file, problems, routes
+from evaluation_api import database, openapi, policy_file, problems, routes, server
 from evaluation_api.circuit import Circuit
+from evaluation_api.compression import CompressedFiles
 from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Evaluation
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _services(settings) as app.state.services:
-            _spare_the_garbage_collector()
+            server.spare_the_garbage_collector()
             yield
 
     app = bare_app()
@@ -53,6 +53,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(CompressedFiles)
     app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)
@@ -71,7 +72,7 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         recorder = await stack.enter_async_context(
             Recorder(log, impatient=impatient, max_waiting=settings.max_waiting)
         )
-        model = await stack.enter_async_context(_model_client(settings, policy))
+        model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
         worker = PendingWorker(model, evaluator, recorder)
         task = asyncio.create_task(worker.run())
@@ -101,7 +102,8 @@ def rendered_with(policy: Policy) -> Render:
     return render
 
 
-def _model_client(settings: Settings, policy: Policy) -> ModelClient:
+def model_for(policy: Policy, settings: Settings) -> ModelClient:
+    """Make a client of the model service that looks for what this policy would approve."""
     return ModelClient(
         httpx.AsyncClient(base_url=settings.model_url, transport=KeptAliveTransport()),
         toward=policy.approved_clusters,
@@ -116,10 +118,3 @@ def _model_client(settings: Settings, policy: Policy) -> ModelClient:
 async def _stop(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _spare_the_garbage_collector() -> None:
-    """Keep what start-up made out of full collections, whose pauses were the p99."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)

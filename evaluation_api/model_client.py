@@ -123,12 +123,14 @@ class ModelClient:
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
 
-        Raises ModelVersionGoneError when the model service's store no longer has it.
+        Raises ModelVersionGoneError when the model service's store no longer has it, and
+        ModelUnavailableError or ModelAnswerError.
         """
         url = self._url.copy_with(path=f"/models/{tag}/predict")
         request = httpx.Request("POST", url, headers=_JSON, content=_encode(usages))
         # It may have to load the version first.
         response = await self._within(4 * self._deadline_seconds, request)
+        _raise_for_status(response)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))

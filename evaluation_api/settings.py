@@ -31,5 +31,7 @@ class Settings(BaseSettings):
     circuit_pause_seconds: float = Field(1.0, gt=0, description="Between probes of a lost model")
     max_waiting: int = Field(1024, ge=1, description="Requests beyond which callers get a 503")
     log_format: str = Field("text", pattern="^(text|json)$", description="text or json")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
     frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")

@@ -3,6 +3,7 @@
 msgspec spells them and describes them for the interactive page, so the two cannot differ.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime
 
@@ -23,6 +24,7 @@ from evaluation_api.domain import (
 from evaluation_api.policy import BORDER, RANGE, Policy, Profile
 
 _encode = msgspec.json.Encoder().encode
+_OF_THE_OCCASION = frozenset({"id", "avaliado_em", "duracao_ms"})
 
 
 class Perfil(msgspec.Struct):
@@ -233,7 +235,7 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         decisao=decision.outcome,
         perfil=_perfil(profile),
         perfil_vizinho=None if next_best is None else _perfil(next_best),
-        motivos=list(_motivos(evaluation, profile, next_best)),
+        motivos=_motivos(evaluation, profile, next_best),
         observacoes=[_remark(key, policy) for key in decision.remarks],
         confianca=prediction.confidence,
         simulacao=_simulacao(usage, decision.way_out, policy),
@@ -245,28 +247,51 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
     )
 
 
+def differences(one: str, other: str) -> list[tuple[str, object, object]]:
+    """Compare two answers field by field, but for id and times: (field, in one, in other)."""
+    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    return [
+        (field, first.get(field), second.get(field))
+        for field in {**first, **second}
+        if field not in _OF_THE_OCCASION and not _same(first.get(field), second.get(field))
+    ]
+
+
+def _same(one: object, other: object) -> bool:
+    """Compare JSON values; a number may differ as matrix products of other sizes round."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-7)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return one == other
+
+
 def _perfil(profile: Profile) -> Perfil:
     return Perfil(profile.cluster, profile.key, profile.name)
 
 
-def _motivos(
-    evaluation: Evaluation, profile: Profile, next_best: Profile | None
-) -> Iterator[Motivo]:
+def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None) -> list[Motivo]:
     """Spell what set the client apart from the next-best profile, strongest first."""
     contributions = evaluation.prediction.contributions
     if not contributions or next_best is None:
-        return
-    for feature in sorted(contributions, key=lambda feature: -abs(contributions[feature])):
-        fits = contributions[feature] >= 0
-        amount = getattr(evaluation.applicant.usage, feature)
-        yield Motivo(
-            campo=feature,
-            rotulo=messages.LABELS[feature],
-            valor=amount,
-            contribuicao=contributions[feature],
-            sentido="aproxima" if fits else "afasta",
-            frase=messages.reason(feature, amount, fits=fits, profile=profile, next_best=next_best),
-        )
+        return []
+    usage = evaluation.applicant.usage
+    strongest_first = sorted(contributions.items(), key=lambda item: -abs(item[1]))
+    return [
+        _motivo(feature, getattr(usage, feature), contribution, profile, next_best)
+        for feature, contribution in strongest_first
+    ]
+
+
+def _motivo(
+    feature: str, amount: float, contribution: float, profile: Profile, next_best: Profile
+) -> Motivo:
+    fits = contribution >= 0
+    sentence = messages.reason(feature, amount, fits=fits, profile=profile, next_best=next_best)
+    sense = "aproxima" if fits else "afasta"
+    return Motivo(feature, messages.LABELS[feature], amount, contribution, sense, sentence)
 
 
 def _remark(key: str, policy: Policy) -> str:

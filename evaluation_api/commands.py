@@ -1,0 +1,189 @@
+"""The operator's commands: serve, migrate, replay, purge. python -m evaluation_api --help.
+
+Prints to people, in English; what cannot be done is one sentence on standard error and exit
+code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
+"""
+
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pydantic import ValidationError
+
+from evaluation_api import app, database, logs, policy_file, replay, server
+from evaluation_api.decision_log import DecisionLog
+from evaluation_api.errors import ModelError, PolicyError, RecordUnavailableError
+from evaluation_api.model_client import MAX_ROWS
+from evaluation_api.policy import Policy
+from evaluation_api.settings import Settings
+
+DIFFERENT: Final = 1
+REFUSED: Final = 2
+
+_CENTURY_DAYS: Final = 36_500
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+    """What a command cannot do, in one sentence."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        settings = Settings()
+        logs.configure(settings.log_level, settings.log_format)
+        code: int = chosen.run(chosen, settings)
+    except ValidationError as exc:
+        return _refuse(_settings_sentence(exc))
+    except (Refusal, PolicyError) as exc:
+        return _refuse(str(exc))
+    except RecordUnavailableError as exc:
+        return _refuse(f"The database cannot be used: {_first_line(exc)}")
+    except ModelError as exc:
+        return _refuse(f"The model service gives no predictions: {_first_line(exc)}")
+    except KeyboardInterrupt:
+        return _refuse("Interrupted.")
+    return code
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return REFUSED
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0]
+
+
+def _settings_sentence(exc: ValidationError) -> str:
+    """Name each wrong setting by its variable; its value may be a secret."""
+    return "; ".join(
+        f"EVALUATION_{str(error['loc'][0]).upper()}: {error['msg']}"
+        for error in exc.errors(include_input=False, include_url=False)
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m evaluation_api", description="Client evaluation.")
+    parser.set_defaults(run=_serve)
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    commands.add_parser("serve", help="serve until told to stop (the default)")
+
+    migrating = commands.add_parser("migrate", help="bring the database's tables up to date")
+    migrating.set_defaults(run=_migrate)
+
+    replaying = commands.add_parser(
+        "replay", help="evaluate recorded requests again and report every difference"
+    )
+    which = replaying.add_mutually_exclusive_group(required=True)
+    which.add_argument("ids", nargs="*", default=[], metavar="ID", help="of these evaluations")
+    which.add_argument("--all", action="store_true", help="of every decided evaluation")
+    replaying.set_defaults(run=_replay)
+
+    purging = commands.add_parser("purge", help="delete old evaluations with all that is theirs")
+    purging.add_argument("--older-than", type=_days, required=True, metavar="DAYS")
+    purging.add_argument("--yes", action="store_true", help="do not ask")
+    purging.set_defaults(run=_purge)
+    return parser
+
+
+def _days(text: str) -> timedelta:
+    """Read a number of days, at least one: keys are promised to hold for 24 hours."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _CENTURY_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 to 36500")
+    return timedelta(days=int(text))
+
+
+def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
+    """Serve; what would fail at the start is tried before, where it fails in one sentence."""
+    policy_file.read(settings.policy_path)
+    if not settings.frontend_path.is_dir():
+        raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
+    with _record(settings):
+        pass
+    server.serve(app.create_app(settings), settings.host, settings.port)
+    return 0
+
+
+def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
+    with _record(settings):
+        print(f"The tables are at {database.HEAD}.")
+    return 0
+
+
+@contextmanager
+def _record(settings: Settings) -> Iterator[DecisionLog]:
+    """Open the record, its tables up to date."""
+    engine = database.connect(settings.database_url.get_secret_value())
+    try:
+        database.migrate(engine)
+        yield DecisionLog(engine)
+    finally:
+        engine.dispose()
+
+
+def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
+    before = datetime.now(UTC) - chosen.older_than
+    with _record(settings) as record:
+        count = record.count_older(before)
+        print(f"{count} evaluations were received before {before:%Y-%m-%d %H:%M} UTC.")
+        if count and (chosen.yes or _confirmed()):
+            print(f"{record.purge(before)} deleted, with their reviews and keys.")
+        elif count:
+            print("Nothing was deleted.")
+    return 0
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        raise Refusal("Nothing was deleted: without a terminal to confirm on, --yes is needed.")
+    return input('Delete them for good? Type "yes": ').strip() == "yes"
+
+
+def _replay(chosen: argparse.Namespace, settings: Settings) -> int:
+    with _record(settings) as record:
+        return asyncio.run(_replayed(record, settings, None if chosen.all else chosen.ids))
+
+
+async def _replayed(record: DecisionLog, settings: Settings, ids: list[str] | None) -> int:
+    """Replay all evaluations, or those with ids; print what differs and tell whether any does."""
+    unseen, done, found = set(ids or ()), 0, 0
+    async with AsyncExitStack() as stack:
+        criteria_of = _criteria(record, settings, stack)
+        for chunk in record.decided(ids, MAX_ROWS):
+            unseen -= {recorded.id for recorded in chunk}
+            async for sentence in replay.differences(chunk, criteria_of):
+                print(sentence)
+                found += 1
+            done += len(chunk)
+            print(f"{done} evaluated again, {found} differences", file=sys.stderr)
+    for missing in sorted(unseen):
+        print(f"{missing}: no decided evaluation has this id")
+    if not done:
+        print("0 evaluated again", file=sys.stderr)
+    return DIFFERENT if found or unseen else 0
+
+
+def _criteria(record: DecisionLog, settings: Settings, stack: AsyncExitStack) -> replay.CriteriaOf:
+    """Give the function that finds a policy's criteria, reading each policy once."""
+    known: dict[str, replay.Criteria | None] = {}
+
+    async def criteria_of(version: str) -> replay.Criteria | None:
+        if version not in known:
+            source = record.policy_text(version)
+            known[version] = None if source is None else await asked_as(policy_file.parse(source))
+        return known[version]
+
+    async def asked_as(policy: Policy) -> replay.Criteria:
+        models = await stack.enter_async_context(app.model_for(policy, settings))
+        return replay.Criteria(policy, models)
+
+    return criteria_of

@@ -1,0 +1,78 @@
+"""Evaluates recorded requests again, by the model and the policy that decided them.
+
+Whoever asks years later gets the same answer, or is told what differs. Knows neither where the
+record is nor how the model is reached.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol
+
+from evaluation_api.contract import answers
+from evaluation_api.domain import CardUsage, Evaluation, Prediction, Recorded
+from evaluation_api.errors import ModelVersionGoneError
+from evaluation_api.policy import Policy
+
+
+class EarlierModels(Protocol):
+    """Whatever still has the versions of the model that were in service once."""
+
+    async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict with a version. Raises ModelVersionGoneError, or another ModelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """A policy, and the models asked as it asks them."""
+
+    policy: Policy
+    models: EarlierModels
+
+
+#: Gives the criteria of a policy's version, or None when the record no longer has its text.
+CriteriaOf = Callable[[str], Awaitable[Criteria | None]]
+
+
+async def differences(recorded: Iterable[Recorded], criteria_of: CriteriaOf) -> AsyncIterator[str]:
+    """Evaluate decided evaluations again; give a sentence for each that differs or can't be.
+
+    Raises ModelError when the models cannot be asked at all.
+    """
+    versions = attrgetter("policy_version", "model_tag")
+    for (version, tag), group in groupby(sorted(recorded, key=versions), key=versions):
+        same = list(group)
+        criteria = await criteria_of(version)
+        if criteria is None:
+            yield _gone(same, f"policy {version}")
+            continue
+        try:
+            predictions = await criteria.models.predict_as(tag, [r.applicant.usage for r in same])
+        except ModelVersionGoneError:
+            yield _gone(same, f"model {tag}")
+            continue
+        for one, prediction in zip(same, predictions, strict=True):
+            for sentence in _compared(one, prediction, criteria.policy):
+                yield sentence
+
+
+def _gone(recorded: list[Recorded], what: str) -> str:
+    others = f" and {len(recorded) - 1} more" if len(recorded) > 1 else ""
+    return f"{recorded[0].id}{others}: {what} is gone, so this cannot be evaluated again"
+
+
+def _compared(recorded: Recorded, prediction: Prediction, policy: Policy) -> list[str]:
+    evaluation = Evaluation(
+        id=recorded.id,
+        applicant=recorded.applicant,
+        prediction=prediction,
+        decision=policy.decide(recorded.applicant.usage, prediction),
+        evaluated_at=recorded.received_at,
+        milliseconds=0.0,
+    )
+    given, again = recorded.answer or "", answers.answer(evaluation, policy)
+    return [
+        f"{recorded.id}: {field}: recorded {before!r}, now {now!r}"
+        for field, before, now in answers.differences(given, again)
+    ]
