@@ -6,10 +6,12 @@ BIN := $(abspath $(VENV))/bin
 MLSERVER := var/bench-mlserver
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-stack bench bench-model bench-replicas check check-lock lock upgrade clean
+.PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
+	roll-model roll-evaluation backup restore test test-stack \
+	bench bench-model bench-replicas check check-lock lock upgrade clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
 	@exec $(BIN)/python deploy/laptop.py
@@ -17,6 +19,60 @@ run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_POR
 train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=path/to/cc_general.csv
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
 	$(BIN)/python -m model_store train "$(DATA)"
+
+# The containers. A release is named by VERSION=1.2.3; without one, what is built here is "local".
+ENV_FILE ?= .env
+IMAGE_PREFIX ?= $(or $(shell sed -n 's/^IMAGE_PREFIX=//p' $(ENV_FILE) 2>/dev/null),credit-card-)
+VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
+STACK := $(PYTHON) deploy/stack.py --env-file $(ENV_FILE)
+COMPOSE := docker compose --env-file $(ENV_FILE)
+DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
+
+bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model inside
+	@mkdir -p var && $(BIN)/python -m model_store import
+	@BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build --output tag > var/bento.tag
+
+images: image-web image-evaluation image-model ## Build the three container images (VERSION=local)
+
+image-web:
+	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)web:$(VERSION) -f deploy/docker/web.Dockerfile .
+
+image-evaluation:
+	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)evaluation:$(VERSION) -f deploy/docker/evaluation.Dockerfile .
+
+# From a folder of its own: BentoML 1.4.39 reads a template only below the current folder, and copies
+# the Bento's to the one for temporary files.
+image-model: bento
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && tag=$$(sed -n 's/^__tag__://p' var/bento.tag) \
+		&& cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 $(BIN)/bentoml containerize \
+		-t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
+
+up: ## Start the stack and wait until it is healthy (WEB_PORT=80)
+	@$(STACK) up
+
+down: ## Stop the stack; what is recorded stays
+	@$(COMPOSE) down --remove-orphans
+
+logs: ## Follow the stack's logs
+	@$(COMPOSE) logs --follow --tail 100
+
+scale: ## Change the numbers of replicas: make scale MODEL=3 EVAL=2
+	@$(STACK) scale $(if $(MODEL),--model $(MODEL)) $(if $(EVAL),--evaluation $(EVAL))
+
+roll-model: ## Replace the model service without a gap: make roll-model VERSION=1.2.3
+	@$(STACK) roll ml_model_service $(VERSION)
+
+roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
+	@$(STACK) roll client_evaluation_service $(VERSION)
+
+backup: ## Write the record to a file: make backup FILE=record.dump
+	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
+	@$(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE)"
+
+restore: ## Read a backup into an empty database: make restore FILE=record.dump
+	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
+	@$(COMPOSE) up --detach --wait db
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
 
 test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/e2e

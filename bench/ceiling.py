@@ -4,18 +4,16 @@ Reads, checks, decides, spells and observes as the real one does; only the predi
 once, and the entry is kept by nobody. No system that asks a model and writes can be faster.
 """
 
-import gc
 import itertools
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-import uvicorn
 from fastapi import FastAPI
 
 from bench.processes import HOST
-from evaluation_api import logs, policy_file
+from evaluation_api import logs, policy_file, server
 from evaluation_api.app import bare_app, rendered_with
 from evaluation_api.domain import Alternative, CardUsage, Entry, Model, Prediction, Recorded
 from evaluation_api.evaluation import Evaluator
@@ -76,9 +74,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     policy, _ = policy_file.read(policy_file.DEFAULT)
     evaluator = Evaluator(CannedPredictor(), policy, NoRecord(), rendered_with(policy))
     app.state.services = SimpleNamespace(evaluator=evaluator)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    server.spare_the_garbage_collector()
     yield
 
 
@@ -87,17 +83,7 @@ def serve(port: int) -> None:
     logs.configure("INFO", "text")
     app = bare_app()
     app.router.lifespan_context = lifespan
-    uvicorn.run(
-        app,
-        host=HOST,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        server_header=False,
-        log_config=None,
-        timeout_keep_alive=5,
-    )
+    server.serve(app, HOST, port)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Wires the parts into one application. The only module that knows them all."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api import database, openapi, policy_file, problems, routes
+from evaluation_api import database, openapi, policy_file, problems, routes, server
 from evaluation_api.batch import routes as batch_routes
 from evaluation_api.batch.batch_log import BatchLog
 from evaluation_api.batch.batches import Batches
@@ -41,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _services(settings) as app.state.services:
-            _spare_the_garbage_collector()
+            server.spare_the_garbage_collector()
             yield
 
     app = bare_app()
@@ -135,10 +134,3 @@ def model_for(policy: Policy, settings: Settings) -> ModelClient:
 async def _stop(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _spare_the_garbage_collector() -> None:
-    """Keep what start-up made out of full collections, whose pauses were the p99."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)

@@ -14,10 +14,9 @@ from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import uvicorn
 from pydantic import ValidationError
 
-from evaluation_api import app, database, logs, policy_file, replay
+from evaluation_api import app, database, logs, policy_file, replay, server
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.errors import ModelError, PolicyError, RecordUnavailableError
 from evaluation_api.model_client import MAX_ROWS
@@ -110,18 +109,7 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
         raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
     with _record(settings):
         pass
-    uvicorn.run(
-        app.create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        log_config=None,
-        timeout_keep_alive=5,
-    )
+    server.serve(app.create_app(settings), settings.host, settings.port)
     return 0
 
 

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.errors import RecordBusyError, RecordUnavailableError
 
-#: The newest migration; a test compares it with the folder.
-HEAD = "0002"
+#: Every migration, oldest first; a test compares them with the folder.
+_VERSIONS = ("0001", "0002")
+HEAD = _VERSIONS[-1]
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+#: Also makes one transaction of all: a start that is killed halfway leaves nothing half done.
+_ONE_AT_A_TIME = {
+    "postgresql": "SELECT pg_advisory_xact_lock(4203381)",
+    "sqlite": "BEGIN IMMEDIATE",
+}
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -26,13 +32,20 @@ def connect(url: str, *, patience_seconds: float = 5) -> Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
     patience_seconds: how long to wait for another process that is writing to the same file.
+    Raises RecordUnavailableError when the URL names nothing that can be used.
     """
-    parsed = make_url(url)
-    if not is_file(url):
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 3})
-    if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": patience_seconds})
+    try:
+        if is_file(url):
+            return _connect_file(make_url(url), patience_seconds)
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+    except (SQLAlchemyError, OSError, ImportError) as exc:
+        raise RecordUnavailableError(str(exc)) from exc
+
+
+def _connect_file(url: URL, patience_seconds: float) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": patience_seconds})
     event.listen(engine, "connect", _configure_sqlite)
     return engine
 
@@ -83,10 +96,13 @@ def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the
 def migrate(engine: Engine) -> None:
     """Bring the tables up to HEAD. Several replicas may do this at once.
 
-    Raises RecordUnavailableError when the database can't be reached.
+    Raises RecordUnavailableError when the database can't be reached, or a newer program made it.
     """
     try:
-        if _version(engine) != HEAD:
+        version = _version(engine)
+        if version not in {None, *_VERSIONS}:
+            raise RecordUnavailableError(f"its tables are at {version}, of a newer program")
+        if version != HEAD:
             _upgrade(engine)
     except SQLAlchemyError as exc:
         raise RecordUnavailableError(str(exc)) from exc
@@ -107,7 +123,6 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(4203381)"))
+        connection.execute(text(_ONE_AT_A_TIME[engine.dialect.name]))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

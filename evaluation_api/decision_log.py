@@ -53,6 +53,7 @@ _WIN_KEY = text(
     "INSERT INTO idempotency_keys (key, fingerprint, evaluation_id)"
     " VALUES (:key, :fingerprint, :evaluation_id) ON CONFLICT (key) DO NOTHING"
 )
+_ID_LENGTH = 36
 _INSERT = insert(evaluations)
 _REMEMBER_POLICY = text(
     "INSERT INTO policies (version, text, first_used_at)"
@@ -83,6 +84,7 @@ class DecisionLog:
 
     def find(self, evaluation_id: str) -> Recorded:
         """Give one evaluation with its reviews. Raises EvaluationNotFoundError."""
+        _require_id(evaluation_id)
         with self._transaction() as connection:
             row = connection.execute(_recorded().where(evaluations.c.id == evaluation_id)).first()
             if row is None:
@@ -102,6 +104,7 @@ class DecisionLog:
 
     def review(self, review: Review) -> None:
         """Add a person's decision. Raises EvaluationNotFoundError."""
+        _require_id(review.evaluation_id)
         with self._transaction() as connection:
             known = select(evaluations.c.id).where(evaluations.c.id == review.evaluation_id)
             if connection.execute(known).first() is None:
@@ -212,9 +215,12 @@ class DecisionLog:
             return connection.execute(evaluations.delete().where(evaluations.c.id < bound)).rowcount
 
     def ping(self) -> None:
-        """Raise RecordUnavailableError unless the database answers."""
+        """Raise RecordUnavailableError unless the database answers.
+
+        From a table: SQLite answers "SELECT 1" without a look at its file.
+        """
         with self._transaction() as connection:
-            connection.execute(text("SELECT 1"))
+            connection.execute(select(policies.c.version).limit(1))
 
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self._engine)
@@ -238,6 +244,17 @@ _RECORDED = (
 )
 
 
+def _require_id(text: str) -> None:
+    """Spare the database what is no id: PostgreSQL takes a NUL for a fault of the statement."""
+    if not is_id(text):
+        raise EvaluationNotFoundError(text)
+
+
+def is_id(text: str) -> bool:
+    """Tell what may be an id from what can't."""
+    return len(text) == _ID_LENGTH and text.isprintable()
+
+
 def fold(name: str) -> str:
     """Give a name without case and accents, so that "jose" finds "José"."""
     if name.isascii():
@@ -258,7 +275,8 @@ def _win_keys(connection: Connection, entries: Sequence[Entry]) -> dict[str, str
     # In one order everywhere, or two replicas with two common keys wait for each other for ever.
     connection.execute(_WIN_KEY, [_key_row(keyed[key]) for key in sorted(keyed)])
     owners = select(idempotency_keys.c.key, idempotency_keys.c.evaluation_id)
-    won = dict(connection.execute(owners.where(idempotency_keys.c.key.in_(keyed))).tuples().all())
+    rows = connection.execute(owners.where(idempotency_keys.c.key.in_(keyed)))
+    won = {row.key: row.evaluation_id for row in rows}
     return {
         entry.id: entry.idempotency_key.key
         for entry in entries
@@ -335,7 +353,7 @@ def _policy_texts(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str,
     if not versions:
         return {}
     query = select(policies.c.version, policies.c.text).where(policies.c.version.in_(versions))
-    return dict(connection.execute(query).tuples().all())
+    return {row.version: row.text for row in connection.execute(query)}
 
 
 def _unspelled(row: Row[Any], texts: Mapping[str, str]) -> Unspelled:

@@ -36,7 +36,14 @@ def _local(when: datetime) -> str:
     return when.astimezone(SAO_PAULO).strftime("%d/%m/%Y %H:%M:%S")
 
 
+def _number(value: float, decimals: int) -> str:
+    """Spell a number with a decimal comma and a real minus sign."""
+    return f"{value:.{decimals}f}".replace(".", ",").replace("-", "\N{MINUS SIGN}")
+
+
 _templates.filters["hora"] = _local
+_templates.filters["instante"] = datetime.fromisoformat
+_templates.filters["numero"] = _number
 
 
 def render(evaluation: Recorded, policy: Policy) -> str:

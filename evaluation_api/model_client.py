@@ -130,6 +130,7 @@ class ModelClient:
         request = httpx.Request("POST", url, headers=_JSON, content=_encode(usages))
         # It may have to load the version first.
         response = await self._within(4 * self._deadline_seconds, request)
+        _raise_for_status(response)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))

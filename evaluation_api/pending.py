@@ -49,11 +49,19 @@ class Queue(Protocol):
 class PendingWorker:
     """Looks twice a second whether something waits and the model is there."""
 
-    def __init__(self, model: Model, evaluator: Evaluator, queue: Queue) -> None:
+    def __init__(
+        self,
+        model: Model,
+        evaluator: Evaluator,
+        queue: Queue,
+        *,
+        tick_seconds: float = _TICK_SECONDS,
+    ) -> None:
         """Take the parts; run() starts."""
         self._model = model
         self._evaluator = evaluator
         self._queue = queue
+        self._tick_seconds = tick_seconds
         #: As of the last look.
         self.waiting = 0
 
@@ -66,7 +74,7 @@ class PendingWorker:
                 logger.info("pending_wait", extra={"reason": type(exc).__name__})
             except Exception:
                 logger.exception("pending_failed")  # a defect must not leave the others waiting
-            await asyncio.sleep(_TICK_SECONDS)
+            await asyncio.sleep(self._tick_seconds)
 
     async def _look(self) -> None:
         self.waiting = await self._queue.count_pending()

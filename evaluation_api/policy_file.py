@@ -8,7 +8,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -83,6 +83,8 @@ class _Table:
 
     def date(self, key: str) -> date:
         value: date = self._get(key, date, "uma data, como 2026-11-22")
+        if isinstance(value, datetime):
+            self.refuse(key, "deve ser uma data, sem a hora")
         return value
 
     def number(self, key: str, low: float, high: float) -> float:
@@ -139,8 +141,14 @@ class _Table:
             found = next((n for n in range(start, len(lines)) if header.match(lines[n])), None)
             if found is not None:
                 best, start = found + 1, found + 1
-        assignment = re.compile(rf"\s*(\[.*\b)?{re.escape(key)}\b\s*[\]=]")
-        return next((n + 1 for n in range(start, len(lines)) if assignment.match(lines[n])), best)
+        header = re.compile(rf"\s*\[\s*{re.escape('.'.join((*self._path, key)))}\s*[\].]")
+        assignment = re.compile(rf"\s*{re.escape(key)}\s*=")
+        is_own = True
+        for number, line in enumerate(lines[start:], start + 1):
+            is_own = is_own and not line.lstrip().startswith("[")
+            if header.match(line) or (is_own and assignment.match(line)):
+                return number
+        return best
 
 
 def _profiles(table: _Table) -> tuple[Profile, ...]:

@@ -1,14 +1,19 @@
-"""An httpx transport for one trusted HTTP/1.1 peer: kept-alive connections parsed by httptools.
+"""An httpx transport for one trusted HTTP/1.1 service: kept-alive connections parsed by httptools.
 
 httpx's own transport takes 1.2 ms of CPU a request on this path and this one 0.1 ms (bench/README
 has the command), which at one connection is the difference between a split that is slower than
 its monolith and one that is not. It speaks to the model service only: no redirects, proxies,
-HTTP/2 or streaming. Knows nothing of predictions.
+HTTP/2 or streaming. Where the service's name has several addresses, one for each replica, new
+connections go to them in turn. Knows nothing of predictions.
 """
 
 import asyncio
+import itertools
+import random
+import socket
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import httptools
@@ -17,13 +22,28 @@ import httpx
 #: Shorter than the 5 s after which uvicorn closes an idle connection, so that we never write
 #: into one that is just being closed.
 _IDLE_SECONDS = 4.0
+#: A replica that is started gets its share, and one that is stopped loses it, within this time;
+#: a look at the name and a connection cost 1 ms.
+_LIFE_SECONDS = 1.0
+#: A replica whose machine is gone refuses nothing; this leaves time for another within a deadline.
+_CONNECT_SECONDS = 0.5
+
+#: Gives the addresses of a host name. Raises OSError.
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Ask the system for a host's addresses, in an order of their own."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return sorted({str(address[0]) for *_, address in found})
 
 
 class _Connection(asyncio.Protocol):
     """One connection and the answer being read from it; at most one request at a time."""
 
     def __init__(self) -> None:
-        self.idle_since = 0.0
+        self.opened_at = self.idle_since = asyncio.get_running_loop().time()
         self.reusable = False
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[httpx.Response] | None = None
@@ -48,6 +68,11 @@ class _Connection(asyncio.Protocol):
     @property
     def closed(self) -> bool:
         return self._transport is None or self._transport.is_closing()
+
+    def is_fit(self, now: float) -> bool:
+        """Tell whether to send another request over it."""
+        is_young = now - self.opened_at < _LIFE_SECONDS and now - self.idle_since < _IDLE_SECONDS
+        return is_young and not self.closed
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -85,9 +110,12 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     up or talks nonsense. Deadlines are the caller's: cancelling closes the connection.
     """
 
-    def __init__(self, verify: ssl.SSLContext | None = None) -> None:
+    def __init__(self, verify: ssl.SSLContext | None = None, resolve: Resolve = resolve) -> None:
         """Start with no connection; verify is the context for https peers."""
         self._verify = verify
+        self._resolve = resolve
+        #: Begins anywhere, so that several services don't take their turns in step.
+        self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
         self._idle: deque[_Connection] = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -95,8 +123,12 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         connection = self._take_idle() or await self._connect(request.url)
         try:
             response = await connection.send(_head(request), await request.aread())
-        except BaseException:
+        except BaseException as exc:
             connection.close()  # cancelled or broken, its next answer would be somebody else's
+            if isinstance(exc, httpx.RemoteProtocolError):
+                await (
+                    self.aclose()
+                )  # the same replica may be behind others: a repeat must not meet it
             raise
         self._give_back(connection)
         return response
@@ -110,7 +142,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed and now - connection.idle_since < _IDLE_SECONDS:
+            if connection.is_fit(now):
                 return connection
             connection.close()
         return None
@@ -123,16 +155,33 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
             connection.close()
 
     async def _connect(self, url: httpx.URL) -> _Connection:
+        """Connect to the replica whose turn it is, or else to the next that accepts."""
         secure: dict[str, Any] = {}
         if url.scheme == "https":
-            secure = {"ssl": self._verify or ssl.create_default_context()}
+            verify = self._verify or ssl.create_default_context()
+            secure = {"ssl": verify, "server_hostname": url.host}
         port = url.port or (443 if secure else 80)
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                _Connection, url.host, port, **secure
-            )
+            addresses = deque(await self._resolve(url.host, port))
+            addresses.rotate(-next(self._turn))
+            return await self._first_to_accept(addresses, port, secure)
         except OSError as exc:
             raise httpx.ConnectError(str(exc)) from exc
+
+    async def _first_to_accept(
+        self, addresses: deque[str], port: int, secure: dict[str, Any]
+    ) -> _Connection:
+        """Raise OSError, the last one's, when none accepts."""
+        address = addresses.popleft()
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    _Connection, address, port, **secure
+                )
+        except OSError:
+            if not addresses:
+                raise
+            return await self._first_to_accept(addresses, port, secure)
         return connection
 
 

@@ -23,7 +23,7 @@ READY_SECONDS = 90
 STOP_SECONDS = 20
 
 #: Byte code is kept even where the caller's Python keeps none: it is half of BentoML's start.
-_ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments],
                 cwd=PROJECT,
-                env={**_ENVIRONMENT, **self.environment},
+                env={**ENVIRONMENT, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -148,7 +148,7 @@ def eventually(holds: Callable[[], bool], seconds: float, log: Path | None = Non
 def bentoml_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a BentoML home that holds the committed model."""
     home = tmp_path_factory.mktemp("bentoml")
-    environment = {**_ENVIRONMENT, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    environment = {**ENVIRONMENT, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     command = [sys.executable, "-m", "model_store", "import"]
     subprocess.run(command, cwd=PROJECT, env=environment, check=True, timeout=READY_SECONDS)
     return home

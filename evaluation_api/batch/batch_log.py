@@ -45,7 +45,7 @@ from evaluation_api.batch.domain import (
     add,
     empty_tally,
 )
-from evaluation_api.decision_log import fold
+from evaluation_api.decision_log import fold, is_id
 from evaluation_api.domain import Evaluation
 from evaluation_api.errors import BatchNotFoundError, BatchStateError
 from evaluation_api.schema import batch_chunks, batches, evaluations
@@ -150,6 +150,7 @@ class BatchLog:
 
     def find(self, batch_id: str) -> Batch:
         """Give one batch and how far it is. Raises BatchNotFoundError."""
+        _require_id(batch_id)
         with self._transaction() as connection:
             row = connection.execute(_whole().where(batches.c.id == batch_id)).first()
             if row is None:
@@ -171,6 +172,7 @@ class BatchLog:
 
     def step(self, batch_id: str, step: Step) -> None:
         """Do what a person asked for. Raises BatchNotFoundError or BatchStateError."""
+        _require_id(batch_id)
         leaves, leads_to = STEPS[step]
         move = (
             update(batches)
@@ -305,6 +307,11 @@ class BatchLog:
 
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self._engine)
+
+
+def _require_id(text: str) -> None:
+    if not is_id(text):
+        raise BatchNotFoundError(text)
 
 
 def _as_it_is(value: datetime) -> Any:  # noqa: ANN401 - as the driver takes it

@@ -39,6 +39,7 @@ SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 _LARGEST = 1e7
 _LONGEST_KEY = 255
 _READABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_READABLE_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 
 
 def _day(text: str) -> date:
@@ -78,7 +79,10 @@ class ReviewBody(_Body):
 
     decisao: Annotated[Outcome, Field(strict=False)]
     justificativa: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=2000)
+        str,
+        StringConstraints(
+            strip_whitespace=True, min_length=10, max_length=2000, pattern=_READABLE_LINES
+        ),
     ]
     revisor: _Name
 

@@ -56,7 +56,14 @@ export function isPassing(problem) {
 }
 
 function fieldError({ pointer, detail }) {
-  return { field: fieldOf(pointer ?? ""), message: detail };
+  return { field: fieldOf(pointer ?? ""), message: withoutLabel(detail) };
+}
+
+// The service names the field in its sentence ("Nome: informe este campo."); beside the field
+// itself that name would stand twice.
+function withoutLabel(detail) {
+  const sentence = detail.replace(/^[^:.]+: /, "");
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 // RFC 6901, in its URI fragment form: "#/credit_limit" names the member "credit_limit".

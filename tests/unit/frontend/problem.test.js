@@ -16,18 +16,29 @@ test("the service's own words are kept", () => {
   );
 });
 
+test("a field's name does not stand twice beside the field", () => {
+  const erros = [
+    { pointer: "#/name", detail: "Nome: informe este campo." },
+    { pointer: "#/sexo", detail: "O campo “sexo” não é aceito." },
+  ];
+  assert.deepEqual(
+    problemFromAnswer(422, { erros }, null).errors.map(({ message }) => message),
+    ["Informe este campo.", "O campo “sexo” não é aceito."],
+  );
+});
+
 test("each pointer of a 422 names its field", () => {
   const erros = [
-    { pointer: "#/credit_limit", detail: "a" },
-    { pointer: "/name", detail: "b" },
-    { pointer: "#/sal%C3%A1rio~1m%C3%AAs", detail: "c" },
-    { pointer: "#", detail: "d" },
+    { pointer: "#/credit_limit", detail: "A" },
+    { pointer: "/name", detail: "B" },
+    { pointer: "#/sal%C3%A1rio~1m%C3%AAs", detail: "C" },
+    { pointer: "#", detail: "D" },
   ];
   assert.deepEqual(problemFromAnswer(422, { erros }, null).errors, [
-    { field: "credit_limit", message: "a" },
-    { field: "name", message: "b" },
-    { field: "salário/mês", message: "c" },
-    { field: null, message: "d" },
+    { field: "credit_limit", message: "A" },
+    { field: "name", message: "B" },
+    { field: "salário/mês", message: "C" },
+    { field: null, message: "D" },
   ]);
 });
 

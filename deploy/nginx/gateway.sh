@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Starts nginx, and keeps its list of evaluation replicas as DNS has it. Open-source nginx before
+# 1.27.3 resolves the servers of an upstream once, and without an upstream it keeps no connection alive.
+set -euo pipefail
+
+conf=/tmp/gateway
+tls=/etc/gateway/tls
+seconds_between_looks=2
+
+main() {
+  mkdir -p "$conf"
+  GATEWAY_SCHEME=http
+  if [ -e "$tls/tls.crt" ] && [ -e "$tls/tls.key" ]; then GATEWAY_SCHEME=https; fi
+  export GATEWAY_SCHEME
+  fill nginx.conf
+  fill site.conf
+  trusted_proxies >"$conf/trusted_proxies.conf"
+  upstream "$(replicas)" >"$conf/upstream.conf"
+  follow_replicas &
+  exec nginx -c "$conf/nginx.conf" -g 'daemon off;'
+}
+
+fill() {
+  # shellcheck disable=SC2016  # the names of variables, for envsubst
+  envsubst '$GATEWAY_WORKERS $GATEWAY_RATE_PER_SECOND $GATEWAY_BURST $GATEWAY_SCHEME' \
+    <"/etc/gateway/$1.template" >"$conf/$1"
+}
+
+trusted_proxies() {
+  if [ -z "$GATEWAY_TRUSTED_PROXIES" ]; then return; fi
+  printf 'set_real_ip_from %s;\n' $GATEWAY_TRUSTED_PROXIES
+  printf 'real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n'
+}
+
+# One address a line, sorted; nothing while the name has none.
+replicas() {
+  { getent ahosts "$GATEWAY_EVALUATION_HOST" || true; } | awk '{print $1}' | sort -u
+}
+
+upstream() {
+  local address
+  printf 'upstream evaluation {\n    zone evaluation 64k;\n    least_conn;\n'
+  for address in $1; do
+    case $address in *:*) address="[$address]" ;; esac
+    printf '    server %s:%s max_fails=1 fail_timeout=2s;\n' "$address" "$GATEWAY_EVALUATION_PORT"
+  done
+  # The pages are served without it, and its routes answer 503.
+  if [ -z "$1" ]; then printf '    server 127.0.0.1:9 down;\n'; fi
+  # Idle for less than the 5 s after which uvicorn hangs up; not for ever, so that new replicas
+  # behind one address (a Kubernetes Service) get their share.
+  printf '    keepalive 64;\n    keepalive_timeout 4s;\n    keepalive_time 30s;\n}\n'
+}
+
+follow_replicas() {
+  local known now
+  known=$(replicas)
+  while sleep "$seconds_between_looks"; do
+    now=$(replicas)
+    # A name without addresses is a service that starts again: what is known is the better guess.
+    if [ -n "$now" ] && [ "$now" != "$known" ]; then
+      upstream "$now" >"$conf/upstream.conf"
+      nginx -c "$conf/nginx.conf" -s reload || continue
+      known=$now
+    fi
+  done
+}
+
+main

@@ -1,0 +1,204 @@
+"""The stack of docker-compose.yml, beyond what `docker compose` does: the Makefile calls this.
+
+Writes .env where there is none, names a taken port before anything starts, remembers how far the
+services are scaled, and replaces one service's replicas without a gap. Knows Docker's command line
+and nothing of the services.
+"""
+
+import argparse
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Where each service's settings in .env are: its replicas and its image's tag.
+SETTINGS = {
+    "ml_model_service": "MODEL",
+    "client_evaluation_service": "EVALUATION",
+}
+WAIT_SECONDS = 180
+#: Until everybody who calls a service has found its new replicas: the gateway looks every 2 s, the
+#: evaluation service keeps a connection to a replica for 1 s.
+SETTLE_SECONDS = 4
+
+
+class StackError(Exception):
+    """Something that the person at the terminal has to change, in one sentence."""
+
+
+class Stack:
+    """One Compose project and its file of settings."""
+
+    def __init__(self, env_file: Path, environment: Mapping[str, str]) -> None:
+        """Take the file, which need not exist yet, and what the environment sets before it."""
+        self._env_file = env_file
+        self._environment = environment
+
+    def up(self) -> None:
+        """Start everything and wait until it is healthy."""
+        self._require_settings()
+        self._require_free_ports()
+        self._compose(
+            "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
+        )
+        sys.stdout.write(f"Ready: http://localhost:{self._setting('WEB_PORT', '80')}\n")
+
+    def scale(self, model: int | None, evaluation: int | None) -> None:
+        """Have so many replicas of each, now and after the next start; None leaves them alone."""
+        self._require_settings()
+        wanted = {"ml_model_service": model, "client_evaluation_service": evaluation}
+        for service, replicas in wanted.items():
+            if replicas is not None:
+                self._start_beside(service, replicas)
+                self._remember(f"{SETTINGS[service]}_REPLICAS", str(replicas))
+
+    def roll(self, service: str, version: str) -> None:
+        """Replace a service's replicas by another version's, one gapless step after the other.
+
+        Raises StackError when the new ones do not become healthy; the old ones then still serve.
+        """
+        self._require_settings()
+        before = self._replicas(service)
+        variable = f"{SETTINGS[service]}_VERSION"
+        try:
+            self._start_beside(service, 2 * len(before), {variable: version})
+        except subprocess.CalledProcessError as error:
+            self._remove(self._replicas(service) - before)
+            message = f"Version {version} did not become healthy: nothing was changed."
+            raise StackError(message) from error
+        time.sleep(SETTLE_SECONDS)
+        self._remove(before)
+        self._remember(variable, version)
+
+    def _require_settings(self) -> None:
+        """Write a .env with a password of its own where there is none."""
+        if self._env_file.exists():
+            return
+        example = (ROOT / ".env.example").read_text(encoding="utf-8")
+        password = secrets.token_hex(16)
+        settings = example.replace("POSTGRES_PASSWORD=\n", f"POSTGRES_PASSWORD={password}\n")
+        self._env_file.touch(mode=0o600, exist_ok=False)
+        self._env_file.write_text(settings, encoding="utf-8")
+
+    def _require_free_ports(self) -> None:
+        """Raise StackError when the gateway's port is taken, unless by this very stack."""
+        if self._replicas("web"):
+            return
+        port = int(self._setting("WEB_PORT", "80"))
+        if is_taken(self._setting("WEB_ADDRESS", "0.0.0.0"), port):  # noqa: S104 - as in the file
+            message = (
+                f"Port {port} is taken, and nothing was started: free it, or choose another:"
+                f" make up WEB_PORT={8000 + (port + 10) % 1000}"
+            )
+            raise StackError(message)
+
+    def _start_beside(
+        self, service: str, replicas: int, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Have so many replicas, those that run left as they are."""
+        arguments = ("up", "--detach", "--no-deps", "--no-recreate", "--wait")
+        scale = (f"--wait-timeout={WAIT_SECONDS}", "--scale", f"{service}={replicas}", service)
+        self._compose(*arguments, *scale, environment=environment)
+
+    def _replicas(self, service: str) -> set[str]:
+        """Return the ids of a service's running containers."""
+        return set(self._compose("ps", "--quiet", service, captured=True).split())
+
+    def _remove(self, containers: set[str]) -> None:
+        """Stop containers, each with its grace period, and remove them."""
+        if containers:
+            run("docker", "stop", *containers)
+            run("docker", "rm", *containers)
+
+    def _setting(self, name: str, default: str) -> str:
+        return self._environment.get(name) or dict(self._settings()).get(name) or default
+
+    def _settings(self) -> Iterator[tuple[str, str]]:
+        for line in self._env_file.read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.partition("=")
+            if equals and not name.startswith("#"):
+                yield name, value
+
+    def _remember(self, name: str, value: str) -> None:
+        """Set one line of the file of settings, in its place or at the end."""
+        lines = self._env_file.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not line.startswith(f"{name}=")]
+        self._env_file.write_text("\n".join([*kept, f"{name}={value}", ""]), encoding="utf-8")
+
+    def _compose(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, captured: bool = False
+    ) -> str:
+        command = ("docker", "compose", "--env-file", str(self._env_file), *arguments)
+        return run(*command, environment=environment, captured=captured)
+
+
+def run(*command: str, environment: Mapping[str, str] | None = None, captured: bool = False) -> str:
+    """Run a command in the project's folder; return what it printed when captured."""
+    done = subprocess.run(  # noqa: S603 - our own commands, no shell
+        command,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE if captured else None,
+        text=True,
+    )
+    return done.stdout or ""
+
+
+def is_taken(address: str, port: int) -> bool:
+    """Tell whether something listens there. That one may not listen there oneself is no answer."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen()
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return False
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    commands = argparse.ArgumentParser("stack.py", description=__doc__)
+    commands.add_argument("--env-file", type=Path, default=ROOT / ".env")
+    chosen = commands.add_subparsers(dest="command", required=True)
+    chosen.add_parser("up", help="start everything")
+    scale = chosen.add_parser("scale", help="change how many replicas there are")
+    scale.add_argument("--model", type=int)
+    scale.add_argument("--evaluation", type=int)
+    roll = chosen.add_parser("roll", help="replace a service's replicas by another version's")
+    roll.add_argument("service", choices=SETTINGS)
+    roll.add_argument("version")
+    return commands
+
+
+def main() -> int:
+    """Run one command; return 0, or 2 after one sentence on standard error."""
+    chosen = parser().parse_args()
+    stack = Stack(chosen.env_file.absolute(), os.environ)
+    try:
+        if chosen.command == "up":
+            stack.up()
+        elif chosen.command == "scale":
+            stack.scale(chosen.model, chosen.evaluation)
+        else:
+            stack.roll(chosen.service, chosen.version)
+    except StackError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(f"`{' '.join(error.cmd[:4])} ...` failed; its own words are above.\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

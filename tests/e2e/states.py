@@ -1,0 +1,165 @@
+"""Every page in every state that an analyst may find it in, and how it comes to that."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e import analyst
+
+
+@dataclass(frozen=True)
+class Site:
+    """The page to bring into a state, on a site with a model or on one without."""
+
+    page: Page
+    address: str
+
+
+def empty(site: Site) -> None:
+    """Nothing has been typed."""
+    site.page.goto("/")
+    analyst.state(site.page, "empty")
+
+
+def mistakes(site: Site) -> None:
+    """Every field holds a mistake, or an amount that can be read in two ways."""
+    site.page.goto("/")
+    texts = {"balance": "-5", "purchases": "1.234", "cash_advance": "mil", "credit_limit": "0"}
+    for field, text in texts.items():
+        site.page.fill(f"#{field}", text)
+    analyst.ask(site.page)
+    expect(site.page.locator("[data-error-summary]")).to_be_focused()
+
+
+def approved(site: Site) -> None:
+    """The example has its answer, with the figures unfolded."""
+    site.page.goto("/")
+    site.page.click("[data-example]")
+    analyst.ask(site.page)
+    analyst.answer(site.page)
+    site.page.click("summary")
+
+
+def refused(site: Site) -> None:
+    """A client of a long name was refused."""
+    site.page.goto("/")
+    analyst.enter(site.page, "Wanderley" * 13, analyst.IN_DEBT)
+    analyst.ask(site.page)
+    analyst.answer(site.page)
+
+
+def left_to_a_person(site: Site) -> None:
+    """The amounts are outside of the training range."""
+    site.page.goto("/")
+    analyst.enter(site.page, "Fábio Nunes", (10_000_000, 500, 100, 3_000, 200))
+    analyst.ask(site.page)
+    analyst.answer(site.page)
+
+
+def pending(site: Site) -> None:
+    """The model is away, and the request is kept."""
+    site.page.goto("/")
+    site.page.click("[data-example]")
+    analyst.ask(site.page)
+    analyst.state(site.page, "pending")
+
+
+def problem(site: Site) -> None:
+    """The network is gone."""
+    site.page.goto("/")
+    site.page.click("[data-example]")
+    site.page.context.set_offline(True)
+    analyst.ask(site.page)
+    analyst.state(site.page, "problem")
+
+
+def history(site: Site) -> None:
+    """Clients of every profile stand in the list, one of them reviewed."""
+    names = ("Ana Lúcia Prates", "Bruno Sá", "Célia Antunes", "Diego Ramos", "Elza Couto")
+    clients = (analyst.USES_LITTLE, analyst.BUYS_AND_PAYS, analyst.PREFERS_CASH, analyst.IN_DEBT)
+    given = [
+        analyst.evaluated(site.address, *client) for client in zip(names, clients, strict=False)
+    ]
+    analyst.reviewed(site.address, given[-1]["id"], "aprovado", "Dívida quitada em novembro.")
+    site.page.goto("/historico.html")
+    expect(site.page.locator("[data-record]").nth(3)).to_be_visible()
+
+
+def nothing_found(site: Site) -> None:
+    """No evaluation fits the filters."""
+    site.page.goto("/historico.html?nome=ninguém")
+    expect(site.page.locator("[data-none]")).to_be_visible()
+
+
+def evaluation(site: Site) -> None:
+    """One evaluation was reviewed twice."""
+    site.page.goto(f"/historico.html?id={_reviewed_client(site)}")
+    analyst.answer(site.page)
+    expect(site.page.locator("[data-review]")).to_have_count(2)
+
+
+def bad_review(site: Site) -> None:
+    """A review was sent without anything in it."""
+    site.page.goto(f"/historico.html?id={_reviewed_client(site)}")
+    analyst.answer(site.page)
+    site.page.click("[data-send-review]")
+    expect(site.page.locator("[data-error-summary]")).to_be_focused()
+
+
+def pending_evaluation(site: Site) -> None:
+    """One evaluation still waits for the model."""
+    kept = analyst.evaluated(site.address, "Olga", analyst.IN_DEBT, Prefer="respond-async")
+    site.page.goto(f"/historico.html?id={kept['id']}")
+    analyst.state(site.page, "pending")
+
+
+def not_found(site: Site) -> None:
+    """The address names no evaluation."""
+    site.page.goto("/historico.html?id=nenhuma")
+    analyst.state(site.page, "problem")
+
+
+def criteria(site: Site) -> None:
+    """The policy, with the figures unfolded."""
+    site.page.goto("/criterios.html")
+    expect(site.page.locator("[data-profile]")).to_have_count(5)
+    site.page.click("summary")
+
+
+def dossier(site: Site) -> None:
+    """Everything about one evaluation."""
+    site.page.goto(f"/avaliacoes/{_reviewed_client(site)}/dossie")
+    expect(site.page.get_by_role("button", name="Imprimir")).to_be_visible()
+
+
+def pending_dossier(site: Site) -> None:
+    """What is known of one that waits."""
+    kept = analyst.evaluated(site.address, "Otto", analyst.IN_DEBT, Prefer="respond-async")
+    site.page.goto(f"/avaliacoes/{kept['id']}/dossie")
+    expect(site.page.get_by_role("button", name="Imprimir")).to_be_visible()
+
+
+def _reviewed_client(site: Site) -> str:
+    identity = str(analyst.evaluated(site.address, "Paula Brito", analyst.IN_DEBT)["id"])
+    analyst.reviewed(site.address, identity, "analise_manual", "Falta um documento.\nPedido hoje.")
+    analyst.reviewed(site.address, identity, "aprovado", "Renda comprovada por holerite.")
+    return identity
+
+
+WITH_MODEL: list[Callable[[Site], None]] = [
+    empty,
+    mistakes,
+    approved,
+    refused,
+    left_to_a_person,
+    problem,
+    history,
+    nothing_found,
+    evaluation,
+    bad_review,
+    not_found,
+    criteria,
+    dossier,
+]
+WITHOUT_MODEL: list[Callable[[Site], None]] = [pending, pending_evaluation, pending_dossier]

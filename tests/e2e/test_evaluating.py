@@ -1,0 +1,163 @@
+"""An analyst evaluates one client on the first page."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.clients import FIVE_CLIENTS
+from tests.e2e import analyst
+from tests.e2e.conftest import Opener
+
+pytestmark = pytest.mark.browser
+
+#: What the policy calls and decides of each profile, in the order of the five clients.
+DECIDED = [
+    ("Endividado no limite", "Recusado"),
+    ("Saca muito e paga bem", "Aprovado"),
+    ("Prefere débito e saque", "Análise manual"),
+    ("Usa pouco", "Aprovado"),
+    ("Compra muito e paga bem", "Aprovado"),
+]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "cluster", "profile", "decision"),
+    [(*client, *decided) for client, decided in zip(FIVE_CLIENTS, DECIDED, strict=True)],
+)
+def test_a_client_of_each_profile_gets_its_decision_with_reasons(
+    page: Page, amounts: tuple[float, ...], cluster: int, profile: str, decision: str
+) -> None:
+    page.goto("/")
+    analyst.enter(page, "João da Silva", amounts)
+    analyst.ask(page)
+
+    answer = analyst.answer(page)
+    expect(answer.locator("[data-decision] h2")).to_have_text(decision)
+    expect(answer).to_contain_text(f"{profile} (perfil\N{NO-BREAK SPACE}{cluster})")
+    expect(answer.locator("[data-reasons] > li")).to_have_count(5)
+    expect(answer.locator("[data-neighbourhood] .shares-row")).to_have_count(6)
+    expect(page.locator("[data-status]")).to_contain_text(f"João da Silva: {decision}.")
+
+
+def test_a_refusal_says_what_would_change_it_and_an_approval_does_not(page: Page) -> None:
+    page.goto("/")
+    analyst.enter(page, "Rita", analyst.IN_DEBT)
+    analyst.ask(page)
+    refusal = analyst.answer(page)
+    expect(refusal.locator("[data-simulation]")).to_contain_text("que é aprovado")
+
+    page.click("[data-another]")
+    expect(page.locator("#name")).to_be_focused()
+    analyst.enter(page, "Ivo", analyst.BUYS_AND_PAYS)
+    analyst.ask(page)
+    expect(analyst.answer(page).locator("[data-decision] h2")).to_have_text("Aprovado")
+    expect(page.locator("[data-simulation]")).to_have_count(0)
+
+
+def test_a_client_outside_the_training_range_is_left_to_a_person(page: Page) -> None:
+    page.goto("/")
+    analyst.enter(page, "Fábio", (25_000, 500, 100, 3_000, 200))
+    analyst.ask(page)
+
+    answer = analyst.answer(page)
+    expect(answer.locator("[data-decision] h2")).to_have_text("Análise manual")
+    expect(answer.locator("[data-observations]")).to_contain_text("fora do que o modelo conhece")
+
+
+def test_the_example_fills_the_form_and_shows_the_use_of_the_limit(page: Page) -> None:
+    page.goto("/")
+    page.click("[data-example]")
+
+    expect(page.locator("#credit_limit")).to_have_value("3.854,00")
+    meter = page.get_by_role("meter", name="Uso do limite")
+    expect(meter).to_have_attribute("aria-valuenow", "27")
+    expect(meter).to_have_attribute("aria-valuetext", "27% (folgada)")
+
+
+def test_an_amount_that_can_be_read_in_two_ways_says_how_it_was_read(page: Page) -> None:
+    page.goto("/")
+    page.fill("#purchases", "1.234")
+    expect(page.locator("[data-reading=purchases]")).to_have_text(
+        "lido como R$\N{NO-BREAK SPACE}1.234,00"
+    )
+
+    page.fill("#purchases", "1.234,5")
+    expect(page.locator("[data-reading=purchases]")).to_be_empty()
+
+
+def test_a_double_click_sends_once(page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if is_evaluation(request) else None)
+
+    page.goto("/")
+    page.click("[data-example]")
+    page.dblclick("[data-submit]")
+    analyst.answer(page)
+
+    assert len(sent) == 1
+
+
+def test_the_same_client_sent_again_is_a_new_evaluation(page: Page) -> None:
+    page.goto("/")
+    page.click("[data-example]")
+    analyst.ask(page)
+    analyst.answer(page)
+    first = page.url
+
+    with page.expect_request(is_evaluation) as again:
+        analyst.ask(page)
+    expect(page).not_to_have_url(first)
+    assert re.fullmatch(r"[0-9a-f-]{36}", again.value.headers["idempotency-key"])
+
+
+def test_back_shows_the_answer_before(page: Page) -> None:
+    page.goto("/")
+    for name, amounts in (("Ana", analyst.IN_DEBT), ("Bia", analyst.USES_LITTLE)):
+        analyst.enter(page, name, amounts)
+        analyst.ask(page)
+        expect(page.locator(".decision-line")).to_have_text(name)
+        expect(page.locator("[data-submit]")).to_be_enabled()
+
+    page.go_back()
+    expect(page.locator(".decision-line")).to_have_text("Ana")
+    expect(page.locator("#name")).to_have_value("Ana")
+    page.go_back()
+    analyst.state(page, "empty")
+
+
+def test_an_answers_address_can_be_sent_to_a_colleague(open_page: Opener, site: str) -> None:
+    page = open_page(site)
+    page.goto("/")
+    analyst.enter(page, "Téo", analyst.PREFERS_CASH)
+    analyst.ask(page)
+    analyst.answer(page)
+
+    colleague = open_page(site)
+    colleague.goto(page.url)
+    answer = analyst.answer(colleague)
+    expect(answer.locator(".decision-line")).to_have_text("Téo")
+    expect(colleague.locator("#balance")).to_have_value("2.271,00")
+
+
+def test_without_a_network_nothing_typed_is_lost_and_one_evaluation_is_made(page: Page) -> None:
+    keys: list[str] = []
+    page.goto("/")
+    analyst.enter(page, "Lia", analyst.USES_LITTLE)
+    page.on("request", lambda sent: keys.append(sent.headers.get("idempotency-key", "")))
+
+    page.context.set_offline(True)
+    analyst.ask(page)
+    expect(analyst.state(page, "problem")).to_contain_text("Sem resposta do serviço")
+    expect(page.locator("#name")).to_have_value("Lia")
+
+    page.context.set_offline(False)
+    page.click("[data-again]")
+    analyst.answer(page)
+    first, second = [key for key in keys if key]
+    assert first == second
+
+
+def is_evaluation(request: Request) -> bool:
+    """Tell a request for a decision from every other."""
+    return request.url.endswith("/avaliar")

@@ -1,0 +1,109 @@
+"""An analyst looks at what was decided, and decides otherwise."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e import analyst
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def surname() -> str:
+    """Make a name that no other test uses, to filter by."""
+    return uuid4().hex[:12]
+
+
+def test_the_newest_evaluation_stands_first(page: Page, site: str) -> None:
+    older = analyst.evaluated(site, "Primeira", analyst.IN_DEBT)
+    newer = analyst.evaluated(site, "Segunda", analyst.USES_LITTLE)
+
+    page.goto("/historico.html")
+    rows = page.locator("[data-record]")
+    expect(rows.nth(0)).to_have_attribute("data-record", newer["id"])
+    expect(rows.nth(1)).to_have_attribute("data-record", older["id"])
+    expect(rows.nth(0)).to_contain_text("Usa pouco")
+    expect(rows.nth(0)).to_contain_text("Aprovado")
+
+
+def test_filters_choose_by_name_decision_and_profile_and_stay_in_the_address(
+    page: Page, site: str, surname: str
+) -> None:
+    for name, amounts in (("Eva", analyst.IN_DEBT), ("Gil", analyst.USES_LITTLE)):
+        analyst.evaluated(site, f"{name} {surname}", amounts)
+
+    page.goto("/historico.html")
+    page.fill("#nome", surname.upper())
+    page.click("[data-apply-filters]")
+    expect(page.locator("[data-record]")).to_have_count(2)
+    expect(page.locator("[data-status]")).to_have_text("2 avaliações na lista.")
+
+    page.select_option("#decisao", "recusado")
+    page.click("[data-apply-filters]")
+    expect(page.locator("[data-record]")).to_have_count(1)
+    expect(page.locator("[data-record]")).to_contain_text("Eva")
+    expect(page).to_have_url(re.compile(rf"\?nome={surname.upper()}&decisao=recusado$"))
+
+    page.select_option("#perfil", label="4 · Compra muito e paga bem")
+    page.click("[data-apply-filters]")
+    expect(page.locator("[data-none]")).to_be_visible()
+    expect(page.locator("#perfil")).to_have_value("4")
+    page.click("[data-clear-filters]")
+    expect(page.locator("#nome")).to_have_value("")
+
+
+def test_a_long_list_is_shown_in_parts(page: Page, site: str, surname: str) -> None:
+    for number in range(21):
+        analyst.evaluated(site, f"Cliente {number} {surname}", analyst.USES_LITTLE)
+
+    page.goto(f"/historico.html?nome={surname}")
+    expect(page.locator("[data-record]")).to_have_count(20)
+    expect(page.locator("[data-status]")).to_have_text("20 avaliações na lista, e há mais.")
+    page.click("[data-load-more]")
+    expect(page.locator("[data-record]")).to_have_count(21)
+    expect(page.locator("[data-load-more]")).to_have_count(0)
+
+
+def test_reviews_stand_in_order_and_the_machines_decision_stays(
+    page: Page, site: str, surname: str
+) -> None:
+    evaluation = analyst.evaluated(site, f"Hugo {surname}", analyst.IN_DEBT)
+    page.goto(f"/historico.html?nome={surname}")
+    page.get_by_role("link", name="Hugo").click()
+    analyst.answer(page)
+
+    analyst.review(page, "analise_manual", "Falta o comprovante de renda.", "Ana Prado")
+    expect(page.locator("[data-status]")).to_have_text("Revisão registrada: Análise manual.")
+    expect(page.locator("#revisor")).to_have_value("Ana Prado")
+    analyst.review(page, "aprovado", "Renda comprovada por holerite.", "João Lima")
+
+    page.reload()
+    expect(page.locator("[data-review] .review-words")).to_have_text(
+        ["Falta o comprovante de renda.", "Renda comprovada por holerite."]
+    )
+    expect(page.locator("[data-final-decision]")).to_have_text("Aprovado")
+    expect(page.locator("[data-decision] h2")).to_have_text("Recusado")
+    expect(page.locator("[data-evaluation-id]")).to_have_text(evaluation["id"])
+
+    page.goto(f"/historico.html?nome={surname}")
+    expect(page.locator("[data-record]")).to_contain_text("automática: recusado")
+
+
+def test_an_answer_leads_to_its_review(page: Page) -> None:
+    page.goto("/")
+    page.click("[data-example]")
+    analyst.ask(page)
+    analyst.answer(page)
+
+    page.click("[data-review-link]")
+    expect(page.get_by_role("heading", name="Maria da Silva", level=1)).to_be_visible()
+    expect(page.locator("[data-send-review]")).to_be_enabled()
+
+
+def test_an_evaluation_that_does_not_exist_is_said_to_be_missing(page: Page) -> None:
+    page.goto(f"/historico.html?id={uuid4()}")
+    expect(analyst.state(page, "problem").get_by_role("heading")).to_be_visible()
+    expect(page.locator("[data-review-form]")).to_be_hidden()

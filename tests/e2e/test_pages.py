@@ -1,0 +1,139 @@
+"""Promises of the pages as a whole: what they show, weigh and need, and whom they ask."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e import analyst
+from tests.e2e.conftest import Opener
+
+pytestmark = pytest.mark.browser
+
+HOSTILE_NAME = "<script>document.title='stolen'</script><img src=x onerror=alert(1)>"
+FIRST_PAGE_BYTES = 300_000
+
+#: Weigh what the browser was sent, headers included (Resource Timing, section 4.3).
+TRANSFERRED = """() => [...performance.getEntriesByType("navigation"),
+    ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.transferSize, 0)"""
+USABLE = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+
+
+def test_the_criteria_are_the_policys(page: Page) -> None:
+    page.goto("/criterios.html")
+
+    expect(page.locator("[data-profile] h3")).to_have_text(
+        [
+            "0 · Endividado no limite",
+            "1 · Saca muito e paga bem",
+            "2 · Prefere débito e saque",
+            "3 · Usa pouco",
+            "4 · Compra muito e paga bem",
+        ]
+    )
+    expect(page.locator("[data-profile] .badge-decision")).to_have_text(
+        ["Recusado", "Aprovado", "Análise manual", "Aprovado", "Aprovado"]
+    )
+    expect(page.locator("[data-profile] svg[role=img]")).to_have_count(5)
+    expect(page.locator("[data-criteria]")).to_contain_text("Em vigor desde22 de novembro de 2026")
+    expect(page.locator("[data-criteria]")).to_contain_text("Saques de até 20 vezes o limite")
+
+
+def test_the_criteria_stand_without_the_models_picture(page: Page, site_without_model: str) -> None:
+    page.goto(f"{site_without_model}/criterios.html")
+    expect(page.locator("[data-profile]")).to_have_count(5)
+    expect(page.locator("[data-profile] svg[role=img]")).to_have_count(0)
+
+
+def test_the_navigation_leads_to_every_page_and_back_leads_back(page: Page) -> None:
+    page.goto("/")
+    for name in ("Histórico", "Critérios", "Avaliar"):
+        page.get_by_role("navigation").get_by_role("link", name=name).click()
+        expect(page.locator("[aria-current=page]")).to_have_text(name)
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Critérios")
+
+
+def test_a_hostile_name_is_text_on_every_page(page: Page) -> None:
+    page.goto("/")
+    analyst.enter(page, HOSTILE_NAME, analyst.IN_DEBT)
+    analyst.ask(page)
+    answer = analyst.answer(page)
+    expect(answer.locator(".decision-line")).to_have_text(HOSTILE_NAME)
+    identity = answer.locator("[data-evaluation-id]").inner_text()
+
+    page.goto("/historico.html")
+    expect(page.locator(f"[data-record='{identity}'] a")).to_have_text(HOSTILE_NAME)
+    page.goto(f"/historico.html?id={identity}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE_NAME)
+    analyst.review(page, "recusado", f"{HOSTILE_NAME} não existe", HOSTILE_NAME)
+    expect(page.locator("[data-review]")).to_contain_text(f"{HOSTILE_NAME} não existe")
+    page.goto(f"/avaliacoes/{identity}/dossie")
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE_NAME)
+    expect(page.locator("img[src=x]")).to_have_count(0)
+    assert page.title() == f"Dossiê da avaliação de {HOSTILE_NAME}"
+
+
+def test_a_client_is_evaluated_and_reviewed_by_keyboard_alone(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip-link")).to_be_focused()
+    walk_to(page, page.locator("#name"))
+    for text in ("Vera Luz", "1126", "0", "504", "1200", "599"):
+        page.keyboard.type(text)
+        page.keyboard.press("Tab")
+    expect(page.locator("[data-submit]")).to_be_focused()
+    page.keyboard.press("Enter")
+    analyst.answer(page)
+    expect(page.locator("[data-submit]")).to_be_focused()
+
+    walk_to(page, page.locator("[data-review-link]"))
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-send-review]")).to_be_enabled()
+    walk_to(page, page.locator("#decisao-aprovado"))
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#decisao-recusado")).to_be_checked()
+    walk_to(page, page.locator("#justificativa"))
+    page.keyboard.type("Confirmo a recusa.")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Ana Prado")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-review]")).to_contain_text("Confirmo a recusa.")
+
+
+@pytest.mark.parametrize("address", ["/", "/historico.html", "/criterios.html", "/docs/"])
+def test_without_javascript_a_page_says_what_it_needs(
+    open_page: Opener, site: str, address: str
+) -> None:
+    page = open_page(site, java_script_enabled=False)
+    page.goto(address)
+    expect(page.locator("body")).to_contain_text("precisa de JavaScript")
+    expect(page.locator("[data-submit]:enabled")).to_have_count(0)
+
+
+def test_the_interactive_description_works_without_any_other_host(page: Page) -> None:
+    page.goto("/docs/")
+    page.locator("#operations-default-evaluate_avaliar_post, .opblock").first.click()
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+    expect(page.locator(".opblock-summary-path", has_text="/revisao")).to_be_visible()
+
+
+def test_the_first_page_is_light_and_soon_usable(open_page: Opener, site: str) -> None:
+    usable_milliseconds = []
+    for _ in range(3):
+        page = open_page(site)
+        page.goto("/", wait_until="load")
+        expect(page.locator("[data-submit]")).to_be_enabled()
+        assert 10_000 < page.evaluate(TRANSFERRED) < FIRST_PAGE_BYTES
+        usable_milliseconds.append(page.evaluate(USABLE))
+    assert min(usable_milliseconds) < 1_000
+
+
+def walk_to(page: Page, target: Locator) -> None:
+    """Press Tab until the target has the focus; every stop on the way must show that it has it."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if target.evaluate("element => element === document.activeElement"):
+            break
+        expect(page.locator(":focus-visible")).not_to_have_css("outline-style", "none")
+    expect(target).to_be_focused()
+    expect(target).not_to_have_css("outline-style", "none")

@@ -1,0 +1,266 @@
+"""The operator's commands, as processes on a record that the real services wrote."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from evaluation_api import policy_file
+from evaluation_api.transport import KeptAliveTransport
+from tests.clients import FIVE_CLIENTS, asked
+from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
+
+MANY = 300
+
+
+def run(
+    *arguments: str, environment: dict[str, str], stdin: int | None = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "evaluation_api", *arguments],
+        cwd=PROJECT,
+        env={**ENVIRONMENT, **environment},
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def written(
+    model_service: Server, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    """Return a database with some hundred decisions, and the environment that names it."""
+    folder = tmp_path_factory.mktemp("written")
+    server = evaluation_server(folder, model_service.url)
+
+    async def evaluate_many() -> None:
+        async with httpx.AsyncClient(
+            base_url=server.url, transport=KeptAliveTransport(), timeout=30
+        ) as client:
+            for start in range(0, MANY, 50):
+                bodies = [asked(FIVE_CLIENTS[i % 5][0], f"{start + i}") for i in range(50)]
+                answers = await asyncio.gather(*(client.post("/avaliar", json=b) for b in bodies))
+                assert all(answer.status_code == 200 for answer in answers)
+
+    try:
+        server.start().wait_until_ready()
+        asyncio.run(evaluate_many())
+    finally:
+        server.stop()
+    return folder / "evaluations.db", server.environment
+
+
+@pytest.fixture
+def record(written: tuple[Path, dict[str, str]], tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """Return a copy of that database which a test may spoil, and its environment."""
+    copy = tmp_path / "evaluations.db"
+    with sqlite3.connect(written[0]) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    return copy, {**written[1], "EVALUATION_DATABASE_URL": f"sqlite:///{copy}"}
+
+
+def ids(database: Path) -> list[str]:
+    with sqlite3.connect(database) as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM evaluations ORDER BY id")]
+
+
+def test_recorded_decisions_are_evaluated_again_without_a_difference(
+    record: tuple[Path, dict[str, str]],
+) -> None:
+    replayed = run("replay", "--all", environment=record[1])
+
+    assert (replayed.returncode, replayed.stdout) == (0, ""), replayed.stderr
+    assert f"{MANY} evaluated again, 0 differences" in replayed.stderr
+
+
+def test_what_was_tampered_with_is_reported_by_field(record: tuple[Path, dict[str, str]]) -> None:
+    database, environment = record
+    victim = ids(database)[3]
+    with sqlite3.connect(database) as connection:
+        (answer,) = connection.execute(
+            "SELECT answer FROM evaluations WHERE id = ?", [victim]
+        ).fetchone()
+        changed = json.dumps({**json.loads(answer), "decisao": "recusado"})
+        connection.execute("UPDATE evaluations SET answer = ? WHERE id = ?", [changed, victim])
+
+    replayed = run("replay", "--all", environment=environment)
+
+    assert replayed.returncode == 1
+    assert replayed.stdout == f"{victim}: decisao: recorded 'recusado', now 'aprovado'\n"
+
+
+def test_the_policy_of_the_day_decides_again_and_not_the_one_in_force(
+    record: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    stricter = tmp_path / "politica.toml"
+    stricter.write_text(policy_file.DEFAULT.read_text().replace('"aprovado"', '"recusado"'))
+    environment = {**record[1], "EVALUATION_POLICY_PATH": str(stricter)}
+
+    assert run("replay", "--all", environment=environment).returncode == 0
+
+
+def test_a_model_version_that_is_gone_is_named(record: tuple[Path, dict[str, str]]) -> None:
+    database, environment = record
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE evaluations SET model_tag = 'credit_card_clusters:00000000dead'")
+
+    replayed = run("replay", ids(database)[0], ids(database)[1], environment=environment)
+
+    assert replayed.returncode == 1
+    assert "and 1 more: model credit_card_clusters:00000000dead is gone" in replayed.stdout
+
+
+def test_an_id_that_nobody_has_is_named(record: tuple[Path, dict[str, str]]) -> None:
+    replayed = run("replay", ids(record[0])[0], "nobody", environment=record[1])
+
+    assert replayed.returncode == 1
+    assert replayed.stdout == "nobody: no decided evaluation has this id\n"
+
+
+def test_a_replay_without_the_model_ends_in_one_sentence(
+    record: tuple[Path, dict[str, str]],
+) -> None:
+    environment = {**record[1], "EVALUATION_MODEL_URL": f"http://127.0.0.1:{free_port()}"}
+
+    replayed = run("replay", "--all", environment=environment)
+
+    assert replayed.returncode == 2
+    assert replayed.stderr.startswith("The model service gives no predictions: ")
+    assert replayed.stderr.count("\n") == 1
+
+
+def test_a_purge_needs_somebody_to_say_yes(record: tuple[Path, dict[str, str]]) -> None:
+    database, environment = record
+    make_older(database, days=10)
+
+    refused = run("purge", "--older-than", "7", environment=environment)
+
+    assert refused.returncode == 2
+    assert f"{MANY} evaluations" in refused.stdout
+    assert "--yes" in refused.stderr
+    assert len(ids(database)) == MANY
+
+
+@pytest.mark.parametrize(("reply", "left"), [(b"yes\n", 0), (b"no\n", MANY)])
+def test_a_purge_asks_on_a_terminal(
+    record: tuple[Path, dict[str, str]], reply: bytes, left: int
+) -> None:
+    database, environment = record
+    make_older(database, days=10)
+    master, terminal = pty.openpty()
+    os.write(master, reply)
+
+    purged = run("purge", "--older-than", "7", environment=environment, stdin=terminal)
+
+    os.close(terminal)
+    os.close(master)
+    assert purged.returncode == 0
+    assert len(ids(database)) == left
+
+
+def test_a_purge_deletes_what_is_older_and_nothing_else(
+    record: tuple[Path, dict[str, str]],
+) -> None:
+    database, environment = record
+    make_older(database, days=10, but=40)
+
+    purged = run("purge", "--older-than", "7", "--yes", environment=environment)
+
+    assert purged.returncode == 0
+    assert f"{MANY - 40} deleted" in purged.stdout
+    assert len(ids(database)) == 40
+
+
+def make_older(database: Path, days: int, but: int = 0) -> None:
+    """Move evaluations, but for the newest few, into the past: their ids begin with the time."""
+    with sqlite3.connect(database) as connection:
+        for old in ids(database)[: MANY - but]:
+            milliseconds = int(old[:8] + old[9:13], 16) - days * 86_400_000
+            moved = f"{milliseconds:012x}"
+            new = f"{moved[:8]}-{moved[8:]}{old[13:]}"
+            connection.execute("UPDATE evaluations SET id = ? WHERE id = ?", [new, old])
+
+
+def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
+    database = tmp_path / "new" / "evaluations.db"
+
+    migrated = run("migrate", environment={"EVALUATION_DATABASE_URL": f"sqlite:///{database}"})
+
+    assert (migrated.returncode, migrated.stdout) == (0, "The tables are at 0001.\n")
+    assert ids(database) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"EVALUATION_PORT": "eighty"}, "EVALUATION_PORT: "),
+        ({"EVALUATION_LOG_LEVEL": "LOUD"}, "EVALUATION_LOG_LEVEL: "),
+        ({"EVALUATION_DATABASE_URL": "nonsense"}, "The database cannot be used: "),
+        ({"EVALUATION_DATABASE_URL": "sqlite:////proc/no/file.db"}, "The database cannot be used"),
+        ({"EVALUATION_DATABASE_URL": "oracle://localhost"}, "The database cannot be used: "),
+        ({"EVALUATION_POLICY_PATH": "/nowhere.toml"}, "/nowhere.toml: cannot be read"),
+        ({"EVALUATION_FRONTEND_PATH": "/nowhere"}, "EVALUATION_FRONTEND_PATH: /nowhere"),
+    ],
+)
+def test_a_start_that_cannot_be_ends_in_one_sentence(
+    tmp_path: Path, environment: dict[str, str], says: str
+) -> None:
+    default = {"EVALUATION_DATABASE_URL": f"sqlite:///{tmp_path / 'evaluations.db'}"}
+
+    ended = run(environment={**default, **environment})
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(says)
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_policy_with_a_mistake_stops_the_start_with_its_line(tmp_path: Path) -> None:
+    mistaken = tmp_path / "politica.toml"
+    text = policy_file.DEFAULT.read_text().replace('decisao = "recusado"', 'decisao = "talvez"')
+    mistaken.write_text(text)
+    line = text.splitlines().index('decisao = "talvez"') + 1
+
+    ended = run(environment={"EVALUATION_POLICY_PATH": str(mistaken)})
+
+    assert ended.returncode == 2
+    assert f"linha {line}: perfis.0.decisao" in ended.stderr
+
+
+def test_tables_of_a_newer_version_stop_the_start(tmp_path: Path) -> None:
+    environment = {"EVALUATION_DATABASE_URL": f"sqlite:///{tmp_path / 'evaluations.db'}"}
+    assert run("migrate", environment=environment).returncode == 0
+    with sqlite3.connect(tmp_path / "evaluations.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    ended = run(environment=environment)
+
+    assert ended.returncode == 2
+    assert "9999" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "evaluations.db").write_text("no database" * 100)
+
+    ended = run(environment={"EVALUATION_DATABASE_URL": f"sqlite:///{tmp_path / 'evaluations.db'}"})
+
+    assert ended.returncode == 2
+    assert re.match(r"The database cannot be used: .*not a database", ended.stderr)
+
+
+def test_a_days_of_none_is_refused() -> None:
+    refused = run("purge", "--older-than", "0", environment={})
+
+    assert refused.returncode == 2
+    assert "from 1 to" in refused.stderr

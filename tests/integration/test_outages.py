@@ -1,0 +1,193 @@
+"""What callers see, and what is kept, when a part is killed: real processes, real signals."""
+
+import asyncio
+import sqlite3
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from evaluation_api.transport import KeptAliveTransport
+from tests.clients import FIVE_CLIENTS, MARIA, asked
+from tests.services import Server, evaluation_server, eventually, model_server
+
+WAITING = {"Prefer": "respond-async"}
+
+
+@pytest.fixture(scope="module")
+def model(bentoml_home: Path) -> Iterator[Server]:
+    """Start a model service that these tests may kill; whoever kills it starts it again."""
+    server = model_server(bentoml_home)
+    try:
+        yield server.start().wait_until_ready()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def evaluation(model: Server, tmp_path: Path) -> Iterator[Server]:
+    server = evaluation_server(tmp_path, model.url)
+    try:
+        yield server.start().wait_until_ready()
+    finally:
+        server.stop()
+
+
+def rows(server: Server, query: str) -> list[Any]:
+    """Ask the service's database directly."""
+    file = server.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///")
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Server) -> None:
+    with httpx.Client(base_url=evaluation.url, timeout=10) as http:
+        model.kill()
+        refused = http.post("/avaliar", json=MARIA)
+        accepted, seconds = accept_many(http, 100)
+        repeated = http.post("/avaliar", json=asked(FIVE_CLIENTS[0][0]), headers=keyed(0))
+        health = http.get("/health/ready")
+
+        model.start()
+        try:
+            eventually(model.is_ready, 60, model.log)
+        finally:
+            ready_at = time.monotonic()
+        eventually(lambda: not rows(evaluation, "SELECT 1 FROM evaluations WHERE pending"), 10)
+        waited = time.monotonic() - ready_at
+        answers = [http.get(location).json() for location in accepted]
+
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) > 0
+    assert (repeated.status_code, repeated.headers["location"]) == (202, accepted[0])
+    assert (health.status_code, health.json()["situacao"]) == (200, "degradada")
+    assert health.json()["partes"] == {"banco": "ok", "modelo": "indisponivel"}
+    assert statistics.quantiles(seconds, n=100)[-1] < 0.2
+    assert waited < 5
+    assert all(answer["situacao"] == "concluida" and answer["degradada"] for answer in answers)
+    assert [answer["avaliacao"]["cluster"] for answer in answers] == [
+        FIVE_CLIENTS[i % 5][1] for i in range(100)
+    ]
+    assert rows(evaluation, "SELECT count(*) FROM evaluations") == [(100,)]
+
+
+def keyed(number: int) -> dict[str, str]:
+    return {**WAITING, "Idempotency-Key": f"key-{number}"}
+
+
+def accept_many(http: httpx.Client, count: int) -> tuple[list[str], list[float]]:
+    """Ask for evaluations while the model is away; return where they will be, and the seconds.
+
+    The first calls find the circuit closed, and their deadline is no part of the promise.
+    """
+    for _ in range(3):
+        http.post("/avaliar", json=MARIA)
+    locations, seconds = [], []
+    for number in range(count):
+        body = asked(FIVE_CLIENTS[number % 5][0])
+        started = time.perf_counter()
+        answer = http.post("/avaliar", json=body, headers=keyed(number))
+        seconds.append(time.perf_counter() - started)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["situacao"] == "pendente"
+        locations.append(answer.headers["location"])
+    return locations, seconds
+
+
+def test_callers_who_repeat_their_key_get_one_decision_whatever_is_killed(
+    evaluation: Server,
+) -> None:
+    total = 400
+
+    async def ask_until_answered(client: httpx.AsyncClient, number: int) -> str:
+        for _ in range(600):
+            try:
+                answer = await client.post(
+                    "/avaliar",
+                    json=asked(FIVE_CLIENTS[number % 5][0], f"Cliente {number}"),
+                    headers={"Idempotency-Key": f"key-{number}"},
+                )
+            except httpx.HTTPError:
+                answer = None
+            if answer is not None and answer.status_code == 200:
+                return str(answer.json()["id"])
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"key-{number} was never answered")
+
+    async def ask_all() -> list[str]:
+        async with httpx.AsyncClient(
+            base_url=evaluation.url, transport=KeptAliveTransport(), timeout=10
+        ) as client:
+            asking = []
+            for number in range(total):
+                asking.append(asyncio.create_task(ask_until_answered(client, number)))
+                await asyncio.sleep(0.004)
+                if number in {total // 3, 2 * total // 3}:
+                    evaluation.kill()
+                    evaluation.start()
+            return await asyncio.gather(*asking)
+
+    answered = asyncio.run(ask_all())
+
+    by_key = dict(rows(evaluation, "SELECT key, evaluation_id FROM idempotency_keys"))
+    assert answered == [by_key[f"key-{number}"] for number in range(total)]
+    names = Counter(name for (name,) in rows(evaluation, "SELECT name FROM evaluations"))
+    assert names == {f"Cliente {number}": 1 for number in range(total)}
+
+
+def test_a_key_gives_the_same_bytes_after_a_restart(evaluation: Server) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first = httpx.post(evaluation.url + "/avaliar", json=MARIA, headers=headers)
+
+    evaluation.kill()
+    evaluation.start().wait_until_ready()
+    again = httpx.post(evaluation.url + "/avaliar", json=MARIA, headers=headers)
+    other = httpx.post(evaluation.url + "/avaliar", json={**MARIA, "balance": 7.0}, headers=headers)
+
+    assert first.status_code == 200
+    assert again.content == first.content
+    assert (other.status_code, other.json()["title"]) == (422, "Chave já usada")
+
+
+def test_a_database_that_cannot_be_written_gives_no_decision(evaluation: Server) -> None:
+    file = Path(evaluation.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///"))
+    with httpx.Client(base_url=evaluation.url, timeout=15) as http:
+        assert http.post("/avaliar", json=MARIA).status_code == 200
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        refused = http.post("/avaliar", json=MARIA)
+        other.execute("ROLLBACK")
+        other.close()
+        answered = http.post("/avaliar", json=MARIA)
+
+    assert (refused.status_code, refused.json()["title"]) == (503, "Registro indisponível")
+    assert "cluster" not in refused.json()
+    assert answered.status_code == 200
+    assert rows(evaluation, "SELECT count(*) FROM evaluations") == [(2,)]
+
+
+def test_a_spoilt_database_file_is_noticed_and_gives_no_decision(evaluation: Server) -> None:
+    file = Path(evaluation.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///"))
+    with httpx.Client(base_url=evaluation.url, timeout=15) as http:
+        assert http.post("/avaliar", json=MARIA).status_code == 200
+        spoil(file)
+        refused = http.post("/avaliar", json=MARIA)
+        health = http.get("/health/ready")
+        alive = http.get("/health/live")
+
+    assert (refused.status_code, refused.json()["title"]) == (503, "Registro indisponível")
+    assert (health.status_code, health.json()["situacao"]) == (503, "indisponivel")
+    assert health.json()["partes"]["banco"] == "indisponivel"
+    assert alive.status_code == 200
+
+
+def spoil(file: Path) -> None:
+    """Overwrite a database and what goes with it in place, as a broken disk would."""
+    for part in (file, *file.parent.glob(f"{file.name}-*")):
+        with part.open("r+b") as content:
+            content.write(b"\xff" * part.stat().st_size)

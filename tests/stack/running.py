@@ -1,0 +1,139 @@
+"""The stack as an operator has it: the Makefile's targets and Docker, in a project of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COMMAND_SECONDS = 600
+
+WEB, EVALUATION, MODEL, DB = "web", "client_evaluation_service", "ml_model_service", "db"
+
+#: A GET from inside a container, where the images have neither curl nor a network of ours.
+GET = (
+    "exec 3<>/dev/tcp/127.0.0.1/{port};"
+    r" printf 'GET {path} HTTP/1.0\r\nHost: here\r\n\r\n' >&3; cat <&3"
+)
+
+
+class Stack:
+    """One Compose project with its own settings, images and ports."""
+
+    def __init__(self, folder: Path) -> None:
+        """Choose ports; build and start nothing."""
+        self.env_file = folder / "stack.env"
+        self.project = f"credit-card-test-{os.getpid()}"
+        self.port = free_port()
+        first = free_port()
+        inherited = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL"}}
+        self.environment = {
+            **inherited,
+            "BENTOML_HOME": str(folder / "bentoml"),
+            "COMPOSE_PROJECT_NAME": self.project,
+            "DOCKER_BUILDKIT": "1",
+            "GATEWAY_BURST": "100000",
+            "GATEWAY_RATE_PER_SECOND": "100000",
+            "IMAGE_PREFIX": "credit-card-test-",
+            "MODEL_PORTS": f"{first}-{first + 20}",
+            "VERSION": "first",
+            "WEB_ADDRESS": "127.0.0.1",
+            "WEB_PORT": str(self.port),
+        }
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def make(self, *arguments: str, **environment: str) -> str:
+        """Run a target; return what it printed."""
+        command = ("make", "--no-print-directory", *arguments, f"ENV_FILE={self.env_file}")
+        return self.run(*command, **environment)
+
+    def compose(self, *arguments: str) -> str:
+        """Run docker compose with the stack's settings; return what it printed."""
+        return self.run("docker", "compose", "--env-file", str(self.env_file), *arguments)
+
+    def run(self, *command: str, **environment: str) -> str:
+        """Run a command in the project's folder; its output is in the error when it fails."""
+        done = self.attempt(*command, **environment)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def attempt(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder, whatever comes of it."""
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def containers(self, *services: str) -> list[str]:
+        """Return the ids of running containers, of these services or of all."""
+        return self.compose("ps", "--quiet", *services).split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return what Docker knows of a container."""
+        found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", container))
+        return found[0]
+
+    def is_healthy(self, container: str) -> bool:
+        """Tell whether a container runs and its health check succeeds."""
+        state = self.inspect(container)["State"]
+        return bool(state["Running"] and state["Health"]["Status"] == "healthy")
+
+    def kill(self, container: str) -> None:
+        """Kill -9 its first process, as a crash would: `docker kill` would forbid the restart."""
+        process = self.inspect(container)["State"]["Pid"]
+        killer = ("docker", "run", "--rm", "--pid=host", "--user=0:0")
+        image = f"{self.environment['IMAGE_PREFIX']}evaluation:first"
+        self.run(*killer, image, "python", "-c", f"import os; os.kill({process}, 9)")
+
+    def predictions(self, container: str) -> float:
+        """Return how many calls of /predict a replica of the model service has answered."""
+        return self._counted(
+            container, 8001, "bentoml_service_request_total", 'endpoint="/predict"'
+        )
+
+    def evaluations(self, container: str) -> float:
+        """Return how many POST /avaliar a replica of the evaluation service has answered."""
+        return self._counted(
+            container, 8000, "evaluation_request_seconds_count", 'route="/avaliar"'
+        )
+
+    def _counted(self, container: str, port: int, name: str, label: str) -> float:
+        script = GET.format(port=port, path="/metrics")
+        lines = self.run("docker", "exec", container, "bash", "-c", script).splitlines()
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith(name) and label in line
+        )
+
+    def remove(self) -> None:
+        """Remove everything of this project, the record too."""
+        if self.env_file.exists():
+            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> float:
+    """Return after how many seconds something holds; fail when it never does."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, "still not after a minute"
+        time.sleep(0.25)
+    return time.monotonic() - started
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
