@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _services(settings) as app.state.services:
+        async with services_of(settings) as app.state.services:
             server.spare_the_garbage_collector()
             yield
 
@@ -68,7 +68,8 @@ def bare_app() -> FastAPI:
 
 
 @asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[Services]:
+async def services_of(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything that settings name, workers at work; close it in the end."""
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
         records = _records(settings.database_url.get_secret_value(), stack)

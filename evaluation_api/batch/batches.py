@@ -6,7 +6,7 @@ Knows the order of things, and neither CSV's grammar nor SQL nor HTTP.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 import uuid_utils
 
@@ -23,6 +23,15 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 200 * 2**20
 MAX_LINES: Final = 1_000_000
+
+
+class Limits(NamedTuple):
+    """How much one file may hold."""
+
+    max_bytes: int = MAX_BYTES
+    max_lines: int = MAX_LINES
+
+
 _SAMPLE_LINES: Final = 5
 
 
@@ -30,13 +39,19 @@ class Batches:
     """All batches of one database."""
 
     def __init__(
-        self, log: BatchLog, evaluations: DecisionLog, turns: Turns, worker: BatchWorker
+        self,
+        log: BatchLog,
+        evaluations: DecisionLog,
+        turns: Turns,
+        worker: BatchWorker,
+        limits: Limits = Limits(),  # noqa: B008 - a tuple cannot change
     ) -> None:
         """Take the parts; worker is called when there is something to do."""
         self._log = log
         self._evaluations = evaluations
         self._turns = turns
         self._worker = worker
+        self._limits = limits
 
     async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> Batch:
         """Keep a file as it comes in; what breaks off or cannot be read leaves nothing behind.
@@ -61,7 +76,7 @@ class Batches:
         held: list[Line] = []
         number = 0
         reader = FileReader()
-        async for lines in _read(reader, chunks):
+        async for lines in _read(reader, chunks, self._limits):
             sample += lines[: _SAMPLE_LINES - len(sample)] if len(sample) < _SAMPLE_LINES else []
             held += lines
             while len(held) >= CHUNK_LINES:
@@ -110,17 +125,19 @@ class Batches:
         )
 
 
-async def _read(reader: FileReader, chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Line]]:
+async def _read(
+    reader: FileReader, chunks: AsyncIterator[bytes], limits: Limits
+) -> AsyncIterator[list[Line]]:
     """Read a file within its limits."""
     size = count = 0
     async for chunk in chunks:
         size += len(chunk)
         lines = reader.feed(chunk)
         count += len(lines)
-        if size > MAX_BYTES or count > MAX_LINES:
+        if size > limits.max_bytes or count > limits.max_lines:
             raise FileTooLargeError
         yield lines
     lines = reader.finish()
-    if count + len(lines) > MAX_LINES:
+    if count + len(lines) > limits.max_lines:
         raise FileTooLargeError
     yield lines

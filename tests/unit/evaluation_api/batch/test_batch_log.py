@@ -36,9 +36,11 @@ class OneAnswer:
     """A model that says the same of everybody."""
 
     def __init__(self, answer: Prediction = IN_DEBT) -> None:
+        """Say this."""
         self.answer = answer
 
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Say it as often as asked."""
         return [self.answer] * len(usages)
 
 

@@ -53,7 +53,7 @@ def spelled(value: float, notation: str) -> str:
     order=st.permutations(range(6)),
     pace=st.integers(1, 50),
 )
-def test_whatever_is_written_is_read_again(  # noqa: PLR0913 - one for each freedom
+def test_whatever_is_written_is_read_again(  # noqa: PLR0913, PLR0917 - one for each freedom
     clients: list[tuple[str, list[float]]],
     encoding: str,
     delimiter: str,
@@ -165,17 +165,16 @@ def test_quotes_that_never_close_are_refused_before_they_fill_the_memory() -> No
     reader.feed(csv_of("Ana;1;2;3;4;5", '"Bia;1;2;3;4;5'))
 
     with pytest.raises(InvalidRequestError) as refused:
-        for _ in range(200):
-            reader.feed(b"x;1;2;3;4;5\n" * 100)
+        reader.feed(b"x;1;2;3;4;5\n" * 10_000)
 
     assert refused.value.fields[0].pointer == "#/3"
 
 
 def test_latin_1_with_the_dashes_of_windows_is_read() -> None:
-    dialect, found = read(csv_of("D’Ávila – filho;1;2;3;4;5").decode().encode("cp1252"))
+    dialect, found = read(csv_of("D\u2019Ávila \u2013 filho;1;2;3;4;5").decode().encode("cp1252"))
 
     assert dialect.encoding == "windows-1252"
-    assert found[0].cells[0] == "D’Ávila – filho"
+    assert found[0].cells[0] == "D\u2019Ávila \u2013 filho"
 
 
 GOOD = {"name": "Ana", **dict.fromkeys(FEATURES, "1,5")}
