@@ -92,6 +92,7 @@ class BatchWorker:
         evaluated = await self._next()
         while evaluated is not None:
             following = asyncio.create_task(self._next())
+            await asyncio.sleep(0)  # its claim goes first, so that it is at the model meanwhile
             try:
                 await self._settle(evaluated)
             except BaseException:

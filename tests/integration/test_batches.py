@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def test_each_line_is_decided_once_though_the_service_is_killed_midway(
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
         batch = send(http, clients(lines))
         step(http, batch, "iniciar")
-        eventually(lambda: 0 < look(http, batch)["feitas"], SECONDS)
+        eventually(lambda: look(http, batch)["feitas"] > 0, SECONDS)
     own_evaluation.kill()
     (before,) = ask(own_evaluation, "SELECT count(*) FROM evaluations")
     assert before[0] in range(1, lines), "it was to be killed midway"
@@ -259,12 +260,13 @@ def test_an_upload_that_breaks_off_leaves_nothing(own_evaluation: Server) -> Non
 def test_a_file_that_is_announced_too_large_is_refused_at_once(
     evaluation_service: Server,
 ) -> None:
-    connection = HTTPConnection("127.0.0.1", evaluation_service.port, timeout=30)
-    connection.request("POST", "/lotes", headers={"Content-Length": str(MAX_BYTES + 1)})
-    answer = connection.getresponse()
+    with closing(HTTPConnection("127.0.0.1", evaluation_service.port, timeout=30)) as connection:
+        connection.request("POST", "/lotes", headers={"Content-Length": str(MAX_BYTES + 1)})
+        with connection.getresponse() as answer:
+            told = answer.read().decode()
 
     assert (answer.status, answer.getheader("content-type")) == (413, "application/problem+json")
-    assert "200 MB" in answer.read().decode()
+    assert "200 MB" in told
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a" * 256, "a\x00b"])
@@ -305,7 +307,11 @@ def test_a_terminal_evaluates_a_file_in_the_same_record(
 
     assert ran.returncode == 1, ran.stderr
     assert "2450 decided, 50 faulty" in ran.stderr
-    rows = list(csv.DictReader((tmp_path / "decisoes.csv").open(), delimiter=";"))
+    rows = list(
+        csv.DictReader(
+            io.StringIO((tmp_path / "decisoes.csv").read_text("utf-8-sig")), delimiter=";"
+        )
+    )
     assert len(rows) == 2500
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
         assert http.get(f"/avaliacoes/{rows[-1]['id']}").is_success
