@@ -8,7 +8,8 @@ MLSERVER := var/bench-mlserver
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-model bench-outage bench-record bench-replicas check check-lock lock upgrade clean
+	bench bench-batch bench-model bench-outage bench-record bench-replicas check check-lock \
+	lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +84,9 @@ test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a 
 # BENCH="--seconds 1" makes a quick run; `python -m bench --help` lists the rest.
 bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 4 minutes
 	@$(BIN)/python -m bench system $(BENCH)
+
+bench-batch: $(VENV)/dev.stamp ## Measure a CSV file beside a loop over /avaliar: make bench-batch LINES=200000
+	@$(BIN)/python -m bench.batch $(LINES)
 
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,10 @@ from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api import database, openapi, policy_file, problems, routes, server
+from evaluation_api.batch import routes as batch_routes
+from evaluation_api.batch.batch_log import BatchLog
+from evaluation_api.batch.batches import Batches
+from evaluation_api.batch.worker import BatchWorker
 from evaluation_api.circuit import Circuit
 from evaluation_api.compression import CompressedFiles
 from evaluation_api.contract import answers
@@ -35,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _services(settings) as app.state.services:
+        async with services_of(settings) as app.state.services:
             server.spare_the_garbage_collector()
             yield
 
@@ -58,38 +63,52 @@ def bare_app() -> FastAPI:
     problems.install(app)
     openapi.install(app)
     routes.install(app)
+    app.include_router(batch_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
     return app
 
 
 @asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[Services]:
+async def services_of(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything that settings name, workers at work; close it in the end."""
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
-        log, impatient = _logs(settings.database_url.get_secret_value(), stack)
-        await asyncio.to_thread(log.remember_policy, policy.version, source)
+        records = _records(settings.database_url.get_secret_value(), stack)
+        await asyncio.to_thread(records.log.remember_policy, policy.version, source)
         recorder = await stack.enter_async_context(
-            Recorder(log, impatient=impatient, max_waiting=settings.max_waiting)
+            Recorder(records.log, impatient=records.impatient, max_waiting=settings.max_waiting)
         )
         model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
-        worker = PendingWorker(model, evaluator, recorder)
-        task = asyncio.create_task(worker.run())
-        stack.push_async_callback(_stop, task)
-        yield Services(evaluator, model, recorder, policy, worker)
+        pending = PendingWorker(model, evaluator, recorder)
+        worker = BatchWorker(records.batch_log, model, policy, recorder)
+        for work in (pending.run(), worker.run()):
+            stack.push_async_callback(_stop, asyncio.create_task(work))
+        batches = Batches(records.batch_log, records.log, recorder, worker)
+        yield Services(evaluator, model, recorder, policy, pending, batches)
 
 
-def _logs(url: str, stack: AsyncExitStack) -> tuple[DecisionLog, DecisionLog | None]:
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is kept, in one database. impatient: the log, opened to fail rather than wait."""
+
+    log: DecisionLog
+    batch_log: BatchLog
+    impatient: DecisionLog | None
+
+
+def _records(url: str, stack: AsyncExitStack) -> Records:
     """Open the record, and once more without patience where it is a file on this machine."""
     engine = database.connect(url)
     stack.callback(engine.dispose)
     database.migrate(engine)
+    log, batch_log = DecisionLog(engine), BatchLog(engine)
     if not database.is_file(url):
-        return DecisionLog(engine), None
+        return Records(log, batch_log, None)
     impatient = database.connect(url, patience_seconds=0)
     stack.callback(impatient.dispose)
-    return DecisionLog(engine), DecisionLog(impatient)
+    return Records(log, batch_log, DecisionLog(impatient))
 
 
 def rendered_with(policy: Policy) -> Render:

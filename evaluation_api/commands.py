@@ -1,4 +1,4 @@
-"""The operator's commands: serve, migrate, replay, purge. python -m evaluation_api --help.
+"""The operator's commands: serve, migrate, batch, replay, purge. python -m evaluation_api --help.
 
 Prints to people, in English; what cannot be done is one sentence on standard error and exit
 code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
@@ -17,6 +17,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from evaluation_api import app, database, logs, policy_file, replay, server
+from evaluation_api.batch import command
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.errors import ModelError, PolicyError, RecordUnavailableError
 from evaluation_api.model_client import MAX_ROWS
@@ -79,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
 
     migrating = commands.add_parser("migrate", help="bring the database's tables up to date")
     migrating.set_defaults(run=_migrate)
+
+    command.add_to(commands, app.services_of)
 
     replaying = commands.add_parser(
         "replay", help="evaluate recorded requests again and report every difference"

@@ -4,17 +4,19 @@ The only place where SQLite and PostgreSQL differ.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation_api.errors import RecordUnavailableError
+from evaluation_api.errors import RecordBusyError, RecordUnavailableError
 
 #: Every migration, oldest first; a test compares them with the folder.
-_VERSIONS = ("0001",)
+_VERSIONS = ("0001", "0002")
 HEAD = _VERSIONS[-1]
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
@@ -46,6 +48,26 @@ def _connect_file(url: URL, patience_seconds: float) -> Engine:
     engine = create_engine(url, connect_args={"timeout": patience_seconds})
     event.listen(engine, "connect", _configure_sqlite)
     return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Run a block in one transaction.
+
+    Raises RecordBusyError when another process was writing to the file for too long, and
+    RecordUnavailableError for anything else that the database did not do.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as exc:
+        kind = RecordBusyError if is_busy(exc) else RecordUnavailableError
+        raise kind(str(exc)) from exc
+
+
+def placeholder(engine: Engine) -> str:
+    """Give what stands for a value in the driver's own SQL."""
+    return "?" if engine.dialect.paramstyle == "qmark" else "%s"
 
 
 def is_file(url: str) -> bool:

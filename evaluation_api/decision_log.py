@@ -6,9 +6,10 @@ SQLAlchemy error into RecordUnavailableError. Knows nothing of HTTP, policies or
 
 import unicodedata
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -23,26 +24,30 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation_api import database
+from evaluation_api import database, packing
 from evaluation_api.domain import (
     FEATURES,
     Applicant,
     CardUsage,
     Entry,
+    Model,
     Outcome,
     Recorded,
     Review,
     Search,
     Summary,
+    Unspelled,
 )
-from evaluation_api.errors import (
-    EvaluationNotFoundError,
-    RecordBusyError,
-    RecordUnavailableError,
+from evaluation_api.errors import EvaluationNotFoundError
+from evaluation_api.schema import (
+    batch_chunks,
+    batches,
+    evaluations,
+    idempotency_keys,
+    policies,
+    reviews,
 )
-from evaluation_api.schema import evaluations, idempotency_keys, policies, reviews
 
 _WIN_KEY = text(
     "INSERT INTO idempotency_keys (key, fingerprint, evaluation_id)"
@@ -84,7 +89,8 @@ class DecisionLog:
             row = connection.execute(_recorded().where(evaluations.c.id == evaluation_id)).first()
             if row is None:
                 raise EvaluationNotFoundError(evaluation_id)
-            return _to_recorded(row, _reviews(connection, evaluation_id))
+            texts = _policy_texts(connection, [row])
+            return _to_recorded(row, _reviews(connection, evaluation_id), texts=texts)
 
     def find_by_key(self, key: str) -> Recorded | None:
         """Give the evaluation that used an Idempotency-Key first, without its reviews."""
@@ -181,10 +187,11 @@ class DecisionLog:
                 query = query.where(evaluations.c.id.in_(ids))
             with self._transaction() as connection:
                 page = connection.execute(query.order_by(evaluations.c.id).limit(chunk)).all()
+                texts = _policy_texts(connection, page)
             if not page:
                 return
             last = page[-1].id
-            yield [_to_recorded(row, ()) for row in page]
+            yield [_to_recorded(row, (), texts=texts) for row in page]
 
     def count_older(self, before: datetime) -> int:
         """Give how many evaluations were received before a time."""
@@ -195,11 +202,16 @@ class DecisionLog:
             )
 
     def purge(self, before: datetime) -> int:
-        """Delete evaluations received before a time, with their reviews and keys; give how many."""
+        """Delete evaluations received before a time, and all that is theirs; give how many.
+
+        Files received before it go with their lines, which hold names and amounts.
+        """
         bound = _first_id(before)
         with self._transaction() as connection:
             for table in (reviews, idempotency_keys):
                 connection.execute(table.delete().where(table.c.evaluation_id < bound))
+            connection.execute(batch_chunks.delete().where(batch_chunks.c.batch_id < bound))
+            connection.execute(batches.delete().where(batches.c.id < bound))
             return connection.execute(evaluations.delete().where(evaluations.c.id < bound)).rowcount
 
     def ping(self) -> None:
@@ -210,14 +222,8 @@ class DecisionLog:
         with self._transaction() as connection:
             connection.execute(select(policies.c.version).limit(1))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as exc:
-            kind = RecordBusyError if database.is_busy(exc) else RecordUnavailableError
-            raise kind(str(exc)) from exc
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return database.transaction(self._engine)
 
 
 _RECORDED = (
@@ -229,13 +235,24 @@ _RECORDED = (
     evaluations.c.answer,
     evaluations.c.model_tag,
     evaluations.c.policy_version,
+    evaluations.c.prediction,
+    evaluations.c.cluster,
+    evaluations.c.confidence,
+    evaluations.c.model_sha256,
+    evaluations.c.evaluated_at,
+    evaluations.c.milliseconds,
 )
 
 
 def _require_id(text: str) -> None:
     """Spare the database what is no id: PostgreSQL takes a NUL for a fault of the statement."""
-    if len(text) != _ID_LENGTH or not text.isprintable():
+    if not is_id(text):
         raise EvaluationNotFoundError(text)
+
+
+def is_id(text: str) -> bool:
+    """Tell what may be an id from what can't."""
+    return len(text) == _ID_LENGTH and text.isprintable()
 
 
 def fold(name: str) -> str:
@@ -330,8 +347,30 @@ _UNDECIDED = {
 }
 
 
+def _policy_texts(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
+    """Give, by version, the policies of the rows whose answer is still to be spelled."""
+    versions = {row.policy_version for row in rows if row.prediction is not None}
+    if not versions:
+        return {}
+    query = select(policies.c.version, policies.c.text).where(policies.c.version.in_(versions))
+    return {row.version: row.text for row in connection.execute(query)}
+
+
+def _unspelled(row: Row[Any], texts: Mapping[str, str]) -> Unspelled:
+    model = Model(row.model_tag, row.model_sha256)
+    return Unspelled(
+        packing.unpack(row.prediction, row.cluster, row.confidence, model),
+        texts[row.policy_version],
+        _utc(row.evaluated_at),
+        row.milliseconds,
+    )
+
+
 def _to_recorded(
-    row: Row[Any], people: tuple[Review, ...], fingerprint: str | None = None
+    row: Row[Any],
+    people: tuple[Review, ...],
+    fingerprint: str | None = None,
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Recorded:
     usage = CardUsage(*(getattr(row, feature) for feature in FEATURES))
     return Recorded(
@@ -344,6 +383,7 @@ def _to_recorded(
         policy_version=row.policy_version,
         reviews=people,
         fingerprint=fingerprint,
+        unspelled=None if row.prediction is None else _unspelled(row, texts),
     )
 
 

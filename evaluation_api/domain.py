@@ -188,7 +188,11 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One evaluation as the record has it: what came in, what was answered, what people decided."""
+    """One evaluation as the record has it: what came in, what was answered, what people decided.
+
+    answer: the JSON that was given, byte for byte. unspelled: what stands in its place for a
+    row of a batch, to whom no JSON was given yet.
+    """
 
     id: str
     received_at: datetime
@@ -199,8 +203,22 @@ class Recorded:
     policy_version: str | None
     reviews: tuple[Review, ...] = ()
     fingerprint: str | None = None
+    unspelled: "Unspelled | None" = None
 
     @property
     def pending(self) -> bool:
         """Whether it still waits for the model."""
-        return self.answer is None
+        return self.answer is None and self.unspelled is None
+
+
+@dataclass(frozen=True, slots=True)
+class Unspelled:
+    """A decided evaluation without its answer: all that the answer is made of, but the applicant.
+
+    policy_text: the file of the policy that decided.
+    """
+
+    prediction: Prediction
+    policy_text: str
+    evaluated_at: datetime
+    milliseconds: float

@@ -12,6 +12,9 @@ EvaluationError
 │   └── RecordBusyError         another process is writing, and waiting for it was not wanted
 ├── OverloadedError           more is waiting than can be answered in time
 ├── EvaluationNotFoundError   no evaluation has that id
+├── BatchNotFoundError        no batch has that id
+├── BatchStateError           a batch's state does not allow what was asked of it
+├── FileTooLargeError         a file has more bytes or lines than a batch may
 ├── IdempotencyKeyReusedError the key was used with another body
 ├── IdempotencyKeyInFlightError the key's first request is not answered yet
 └── PolicyError               the policy file is wrong; names the line and the reason
@@ -79,6 +82,18 @@ class OverloadedError(EvaluationError):
 
 class EvaluationNotFoundError(EvaluationError):
     """No evaluation has that id."""
+
+
+class BatchNotFoundError(EvaluationError):
+    """No batch has that id."""
+
+
+class BatchStateError(EvaluationError):
+    """A batch's state does not allow what was asked of it."""
+
+
+class FileTooLargeError(EvaluationError):
+    """A file has more bytes or lines than a batch may."""
 
 
 class IdempotencyKeyReusedError(EvaluationError):

@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
 
-from evaluation_api.contract import answers, requests
+from evaluation_api.contract import answers, batches, requests
 from evaluation_api.problems import MEDIA_TYPE, Problema
 
 #: By the first part of the path.
@@ -32,6 +33,8 @@ _ANSWERS: Final = (
     answers.Revisao,
     answers.Saude,
     answers.Vida,
+    batches.Lote,
+    batches.Lotes,
     Problema,
 )
 _BODIES: Final = (requests.ApplicantBody, requests.ReviewBody)
@@ -69,6 +72,28 @@ def operation(
     if body is not None:
         extra["requestBody"] = {"required": True, **_json(body, body)}
     return {"responses": responses, "openapi_extra": extra, "status_code": int(status)}
+
+
+def upload(answer: str) -> dict[str, Any]:
+    """Give the arguments that describe a route which takes a CSV file."""
+    text = {"type": "string", "description": "UTF-8 ou Latin-1; vírgula ou ponto e vírgula"}
+    name = {"name": "nome", "in": "query", "required": False, "schema": {"type": "string"}}
+    described = operation(answer, status=HTTPStatus.CREATED)
+    described["openapi_extra"] = {
+        "parameters": [name],
+        "requestBody": {"required": True, "content": {"text/csv": {"schema": text}}},
+    }
+    return described
+
+
+def file() -> dict[str, Any]:
+    """Give the arguments that describe a route which gives a CSV file."""
+    content = {"text/csv": {"schema": {"type": "string"}}}
+    responses: dict[int | str, Any] = {
+        200: {"description": "OK", "content": content},
+        "default": PROBLEM,
+    }
+    return {"responses": responses, "response_class": Response}
 
 
 def install(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,6 +43,7 @@ def read(path: Path) -> tuple[Policy, str]:
         raise PolicyError(f"{path}: {exc}") from exc
 
 
+@lru_cache(maxsize=8)
 def parse(text: str) -> Policy:
     """Make a policy of a file's text. Raises PolicyError naming the line and the reason."""
     try:

@@ -82,6 +82,19 @@ _ANSWERS = {
     errors.EvaluationNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND, "Avaliação não encontrada", "Não há avaliação com esse código."
     ),
+    errors.BatchNotFoundError: _Answer(
+        HTTPStatus.NOT_FOUND, "Lote não encontrado", "Não há lote com esse código."
+    ),
+    errors.BatchStateError: _Answer(
+        HTTPStatus.CONFLICT,
+        "Não é possível agora",
+        "A situação do lote não permite isso. Veja a situação atual e tente de novo.",
+    ),
+    errors.FileTooLargeError: _Answer(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "Arquivo grande demais",
+        "Um lote pode ter até 200 MB e 1.000.000 de linhas. Divida o arquivo em partes.",
+    ),
     errors.IdempotencyKeyReusedError: _Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Chave já usada",

@@ -36,6 +36,8 @@ class Recorder:
         wait. It is tried first and without a thread: waking another one and being woken by it
         takes longer than the transaction does.
         """
+        #: Entries that came one by one, so that who works in the background can see them pass.
+        self.appended = 0
         self._log = log
         self._impatient = impatient
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record-append")
@@ -100,7 +102,17 @@ class Recorder:
         """Raise RecordUnavailableError unless the database answers."""
         await self._in_thread(self._log.ping)
 
+    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write something else in the appends' thread, so that neither waits on the database."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, lambda: call(*args, **kwargs))
+
+    async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read something else, beside whatever is being written."""
+        return await self._in_thread(call, *args, **kwargs)
+
     async def _append_many(self, entries: list[Entry]) -> list[Recorded | None]:
+        self.appended += len(entries)
         if self._impatient is not None:
             with suppress(RecordBusyError):
                 return self._impatient.append(entries)

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from evaluation_api import dossier, openapi, policy_file
+from evaluation_api.batch.batches import Batches
 from evaluation_api.contract import answers, requests
 from evaluation_api.errors import BodyTooLargeError, EvaluationError
 from evaluation_api.evaluation import Evaluator
@@ -50,6 +51,7 @@ class Services:
     recorder: Recorder
     policy: Policy
     pending: PendingWorker
+    batches: Batches
 
 
 def _services(request: Request) -> Services:

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     SmallInteger,
     String,
@@ -48,8 +49,12 @@ evaluations = Table(
     Column("model_tag", String(80)),
     Column("model_sha256", String(64)),
     Column("policy_version", String(12)),
-    #: The answer as it was given, byte for byte, reasons included.
+    #: The answer as it was given, byte for byte, reasons included. None for a row of a batch,
+    #: to whom nothing was given yet: its answer is spelled when read, of the prediction and the
+    #: policy that decided it.
     Column("answer", Text),
+    #: What the model said beyond cluster and confidence, packed; None where there is an answer.
+    Column("prediction", Text),
     Index(
         "pending_evaluations",
         "id",
@@ -93,4 +98,45 @@ policies = Table(
     Column("version", String(12), primary_key=True),
     Column("text", Text, nullable=False),
     Column("first_used_at", _WHEN, nullable=False),
+)
+
+#: A CSV file of clients. state: see batch.domain.State.
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    #: The file's name, as its sender calls it.
+    Column("name", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    #: While the file comes in: when it last did, so that what broke off can be told.
+    Column("changed_at", _WHEN, nullable=False),
+    #: How the file is written and its first rows, as JSON; known once it is whole.
+    Column("dialect", Text),
+    Column("sample", Text),
+    Column("line_count", Integer, nullable=False),
+)
+
+#: About 1,024 lines of a file each, in its order; evaluated and settled as one.
+batch_chunks = Table(
+    "batch_chunks",
+    metadata,
+    Column("batch_id", _UUID, ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("line_count", Integer, nullable=False),
+    #: The lines as read, as JSON: [[line number, [cell, ...]], ...].
+    Column("lines", Text, nullable=False),
+    #: Who evaluates it now may keep it until then.
+    Column("claimed_until", _WHEN),
+    Column("settled_at", _WHEN),
+    #: For each line, as JSON: its evaluation's id, or the field and the reason why it has none.
+    Column("endings", Text),
+    #: How the lines ended, counted, as JSON, so that a summary need not read the evaluations.
+    Column("tally", Text),
+    Index(
+        "unsettled_chunks",
+        "batch_id",
+        "number",
+        postgresql_where=text("settled_at IS NULL"),
+        sqlite_where=text("settled_at IS NULL"),
+    ),
 )

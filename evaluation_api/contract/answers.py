@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from evaluation_api import messages
+from evaluation_api import messages, policy_file
 from evaluation_api.domain import (
     Alternative,
     Applicant,
@@ -20,6 +20,7 @@ from evaluation_api.domain import (
     Recorded,
     Review,
     Summary,
+    Unspelled,
 )
 from evaluation_api.policy import BORDER, RANGE, Policy, Profile
 
@@ -242,8 +243,29 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         modelo=prediction.model.tag,
         modelo_sha256=prediction.model.sha256,
         politica=decision.policy_version,
-        avaliado_em=_when(evaluation.evaluated_at),
+        avaliado_em=when(evaluation.evaluated_at),
         duracao_ms=round(evaluation.milliseconds, 3),
+    )
+
+
+def given(recorded: Recorded) -> str | None:
+    """Give a recorded answer, spelled now if it was not before; None while it waits."""
+    unspelled = recorded.unspelled
+    if unspelled is None:
+        return recorded.answer
+    policy = policy_file.parse(unspelled.policy_text)
+    return answer(evaluation_of(recorded, unspelled, policy), policy)
+
+
+def evaluation_of(recorded: Recorded, unspelled: Unspelled, policy: Policy) -> Evaluation:
+    """Put together what was decided, by the policy that decided it."""
+    return Evaluation(
+        id=recorded.id,
+        applicant=recorded.applicant,
+        prediction=unspelled.prediction,
+        decision=policy.decide(recorded.applicant.usage, unspelled.prediction),
+        evaluated_at=unspelled.evaluated_at,
+        milliseconds=unspelled.milliseconds,
     )
 
 
@@ -323,12 +345,12 @@ def pending(evaluation_id: str) -> bytes:
 
 def recorded(evaluation: Recorded) -> bytes:
     """Spell one evaluation with its reviews."""
-    machine = evaluation.answer
+    machine = given(evaluation)
     return _encode(
         Registro(
             id=evaluation.id,
             situacao=_situation(pending=evaluation.pending),
-            recebido_em=_when(evaluation.received_at),
+            recebido_em=when(evaluation.received_at),
             pedido=_pedido(evaluation.applicant),
             avaliacao=None if machine is None else msgspec.Raw(machine.encode()),
             degradada=evaluation.degraded,
@@ -358,15 +380,14 @@ def final_outcome(evaluation: Recorded) -> Outcome | None:
     """Give what counts: the last person's decision, else the machine's, else nothing yet."""
     if evaluation.reviews:
         return evaluation.reviews[-1].outcome
-    given = reread(evaluation)
-    return None if given is None else given.decisao
+    answered = reread(evaluation)
+    return None if answered is None else answered.decisao
 
 
 def reread(evaluation: Recorded) -> Avaliacao | None:
     """Read back the answer that an evaluation was given, or None while it waits."""
-    if evaluation.answer is None:
-        return None
-    return msgspec.json.decode(evaluation.answer, type=Avaliacao)
+    text = given(evaluation)
+    return None if text is None else msgspec.json.decode(text, type=Avaliacao)
 
 
 def review(review: Review) -> bytes:
@@ -380,7 +401,7 @@ def _revisao(review: Review) -> Revisao:
         decisao=review.outcome,
         justificativa=review.justification,
         revisor=review.reviewer,
-        revisado_em=_when(review.reviewed_at),
+        revisado_em=when(review.reviewed_at),
     )
 
 
@@ -395,7 +416,7 @@ def _item(summary: Summary, policy: Policy) -> Item:
     return Item(
         id=summary.id,
         situacao=_situation(pending=cluster is None),
-        recebido_em=_when(summary.received_at),
+        recebido_em=when(summary.received_at),
         nome=summary.name,
         cluster=cluster,
         perfil=None if cluster is None else policy.profiles[cluster].name,
@@ -444,6 +465,6 @@ def geometry(geometry: Geometry) -> bytes:
     )
 
 
-def _when(when: datetime) -> str:
+def when(moment: datetime) -> str:
     """Spell a time as RFC 3339 in UTC, to the millisecond."""
-    return f"{when.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -8,6 +8,8 @@ import { problemFromAnswer, problemOfSilence, readRetryAfter } from "./problem.j
 
 // Longer than any deadline behind it, so that the service's own answer comes first.
 const DEADLINE_MILLISECONDS = 20_000;
+// A file of 200 MB over a slow line takes its time.
+const UPLOAD_DEADLINE_MILLISECONDS = 30 * 60_000;
 
 /**
  * Ask for a decision. Answers `{ evaluation }`, or `{ pending: { id, retryAfter } }` when the
@@ -50,13 +52,39 @@ export async function sendReview(id, review) {
   return answer;
 }
 
+/** A file to start a batch from. */
+export const TEMPLATE_ADDRESS = "/lotes/modelo.csv";
+
+/** The page that shows a batch. */
+export const batchAddress = (id) => `/lote.html?id=${encodeURIComponent(id)}`;
+
+/** What became of each line of a batch, as a file. */
+export const resultAddress = (id) => `/lotes/${encodeURIComponent(id)}/resultado.csv`;
+
+export const fetchBatch = (id) => getJson(`/lotes/${encodeURIComponent(id)}`);
+export const fetchBatches = () => getJson("/lotes");
+
+/** Send a file; answers the batch, ready to start. */
+export async function sendBatch(file) {
+  const options = { method: "POST", headers: { "Content-Type": "text/csv" }, body: file };
+  const address = `/lotes?${new URLSearchParams({ nome: file.name })}`;
+  const { answer } = await request(address, options, UPLOAD_DEADLINE_MILLISECONDS);
+  return answer;
+}
+
+/** Start, pause, resume or cancel a batch (`iniciar`, `pausar`, …); answers the batch. */
+export async function stepBatch(id, step) {
+  const { answer } = await request(`/lotes/${encodeURIComponent(id)}/${step}`, { method: "POST" });
+  return answer;
+}
+
 async function getJson(address) {
   const { answer } = await request(address);
   return answer;
 }
 
-async function request(address, options = {}) {
-  const response = await send(address, options);
+async function request(address, options = {}, deadline = DEADLINE_MILLISECONDS) {
+  const response = await send(address, options, deadline);
   const answer = await response.json().catch(() => null);
   if (!response.ok) {
     throw problemFromAnswer(response.status, answer, response.headers.get("Retry-After"));
@@ -65,9 +93,9 @@ async function request(address, options = {}) {
   return { response, answer };
 }
 
-async function send(address, options) {
+async function send(address, options, deadline) {
   try {
-    return await fetch(address, { ...options, signal: AbortSignal.timeout(DEADLINE_MILLISECONDS) });
+    return await fetch(address, { ...options, signal: AbortSignal.timeout(deadline) });
   } catch {
     throw problemOfSilence();
   }

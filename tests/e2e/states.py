@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e import analyst
+from tests.batches import clients
+from tests.e2e import analyst, clerk
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,40 @@ def not_found(site: Site) -> None:
     analyst.state(site.page, "problem")
 
 
+def new_batch(site: Site) -> None:
+    """Earlier batches stand beside the form."""
+    clerk.ready(site.page)
+    site.page.goto("/lote.html")
+    expect(site.page.locator("[data-earlier-batch]").first).to_be_visible()
+
+
+def bad_file(site: Site) -> None:
+    """A file lacks what it needs."""
+    clerk.choose(site.page, b"nome;sexo\r\nAna;F\r\n")
+    clerk.send(site.page)
+    expect(site.page.locator("[data-error-summary]")).to_be_focused()
+
+
+def batch_ready(site: Site) -> None:
+    """A file was read, and waits for somebody to start."""
+    clerk.ready(site.page)
+
+
+def batch_done(site: Site) -> None:
+    """A file was evaluated, faulty lines and all."""
+    clerk.choose(site.page, clients(300, bad_every=20))
+    clerk.send(site.page)
+    clerk.start(site.page)
+    clerk.in_state(site.page, "Concluído")
+
+
+def batch_running(site: Site) -> None:
+    """A file waits for the model."""
+    clerk.ready(site.page)
+    clerk.start(site.page)
+    clerk.in_state(site.page, "Em andamento")
+
+
 def criteria(site: Site) -> None:
     """Read the policy, with the figures unfolded."""
     site.page.goto("/criterios.html")
@@ -161,7 +196,16 @@ WITH_MODEL: list[Callable[[Site], None]] = [
     evaluation,
     bad_review,
     not_found,
+    new_batch,
+    bad_file,
+    batch_ready,
+    batch_done,
     criteria,
     dossier,
 ]
-WITHOUT_MODEL: list[Callable[[Site], None]] = [pending, pending_evaluation, pending_dossier]
+WITHOUT_MODEL: list[Callable[[Site], None]] = [
+    pending,
+    pending_evaluation,
+    pending_dossier,
+    batch_running,
+]

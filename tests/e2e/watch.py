@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebError
 
 #: Chromium reports every answer of 4xx and 5xx as an error of the page; these are part of the API.
-API = ("/avaliar", "/avaliacoes", "/politica", "/modelo")
+API = ("/avaliar", "/avaliacoes", "/politica", "/modelo", "/lotes")
 
 
 class Watch:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from evaluation_api import policy_file
+from evaluation_api.database import HEAD
 from evaluation_api.transport import KeptAliveTransport
 from tests.clients import FIVE_CLIENTS, asked
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
@@ -197,7 +198,7 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
 
     migrated = run("migrate", environment={"EVALUATION_DATABASE_URL": f"sqlite:///{database}"})
 
-    assert (migrated.returncode, migrated.stdout) == (0, "The tables are at 0001.\n")
+    assert (migrated.returncode, migrated.stdout) == (0, f"The tables are at {HEAD}.\n")
     assert ids(database) == []
 
 

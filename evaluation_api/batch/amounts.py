@@ -1,0 +1,47 @@
+"""Amounts as files spell them: with a decimal comma or a decimal point, grouped or not."""
+
+import re
+from collections.abc import Iterable
+
+_COMMA = re.compile(r"(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?", re.ASCII)
+_POINT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", re.ASCII)
+
+
+def uses_decimal_comma(cells: Iterable[str], *, otherwise: bool) -> bool:
+    """Tell how amounts are spelled by those that can be read in one way only.
+
+    otherwise: what to assume where there is none, as of 12 or 1.234.
+    """
+    comma = point = 0
+    for cell in cells:
+        as_comma, as_point = bool(_COMMA.fullmatch(cell)), bool(_POINT.fullmatch(cell))
+        comma += as_comma and not as_point
+        point += as_point and not as_comma
+    return comma > point if comma or point else otherwise
+
+
+def with_comma(cell: str) -> float:
+    """Read 1234,56 or 1.234,56. Raises ValueError for anything else."""
+    if "." not in cell and "_" not in cell:
+        return float(cell.replace(",", "."))
+    return _grouped(cell, _COMMA, ".")
+
+
+def with_point(cell: str) -> float:
+    """Read 1234.56 or 1,234.56. Raises ValueError for anything else."""
+    if "," not in cell and "_" not in cell:
+        return float(cell)
+    return _grouped(cell, _POINT, ",")
+
+
+def _grouped(cell: str, grammar: re.Pattern[str], group: str) -> float:
+    bare = cell.strip()
+    if not grammar.fullmatch(bare):
+        raise ValueError(cell)
+    return float(bare.replace(group, "").replace(",", "."))
+
+
+def spelled(amount: float, *, decimal_comma: bool) -> str:
+    """Spell a number as a file does, without groups."""
+    text = repr(amount)
+    return text.replace(".", ",") if decimal_comma else text

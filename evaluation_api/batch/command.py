@@ -1,0 +1,132 @@
+"""python -m evaluation_api batch clientes.csv -o decisoes.csv: a file evaluated from a terminal.
+
+Works on the database that the settings name, with or without a service beside it. What was begun
+and broken off goes on with --resume, or in the next service that starts.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from evaluation_api.batch.batches import Batches
+from evaluation_api.batch.domain import Batch, State, Step
+from evaluation_api.errors import (
+    BatchNotFoundError,
+    FileTooLargeError,
+    InvalidRequestError,
+)
+from evaluation_api.settings import Settings
+
+FAULTY_LINES: Final = 1
+REFUSED: Final = 2
+
+_READ_BYTES: Final = 1 << 18
+_LOOK_SECONDS: Final = 0.2
+_BAR: Final = 30
+
+
+class Running(Protocol):
+    """The parts of a service that are needed here."""
+
+    @property
+    def batches(self) -> Batches:
+        """What evaluates files, its worker at work."""
+
+
+Open = Callable[[Settings], AbstractAsyncContextManager[Running]]
+
+
+def add_to(commands: Any, services: Open) -> None:  # noqa: ANN401 - argparse's own private type
+    """Add the command; services opens what a service is made of."""
+    parser = commands.add_parser("batch", help="evaluate a CSV file of clients")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("file", nargs="?", type=Path, help="UTF-8 or Latin-1, comma or semicolon")
+    which.add_argument("--resume", metavar="ID", help="go on with a batch that was broken off")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="where decisions go")
+    parser.set_defaults(run=lambda chosen, settings: _run(chosen, settings, services))
+
+
+def _run(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
+    try:
+        return asyncio.run(_evaluated(chosen, settings, services))
+    except InvalidRequestError as exc:
+        sentences = [field.detail for field in exc.fields]
+    except FileTooLargeError:
+        sentences = ["A batch holds up to 200 MB and 1,000,000 lines."]
+    except BatchNotFoundError as exc:
+        sentences = [f"There is no batch {exc}."]
+    except OSError as exc:
+        sentences = [str(exc)]
+    sys.stderr.write("\n".join(sentences) + "\n")
+    return REFUSED
+
+
+async def _evaluated(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
+    async with services(settings) as running:
+        batches = running.batches
+        batch = await _begun(chosen, batches)
+        sys.stderr.write(f"Batch {batch.id}: {batch.line_count} lines\n")
+        batch = await _ended(batch, batches)
+        await _write(chosen.output, batch, batches)
+    tally = batch.progress.tally
+    decided = batch.progress.settled - tally.faults
+    sys.stderr.write(f"{decided} decided, {tally.faults} faulty: {chosen.output}\n")
+    return FAULTY_LINES if tally.faults else 0
+
+
+async def _begun(chosen: argparse.Namespace, batches: Batches) -> Batch:
+    """Start a batch, or one that stands still; one that runs or is over needs nothing."""
+    if chosen.resume is None:
+        received = await batches.receive(chosen.file.name, _pieces(chosen.file))
+    else:
+        received = await batches.find(chosen.resume)
+    steps = {State.READY: Step.START, State.PAUSED: Step.RESUME}
+    step = steps.get(received.state)
+    return received if step is None else await batches.step(received.id, step)
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            yield piece
+
+
+async def _ended(batch: Batch, batches: Batches) -> Batch:
+    """Show how far it is until it is over, or somebody stops it elsewhere."""
+    begun = time.monotonic()
+    try:
+        while batch.state is State.RUNNING:
+            await asyncio.sleep(_LOOK_SECONDS)
+            batch = await batches.find(batch.id)
+            _show(batch, time.monotonic() - begun)
+    except asyncio.CancelledError:
+        sys.stderr.write(f"\nNothing is lost; to go on: --resume {batch.id}\n")
+        raise
+    sys.stderr.write("\n" if sys.stderr.isatty() else "")
+    return batch
+
+
+def _show(batch: Batch, seconds: float) -> None:
+    """Draw the bar over itself; where nobody watches, draw none."""
+    if not sys.stderr.isatty():
+        return
+    share = batch.progress.settled / batch.line_count
+    bar = "#" * round(share * _BAR)
+    rate = batch.progress.lines_per_second
+    told = "waiting for the model service" if rate is None else f"{rate:,.0f} lines/s"
+    sys.stderr.write(f"\r[{bar:.<{_BAR}}] {share:4.0%}  {seconds:.0f} s  {told}\x1b[K")
+    sys.stderr.flush()
+
+
+async def _write(output: Path, batch: Batch, batches: Batches) -> None:
+    """Write the result, whole or not at all."""
+    unfinished = output.with_name(output.name + ".part")
+    with unfinished.open("wb") as file:
+        async for part in batches.result(batch):
+            file.write(part)
+    unfinished.replace(output)

@@ -1,0 +1,99 @@
+"""Evaluates one chunk: reads its lines, predicts them in one call, decides each.
+
+Works in slices of about a millisecond, so that whoever shares the event loop gets in between.
+Knows neither where chunks come from nor where decisions go.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Protocol, TypeVar
+
+import uuid_utils
+
+from evaluation_api.batch import lines
+from evaluation_api.batch.domain import (
+    CONFIDENCE_BINS,
+    Chunk,
+    Ending,
+    Fault,
+    SettledChunk,
+    Tally,
+    empty_tally,
+)
+from evaluation_api.domain import Applicant, CardUsage, Evaluation, Prediction
+from evaluation_api.policy import Policy
+
+T = TypeVar("T")
+
+_SLICE_LINES = 64
+
+_reader = lru_cache(maxsize=16)(lines.reader)
+
+
+class Predictor(Protocol):
+    """Whatever says which profiles clients belong to."""
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict up to 1,024, in their order. Raises ModelError."""
+
+
+async def evaluate(chunk: Chunk, predictor: Predictor, policy: Policy) -> SettledChunk:
+    """Evaluate every line that can be read. Raises ModelError, after which nothing is decided."""
+    started = time.perf_counter()
+    read = await _read(chunk)
+    usages = [one.usage for one in read if isinstance(one, Applicant)]
+    predictions = await predictor.predict_many(usages) if usages else []
+    decided = await _decided(read, predictions, policy, started)
+    return SettledChunk(chunk, decided, _endings(read, decided), _tally(read, decided))
+
+
+async def _read(chunk: Chunk) -> list[Applicant | Fault]:
+    read = _reader(chunk.dialect)
+    return [read(line) async for line in _slowly(chunk.lines)]
+
+
+async def _decided(
+    read: list[Applicant | Fault], predictions: list[Prediction], policy: Policy, started: float
+) -> list[Evaluation]:
+    now = datetime.now(UTC)
+    milliseconds = (time.perf_counter() - started) * 1000
+    applicants = [one for one in read if isinstance(one, Applicant)]
+    return [
+        Evaluation(
+            str(uuid_utils.uuid7()),
+            applicant,
+            prediction,
+            policy.decide(applicant.usage, prediction),
+            now,
+            milliseconds,
+        )
+        async for applicant, prediction in _slowly(list(zip(applicants, predictions, strict=True)))
+    ]
+
+
+async def _slowly(items: Sequence[T]) -> AsyncIterator[T]:
+    for start in range(0, len(items), _SLICE_LINES):
+        for item in items[start : start + _SLICE_LINES]:
+            yield item
+        await asyncio.sleep(0)
+
+
+def _endings(read: list[Applicant | Fault], decided: list[Evaluation]) -> list[Ending]:
+    ids = iter(decided)
+    return [next(ids).id if isinstance(one, Applicant) else one for one in read]
+
+
+def _tally(read: list[Applicant | Fault], decided: list[Evaluation]) -> Tally:
+    tally = empty_tally()
+    tally.faults = len(read) - len(decided)
+    for evaluation in decided:
+        outcome, prediction = evaluation.decision.outcome.value, evaluation.prediction
+        tally.outcomes[outcome] = tally.outcomes.get(outcome, 0) + 1
+        tally.clusters[prediction.cluster] += 1
+        if prediction.confidence is not None:
+            place = min(int(prediction.confidence * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)
+            tally.confidence[place] += 1
+    return tally

@@ -1,0 +1,92 @@
+/** A new batch: choosing a file, sending it, and the list of the batches before it. */
+
+import { batchAddress, fetchBatches, sendBatch, TEMPLATE_ADDRESS } from "./api.js";
+import { linesWords, stateWords } from "./batch-words.js";
+import { element, fill, hook } from "./dom.js";
+import { clearErrors, showErrors } from "./errors.js";
+import { problemBlocks } from "./notice.js";
+import { Problem } from "./problem.js";
+import { formatMoment } from "./words.js";
+
+const LARGEST_FILE_BYTES = 200 * 2 ** 20;
+
+/** Offer the form and the batches before. */
+export function showNew(root) {
+  root.hidden = false;
+  const form = hook("upload-form", root);
+  const template = element("a", { href: TEMPLATE_ADDRESS, download: "" }, "Baixar um modelo de arquivo");
+  fill(hook("template", root), template);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(form);
+  });
+  hook("upload", form).disabled = false;
+  showEarlier(root);
+}
+
+async function send(form) {
+  const [file] = form.elements.namedItem("arquivo").files;
+  const mistake = mistakeOf(file);
+  if (mistake) return showErrors(form, [{ field: "arquivo", message: mistake }]);
+  clearErrors(form);
+  setBusy(form, true);
+  try {
+    const { id } = await sendBatch(file);
+    location.assign(batchAddress(id));
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    showErrors(form, fileErrors(problem));
+    setBusy(form, false);
+  }
+}
+
+function mistakeOf(file) {
+  if (!file) return "Escolha um arquivo CSV.";
+  if (file.size === 0) return "O arquivo está vazio.";
+  return file.size > LARGEST_FILE_BYTES ? "O arquivo tem mais de 200 MB. Divida-o em partes." : "";
+}
+
+// The service names columns and lines; all of them are faults of the one file.
+function fileErrors({ title, detail, errors }) {
+  if (errors.length === 0) return [{ field: "arquivo", message: `${title}. ${detail}` }];
+  return errors.map(({ message }, i) => ({ field: i === 0 ? "arquivo" : null, message }));
+}
+
+function setBusy(form, busy) {
+  const upload = hook("upload", form);
+  upload.disabled = busy;
+  upload.setAttribute("aria-busy", busy);
+  upload.textContent = busy ? "Enviando…" : "Enviar e conferir";
+  hook("status").textContent = busy ? "Enviando o arquivo." : "";
+}
+
+async function showEarlier(root) {
+  const place = hook("earlier", root);
+  try {
+    const { itens } = await fetchBatches();
+    fill(place, itens.length === 0 ? nothing() : listOf(itens));
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    fill(place, ...problemBlocks(problem, () => showEarlier(root)));
+  }
+}
+
+function nothing() {
+  return element("p", { class: "quiet" }, "Nenhum lote ainda. O primeiro aparece aqui.");
+}
+
+function listOf(batches) {
+  const entries = batches.map((batch) =>
+    element(
+      "li",
+      { "data-earlier-batch": batch.id },
+      element("a", { href: batchAddress(batch.id) }, batch.nome),
+      element(
+        "span",
+        { class: "quiet" },
+        `${stateWords(batch.situacao)} · ${linesWords(batch.linhas)} · ${formatMoment(batch.atualizado_em)}`,
+      ),
+    ),
+  );
+  return element("ul", { class: "batch-list" }, ...entries);
+}

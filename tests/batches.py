@@ -1,0 +1,23 @@
+"""Made-up files of clients."""
+
+HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos"
+
+
+def csv_of(*lines: str, header: str = HEADER) -> bytes:
+    """Make a file as spreadsheets in Brazil write it."""
+    return "\r\n".join([header, *lines, ""]).encode()
+
+
+def clients(count: int, bad_every: int = 0) -> bytes:
+    """Make a file of so many clients, named by their line; each bad_every-th is faulty."""
+    return csv_of(
+        *(
+            _line(number, faulty=bad_every > 0 and number % bad_every == 0)
+            for number in range(2, count + 2)
+        )
+    )
+
+
+def _line(number: int, *, faulty: bool) -> str:
+    balance = "mil" if faulty else f"{100 + number % 3000},50"
+    return f"Cliente {number};{balance};{number * 7 % 4000};{number * 3 % 500};3.000,00;{number}"

@@ -1,0 +1,121 @@
+"""A clerk has a file of clients evaluated."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.batches import clients, csv_of
+from tests.e2e import clerk
+from tests.e2e.conftest import Opener
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_file_is_shown_as_read_and_evaluated_only_when_asked_for(page: Page) -> None:
+    clerk.ready(page)
+
+    preview = page.locator("[data-preview]")
+    expect(preview).to_contain_text("ponto e vírgula")
+    expect(preview).to_contain_text("vírgula, como 1.234,56")
+    expect(preview).to_contain_text("Bruno <script>alert(1)</script>")
+    clerk.in_state(page, "Pronto para começar · 5 linhas")
+
+    clerk.start(page)
+    clerk.in_state(page, "Concluído")
+    expect(page.locator("[data-progress]")).to_contain_text("5 de 5")
+    expect(page.locator("[data-plot-decisions]")).to_contain_text("Aprovado")
+    expect(page.locator("[data-plot-profiles]")).to_contain_text("Compra muito e paga bem")
+    expect(page.locator("[data-status]")).to_have_text(
+        "clientes de março.csv: concluído, 3 linhas com decisão e 2 linhas com erro."
+    )
+
+
+def test_the_result_names_every_line_and_leads_to_its_evaluation(
+    page: Page, tmp_path: Path
+) -> None:
+    clerk.ready(page)
+    clerk.start(page)
+    clerk.in_state(page, "Concluído")
+
+    with page.expect_download() as download:
+        page.click("[data-result]")
+    path = tmp_path / "resultado.csv"
+    download.value.save_as(path)
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig")), delimiter=";"))
+
+    assert download.value.suggested_filename == "resultado-clientes de março.csv"
+    assert [row["linha"] for row in rows] == ["2", "3", "4", "5", "6"]
+    assert [row["erro_campo"] for row in rows] == ["", "", "saldo_devedor", "", "nome"]
+    page.goto(f"/historico.html?id={rows[1]['id']}")
+    expect(page.locator("[data-client]")).to_have_text("Bruno <script>alert(1)</script>")
+    expect(page.locator("[data-answer]")).to_contain_text("Recusado")
+
+
+def test_a_file_without_a_column_says_which_and_stays_chosen(page: Page) -> None:
+    clerk.choose(page, csv_of("Ana;1;2;3;4", header="nome;compras;saques;limite;sexo"))
+    clerk.send(page)
+
+    summary = page.locator("[data-error-summary]")
+    expect(summary).to_be_focused()
+    for words in ("Falta a coluna “saldo_devedor”", "Falta a coluna “pagamentos”", "“sexo”"):
+        expect(summary).to_contain_text(words)
+    assert page.input_value("#arquivo").endswith("clientes de março.csv")
+
+
+def test_without_a_file_the_form_asks_for_one(page: Page) -> None:
+    page.goto("/lote.html")
+    clerk.send(page)
+
+    expect(page.locator("[data-error-summary]")).to_contain_text("Escolha um arquivo CSV.")
+
+
+def test_a_batch_is_paused_found_again_after_a_reload_and_cancelled(
+    open_page: Opener, site_without_model: str
+) -> None:
+    page = open_page(site_without_model)
+    clerk.ready(page)
+    clerk.start(page)
+    clerk.in_state(page, "Em andamento")
+
+    page.click("[data-pausar]")
+    clerk.in_state(page, "Pausado")
+    page.reload()
+    clerk.in_state(page, "Pausado")
+    page.click("[data-retomar]")
+    clerk.in_state(page, "Em andamento")
+    page.click("[data-cancelar]")
+    clerk.in_state(page, "Cancelado")
+    page.click(".back a")
+    expect(page.locator("[data-earlier-batch]").first).to_contain_text("Cancelado")
+
+
+def test_a_file_is_evaluated_by_keyboard_alone(page: Page) -> None:
+    clerk.choose(page, clients(30))
+    page.focus("#arquivo")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-iniciar]")).to_be_visible()
+
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.locator("[data-iniciar]:focus").count():
+            break
+    page.keyboard.press("Enter")
+
+    clerk.in_state(page, "Concluído")
+    expect(page.locator("[data-result]")).to_be_focused()
+
+
+def test_the_template_can_be_sent_as_it_is(page: Page, tmp_path: Path) -> None:
+    page.goto("/lote.html")
+    with page.expect_download() as download:
+        page.click("[data-template] a")
+    path = tmp_path / "modelo.csv"
+    download.value.save_as(path)
+
+    clerk.choose(page, path.read_bytes())
+    clerk.send(page)
+    clerk.in_state(page, "Pronto para começar · 2 linhas")

@@ -1,0 +1,354 @@
+"""Files of clients through the real services, killed and started again."""
+
+import csv
+import io
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from evaluation_api.batch.batches import MAX_BYTES
+from evaluation_api.domain import FEATURES
+from tests.batches import clients, csv_of
+from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually, model_server
+
+pytestmark = pytest.mark.timeout(300)
+
+SECONDS = 60
+COMMAND = [sys.executable, "-m", "evaluation_api", "batch"]
+
+
+@pytest.fixture
+def http(evaluation_service: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=evaluation_service.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def own_evaluation(model_service: Server, tmp_path: Path) -> Iterator[Server]:
+    """Start an evaluation service that a test may kill."""
+    server = evaluation_server(tmp_path, model_service.url)
+    try:
+        yield server.start().wait_until_ready()
+    finally:
+        server.stop()
+
+
+def send(http: httpx.Client, content: Any, name: str = "clientes.csv") -> dict[str, Any]:  # noqa: ANN401 - bytes or pieces
+    answer = http.post("/lotes", params={"nome": name}, content=content)
+    assert answer.status_code == 201, answer.text
+    batch: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/lotes/{batch['id']}"
+    return batch
+
+
+def step(http: httpx.Client, batch: dict[str, Any], name: str) -> dict[str, Any]:
+    told: dict[str, Any] = http.post(f"/lotes/{batch['id']}/{name}").raise_for_status().json()
+    return told
+
+
+def look(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = http.get(f"/lotes/{batch['id']}").raise_for_status().json()
+    return told
+
+
+def done(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
+    eventually(lambda: look(http, batch)["situacao"] == "concluido", SECONDS)
+    return look(http, batch)
+
+
+def result(http: httpx.Client, batch: dict[str, Any]) -> list[dict[str, str]]:
+    answer = http.get(f"/lotes/{batch['id']}/resultado.csv").raise_for_status()
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), 1000):
+        yield content[start : start + 1000]
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def test_of_a_thousand_lines_fifty_are_faulty_and_the_others_are_decided(
+    http: httpx.Client,
+) -> None:
+    batch = send(http, pieces(clients(1000, bad_every=20)))
+    assert (batch["situacao"], batch["linhas"], batch["feitas"]) == ("pronto", 1000, 0)
+    assert [line["linha"] for line in batch["amostra"]] == [2, 3, 4, 5, 6]
+    step(http, batch, "iniciar")
+
+    told = done(http, batch)
+    rows = result(http, batch)
+
+    assert (told["feitas"], told["decididas"], told["com_erro"]) == (1000, 950, 50)
+    assert sum(told["resumo"]["decisoes"].values()) == 950
+    assert sum(told["resumo"]["perfis"]) == 950
+    assert sum(told["resumo"]["confianca"]) == 950
+    assert [int(row["linha"]) for row in rows] == list(range(2, 1002))
+    faulty = [row for row in rows if row["erro_motivo"]]
+    assert [int(row["linha"]) for row in faulty] == list(range(20, 1002, 20))
+    assert {(row["id"], row["erro_campo"]) for row in faulty} == {("", "saldo_devedor")}
+    assert len({row["id"] for row in rows if row["id"]}) == 950
+
+
+def test_a_line_is_decided_as_the_same_client_would_be_alone(http: httpx.Client) -> None:
+    batch = send(http, clients(40))
+    step(http, batch, "iniciar")
+    done(http, batch)
+
+    for row in result(http, batch)[::8]:
+        recorded = http.get(f"/avaliacoes/{row['id']}").json()
+        alone = http.post("/avaliar", json=recorded["pedido"]).json()
+        given = recorded["avaliacao"]
+        assert (given["nome"], recorded["situacao"]) == (row["nome"], "concluida")
+        assert [given[key] for key in ("cluster", "decisao", "resposta", "politica")] == [
+            alone[key] for key in ("cluster", "decisao", "resposta", "politica")
+        ]
+        assert [reason["frase"] for reason in given["motivos"]] == [
+            reason["frase"] for reason in alone["motivos"]
+        ]
+        assert (row["decisao"], row["perfil"]) == (given["decisao"], given["perfil"]["nome"])
+        assert row["simulacao"] == (given["simulacao"] or {"frase": ""})["frase"]
+
+
+def test_a_line_can_be_reviewed_and_has_its_dossier(http: httpx.Client) -> None:
+    batch = send(http, clients(3))
+    step(http, batch, "iniciar")
+    done(http, batch)
+    identity = result(http, batch)[0]["id"]
+    review = {"decisao": "recusado", "justificativa": "Documento vencido.", "revisor": "Ana"}
+
+    http.post(f"/avaliacoes/{identity}/revisao", json=review).raise_for_status()
+
+    assert http.get(f"/avaliacoes/{identity}").json()["decisao_final"] == "recusado"
+    dossier = http.get(f"/avaliacoes/{identity}/dossie").raise_for_status().text
+    assert "Documento vencido." in dossier
+    assert "Cliente 2" in dossier
+
+
+def test_a_result_keeps_the_separator_and_the_decimals_and_runs_no_formula(
+    http: httpx.Client,
+) -> None:
+    header = ",".join(("payments", "name", *FEATURES[:4]))
+    batch = send(http, csv_of('5651,"=cmd()",1035.5,5788,0,2700', header=header))
+    assert batch["formato"]["separador"] == ","
+    assert batch["formato"]["decimal"] == "."
+    step(http, batch, "iniciar")
+    done(http, batch)
+
+    answer = http.get(f"/lotes/{batch['id']}/resultado.csv")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+    assert rows[0][:3] == ["linha", "payments", "name"]
+    assert rows[1][:4] == ["2", "5651", "'=cmd()", "1035.5"]
+    assert 0 <= float(rows[1][10]) <= 1
+    assert "resultado-clientes.csv" in answer.headers["content-disposition"]
+
+
+def test_each_line_is_decided_once_though_the_service_is_killed_midway(
+    own_evaluation: Server,
+) -> None:
+    lines = 12_000
+    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
+        batch = send(http, clients(lines))
+        step(http, batch, "iniciar")
+        eventually(lambda: look(http, batch)["feitas"] > 0, SECONDS)
+    own_evaluation.kill()
+    (before,) = ask(own_evaluation, "SELECT count(*) FROM evaluations")
+    assert before[0] in range(1, lines), "it was to be killed midway"
+
+    own_evaluation.start().wait_until_ready()
+    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
+        told = done(http, batch)
+        rows = result(http, batch)
+
+    assert told["decididas"] == lines
+    decided = ask(own_evaluation, "SELECT id, name FROM evaluations")
+    assert len(decided) == lines
+    assert {row["id"]: row["nome"] for row in rows} == dict(decided)
+    assert [row["nome"] for row in rows] == [f"Cliente {n}" for n in range(2, lines + 2)]
+
+
+def test_a_batch_waits_for_the_model_and_goes_on_by_itself(
+    bentoml_home: Path, tmp_path: Path
+) -> None:
+    model = model_server(bentoml_home)
+    evaluation = evaluation_server(tmp_path, model.url)
+    try:
+        evaluation.start().wait_until_ready()
+        with httpx.Client(base_url=evaluation.url, timeout=30) as http:
+            batch = send(http, clients(50))
+            step(http, batch, "iniciar")
+            eventually(lambda: http.get("/health").json()["situacao"] == "degradada", SECONDS)
+            waiting = look(http, batch)
+
+            model.start().wait_until_ready()
+            told = done(http, batch)
+    finally:
+        evaluation.stop()
+        model.stop()
+
+    assert (waiting["situacao"], waiting["feitas"]) == ("em_andamento", 0)
+    assert told["decididas"] == 50
+
+
+def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(own_evaluation: Server) -> None:
+    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
+        batch = send(http, clients(30_000))
+        step(http, batch, "iniciar")
+        eventually(lambda: look(http, batch)["feitas"] > 0, SECONDS)
+        step(http, batch, "pausar")
+        time.sleep(0.5)  # what was at the model when the pause came is still recorded
+        paused = look(http, batch)["feitas"]
+        time.sleep(1)  # two looks of the worker
+        held = look(http, batch)
+        step(http, batch, "retomar")
+        eventually(lambda: look(http, batch)["feitas"] > paused, SECONDS)
+        cancelled = step(http, batch, "cancelar")
+        refused = problem(http.post(f"/lotes/{batch['id']}/retomar"), 409)
+        rows = result(http, batch)
+
+    assert (held["feitas"], held["situacao"]) == (paused, "pausado")
+    assert cancelled["situacao"] == "cancelado"
+    assert refused["title"] == "Não é possível agora"
+    assert len(rows) == 30_000
+    assert rows[0]["decisao"]
+    assert not rows[-1]["decisao"]
+
+
+def test_a_file_with_wrong_columns_is_refused_by_name_and_leaves_nothing(
+    own_evaluation: Server,
+) -> None:
+    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
+        told = problem(http.post("/lotes", content=csv_of("A;F", header="nome;sexo")), 422)
+
+    pointers = [error["pointer"] for error in told["erros"]]
+    assert "#/sexo" in pointers
+    assert "#/limite_de_credito" in pointers
+    assert ask(own_evaluation, "SELECT * FROM batches") == []
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(own_evaluation: Server) -> None:
+    def breaks_off() -> Iterator[bytes]:
+        yield from pieces(clients(5000))
+        raise ConnectionError
+
+    with (
+        httpx.Client(base_url=own_evaluation.url, timeout=30) as http,
+        pytest.raises(ConnectionError),
+    ):
+        http.post("/lotes", content=breaks_off())
+
+    eventually(lambda: ask(own_evaluation, "SELECT * FROM batches") == [], SECONDS)
+    assert ask(own_evaluation, "SELECT * FROM batch_chunks") == []
+
+
+def test_a_file_that_is_announced_too_large_is_refused_at_once(
+    evaluation_service: Server,
+) -> None:
+    with closing(HTTPConnection("127.0.0.1", evaluation_service.port, timeout=30)) as connection:
+        connection.request("POST", "/lotes", headers={"Content-Length": str(MAX_BYTES + 1)})
+        with connection.getresponse() as answer:
+            told = answer.read().decode()
+
+    assert (answer.status, answer.getheader("content-type")) == (413, "application/problem+json")
+    assert "200 MB" in told
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a" * 256, "a\x00b"])
+def test_a_batch_needs_a_name_that_can_be_read(http: httpx.Client, name: str) -> None:
+    answer = http.post("/lotes", params={"nome": name}, content=clients(1))
+
+    assert problem(answer, 422)["erros"][0]["pointer"] == "#/nome"
+
+
+@pytest.mark.parametrize("path", ["", "/resultado.csv"])
+def test_no_batch_is_found_where_there_is_none(http: httpx.Client, path: str) -> None:
+    assert problem(http.get(f"/lotes/nenhum{path}"), 404)["title"] == "Lote não encontrado"
+
+
+def test_the_template_can_be_read_by_the_service(http: httpx.Client) -> None:
+    template = http.get("/lotes/modelo.csv").raise_for_status()
+
+    batch = send(http, template.content, "modelo.csv")
+
+    assert (batch["linhas"], batch["formato"]["codificacao"]) == (2, "utf-8-sig")
+    assert batch["nome"] in {one["nome"] for one in http.get("/lotes").json()["itens"]}
+
+
+def test_a_terminal_evaluates_a_file_in_the_same_record(
+    own_evaluation: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "clientes.csv").write_bytes(clients(2500, bad_every=50))
+
+    ran = subprocess.run(
+        [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(tmp_path / "decisoes.csv")],
+        cwd=PROJECT,
+        env={**ENVIRONMENT, **own_evaluation.environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert ran.returncode == 1, ran.stderr
+    assert "2450 decided, 50 faulty" in ran.stderr
+    rows = list(
+        csv.DictReader(
+            io.StringIO((tmp_path / "decisoes.csv").read_text("utf-8-sig")), delimiter=";"
+        )
+    )
+    assert len(rows) == 2500
+    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
+        assert http.get(f"/avaliacoes/{rows[-1]['id']}").is_success
+        assert http.get("/lotes").json()["itens"][0]["situacao"] == "concluido"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["missing.csv"], "missing.csv"),
+        (["--resume", "a" * 36], "There is no batch"),
+        (["bad.csv"], "Falta a coluna"),
+    ],
+)
+def test_a_terminal_is_told_in_a_sentence_what_cannot_be_done(
+    own_evaluation: Server, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    (tmp_path / "bad.csv").write_text("nome;sexo\nAna;F\n")
+
+    ran = subprocess.run(
+        [*COMMAND, *arguments, "-o", "decisoes.csv"],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, **own_evaluation.environment, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert ran.returncode == 2
+    assert says in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "decisoes.csv").exists()
+
+
+def ask(server: Server, query: str) -> list[Any]:
+    """Ask the service's database directly."""
+    file = server.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///")
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+        return connection.execute(query).fetchall()

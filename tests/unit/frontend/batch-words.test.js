@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  announcement,
+  formatPairs,
+  isOver,
+  linesWords,
+  shareDone,
+  stateWords,
+  stepsOf,
+  tenthWords,
+  timeLeftWords,
+} from "../../../frontend/js/batch-words.js";
+
+const running = (feitas) => ({ nome: "a.csv", situacao: "em_andamento", feitas, linhas: 1000 });
+
+test("a batch that runs is announced by quarters and not at every look", () => {
+  assert.equal(announcement(running(260)), announcement(running(490)));
+  assert.equal(announcement(running(500)), "a.csv: em andamento, 50%.");
+});
+
+test("the end tells how many lines were decided and how many were not", () => {
+  const done = { nome: "a.csv", situacao: "concluido", decididas: 950, com_erro: 1 };
+  assert.equal(announcement(done), "a.csv: concluído, 950 linhas com decisão e 1 linha com erro.");
+});
+
+test("time left is told so roughly that it does not change with every look", () => {
+  const told = [null, 4, 41, 49, 61, 100, 3700, 9000].map(timeLeftWords);
+  assert.deepEqual(told, [
+    "calculando",
+    "poucos segundos",
+    "cerca de 50 segundos",
+    "cerca de 50 segundos",
+    "cerca de 1 minuto",
+    "cerca de 2 minutos",
+    "cerca de 1 hora",
+    "cerca de 3 horas",
+  ]);
+});
+
+test("a state offers the steps that the service allows in it, and no others", () => {
+  assert.deepEqual(stepsOf("pronto"), ["iniciar", "cancelar"]);
+  assert.deepEqual(stepsOf("em_andamento"), ["pausar", "cancelar"]);
+  assert.deepEqual(stepsOf("pausado"), ["retomar", "cancelar"]);
+  assert.deepEqual([stepsOf("concluido"), stepsOf("cancelado")], [[], []]);
+  assert.ok(isOver("concluido") && isOver("cancelado") && !isOver("pausado"));
+});
+
+test("an unknown state is shown as it came", () => {
+  assert.equal(stateWords("novo_estado"), "novo_estado");
+});
+
+test("the format is told in words, with examples of its amounts", () => {
+  const format = { codificacao: "windows-1252", separador: ";", decimal: "," };
+  assert.deepEqual(formatPairs(format), [
+    ["Codificação", "Latin-1 (Windows-1252)"],
+    ["Separador de colunas", "ponto e vírgula"],
+    ["Decimais", "vírgula, como 1.234,56"],
+  ]);
+});
+
+test("a share of no lines is none", () => {
+  assert.equal(shareDone({ feitas: 0, linhas: 0 }), 0);
+  assert.equal(shareDone({ feitas: 1, linhas: 4 }), 0.25);
+});
+
+test("lines and tenths are spelled as people read them", () => {
+  assert.deepEqual([linesWords(1), linesWords(1000000)], ["1 linha", "1.000.000 linhas"]);
+  assert.deepEqual([tenthWords(0), tenthWords(3), tenthWords(9)], ["0,0 a 0,1", "0,3 a 0,4", "0,9 a 1"]);
+});
