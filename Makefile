@@ -8,7 +8,8 @@ MLSERVER := var/bench-mlserver
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-batch bench-model bench-replicas check check-lock lock upgrade clean
+	bench bench-batch bench-model bench-outage bench-record bench-replicas check check-lock lock \
+	upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +90,12 @@ bench-batch: $(VENV)/dev.stamp ## Measure a CSV file beside a loop over /avaliar
 
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)
+
+bench-outage: $(VENV)/dev.stamp ## Kill each service under load and count what became of every request
+	@$(BIN)/python -m bench.outage $(BENCH)
+
+bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
+	@$(BIN)/python -m bench record $(BENCH)
 
 bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
 	@$(BIN)/python -m bench replicas $(BENCH)

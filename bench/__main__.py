@@ -1,9 +1,10 @@
 """`python -m bench`: measures, prints tables, writes JSON and a plot.
 
 `system` is the default; `model` is the model service beside others; `replicas` is how throughput
-grows with processes. A whole run of 5 s a load or more goes into docs/performance.md, any other
-into var/bench/. Exit codes: 0 measured, whether targets are met or not; 1 a system failed or
-answered wrong, for the reason printed; 2 the bench cannot start.
+grows with processes; `record` is what the record and the reasons cost. A whole run of 5 s a load
+or more goes into docs/performance.md, any other into var/bench/. Exit codes: 0 measured, whether
+targets are met or not; 1 a system failed or answered wrong, for the reason printed; 2 the bench
+cannot start.
 """
 
 import argparse

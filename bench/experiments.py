@@ -1,4 +1,4 @@
-"""The three experiments: which systems, under which plan, judged by which targets."""
+"""The four experiments: which systems, under which plan, judged by which targets."""
 
 import argparse
 import tempfile
@@ -71,10 +71,29 @@ def run_replicas(arguments: argparse.Namespace) -> Report:
     return _report("replicas", arguments, here, measured, ("1x1",), [])
 
 
+def run_record(arguments: argparse.Namespace) -> Report:
+    """Measure what the record costs, on a file and on PostgreSQL, and what the reasons cost."""
+    plan = _plan(arguments, [(n, 1) for n in arguments.connections or (1, 64)])
+    here = machine.describe()
+    bare = "bench.unexplained:CreditCardClusters"
+    with postgres.server() as url:
+        makers = {
+            "unrecorded": systems.unrecorded,
+            "sqlite": systems.recorded("sqlite", "SQLite", postgres.SQLITE),
+            "postgres": systems.recorded("postgres", "PostgreSQL", url),
+            "unexplained": systems.recorded(
+                "unexplained", "SQLite, labels without reasons", postgres.SQLITE, bare
+            ),
+        }
+        measured = _measure_all(_chosen(makers, arguments), plan)
+    return _report("record", arguments, here, measured, ("unrecorded", "unexplained"), [])
+
+
 EXPERIMENTS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "system": run_system,
     "model": run_model,
     "replicas": run_replicas,
+    "record": run_record,
 }
 
 

@@ -97,20 +97,43 @@ def replicated(evaluations: int, workers: int, database_url: str) -> Make:
     def make(folder: Path) -> System:
         model, *fronts = free_ports(1 + evaluations)
         programs = [_model_service(folder, model, workers)]
-        for port in fronts:
-            environment = {
-                "EVALUATION_PORT": str(port),
-                "EVALUATION_MODEL_URL": f"http://{HOST}:{model}",
-                "EVALUATION_DATABASE_URL": database_url.format(folder=folder),
-            }
-            command = [PYTHON, "-m", "evaluation_api"]
-            programs.append(Program(command, [(port, "/health/ready")], environment))
+        command = [PYTHON, "-m", "evaluation_api"]
+        programs += [_evaluation(command, folder, port, model, database_url) for port in fronts]
         title = f"{evaluations} evaluation, {workers} model"
         read = spoken.explained_evaluation
         key = f"{evaluations}x{workers}"
         return replace(_evaluating(key, title, programs, fronts, read), batching_port=model)
 
     return make
+
+
+def recorded(key: str, title: str, database_url: str, service: str = str(ROOT)) -> Make:
+    """Return one process of each service, with its record in a database of choice."""
+
+    def make(folder: Path) -> System:
+        model, evaluation = free_ports(2)
+        programs = [
+            _model_service(folder, model, 1, service),
+            _evaluation([PYTHON, "-m", "evaluation_api"], folder, evaluation, model, database_url),
+        ]
+        return _evaluating(key, title, programs, [evaluation])
+
+    return make
+
+
+def unrecorded(folder: Path) -> System:
+    """Return one process of each service, and no record."""
+    model, evaluation = free_ports(2)
+    command = [PYTHON, "-m", "bench.unrecorded", str(evaluation)]
+    programs = [
+        _model_service(folder, model, 1),
+        Program(
+            command,
+            [(evaluation, "/health/live")],
+            {"EVALUATION_MODEL_URL": f"http://{HOST}:{model}"},
+        ),
+    ]
+    return _evaluating("unrecorded", "no record", programs, [evaluation])
 
 
 def model_service(workers: int) -> Make:
@@ -170,9 +193,20 @@ def _uvicorn(app: str, port: int, environment: dict[str, str] | None = None) -> 
     return Program([*command, *quiet], [(port, "/health")], environment or {})
 
 
-def _model_service(folder: Path, port: int, workers: int) -> Program:
+def _evaluation(
+    command: Sequence[str], folder: Path, port: int, model: int, database_url: str
+) -> Program:
+    environment = {
+        "EVALUATION_PORT": str(port),
+        "EVALUATION_MODEL_URL": f"http://{HOST}:{model}",
+        "EVALUATION_DATABASE_URL": database_url.format(folder=folder),
+    }
+    return Program(command, [(port, "/health/ready")], environment)
+
+
+def _model_service(folder: Path, port: int, workers: int, service: str = str(ROOT)) -> Program:
     """Import the model into a store of its own first, as the laptop's runner does."""
-    serve = shlex.join(_bentoml_serve(str(ROOT), port))
+    serve = shlex.join(_bentoml_serve(service, port))
     script = f"{shlex.quote(PYTHON)} -m model_store import && exec {serve}"
     environment = {
         "BENTOML_HOME": str(folder / "bentoml"),

@@ -17,6 +17,7 @@ from evaluation_api.batch.batch_log import BatchLog
 from evaluation_api.batch.batches import Batches
 from evaluation_api.batch.worker import BatchWorker
 from evaluation_api.circuit import Circuit
+from evaluation_api.compression import CompressedFiles
 from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Evaluation
@@ -57,6 +58,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(CompressedFiles)
     app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)

@@ -3,6 +3,8 @@
 Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 
+from functools import lru_cache
+
 from evaluation_api.domain import Alternative
 from evaluation_api.policy import Profile
 
@@ -16,11 +18,11 @@ LABELS = {
 }
 
 _SUBJECTS = {
-    "balance": "O saldo devedor de {} {}",
-    "purchases": "O valor de compras de {} {}",
-    "cash_advance": "O valor de saques de {} {}",
-    "credit_limit": "O limite de crédito de {} {}",
-    "payments": "O valor de pagamentos de {} {}",
+    "balance": "O saldo devedor de",
+    "purchases": "O valor de compras de",
+    "cash_advance": "O valor de saques de",
+    "credit_limit": "O limite de crédito de",
+    "payments": "O valor de pagamentos de",
 }
 _BRAZILIAN = str.maketrans(",.", ".,")
 
@@ -33,8 +35,12 @@ def money(amount: float) -> str:
 def reason(feature: str, amount: float, *, fits: bool, profile: Profile, next_best: Profile) -> str:
     """Say what one amount did to set a client apart from the next-best profile."""
     nearer, farther = (profile, next_best) if fits else (next_best, profile)
-    comparison = f"combina mais com o perfil “{nearer.name}” do que com “{farther.name}”."
-    return _SUBJECTS[feature].format(money(amount), comparison)
+    return f"{_SUBJECTS[feature]} {money(amount)} {_comparison(nearer.name, farther.name)}"
+
+
+@lru_cache(maxsize=64)
+def _comparison(nearer: str, farther: str) -> str:
+    return f"combina mais com o perfil “{nearer}” do que com “{farther}”."
 
 
 def way_out(current: float, alternative: Alternative, profile: Profile) -> str:

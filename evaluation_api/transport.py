@@ -25,6 +25,12 @@ _IDLE_SECONDS = 4.0
 #: A replica that is started gets its share, and one that is stopped loses it, within this time;
 #: a look at the name and a connection cost 1 ms.
 _LIFE_SECONDS = 1.0
+#: A replica that hung up, or did not answer in time, is met again after this time, unless there is
+#: no other: one that shuts down may accept connections that it will never answer.
+_SHUN_SECONDS = 3.0
+#: Where there is another replica to ask, this one has so long to answer. A prediction takes
+#: milliseconds; this leaves time for the repeat within the caller's deadline.
+_ANSWER_SECONDS = 0.9
 #: A replica whose machine is gone refuses nothing; this leaves time for another within a deadline.
 _CONNECT_SECONDS = 0.5
 
@@ -43,6 +49,7 @@ class _Connection(asyncio.Protocol):
     """One connection and the answer being read from it; at most one request at a time."""
 
     def __init__(self) -> None:
+        self.address = ""
         self.opened_at = self.idle_since = asyncio.get_running_loop().time()
         self.reusable = False
         self._transport: asyncio.Transport | None = None
@@ -107,7 +114,8 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     """Sends each request whole and reads its answer whole.
 
     Raises httpx.ConnectError when nobody listens, httpx.RemoteProtocolError when the peer hangs
-    up or talks nonsense. Deadlines are the caller's: cancelling closes the connection.
+    up, talks nonsense, or says nothing while there is another. Deadlines are the caller's:
+    cancelling closes the connection.
     """
 
     def __init__(self, verify: ssl.SSLContext | None = None, resolve: Resolve = resolve) -> None:
@@ -117,24 +125,40 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         #: Begins anywhere, so that several services don't take their turns in step.
         self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
         self._idle: deque[_Connection] = deque()
+        self._has_choice = False
+        #: Addresses, and until when they come last.
+        self._shunned: dict[str, float] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send over an idle connection, or a new one."""
         connection = self._take_idle() or await self._connect(request.url)
         try:
-            response = await connection.send(_head(request), await request.aread())
-        except BaseException as exc:
-            connection.close()  # cancelled or broken, its next answer would be somebody else's
-            if isinstance(exc, httpx.RemoteProtocolError):
-                await (
-                    self.aclose()
-                )  # the same replica may be behind others: a repeat must not meet it
+            answer = connection.send(_head(request), await request.aread())
+            async with asyncio.timeout(_ANSWER_SECONDS if self._has_choice else None):
+                response = await answer
+        except TimeoutError as exc:
+            self._give_up(connection)
+            raise httpx.RemoteProtocolError("no answer in time") from exc
+        except BaseException:
+            self._give_up(connection)
             raise
         self._give_back(connection)
         return response
 
     async def aclose(self) -> None:
         """Close what is idle."""
+        self._close_idle()
+
+    def _give_up(self, connection: _Connection) -> None:
+        """Close a connection, and keep a repeat from meeting the same replica over another.
+
+        Cancelled or broken, its next answer would be somebody else's.
+        """
+        connection.close()
+        self._shunned[connection.address] = asyncio.get_running_loop().time() + _SHUN_SECONDS
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
@@ -162,26 +186,32 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
             secure = {"ssl": verify, "server_hostname": url.host}
         port = url.port or (443 if secure else 80)
         try:
-            addresses = deque(await self._resolve(url.host, port))
-            addresses.rotate(-next(self._turn))
+            addresses = self._in_turn(await self._resolve(url.host, port))
+            self._has_choice = len(addresses) > 1
             return await self._first_to_accept(addresses, port, secure)
         except OSError as exc:
             raise httpx.ConnectError(str(exc)) from exc
 
+    def _in_turn(self, addresses: list[str]) -> list[str]:
+        now, turn = asyncio.get_running_loop().time(), next(self._turn) % len(addresses)
+        self._shunned = {a: until for a, until in self._shunned.items() if until > now}
+        return sorted(addresses[turn:] + addresses[:turn], key=self._shunned.__contains__)
+
     async def _first_to_accept(
-        self, addresses: deque[str], port: int, secure: dict[str, Any]
+        self, addresses: list[str], port: int, secure: dict[str, Any]
     ) -> _Connection:
         """Raise OSError, the last one's, when none accepts."""
-        address = addresses.popleft()
+        address, *others = addresses
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, connection = await asyncio.get_running_loop().create_connection(
                     _Connection, address, port, **secure
                 )
         except OSError:
-            if not addresses:
+            if not others:
                 raise
-            return await self._first_to_accept(addresses, port, secure)
+            return await self._first_to_accept(others, port, secure)
+        connection.address = address
         return connection
 
 

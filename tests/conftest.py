@@ -1,7 +1,8 @@
 """Which tests may be left out, and where.
 
-Tests marked `browser`, `postgres` or `stack` need something that a laptop may not have; there they
-are skipped with what is missing. With CI=true nothing is skipped: a skip for any reason fails.
+Tests marked `browser`, `helm`, `postgres` or `stack` need something that a laptop may not have;
+there they are skipped with what is missing. With CI=true nothing is skipped: a skip for any reason
+fails.
 """
 
 import functools
@@ -17,6 +18,7 @@ pytest_plugins = ["tests.browser", "tests.postgres", "tests.services"]
 NEEDS = {
     "browser": (tiers.chromium, "no Chromium: none on PATH and $CHROMIUM names none"),
     "postgres": (tiers.postgres_programs, "no PostgreSQL: its server programs were not found"),
+    "helm": (tiers.helm, "no helm: none on PATH"),
     "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),
 }
 

@@ -41,6 +41,12 @@ def configured_programs() -> list[Path]:
     return [Path(asked.stdout.strip())]
 
 
+def helm() -> Path | None:
+    """Find the program that renders the chart."""
+    found = shutil.which("helm")
+    return Path(found) if found else None
+
+
 def docker_engine() -> Path | None:
     """Find the docker client, where an engine answers it."""
     docker = shutil.which("docker")

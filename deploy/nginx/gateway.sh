@@ -39,10 +39,12 @@ replicas() {
 
 upstream() {
   local address
+  # max_fails=0: a replica that refuses costs a moment and the next one answers; taking it out of turn
+  # could leave none in turn.
   printf 'upstream evaluation {\n    zone evaluation 64k;\n    least_conn;\n'
   for address in $1; do
     case $address in *:*) address="[$address]" ;; esac
-    printf '    server %s:%s max_fails=1 fail_timeout=2s;\n' "$address" "$GATEWAY_EVALUATION_PORT"
+    printf '    server %s:%s max_fails=0;\n' "$address" "$GATEWAY_EVALUATION_PORT"
   done
   # The pages are served without it, and its routes answer 503.
   if [ -z "$1" ]; then printf '    server 127.0.0.1:9 down;\n'; fi

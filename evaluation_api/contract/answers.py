@@ -236,7 +236,7 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         decisao=decision.outcome,
         perfil=_perfil(profile),
         perfil_vizinho=None if next_best is None else _perfil(next_best),
-        motivos=list(_motivos(evaluation, profile, next_best)),
+        motivos=_motivos(evaluation, profile, next_best),
         observacoes=[_remark(key, policy) for key in decision.remarks],
         confianca=prediction.confidence,
         simulacao=_simulacao(usage, decision.way_out, policy),
@@ -294,24 +294,26 @@ def _perfil(profile: Profile) -> Perfil:
     return Perfil(profile.cluster, profile.key, profile.name)
 
 
-def _motivos(
-    evaluation: Evaluation, profile: Profile, next_best: Profile | None
-) -> Iterator[Motivo]:
+def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None) -> list[Motivo]:
     """Spell what set the client apart from the next-best profile, strongest first."""
     contributions = evaluation.prediction.contributions
     if not contributions or next_best is None:
-        return
-    for feature in sorted(contributions, key=lambda feature: -abs(contributions[feature])):
-        fits = contributions[feature] >= 0
-        amount = getattr(evaluation.applicant.usage, feature)
-        yield Motivo(
-            campo=feature,
-            rotulo=messages.LABELS[feature],
-            valor=amount,
-            contribuicao=contributions[feature],
-            sentido="aproxima" if fits else "afasta",
-            frase=messages.reason(feature, amount, fits=fits, profile=profile, next_best=next_best),
-        )
+        return []
+    usage = evaluation.applicant.usage
+    strongest_first = sorted(contributions.items(), key=lambda item: -abs(item[1]))
+    return [
+        _motivo(feature, getattr(usage, feature), contribution, profile, next_best)
+        for feature, contribution in strongest_first
+    ]
+
+
+def _motivo(
+    feature: str, amount: float, contribution: float, profile: Profile, next_best: Profile
+) -> Motivo:
+    fits = contribution >= 0
+    sentence = messages.reason(feature, amount, fits=fits, profile=profile, next_best=next_best)
+    sense = "aproxima" if fits else "afasta"
+    return Motivo(feature, messages.LABELS[feature], amount, contribution, sense, sentence)
 
 
 def _remark(key: str, policy: Policy) -> str:

@@ -110,8 +110,8 @@ function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
     element(
       "div",
       { class: "reasons-key", "aria-hidden": "true" },
-      element("span", {}, "◀ contra"),
-      element("span", {}, "a favor ▶"),
+      element("span", {}, "◀ afasta deste perfil"),
+      element("span", {}, "aproxima deste perfil ▶"),
     ),
     reasonsChart(motivos),
   );

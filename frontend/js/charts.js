@@ -1,5 +1,5 @@
 /**
- * The pictures: reasons for and against, and how five amounts share out.
+ * The pictures: reasons for a profile and against it, and how five amounts share out.
  *
  * Bars are SVG with widths in percent, so that they follow the page without shrinking their
  * letters. Every picture says in words what it shows.
@@ -15,9 +15,7 @@ import { formatShare } from "./words.js";
 const SMALLEST_LABELLED_SHARE = 0.07;
 const SMALLEST_LABELLED_WHEN_NARROW = 0.14;
 
-const DIRECTIONS = { aproxima: "a favor", afasta: "contra" };
-
-/** The reasons as a list: amount, bar to the right (for) or left (against), and a sentence. */
+/** The reasons as a list: amount, bar to the right (nearer to the profile) or left (farther), and a sentence. */
 export function reasonsChart(reasons) {
   const strongest = Math.max(...reasons.map(({ contribuicao }) => Math.abs(contribuicao)), 1e-9);
   return element(
@@ -69,13 +67,12 @@ export function sharesTable(caption, rows) {
 }
 
 function reasonRow(reason, strongest) {
-  const direction = DIRECTIONS[reason.sentido] ?? reason.sentido;
   const title = element(
     "div",
     { class: "reason-title" },
     element("strong", {}, capitalised(reason.rotulo)),
     element("span", {}, formatMoney(reason.valor)),
-    element("span", { class: "reason-direction" }, direction),
+    element("span", { class: "reason-direction" }, reason.sentido),
   );
   return element(
     "li",

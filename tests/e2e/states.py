@@ -18,13 +18,13 @@ class Site:
 
 
 def empty(site: Site) -> None:
-    """Nothing has been typed."""
+    """Open the form, with nothing typed."""
     site.page.goto("/")
     analyst.state(site.page, "empty")
 
 
 def mistakes(site: Site) -> None:
-    """Every field holds a mistake, or an amount that can be read in two ways."""
+    """Make a mistake in every field, and an amount that can be read in two ways."""
     site.page.goto("/")
     texts = {"balance": "-5", "purchases": "1.234", "cash_advance": "mil", "credit_limit": "0"}
     for field, text in texts.items():
@@ -34,7 +34,7 @@ def mistakes(site: Site) -> None:
 
 
 def approved(site: Site) -> None:
-    """The example has its answer, with the figures unfolded."""
+    """Have the example answered, with the figures unfolded."""
     site.page.goto("/")
     site.page.click("[data-example]")
     analyst.ask(site.page)
@@ -43,7 +43,7 @@ def approved(site: Site) -> None:
 
 
 def refused(site: Site) -> None:
-    """A client of a long name was refused."""
+    """Have a client of a long name refused."""
     site.page.goto("/")
     analyst.enter(site.page, "Wanderley" * 13, analyst.IN_DEBT)
     analyst.ask(site.page)
@@ -51,7 +51,7 @@ def refused(site: Site) -> None:
 
 
 def left_to_a_person(site: Site) -> None:
-    """The amounts are outside of the training range."""
+    """Ask about amounts outside of the training range."""
     site.page.goto("/")
     analyst.enter(site.page, "Fábio Nunes", (10_000_000, 500, 100, 3_000, 200))
     analyst.ask(site.page)
@@ -59,7 +59,7 @@ def left_to_a_person(site: Site) -> None:
 
 
 def pending(site: Site) -> None:
-    """The model is away, and the request is kept."""
+    """Ask while the model is away."""
     site.page.goto("/")
     site.page.click("[data-example]")
     analyst.ask(site.page)
@@ -67,7 +67,7 @@ def pending(site: Site) -> None:
 
 
 def problem(site: Site) -> None:
-    """The network is gone."""
+    """Ask while the network is gone."""
     site.page.goto("/")
     site.page.click("[data-example]")
     site.page.context.set_offline(True)
@@ -76,32 +76,34 @@ def problem(site: Site) -> None:
 
 
 def history(site: Site) -> None:
-    """Clients of every profile stand in the list, one of them reviewed."""
-    names = ("Ana Lúcia Prates", "Bruno Sá", "Célia Antunes", "Diego Ramos", "Elza Couto")
-    clients = (analyst.USES_LITTLE, analyst.BUYS_AND_PAYS, analyst.PREFERS_CASH, analyst.IN_DEBT)
-    given = [
-        analyst.evaluated(site.address, *client) for client in zip(names, clients, strict=False)
-    ]
+    """List clients of several profiles, one of them reviewed."""
+    clients = {
+        "Ana Lúcia Prates": analyst.USES_LITTLE,
+        "Bruno Sá": analyst.BUYS_AND_PAYS,
+        "Célia Antunes": analyst.PREFERS_CASH,
+        "Diego Ramos": analyst.IN_DEBT,
+    }
+    given = [analyst.evaluated(site.address, *client) for client in clients.items()]
     analyst.reviewed(site.address, given[-1]["id"], "aprovado", "Dívida quitada em novembro.")
     site.page.goto("/historico.html")
     expect(site.page.locator("[data-record]").nth(3)).to_be_visible()
 
 
 def nothing_found(site: Site) -> None:
-    """No evaluation fits the filters."""
+    """Filter by a name that nobody has."""
     site.page.goto("/historico.html?nome=ninguém")
     expect(site.page.locator("[data-none]")).to_be_visible()
 
 
 def evaluation(site: Site) -> None:
-    """One evaluation was reviewed twice."""
+    """Read an evaluation that was reviewed twice."""
     site.page.goto(f"/historico.html?id={_reviewed_client(site)}")
     analyst.answer(site.page)
     expect(site.page.locator("[data-review]")).to_have_count(2)
 
 
 def bad_review(site: Site) -> None:
-    """A review was sent without anything in it."""
+    """Send a review without anything in it."""
     site.page.goto(f"/historico.html?id={_reviewed_client(site)}")
     analyst.answer(site.page)
     site.page.click("[data-send-review]")
@@ -109,14 +111,14 @@ def bad_review(site: Site) -> None:
 
 
 def pending_evaluation(site: Site) -> None:
-    """One evaluation still waits for the model."""
+    """Read an evaluation that waits for the model."""
     kept = analyst.evaluated(site.address, "Olga", analyst.IN_DEBT, Prefer="respond-async")
     site.page.goto(f"/historico.html?id={kept['id']}")
     analyst.state(site.page, "pending")
 
 
 def not_found(site: Site) -> None:
-    """The address names no evaluation."""
+    """Follow an address that names no evaluation."""
     site.page.goto("/historico.html?id=nenhuma")
     analyst.state(site.page, "problem")
 
@@ -156,20 +158,20 @@ def batch_running(site: Site) -> None:
 
 
 def criteria(site: Site) -> None:
-    """The policy, with the figures unfolded."""
+    """Read the policy, with the figures unfolded."""
     site.page.goto("/criterios.html")
     expect(site.page.locator("[data-profile]")).to_have_count(5)
     site.page.click("summary")
 
 
 def dossier(site: Site) -> None:
-    """Everything about one evaluation."""
+    """Read everything about one evaluation."""
     site.page.goto(f"/avaliacoes/{_reviewed_client(site)}/dossie")
     expect(site.page.get_by_role("button", name="Imprimir")).to_be_visible()
 
 
 def pending_dossier(site: Site) -> None:
-    """What is known of one that waits."""
+    """Read what is known of one that waits."""
     kept = analyst.evaluated(site.address, "Otto", analyst.IN_DEBT, Prefer="respond-async")
     site.page.goto(f"/avaliacoes/{kept['id']}/dossie")
     expect(site.page.get_by_role("button", name="Imprimir")).to_be_visible()

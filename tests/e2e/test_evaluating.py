@@ -45,6 +45,8 @@ def test_a_refusal_says_what_would_change_it_and_an_approval_does_not(page: Page
     analyst.enter(page, "Rita", analyst.IN_DEBT)
     analyst.ask(page)
     refusal = analyst.answer(page)
+    expect(refusal.locator("[data-reason=balance] .reason-direction")).to_have_text("aproxima")
+    expect(refusal.locator("[data-reason=purchases] .reason-direction")).to_have_text("afasta")
     expect(refusal.locator("[data-simulation]")).to_contain_text("que é aprovado")
 
     page.click("[data-another]")

@@ -15,9 +15,10 @@ pytestmark = pytest.mark.browser
 DESK, TELEPHONE = 1280, 320
 EVERY_STATE = [*states.WITH_MODEL, *states.WITHOUT_MODEL]
 
-SCROLLS_SIDEWAYS = (
-    "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
-)
+SCROLLS_SIDEWAYS = """() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return scrollWidth > clientWidth;
+}"""
 
 Reach = Callable[[states.Site], None]
 
@@ -50,9 +51,8 @@ def test_a_page_in_any_state_is_accessible_and_fits_a_desk_and_a_telephone(
     picture = request.node.callspec.id
     for width in (DESK, TELEPHONE):
         page_in_state.set_viewport_size({"width": width, "height": 900})
-        page_in_state.screenshot(
-            path=artifacts_directory / f"{picture}-{width}.png", full_page=True
-        )
+        path = artifacts_directory / f"{picture}-{width}.png"
+        page_in_state.screenshot(path=path, full_page=True)
         assert not page_in_state.evaluate(SCROLLS_SIDEWAYS), f"at {width} px"
         assert violations(page_in_state) == [], f"at {width} px"
 

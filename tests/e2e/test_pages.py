@@ -37,8 +37,11 @@ def test_the_criteria_are_the_policys(page: Page) -> None:
     expect(page.locator("[data-criteria]")).to_contain_text("Saques de até 20 vezes o limite")
 
 
-def test_the_criteria_stand_without_the_models_picture(page: Page, site_without_model: str) -> None:
-    page.goto(f"{site_without_model}/criterios.html")
+def test_the_criteria_stand_without_the_models_picture(
+    open_page: Opener, site_without_model: str
+) -> None:
+    page = open_page(site_without_model)
+    page.goto("/criterios.html")
     expect(page.locator("[data-profile]")).to_have_count(5)
     expect(page.locator("[data-profile] svg[role=img]")).to_have_count(0)
 
@@ -106,7 +109,8 @@ def test_without_javascript_a_page_says_what_it_needs(
 ) -> None:
     page = open_page(site, java_script_enabled=False)
     page.goto(address)
-    expect(page.locator("body")).to_contain_text("precisa de JavaScript")
+    expect(page.locator("noscript")).to_be_visible()
+    assert "precisa de JavaScript" in page.inner_text("noscript")
     expect(page.locator("[data-submit]:enabled")).to_have_count(0)
 
 

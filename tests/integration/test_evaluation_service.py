@@ -307,4 +307,5 @@ def test_a_port_in_use_ends_the_start(evaluation_service: Server, tmp_path: Path
     )
 
     assert second.returncode != 0
-    assert "address already in use" in second.stderr
+    assert "Address already in use" in second.stderr
+    assert "Traceback" not in second.stderr

@@ -29,6 +29,7 @@ class Figures:
 
     def __init__(self, file: Path) -> None:
         """Begin with none."""
+        self.folder = file.parent
         self._file = file
         self._figures: dict[str, Any] = {}
 
@@ -47,13 +48,14 @@ def figures(artifacts_directory: Path) -> Figures:
 def stack(tmp_path_factory: pytest.TempPathFactory, figures: Figures) -> Iterator[Stack]:
     """Yield the running stack, each service once, from images built here."""
     running = Stack(tmp_path_factory.mktemp("stack"))
+    log = figures.folder / "stack.log"
     try:
         figures.note(images_seconds=timed(running, "images"))
         figures.note(image_megabytes={name: megabytes(running, name) for name in IMAGES})
         figures.note(first_start_seconds=timed(running, "up"))
         yield running
     finally:
-        running.remove()
+        running.remove(log)
 
 
 IMAGES = ("web", "evaluation", "model")

@@ -12,7 +12,8 @@ import httpx
 from tests.clients import MARIA
 
 PAUSE_SECONDS = 0.02
-REPEAT_AFTER_SECONDS = 2.0
+#: Where no answer says when: longer than a container takes to start again.
+REPEAT_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Stack:
         self.env_file = folder / "stack.env"
         self.project = f"credit-card-test-{os.getpid()}"
         self.port = free_port()
-        first = free_port()
+        first = free_ports(20)
         inherited = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL"}}
         self.environment = {
             **inherited,
@@ -39,7 +39,7 @@ class Stack:
             "GATEWAY_BURST": "100000",
             "GATEWAY_RATE_PER_SECOND": "100000",
             "IMAGE_PREFIX": "credit-card-test-",
-            "MODEL_PORTS": f"{first}-{first + 20}",
+            "MODEL_PORTS": f"{first}-{first + 19}",
             "VERSION": "first",
             "WEB_ADDRESS": "127.0.0.1",
             "WEB_PORT": str(self.port),
@@ -117,9 +117,10 @@ class Stack:
             float(line.split()[-1]) for line in lines if line.startswith(name) and label in line
         )
 
-    def remove(self) -> None:
-        """Remove everything of this project, the record too."""
+    def remove(self, log: Path) -> None:
+        """Remove everything of this project, the record too, and keep what it logged."""
         if self.env_file.exists():
+            log.write_text(self.compose("logs", "--timestamps"), encoding="utf-8")
             self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 
@@ -127,9 +128,27 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> float:
     """Return after how many seconds something holds; fail when it never does."""
     started = time.monotonic()
     while not holds():
-        assert time.monotonic() - started < seconds, "still not after a minute"
+        assert time.monotonic() - started < seconds, f"still not after {seconds} s"
         time.sleep(0.25)
     return time.monotonic() - started
+
+
+def free_ports(count: int) -> int:
+    """Find the first of so many free ports, below those that outgoing connections take."""
+    return next(
+        first
+        for first in range(20_000, 30_000, count)
+        if all(is_free(port) for port in range(first, first + count))
+    )
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def free_port() -> int:

@@ -50,4 +50,4 @@ def test_each_container_comes_back_and_no_evaluation_is_lost(
 
 
 def is_decided(client: httpx.Client, identity: str) -> bool:
-    return client.get(f"/avaliacoes/{identity}").json()["decisao"] is not None
+    return client.get(f"/avaliacoes/{identity}").json()["avaliacao"] is not None

@@ -23,7 +23,7 @@ def page(stack: Stack, chromium_path: Path) -> Iterator[Page]:
     """Open a browser at the gateway; whatever the page complains about is an error."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
-        opened = browser.new_page(base_url=stack.url)
+        opened = browser.new_context(base_url=stack.url).new_page()
         complaints: list[str] = []
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         yield opened
@@ -35,7 +35,7 @@ def evaluate(page: Page, amounts: tuple[float, ...], name: str) -> None:
     page.get_by_label("Nome do cliente").fill(name)
     for feature, amount in zip(FEATURES, amounts, strict=True):
         page.locator(f"[name={feature}]").fill(str(amount))
-    page.get_by_role("button", name="Avaliar").click()
+    page.get_by_role("button", name="Avaliar", exact=True).click()
 
 
 def test_images_are_as_small_as_promised(stack: Stack) -> None:
@@ -57,7 +57,7 @@ def test_five_clients_are_evaluated_in_the_form(
         expect(page.locator("[data-answer]")).to_contain_text(f"Cliente {cluster}")
         answered.append(round(time.monotonic() - started, 3))
 
-    recorded = client.get("/avaliacoes?limite=5").json()["avaliacoes"]
+    recorded = client.get("/avaliacoes?limite=5").json()["itens"]
     assert [found["cluster"] for found in recorded] == [4, 3, 2, 1, 0]
     figures.note(form_seconds=answered)
 
@@ -65,8 +65,8 @@ def test_five_clients_are_evaluated_in_the_form(
 def test_without_the_model_the_form_answers_and_the_pending_are_decided_when_it_is_back(
     page: Page, stack: Stack, figures: Figures
 ) -> None:
-    stack.compose("stop", MODEL)
     page.goto("/")
+    stack.compose("stop", MODEL)
     evaluate(page, FIVE_CLIENTS[4][0], "Espera Silva")
     expect(page.locator("[data-answer]")).to_have_attribute("data-state", "pending", timeout=15_000)
     expect(page.locator("[data-answer]")).to_contain_text("Em análise")

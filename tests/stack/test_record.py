@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 def recorded(client: httpx.Client) -> list[dict[str, Any]]:
     """Return the newest hundred, and make sure that there are some."""
-    listed: list[dict[str, Any]] = client.get("/avaliacoes?limite=100").json()["avaliacoes"]
+    listed: list[dict[str, Any]] = client.get("/avaliacoes?limite=100").json()["itens"]
     assert listed
     return listed
 

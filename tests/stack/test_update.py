@@ -18,7 +18,7 @@ def test_a_new_model_takes_over_without_a_failed_request(
         load.wait_for(50)
         stack.make("roll-model", VERSION="second")
         load.wait_for(100)
-        after = client.get("/modelo").json()["modelo"]
+        after = client.get("/modelo").json()["tag"]
 
     assert load.failures == []
     assert load.first_failures == []
@@ -43,11 +43,11 @@ def test_a_version_that_does_not_start_changes_nothing(stack: Stack) -> None:
 
 
 def test_a_rollback_is_an_update_to_the_version_before(stack: Stack, client: httpx.Client) -> None:
-    serving = client.get("/modelo").json()["modelo"]
+    serving = client.get("/modelo").json()["tag"]
 
     stack.make("roll-model", VERSION="first")
 
-    assert client.get("/modelo").json()["modelo"] != serving
+    assert client.get("/modelo").json()["tag"] != serving
     assert stack.env_file.read_text().count("MODEL_VERSION=first") == 1
 
 
@@ -58,4 +58,5 @@ def others(stack: Stack) -> list[str]:
 def recorded_models(client: httpx.Client, load: Load) -> set[str]:
     """Return the models in the record of the load's first and last evaluation."""
     ids = [load.outcomes[0].answer["id"], load.outcomes[-1].answer["id"]]
-    return {client.get(f"/avaliacoes/{identity}").json()["modelo"] for identity in ids}
+    records = [client.get(f"/avaliacoes/{identity}").json() for identity in ids]
+    return {record["avaliacao"]["modelo"] for record in records}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import cast
 
@@ -17,13 +17,14 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class Replica:
-    """Counts its connections and what it is asked; hangs up instead of answering on demand."""
+    """Counts its connections and what it is asked; on demand hangs up or says nothing."""
 
     def __init__(self) -> None:
         """Count from zero."""
         self.connections: list[asyncio.BaseTransport] = []
         self.requests = 0
         self.hangs_up = False
+        self.is_mute = False
 
 
 class Answering(asyncio.Protocol):
@@ -43,7 +44,7 @@ class Answering(asyncio.Protocol):
         self._replica.requests += 1
         if self._replica.hangs_up:
             self._transport.close()
-        else:
+        elif not self._replica.is_mute:
             self._transport.write(ANSWER)
 
 
@@ -112,7 +113,7 @@ def test_a_replica_that_refuses_is_passed_over() -> None:
     assert sum(asyncio.run(scenario())) == 6
 
 
-def test_after_a_replica_hangs_up_no_old_connection_is_used_for_the_repeat() -> None:
+def test_a_repeat_does_not_meet_the_replica_that_hung_up() -> None:
     async def scenario() -> tuple[int, int]:
         gone, alive = REPLICAS[:2]
         addresses = [gone]
@@ -120,13 +121,32 @@ def test_after_a_replica_hangs_up_no_old_connection_is_used_for_the_repeat() -> 
             address = f"http://model:{port}/"
             await asyncio.gather(client.get(address), client.get(address))
             replicas[gone].hangs_up = True
-            addresses[:] = [alive]
+            addresses[:] = [gone, alive]
             with pytest.raises(httpx.RemoteProtocolError):
                 await client.get(address)
-            await client.get(address)
-        return len(replicas[gone].connections), replicas[alive].requests
+            await asyncio.gather(*(client.get(address) for _ in range(4)))
+        return replicas[gone].requests, replicas[alive].requests
 
-    assert asyncio.run(scenario()) == (2, 1)
+    assert asyncio.run(scenario()) == (3, 4)
+
+
+def test_a_replica_that_says_nothing_is_given_up_where_there_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.05)
+
+    async def scenario() -> tuple[int, int]:
+        mute, alive = REPLICAS[:2]
+        async with listening([mute, alive]) as (port, replicas), client_of([mute, alive]) as client:
+            replicas[mute].is_mute = True
+            while not replicas[mute].requests:
+                with suppress(httpx.RemoteProtocolError):
+                    await client.get(f"http://model:{port}/", headers={"Connection": "close"})
+            answered = replicas[alive].requests
+            await asyncio.gather(*(client.get(f"http://model:{port}/") for _ in range(3)))
+        return replicas[mute].requests, replicas[alive].requests - answered
+
+    assert asyncio.run(scenario()) == (1, 3)
 
 
 def test_none_accepting_is_a_connect_error() -> None:

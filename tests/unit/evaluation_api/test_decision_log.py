@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from evaluation_api import database, schema
 from evaluation_api.decision_log import DecisionLog, fold
@@ -108,6 +108,18 @@ def test_processes_that_start_at_once_migrate_once(url: str) -> None:
         assert process.returncode == 0, complaint
 
 
+def test_a_migration_that_fails_halfway_leaves_nothing_behind(url: str) -> None:
+    engine = database.connect(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE policies (in_the_way INTEGER)"))
+
+    with pytest.raises(RecordUnavailableError):
+        database.migrate(engine)
+
+    assert inspect(engine).get_table_names() == ["policies"]
+    engine.dispose()
+
+
 def test_a_decision_is_found_as_it_was_written(log: DecisionLog) -> None:
     entry = decided_entry("José da Silva 😀")
 
@@ -187,10 +199,12 @@ def test_transactions_with_keys_in_common_do_not_wait_for_each_other(
     url: str, log: DecisionLog
 ) -> None:
     engines = [database.connect(url) for _ in range(2)]
-    orders = [list(range(20)), list(range(20))[::-1]]
+    orders = [list(range(50)), list(range(50))[::-1]]
+    barrier = Barrier(2, timeout=30)
 
     def write(own: Engine, order: list[int]) -> None:
         for turn in range(10):
+            barrier.wait()
             DecisionLog(own).append([decided_entry(key=key(f"{turn}-{n}")) for n in order])
 
     with ThreadPoolExecutor(2) as pool:
@@ -198,7 +212,7 @@ def test_transactions_with_keys_in_common_do_not_wait_for_each_other(
     for own in engines:
         own.dispose()
 
-    assert len(ids(log, Search(limit=1000))) == 200
+    assert len(ids(log, Search(limit=1000))) == 500
 
 
 def day(number: int) -> datetime:
@@ -325,6 +339,28 @@ def test_claimants_at_once_get_different_evaluations(url: str, log: DecisionLog)
 
     claimed = [one for share in shares for one in share]
     assert sorted(claimed) == sorted(entry.id for entry in entries)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_claim_does_not_wait_for_what_another_replica_is_claiming(
+    engine: Engine, log: DecisionLog
+) -> None:
+    entries = [pending_entry() for _ in range(4)]
+    log.append(entries)
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = '5s'"))
+        connection.execute(
+            text("SELECT id FROM evaluations ORDER BY id LIMIT 2 FOR UPDATE")
+        ).fetchall()
+        with ThreadPoolExecutor(1) as pool:
+            claiming = pool.submit(log.claim_pending, 2, LEASE)
+            try:
+                claimed = claiming.result(timeout=5)
+            finally:
+                connection.rollback()  # whatever waits for it may end
+
+    assert [one.id for one in claimed] == [entry.id for entry in entries[2:]]
 
 
 def test_a_purge_takes_what_is_older_with_its_reviews_and_keys(

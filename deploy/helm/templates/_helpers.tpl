@@ -1,0 +1,157 @@
+{{- define "app.name" -}}
+{{- printf "%s-%s" (.root.Release.Name | trunc 40 | trimSuffix "-") .component -}}
+{{- end -}}
+
+{{- define "app.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "app.labels" -}}
+{{ include "app.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{- define "app.image" -}}
+{{- $values := index .root.Values .component -}}
+image: {{ printf "%s%s:%s" .root.Values.image.prefix .component ($values.tag | default .root.Values.image.tag | default .root.Chart.AppVersion) | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+{{- end -}}
+
+{{/* What the restricted pod security standard asks for, and a root file system that nobody writes to. */}}
+{{- define "app.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
+
+{{- define "app.podSecurity" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "app.databaseURL" -}}
+- name: EVALUATION_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .root.Values.database.existingSecret }}
+      key: {{ .root.Values.database.key }}
+{{- end -}}
+
+{{- define "app.temporary" -}}
+volumes:
+  - name: temporary
+    emptyDir:
+      medium: Memory
+      sizeLimit: 64Mi
+{{- end -}}
+
+{{/*
+One Deployment. port: where it listens. env: its own variables, as YAML. startup, ready, live: paths.
+*/}}
+{{- define "app.deployment" -}}
+{{- $values := index .root.Values .component -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "app.name" . }}
+  labels:
+    {{- include "app.labels" . | nindent 4 }}
+spec:
+  {{- if not $values.autoscaling.enabled }}
+  replicas: {{ $values.replicas }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  strategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxUnavailable: 0
+      maxSurge: 1
+  selector:
+    matchLabels:
+      {{- include "app.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "app.labels" . | nindent 8 }}
+    spec:
+      serviceAccountName: {{ include "app.name" . }}
+      {{- include "app.podSecurity" . | nindent 6 }}
+      # The 5 s of preStop, and the 20 s that a request in flight may take.
+      terminationGracePeriodSeconds: 30
+      topologySpreadConstraints:
+        {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+        - maxSkew: 1
+          topologyKey: {{ . }}
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "app.selector" $ | nindent 14 }}
+        {{- end }}
+      containers:
+        - name: {{ .component }}
+          {{- include "app.image" . | nindent 10 }}
+          {{- include "app.containerSecurity" . | nindent 10 }}
+          ports:
+            - name: http
+              containerPort: {{ .port }}
+          env:
+            {{- .env | nindent 12 }}
+            {{- range $name, $value := $values.env }}
+            - name: {{ $name }}
+              value: {{ $value | quote }}
+            {{- end }}
+          # Not yet started is no failure, for a minute.
+          startupProbe:
+            httpGet: {path: {{ .startup }}, port: http}
+            periodSeconds: 2
+            timeoutSeconds: 2
+            failureThreshold: 30
+          # Whether it may be sent requests.
+          readinessProbe:
+            httpGet: {path: {{ .ready }}, port: http}
+            periodSeconds: 5
+            timeoutSeconds: 4
+            failureThreshold: 2
+          # Whether a restart would help: it asks this process alone, nothing that it leans on.
+          livenessProbe:
+            httpGet: {path: {{ .live }}, port: http}
+            periodSeconds: 10
+            timeoutSeconds: 4
+            failureThreshold: 3
+          # Until everybody has heard that it is going, it still answers.
+          lifecycle:
+            preStop:
+              exec:
+                command: [sleep, "5"]
+          resources:
+            {{- toYaml $values.resources | nindent 12 }}
+          volumeMounts:
+            - name: temporary
+              mountPath: /tmp
+      {{- include "app.temporary" . | nindent 6 }}
+      {{- with $values.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+{{- end -}}

@@ -1,0 +1,67 @@
+"""What docker-compose.yml, .env.example and the gateway's configuration promise, read as files."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evaluation_api.routes import router
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+TLS = (ROOT / "deploy/compose.tls.yml").read_text()
+SERVICES: dict[str, Any] = COMPOSE["services"]
+PRIVATE = {"/metrics"}
+
+
+def test_only_the_evaluation_service_shares_a_network_with_the_model_or_the_record() -> None:
+    def sharing(service: str) -> set[str]:
+        networks = set(SERVICES[service]["networks"])
+        return {name for name, other in SERVICES.items() if networks & set(other["networks"])}
+
+    assert sharing("ml_model_service") == {"ml_model_service", "client_evaluation_service"}
+    assert sharing("db") == {"db", "client_evaluation_service"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_limited_hardened_and_started_again(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["restart"] == "unless-stopped"
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+    assert service["stop_grace_period"]
+
+
+@pytest.mark.parametrize("name", ["web", "evaluation", "model"])
+def test_every_image_of_ours_runs_unprivileged_and_says_whether_it_is_well(name: str) -> None:
+    recipe = "".join(p.read_text() for p in (ROOT / "deploy/docker").glob(f"{name}.Dockerfile*"))
+
+    assert "\nUSER 10001:10001\n" in recipe
+    assert "\nHEALTHCHECK " in recipe
+
+
+def test_the_example_settings_name_every_variable_and_no_other() -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text() + TLS))
+    example = (ROOT / ".env.example").read_text()
+
+    assert set(re.findall(r"^#?(\w+)=", example, re.MULTILINE)) - {"COMPOSE_FILE"} == used
+
+
+def test_every_route_is_public_at_the_gateway_or_private_on_purpose() -> None:
+    site = (ROOT / "deploy/nginx/site.conf.template").read_text()
+    patterns = re.findall(r"^location ~ (\S+) \{", site, re.MULTILINE)
+    exact = set(re.findall(r"^location (?:= )?(/\S*) \{", site, re.MULTILINE)) - {"/"}
+    routes = {str(getattr(route, "path", "")) for route in router.routes}
+
+    closed = {
+        route
+        for route in routes
+        if not any(re.search(pattern, route) for pattern in patterns)
+        and not any(route.startswith(path.rstrip("/")) for path in exact)
+    }
+
+    assert closed == PRIVATE

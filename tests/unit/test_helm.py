@@ -1,0 +1,267 @@
+"""The Helm chart, rendered: what the schemas of Kubernetes say, and what they cannot say."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+pytestmark = pytest.mark.helm
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy/helm"
+VALUES = {
+    "default": CHART / "values.yaml",
+    "small": CHART / "examples/small.yaml",
+    "production": CHART / "examples/production.yaml",
+}
+SERVICES = ("web", "evaluation", "model")
+QUANTITY = re.compile(r"([0-9.]+)(m|Ki|Mi|Gi|)")
+FACTORS = {"m": 1e-3, "": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+Resource = dict[str, Any]
+
+
+def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("helm")
+    assert program
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+class Rendered:
+    """The resources that one file of values makes."""
+
+    def __init__(self, values: Path) -> None:
+        """Render the chart."""
+        done = helm("template", "release", CHART, "--values", values)
+        assert done.returncode == 0, done.stderr
+        self.resources = [found for found in yaml.safe_load_all(done.stdout) if found]
+
+    def of(self, kind: str) -> list[Resource]:
+        """Return the resources of a kind."""
+        return [found for found in self.resources if found["kind"] == kind]
+
+    def named(self, kind: str, component: str) -> Resource:
+        """Return one resource of one of the services."""
+        return next(r for r in self.of(kind) if r["metadata"]["name"] == f"release-{component}")
+
+    def pods(self) -> Iterator[Resource]:
+        """Return every pod template."""
+        for kind in ("Deployment", "Job"):
+            for found in self.of(kind):
+                yield found["spec"]["template"]
+
+    def selected(self, selector: dict[str, str]) -> list[Resource]:
+        """Return the pod templates with these labels."""
+        return [p for p in self.pods() if selector.items() <= p["metadata"]["labels"].items()]
+
+
+@pytest.fixture(scope="module", params=VALUES)
+def rendered(request: pytest.FixtureRequest) -> Rendered:
+    return Rendered(VALUES[request.param])
+
+
+@pytest.fixture(scope="module")
+def production() -> Rendered:
+    return Rendered(VALUES["production"])
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_chart_has_nothing_to_lint(values: Path) -> None:
+    done = helm("lint", "--strict", CHART, "--values", values)
+
+    assert done.returncode == 0, done.stdout
+    assert "[WARNING]" not in done.stdout
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_every_resource_is_valid(rendered: Rendered, version: str) -> None:
+    for resource in rendered.resources:
+        if resource["kind"] != "ServiceMonitor":  # the Prometheus operator's, with no schema here
+            # Raises for what is wrong, what is unknown and, unlike the command, for a kind unknown.
+            kubernetes_validate.validate(resource, version, strict=True)
+
+
+@pytest.mark.parametrize(
+    "setting", ["model.replica=2", "ingres.enabled=true", "web.replicas=0", "image.pullPolicy=No"]
+)
+def test_a_mistyped_value_is_refused(setting: str) -> None:
+    assert helm("template", "release", CHART, "--set", setting).returncode != 0
+
+
+def test_every_service_finds_its_pods_and_their_ports(rendered: Rendered) -> None:
+    for service in rendered.of("Service"):
+        (pod,) = rendered.selected(service["spec"]["selector"])
+        names = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+
+
+def test_every_other_selector_finds_pods(rendered: Rendered) -> None:
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        for resource in rendered.of(kind):
+            assert len(rendered.selected(resource["spec"]["selector"]["matchLabels"])) == 1
+    for pod in rendered.pods():
+        for constraint in pod["spec"].get("topologySpreadConstraints", []):
+            assert rendered.selected(constraint["labelSelector"]["matchLabels"]) == [pod]
+
+
+def test_probes_and_policies_name_ports_that_exist(rendered: Rendered) -> None:
+    for deployment in rendered.of("Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        names = {port["name"] for port in container["ports"]}
+
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert container[probe]["httpGet"]["port"] in names
+
+
+def test_an_ingress_and_autoscalers_point_at_what_exists(production: Rendered) -> None:
+    (ingress,) = production.of("Ingress")
+    backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    ports = production.named("Service", "web")["spec"]["ports"]
+
+    assert backend["name"] == "release-web"
+    assert backend["port"]["name"] in {port["name"] for port in ports}
+    for autoscaler in production.of("HorizontalPodAutoscaler"):
+        target = production.named("Deployment", autoscaler["metadata"]["name"][len("release-") :])
+        assert autoscaler["spec"]["scaleTargetRef"]["name"] == target["metadata"]["name"]
+        assert "replicas" not in target["spec"], "a deployment would undo what it scaled"
+
+
+def quantity(text: str) -> float:
+    found = QUANTITY.fullmatch(str(text))
+    assert found, f"{text} is no quantity"
+    return float(found[1]) * FACTORS[found[2]]
+
+
+def test_resources_are_quantities_and_requests_are_within_limits(rendered: Rendered) -> None:
+    for pod in rendered.pods():
+        resources = pod["spec"]["containers"][0]["resources"]
+        asked = {name: quantity(text) for name, text in resources["requests"].items()}
+        most = {name: quantity(text) for name, text in resources["limits"].items()}
+
+        assert set(asked) == {"cpu", "memory"}
+        assert asked["memory"] <= most["memory"]
+
+
+def test_every_pod_meets_the_restricted_standard_and_has_no_token(rendered: Rendered) -> None:
+    for pod in rendered.pods():
+        spec = pod["spec"]
+        security = spec["containers"][0]["securityContext"]
+
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+
+
+def test_an_update_takes_no_replica_away_before_another_is_ready(rendered: Rendered) -> None:
+    for deployment in rendered.of("Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        sleep = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+
+        assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+        assert sleep + 20 < pod["terminationGracePeriodSeconds"]
+
+
+def test_liveness_asks_nothing_that_a_restart_cannot_mend(rendered: Rendered) -> None:
+    paths = {
+        d["metadata"]["name"]: (
+            d["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"],
+            d["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["httpGet"]["path"],
+        )
+        for d in rendered.of("Deployment")
+    }
+
+    assert paths["release-evaluation"] == ("/health/ready", "/health/live")
+    assert paths["release-model"] == ("/readyz", "/livez")
+
+
+def admitted(rendered: Rendered, component: str) -> set[str]:
+    """Return the components whose pods a service's policies let in."""
+    return {
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        for rule in rendered.named("NetworkPolicy", component)["spec"]["ingress"]
+        for peer in rule["from"]
+        if "podSelector" in peer
+    }
+
+
+def test_only_the_evaluation_service_reaches_the_model(production: Rendered) -> None:
+    assert admitted(production, "model") == {"evaluation"}
+    assert admitted(production, "evaluation") == {"web"}
+
+
+def test_everything_not_named_is_denied(production: Rendered) -> None:
+    deny = production.named("NetworkPolicy", "deny")["spec"]
+
+    assert deny["policyTypes"] == ["Ingress", "Egress"]
+    assert not {"ingress", "egress"} & set(deny)
+    assert production.selected(deny["podSelector"]["matchLabels"]) == list(production.pods())
+
+
+def test_egress_goes_to_ports_that_somebody_listens_on(production: Rendered) -> None:
+    for component, target in (("web", "evaluation"), ("evaluation", "model")):
+        rules = production.named("NetworkPolicy", component)["spec"]["egress"]
+        rule = next(r for r in rules if "podSelector" in r.get("to", [{}])[0])
+        (pod,) = production.selected(rule["to"][0]["podSelector"]["matchLabels"])
+        listening = pod["spec"]["containers"][0]["ports"][0]["containerPort"]
+
+        assert pod["metadata"]["labels"]["app.kubernetes.io/component"] == target
+        assert rule["ports"] == [{"port": listening}]
+
+
+def test_service_monitors_find_services_and_their_ports(production: Rendered) -> None:
+    for monitor in production.of("ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        (service,) = [
+            s for s in production.of("Service") if wanted <= s["metadata"]["labels"].items()
+        ]
+        (endpoint,) = monitor["spec"]["endpoints"]
+
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+        assert endpoint["path"] == "/metrics"
+
+
+def test_the_database_url_comes_from_the_secret_alone(rendered: Rendered) -> None:
+    for pod in rendered.pods():
+        for variable in pod["spec"]["containers"][0].get("env") or []:
+            if variable["name"] == "EVALUATION_DATABASE_URL":
+                assert set(variable) == {"name", "valueFrom"}
+                break
+        else:
+            assert pod["metadata"]["labels"]["app.kubernetes.io/component"] in {"web", "model"}
+
+
+def test_images_and_ports_agree_with_compose() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    published = {
+        "web": compose["web"],
+        "evaluation": compose["client_evaluation_service"],
+        "model": compose["ml_model_service"],
+    }
+    default = Rendered(VALUES["default"])
+
+    for name, service in published.items():
+        (container,) = default.named("Deployment", name)["spec"]["template"]["spec"]["containers"]
+        image = re.sub(r"\$\{IMAGE_PREFIX:-(.*?)\}", r"\1", service["image"])
+        port = [*service.get("ports", []), *service.get("expose", [])][0].rpartition(":")[2]
+
+        assert container["image"].rpartition(":")[0] == image.partition(":")[0]
+        assert container["ports"][0]["containerPort"] == int(port)
+
+
+def test_each_service_can_have_a_version_of_its_own(production: Rendered) -> None:
+    tags = [
+        production.named("Deployment", name)["spec"]["template"]["spec"]["containers"][0]["image"]
+        for name in SERVICES
+    ]
+
+    assert [tag.rpartition(":")[2] for tag in tags] == ["1.4.2", "1.4.2", "1.4.2-model-3"]

@@ -1,0 +1,147 @@
+"""deploy/stack.py, with a stand-in for Docker that writes down what it is told."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy import stack
+
+DOCKER = """#!/bin/sh
+echo "${MODEL_VERSION:-} $*" >> "$CALLS"
+case "$*" in
+  *" ps --quiet web") cat "$FOLDER/web" 2>/dev/null ;;
+  *" ps --quiet ml_model_service") cat "$FOLDER/model" 2>/dev/null ;;
+  *" up "*--no-recreate*) echo new >> "$FOLDER/model"; [ ! -e "$FOLDER/unwell" ] || exit 1 ;;
+esac
+exit 0
+"""
+
+
+class Shell:
+    """A folder with settings and a `docker` of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write the stand-in; nothing runs."""
+        self.folder = folder
+        self.env_file = folder / "settings.env"
+        (folder / "docker").write_text(DOCKER)
+        (folder / "docker").chmod(0o755)
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of stack.py."""
+        program = [sys.executable, stack.__file__, "--env-file", str(self.env_file)]
+        path = f"{self.folder}:{os.environ['PATH']}"
+        here = {"CALLS": str(self.folder / "calls"), "FOLDER": str(self.folder), "PATH": path}
+        return subprocess.run(
+            [*program, *arguments],
+            env={**os.environ, **here, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def calls(self) -> list[str]:
+        """Return what Docker was told, in order."""
+        file = self.folder / "calls"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    for name in ("WEB_PORT", "WEB_ADDRESS", "MODEL_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def quick(shell: Shell) -> Shell:
+    """Let two replicas of the model run, which need not settle."""
+    (shell.folder / "model").write_text("old-1\nold-2\n")
+    shell.env_file.write_text("POSTGRES_PASSWORD=x\nMODEL_VERSION=1\n")
+    return shell
+
+
+def test_the_first_start_writes_settings_with_a_password_for_the_owner_only(shell: Shell) -> None:
+    shell.run("up", WEB_PORT=str(free_port()))
+    first = shell.env_file.read_text()
+    shell.run("up", WEB_PORT=str(free_port()))
+
+    password = first.split("POSTGRES_PASSWORD=")[1].splitlines()[0]
+    assert len(password) == 32
+    assert shell.env_file.read_text() == first
+    assert stat.S_IMODE(shell.env_file.stat().st_mode) == 0o600
+
+
+def test_a_taken_port_is_one_sentence_and_nothing_is_started(shell: Shell) -> None:
+    with listening() as taken:
+        done = shell.run("up", WEB_PORT=str(taken), WEB_ADDRESS="127.0.0.1")
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"Port {taken} is taken" in done.stderr
+    assert f"make up WEB_PORT={8000 + (taken + 10) % 1000}" in done.stderr
+    assert not [call for call in shell.calls if " up " in call]
+
+
+def test_the_port_of_the_running_stack_itself_is_not_taken(shell: Shell) -> None:
+    (shell.folder / "web").write_text("gateway\n")
+
+    with listening() as taken:
+        done = shell.run("up", WEB_PORT=str(taken), WEB_ADDRESS="127.0.0.1")
+
+    assert done.returncode == 0
+    assert done.stdout == f"Ready: http://localhost:{taken}\n"
+
+
+def test_numbers_of_replicas_are_remembered(quick: Shell) -> None:
+    quick.run("scale", "--model", "3")
+    quick.run("scale", "--model", "2")
+
+    assert quick.env_file.read_text().splitlines().count("MODEL_REPLICAS=2") == 1
+    assert "MODEL_REPLICAS=3" not in quick.env_file.read_text()
+
+
+def test_an_update_starts_as_many_again_before_it_removes_the_old(quick: Shell) -> None:
+    quick.run("roll", "ml_model_service", "2")
+    calls = quick.calls
+
+    started = next(i for i, call in enumerate(calls) if "--scale ml_model_service=4" in call)
+    stopped = next(i for i, call in enumerate(calls) if " stop " in call)
+    assert calls[started].startswith("2 ")
+    assert started < stopped
+    assert sorted(calls[stopped].split()[1:]) == ["old-1", "old-2"]
+    assert "MODEL_VERSION=2" in quick.env_file.read_text().splitlines()
+
+
+def test_an_update_that_does_not_get_well_removes_the_new_and_keeps_the_old(quick: Shell) -> None:
+    (quick.folder / "unwell").touch()
+
+    done = quick.run("roll", "ml_model_service", "2")
+
+    stopped = [call.split()[1:] for call in quick.calls if " stop " in call]
+    assert done.returncode == 2
+    assert "nothing was changed" in done.stderr
+    assert stopped == [["new"]]
+    assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """Take a port for a while."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield int(taken.getsockname()[1])
+
+
+def free_port() -> int:
+    with listening() as port:
+        return port
