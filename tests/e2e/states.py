@@ -124,26 +124,26 @@ def not_found(site: Site) -> None:
 
 
 def new_batch(site: Site) -> None:
-    """Earlier batches stand beside the form."""
+    """List earlier batches beside the form."""
     clerk.ready(site.page)
     site.page.goto("/lote.html")
     expect(site.page.locator("[data-earlier-batch]").first).to_be_visible()
 
 
 def bad_file(site: Site) -> None:
-    """A file lacks what it needs."""
+    """Send a file that lacks what it needs."""
     clerk.choose(site.page, b"nome;sexo\r\nAna;F\r\n")
     clerk.send(site.page)
     expect(site.page.locator("[data-error-summary]")).to_be_focused()
 
 
 def batch_ready(site: Site) -> None:
-    """A file was read, and waits for somebody to start."""
+    """Have a file read, to be started by somebody."""
     clerk.ready(site.page)
 
 
 def batch_done(site: Site) -> None:
-    """A file was evaluated, faulty lines and all."""
+    """Have a file evaluated, faulty lines and all."""
     clerk.choose(site.page, clients(300, bad_every=20))
     clerk.send(site.page)
     clerk.start(site.page)
@@ -151,7 +151,7 @@ def batch_done(site: Site) -> None:
 
 
 def batch_running(site: Site) -> None:
-    """A file waits for the model."""
+    """Have a file wait for the model."""
     clerk.ready(site.page)
     clerk.start(site.page)
     clerk.in_state(site.page, "Em andamento")
