@@ -88,7 +88,7 @@ class BatchLog:
 
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are database.migrate's business."""
-        self._engine = engine
+        self.engine = engine
         self._placeholder = database.placeholder(engine)
         when = evaluations.c.received_at.type.dialect_impl(engine.dialect)
         self._spell_time = when.bind_processor(engine.dialect) or _as_it_is
@@ -306,7 +306,7 @@ class BatchLog:
             )
 
     def _transaction(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self._engine)
+        return database.transaction(self.engine)
 
 
 def _require_id(text: str) -> None:

@@ -140,5 +140,6 @@ class BatchWorker:
 
     async def _until_called(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._called.wait(), _TICK_SECONDS)
+            async with asyncio.timeout(_TICK_SECONDS):  # wait_for loses a cancel that meets a call
+                await self._called.wait()
         self._called.clear()
