@@ -13,10 +13,11 @@ from types import SimpleNamespace
 from fastapi import FastAPI
 
 from bench.processes import HOST
-from evaluation_api import logs, policy_file, server
+from evaluation_api import logs, policy_file, problems, server
 from evaluation_api.app import bare_app, rendered_with
 from evaluation_api.domain import Alternative, CardUsage, Entry, Model, Prediction, Recorded
 from evaluation_api.evaluation import Evaluator
+from evaluation_api.settings import Settings
 
 _MODEL = Model("credit_card_clusters:none", "0" * 64)
 _CONTRIBUTIONS = {
@@ -83,7 +84,8 @@ def serve(port: int) -> None:
     logs.configure("INFO", "text")
     app = bare_app()
     app.router.lifespan_context = lifespan
-    server.serve(app, HOST, port)
+    limit = Settings().max_in_flight
+    server.serve(app, HOST, port, max_in_flight=limit, refusal=problems.turn_away)
 
 
 if __name__ == "__main__":

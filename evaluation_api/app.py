@@ -77,7 +77,7 @@ async def services_of(settings: Settings) -> AsyncIterator[Services]:
         records = _records(settings.database_url.get_secret_value(), stack)
         await asyncio.to_thread(records.log.remember_policy, policy.version, source)
         recorder = await stack.enter_async_context(
-            Recorder(records.log, impatient=records.impatient, max_waiting=settings.max_waiting)
+            Recorder(records.log, impatient=records.impatient, max_waiting=settings.max_in_flight)
         )
         model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
@@ -129,7 +129,7 @@ def model_for(policy: Policy, settings: Settings) -> ModelClient:
         margin=policy.border.min_confidence,
         deadline_seconds=settings.model_deadline_seconds,
         circuit=Circuit(settings.circuit_failures, settings.circuit_pause_seconds),
-        max_waiting=settings.max_waiting,
+        max_waiting=settings.max_in_flight,
         lanes=settings.model_lanes,
     )
 

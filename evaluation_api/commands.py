@@ -16,7 +16,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from evaluation_api import app, database, logs, policy_file, replay, server
+from evaluation_api import app, database, logs, policy_file, problems, replay, server
 from evaluation_api.batch import command
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.errors import ModelError, PolicyError, RecordUnavailableError
@@ -112,7 +112,13 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
         raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
     with _record(settings):
         pass
-    server.serve(app.create_app(settings), settings.host, settings.port)
+    server.serve(
+        app.create_app(settings),
+        settings.host,
+        settings.port,
+        max_in_flight=settings.max_in_flight,
+        refusal=problems.turn_away,
+    )
     return 0
 
 

@@ -23,6 +23,7 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered")
+REFUSED = Counter("evaluation_refused", "Requests turned away because too many were in flight")
 DECISIONS = Counter("evaluation_decisions", "Decisions recorded", ["outcome", "cluster"])
 PENDING = Gauge("evaluation_pending", "Evaluations that wait for the model, as of the last look")
 MODEL_AWAY = Gauge("evaluation_model_away", "1 while the model service does not answer")

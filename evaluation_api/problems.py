@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import msgspec
+import uuid_utils
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from evaluation_api import errors
-from evaluation_api.observation import request_id
+from evaluation_api.observation import REFUSED, request_id
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +116,10 @@ _HTTP = {
         "Este endereço não aceita esse método HTTP.",
     ),
 }
+_TURNED_AWAY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+    b"retry-after: 1\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n%s"
+)
 _UNEXPECTED = _Answer(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "Erro inesperado",
@@ -147,6 +152,15 @@ def unexpected(exc: Exception) -> Response:
     """Log what nobody caught, and answer with a problem that names the request alone."""
     logger.error("unexpected_error", exc_info=exc)
     return _problem(_UNEXPECTED, [])
+
+
+def turn_away() -> bytes:
+    """Give the whole HTTP answer to a request beyond what can be done, as server.Refusal."""
+    identity = str(uuid_utils.uuid7())
+    REFUSED.inc()
+    answer = _ANSWERS[errors.OverloadedError]
+    body = msgspec.json.encode(Problema(answer.title, answer.status, answer.detail, identity))
+    return _TURNED_AWAY % (len(body), identity.encode(), body)
 
 
 def _problem(answer: _Answer, fields: list[Erro]) -> Response:

@@ -1,0 +1,106 @@
+"""How the evaluation service is served: answers whole, and what is too much turned away."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+
+from evaluation_api.server import _HeadHeldBack
+from tests.services import Server, eventually, free_port
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+class Wire:
+    """A transport that remembers what was written at a time."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def held_back(wire: Wire) -> _HeadHeldBack:
+    return _HeadHeldBack(cast("asyncio.Transport", wire), asyncio.get_running_loop())
+
+
+def test_head_and_body_leave_in_one_piece() -> None:
+    async def answer() -> list[bytes]:
+        transport = held_back(wire := Wire())
+        transport.write(HEAD)
+        transport.write(b"ok")
+        await asyncio.sleep(0)
+        return wire.writes
+
+    assert asyncio.run(answer()) == [HEAD + b"ok"]
+
+
+def test_a_head_without_a_body_leaves_at_the_end_of_the_turn() -> None:
+    async def answer() -> tuple[list[bytes], list[bytes]]:
+        transport = held_back(wire := Wire())
+        transport.write(HEAD)
+        before = list(wire.writes)
+        await asyncio.sleep(0)
+        return before, wire.writes
+
+    assert asyncio.run(answer()) == ([], [HEAD])
+
+
+def test_a_head_leaves_before_its_connection_closes() -> None:
+    async def answer() -> Wire:
+        transport = held_back(wire := Wire())
+        transport.write(HEAD)
+        transport.close()
+        return wire
+
+    wire = asyncio.run(answer())
+    assert (wire.writes, wire.closed) == ([HEAD], True)
+
+
+def test_an_interim_answer_is_not_taken_for_the_head_of_a_body() -> None:
+    async def answer() -> list[bytes]:
+        transport = held_back(wire := Wire())
+        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0)
+        transport.write(HEAD)
+        transport.write(b"ok")
+        return wire.writes
+
+    assert asyncio.run(answer()) == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"ok"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    port = free_port()
+    arguments = ["-m", "tests.unit.evaluation_api.slow_app", str(port)]
+    started = Server(arguments, "/health", tmp_path / "log", port).start()
+    try:
+        yield started.wait_until_ready()
+    finally:
+        started.stop()
+
+
+def test_what_is_too_much_is_turned_away_and_the_connection_kept(server: Server) -> None:
+    with (
+        httpx.Client(base_url=server.url) as first,
+        httpx.Client(base_url=server.url) as second,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        slow = thread.submit(first.get, "/slow")
+        eventually(lambda: second.post("/echo", content=b"x").status_code == 503, 10)
+        refused = second.post("/echo", content=b"x" * 100_000)
+        assert (refused.status_code, refused.text) == (503, "full")
+        assert second.get("/health").text == "ok"
+
+        second.get("/health/go")
+        assert slow.result(10).text == "slow"
+        assert second.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
