@@ -8,8 +8,8 @@ MLSERVER := var/bench-mlserver
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-batch bench-model bench-outage bench-record bench-replicas check check-lock lock \
-	upgrade clean
+	bench bench-batch bench-model bench-outage bench-record bench-replicas check check-lock \
+	lock upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -14,6 +14,14 @@ from fastapi.responses import Response
 from evaluation_api.contract import answers, batches, requests
 from evaluation_api.problems import MEDIA_TYPE, Problema
 
+#: By the first part of the path.
+_SUBJECTS: Final = {
+    "avaliar": "Avaliações",
+    "avaliacoes": "Avaliações",
+    "lotes": "Lotes",
+    "politica": "Critérios",
+    "modelo": "Critérios",
+}
 _REFERENCE: Final = "#/components/schemas/{name}"
 _ANSWERS: Final = (
     answers.Avaliacao,
@@ -98,10 +106,19 @@ def install(app: FastAPI) -> None:
             )
             schema.setdefault("components", {})["schemas"] = _schemas()
             schema["paths"] = {"/avaliar": {"post": _EVALUATE}, **schema["paths"]}
+            _group(schema["paths"])
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _group(paths: dict[str, dict[str, Any]]) -> None:
+    """Head each operation with its first sentence, under its subject."""
+    for path, operations in paths.items():
+        for described in operations.values():
+            described["summary"] = described["description"].split(".")[0]
+            described["tags"] = [_SUBJECTS.get(path.split("/")[1], "Serviço")]
 
 
 def _schemas() -> dict[str, Any]:
@@ -133,7 +150,6 @@ def _query_parameters() -> list[dict[str, Any]]:
 
 #: The one route that FastAPI does not know: see routes.install.
 _EVALUATE: Final = {
-    "summary": "Evaluate",
     "operationId": "evaluate_avaliar_post",
     "description": "Avalia um cliente, registra a decisão e responde com ela.",
     "parameters": _WAITING_HEADERS,

@@ -115,7 +115,7 @@ async def show_dossier(request: Request, evaluation_id: str) -> Response:
 
 @router.get("/politica", **openapi.operation("Politica"))
 async def show_criteria(request: Request) -> Response:
-    """Mostra os critérios em vigor, para quem quiser conhecê-los (LGPD, art. 20)."""
+    """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD."""
     return Response(answers.criteria(_services(request).policy), media_type=_JSON)
 
 

@@ -21,6 +21,11 @@ PATIENCE_MILLISECONDS = 20_000
 Opener = Callable[..., Page]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put browser tests last: Playwright leaves a running event loop, which asyncio.run refuses."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 @pytest.fixture(scope="session")
 def browser(chromium_path: Path) -> Iterator[Browser]:
     """Start Chromium; its own sandbox needs rights that a container's root does not have."""

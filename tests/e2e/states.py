@@ -124,7 +124,7 @@ def not_found(site: Site) -> None:
 
 
 def new_batch(site: Site) -> None:
-    """List earlier batches beside the form."""
+    """Earlier batches stand beside the form."""
     clerk.ready(site.page)
     site.page.goto("/lote.html")
     expect(site.page.locator("[data-earlier-batch]").first).to_be_visible()
@@ -138,7 +138,7 @@ def bad_file(site: Site) -> None:
 
 
 def batch_ready(site: Site) -> None:
-    """Have a file read, to be started by somebody."""
+    """Have a file read, waiting for somebody to start."""
     clerk.ready(site.page)
 
 

@@ -99,7 +99,7 @@ def test_a_body_over_64_kilobytes_is_a_problem(client: httpx.Client) -> None:
 
 
 def test_an_unknown_page_and_a_wrong_method_are_problems(client: httpx.Client) -> None:
-    assert_is_problem(client.get("/nothing"), 404)
+    assert_is_problem(client.get("/nothing.js"), 404)
     assert_is_problem(client.post("/"), 405)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.stack.conftest import Figures, timed
 from tests.stack.load import evaluate
 from tests.stack.running import Stack
 
@@ -19,13 +20,15 @@ def recorded(client: httpx.Client) -> list[dict[str, Any]]:
     return listed
 
 
-def test_the_record_is_still_there_after_down_and_up(stack: Stack, client: httpx.Client) -> None:
+def test_the_record_is_still_there_after_down_and_up(
+    stack: Stack, client: httpx.Client, figures: Figures
+) -> None:
     evaluate(client)
     before = recorded(client)
 
     stack.make("down")
     assert stack.containers() == []
-    stack.make("up")
+    figures.note(later_start_seconds=timed(stack, "up"))
 
     assert recorded(client) == before
 
