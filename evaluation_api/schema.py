@@ -123,15 +123,16 @@ batch_chunks = Table(
     Column("batch_id", _UUID, ForeignKey("batches.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("line_count", Integer, nullable=False),
-    #: The lines as read, as JSON: [[line number, [cell, ...]], ...].
-    Column("lines", Text, nullable=False),
     #: Who evaluates it now may keep it until then.
     Column("claimed_until", _WHEN),
     Column("settled_at", _WHEN),
-    #: For each line, as JSON: its evaluation's id, or the field and the reason why it has none.
-    Column("endings", Text),
     #: How the lines ended, counted, as JSON, so that a summary need not read the evaluations.
     Column("tally", Text),
+    #: The lines as read, as JSON: [[line number, [cell, ...]], ...]. The long columns stand last,
+    #: since SQLite reads through them to whatever stands after.
+    Column("lines", Text, nullable=False),
+    #: For each line, as JSON: its evaluation's id, or the field and the reason why it has none.
+    Column("endings", Text),
     Index(
         "unsettled_chunks",
         "batch_id",

@@ -124,7 +124,7 @@ def not_found(site: Site) -> None:
 
 
 def new_batch(site: Site) -> None:
-    """List earlier batches beside the form."""
+    """Earlier batches stand beside the form."""
     clerk.ready(site.page)
     site.page.goto("/lote.html")
     expect(site.page.locator("[data-earlier-batch]").first).to_be_visible()

@@ -30,11 +30,12 @@ def upgrade() -> None:
         sa.Column("batch_id", _UUID, sa.ForeignKey("batches.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("line_count", sa.Integer, nullable=False),
-        sa.Column("lines", sa.Text, nullable=False),
         sa.Column("claimed_until", _WHEN),
         sa.Column("settled_at", _WHEN),
-        sa.Column("endings", sa.Text),
         sa.Column("tally", sa.Text),
+        # Last, since SQLite reads through 60 KB of text to whatever stands after it.
+        sa.Column("lines", sa.Text, nullable=False),
+        sa.Column("endings", sa.Text),
     )
     op.create_index(
         "unsettled_chunks",
