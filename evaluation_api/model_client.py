@@ -200,16 +200,17 @@ def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
         raise ModelAnswerError(str(exc)) from exc
     if len(answers) != count:
         raise ModelAnswerError(f"{len(answers)} answers to {count} clients")
-    headers = response.headers
-    model = _model(headers.get("x-model-tag", ""), headers.get("x-model-sha256", ""))
+    # httpx's own look-up decodes every header of an answer, for each that is asked for.
+    headers = {name.lower(): value for name, value in response.headers.raw}
+    model = _model(headers.get(b"x-model-tag", b""), headers.get(b"x-model-sha256", b""))
     return [_prediction(answer, model) for answer in answers]
 
 
 @lru_cache(maxsize=16)
-def _model(tag: str, sha256: str) -> Model:
+def _model(tag: bytes, sha256: bytes) -> Model:
     if not tag or not sha256:
         raise ModelAnswerError("the answer does not say which model it is from")
-    return Model(tag, sha256)
+    return Model(tag.decode(), sha256.decode())
 
 
 def _prediction(answer: _Prediction, model: Model) -> Prediction:

@@ -76,11 +76,9 @@ def explain(rows: Matrix, centroids: Matrix) -> Explanation:
     """Predict rows (n x 5) and say what set each one apart from the next-best cluster."""
     unit = directions(rows)
     squared = squared_distances(unit, centroids)
-    nearest = np.argpartition(squared, 1, axis=1)[:, :2]
-    pair = np.take_along_axis(squared, nearest, axis=1)
-    first = np.sqrt(pair[:, 0])
-    second = np.sqrt(pair[:, 1])
-    cluster, runner_up = nearest[:, 0], nearest[:, 1]
+    cluster, runner_up = np.argpartition(squared, 1, axis=1)[:, :2].T
+    every = np.arange(len(rows))
+    first, second = np.sqrt(squared[every, cluster]), np.sqrt(squared[every, runner_up])
     contributions = (unit - centroids[runner_up]) ** 2 - (unit - centroids[cluster]) ** 2
     return Explanation(cluster, runner_up, (second - first) / (second + first), contributions)
 
@@ -152,9 +150,10 @@ def _cheapest(amounts: Matrix, cost: Matrix, targets: tuple[int, ...]) -> Counte
     """Keep, for each client and feature, the candidate that changes the amount least."""
     count, _, features, candidates = cost.shape
     by_feature = cost.transpose(0, 2, 1, 3).reshape(count, features, -1)
-    best = by_feature.argmin(axis=2)[..., None]
-    found = np.isfinite(np.take_along_axis(by_feature, best, axis=2))[..., 0]
+    best = by_feature.argmin(axis=2)
+    client, feature = np.ogrid[:count, :features]
+    found = np.isfinite(by_feature[client, feature, best])
     flat = amounts.transpose(0, 2, 1, 3).reshape(count, features, -1)
-    amount = np.take_along_axis(flat, best, axis=2)[..., 0]
-    cluster = np.asarray(targets)[best[..., 0] // candidates]
+    amount = flat[client, feature, best]
+    cluster = np.asarray(targets)[best // candidates]
     return Counterfactual(np.where(found, amount, np.nan), np.where(found, cluster, -1))

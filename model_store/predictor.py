@@ -64,7 +64,8 @@ def _from_centroids(centroids: Matrix) -> Predict:
         predictions = rows.explained(explanation)
         for mask, margin, asking in _wishes(batch):
             targets = _targets(mask)
-            there = np.isin(explanation.cluster, targets) & (explanation.confidence >= margin)
+            wanted = np.bincount(targets, minlength=len(centroids)).astype(bool)
+            there = wanted[explanation.cluster] & (explanation.confidence >= margin)
             needy = np.flatnonzero(asking & ~there)
             if len(needy):
                 found = _alternatives(clients[needy], centroids, targets, margin)
