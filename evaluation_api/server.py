@@ -1,7 +1,7 @@
 """Serves an application with uvicorn, set up for many short requests on kept-alive connections.
 
-Knows sockets and nothing of what is served; the bench serves its ceiling with it too. It touches
-two insides of uvicorn's protocol, pinned by tests/unit/evaluation_api/test_server.py.
+Knows sockets and nothing of what is served; the bench serves its ceiling with it too. It builds
+on the callbacks of uvicorn's protocol, pinned by tests/unit/evaluation_api/test_server.py.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ def serve(app: ASGIApp, host: str, port: int, *, max_in_flight: int, refusal: Re
         host=host,
         port=port,
         loop="uvloop",
-        http=partial(_Protocol, max_in_flight=max_in_flight, refusal=refusal),  # type: ignore[arg-type]
+        http=partial(_Protocol, gate=_Gate(max_in_flight), refusal=refusal),  # type: ignore[arg-type]
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -57,20 +57,37 @@ def _listeners(listener: socket.socket) -> list[socket.socket]:
     return [listener, *(listener.dup() for _ in range(_LISTENERS - 1))]
 
 
+class _Gate:
+    """How many requests of this process are being answered, and how many may be.
+
+    Counted here and not by uvicorn's tasks: those of a turn are forgotten in the next one, by
+    when the callers they answered have asked again.
+    """
+
+    def __init__(self, max_in_flight: int) -> None:
+        self.in_flight = 0
+        self._max_in_flight = max_in_flight
+
+    @property
+    def is_full(self) -> bool:
+        return self.in_flight >= self._max_in_flight
+
+
 class _Protocol(HttpToolsProtocol):
     """uvicorn's protocol, which lets answers leave whole and turns away what is too much."""
 
     def __init__(  # what uvicorn passes on is its own business
         self,
         *args: Any,  # noqa: ANN401
-        max_in_flight: int,
+        gate: _Gate,
         refusal: Refusal,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._max_in_flight = max_in_flight
+        self._gate = gate
         self._refusal = refusal
         self._refused = False
+        self._admitted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_HeadHeldBack(transport, self.loop))  # type: ignore[arg-type]
@@ -82,9 +99,9 @@ class _Protocol(HttpToolsProtocol):
         the saturating load leave half of the time for answers.
         """
         idle = self.cycle is None or self.cycle.response_complete
-        full = len(self.tasks) >= self._max_in_flight
-        self._refused = full and idle and not self.url.startswith(_ALWAYS)
+        self._refused = self._gate.is_full and idle and not self.url.startswith(_ALWAYS)
         if not self._refused:
+            self._count(1)
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -98,9 +115,23 @@ class _Protocol(HttpToolsProtocol):
         self._refused = False
         self.transport.write(self._refusal())
         if self.parser.should_keep_alive():
-            self.on_response_complete()
+            super().on_response_complete()
         else:
             self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Note that a request is answered; uvicorn does not call this for a caller who has gone."""
+        if self._admitted:
+            self._count(-1)
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._count(-self._admitted)
+        super().connection_lost(exc)
+
+    def _count(self, change: int) -> None:
+        self._admitted += change
+        self._gate.in_flight += change
 
 
 class _HeadHeldBack:

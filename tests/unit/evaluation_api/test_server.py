@@ -88,6 +88,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     started = Server(arguments, "/health", tmp_path / "log", port).start()
     try:
         yield started.wait_until_ready()
+        httpx.get(f"{started.url}/health/go")  # whoever still waits would keep it from stopping
     finally:
         started.stop()
 
@@ -114,3 +115,11 @@ def test_what_is_too_much_is_turned_away_and_the_connection_kept(server: Server)
         second.get("/health/go")
         assert slow.result(10).text == "slow"
         assert second.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
+
+
+def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        for _ in range(3):
+            with pytest.raises(httpx.ReadTimeout):
+                client.get("/slow", timeout=0.2)
+        assert client.post("/echo", content=b"x").text == "x"
