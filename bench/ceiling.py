@@ -6,8 +6,8 @@ once, and the entry is kept by nobody. No system that asks a model and writes ca
 
 import itertools
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 
 from fastapi import FastAPI
@@ -29,6 +29,10 @@ _CONTRIBUTIONS = {
 }
 _WAYS_OUT = (Alternative("balance", 406.5, 3, 0.06), Alternative("payments", 2811.25, 1, 0.07))
 _NEIGHBOURS = {0: 3, 1: 3, 2: 0, 3: 0, 4: 1}
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+"""Wires what the routes need, and takes it apart."""
 
 
 class CannedPredictor:
@@ -79,8 +83,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def serve(port: int) -> None:
-    """Serve as evaluation_api.__main__ does."""
+def serve(port: int, lifespan: Lifespan = lifespan) -> None:
+    """Serve the routes with these parts as evaluation_api.commands serves the real ones."""
     logs.configure("INFO", "text")
     app = bare_app()
     app.router.lifespan_context = lifespan

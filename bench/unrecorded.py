@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 from fastapi import FastAPI
 
+from bench import ceiling
 from bench.ceiling import NoRecord
-from bench.processes import HOST
-from evaluation_api import logs, policy_file, problems, server
-from evaluation_api.app import bare_app, model_for, rendered_with
+from evaluation_api import policy_file, server
+from evaluation_api.app import model_for, rendered_with
 from evaluation_api.evaluation import Evaluator
 from evaluation_api.settings import Settings
 
@@ -26,14 +26,5 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def serve(port: int) -> None:
-    """Serve as evaluation_api.commands does."""
-    logs.configure("INFO", "text")
-    app = bare_app()
-    app.router.lifespan_context = lifespan
-    limit = Settings().max_in_flight
-    server.serve(app, HOST, port, max_in_flight=limit, refusal=problems.turn_away)
-
-
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    ceiling.serve(int(sys.argv[1]), lifespan)
