@@ -7,13 +7,13 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
 from evaluation_api.domain import FEATURES
-from evaluation_api.transport import KeptAliveTransport
 from model_store import registry, rows
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
 from tests.services import READY_SECONDS, Server, eventually, model_server
@@ -30,23 +30,33 @@ def amounts(values: tuple[float, ...]) -> dict[str, float]:
 
 
 def predict_at_once(url: str, bodies: list[bytes]) -> list[httpx.Response]:
-    """Send every body in a request of its own, all of them at the same time."""
+    """Send every body in a request of its own: all connect, then all ask, then all listen."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> httpx.Response:
+        head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        return httpx.Response(int(head.split()[1]), content=content)
 
     async def send_all() -> list[httpx.Response]:
-        async with httpx.AsyncClient(
-            base_url=url, transport=KeptAliveTransport(), timeout=30
-        ) as client:
-            return await asyncio.gather(*(client.post("/predict", content=b) for b in bodies))
+        connections = [await asyncio.open_connection(host, port) for _ in bodies]
+        for (_, writer), body in zip(connections, bodies, strict=True):
+            writer.write(
+                b"POST /predict HTTP/1.1\r\nhost: model\r\nconnection: close\r\n"
+                b"content-length: %d\r\n\r\n%s" % (len(body), body)
+            )
+        return await asyncio.gather(*(listen(*connection) for connection in connections))
 
-    return asyncio.run(send_all())
+    return asyncio.run(asyncio.wait_for(send_all(), 30))
 
 
 def batches_of_one_and_all(http: httpx.Client) -> tuple[float, float]:
     """Read from the metrics how many batches held one request, and how many there were."""
     metrics = http.get("/metrics").text.splitlines()
     sizes = [line for line in metrics if line.startswith("bentoml_service_adaptive_batch_size_")]
-    one = next(line for line in sizes if 'le="1.0"' in line)
-    every = next(line for line in sizes if "size_count" in line)
+    one = next((line for line in sizes if 'le="1.0"' in line), "none yet 0")
+    every = next((line for line in sizes if "size_count" in line), "none yet 0")
     return float(one.rpartition(" ")[2]), float(every.rpartition(" ")[2])
 
 
