@@ -99,14 +99,22 @@ class Server:
 
 
 def model_server(home: Path, port: int | None = None, **environment: str) -> Server:
-    """Prepare a model service that serves from a BentoML home."""
+    """Prepare a model service that serves the models of a BentoML home.
+
+    It gets a home of its own for the rest: BentoML empties the folder of the metrics in it at every
+    start, and with that those of whoever serves from the same home.
+    """
     port = port or free_port()
+    own_home = home / f"serving-{port}"
+    own_home.mkdir(exist_ok=True)
+    if not (own_home / "models").exists():
+        (own_home / "models").symlink_to(home / "models")
     return Server(
         ["-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)],
         "/readyz",
         home / f"model-{port}.log",
         port,
-        {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", **environment},
+        {"BENTOML_HOME": str(own_home), "BENTOML_DO_NOT_TRACK": "True", **environment},
     )
 
 
