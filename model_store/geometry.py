@@ -21,6 +21,8 @@ Labels = NDArray[np.int64]
 CHANGEABLE = tuple(i for i, name in enumerate(FEATURES) if name != "credit_limit")
 
 _CENTS = 100.0
+#: Clients whose candidates fit in a core's cache together.
+_BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,16 @@ class Cones:
     """Where T targets are reached with a margin: a . x >= b |x| against each other centroid.
 
     targets: T labels. normals: 4T x 5, the vectors a. offsets: 4 x T x 1 x 1 x 1, the numbers b.
-    slopes: 4 x T x 4 x 1 x 1, what of a goes along each amount in CHANGEABLE. Axes: other
-    centroid, target, amount, candidate, client; clients last, so that loops are long.
+    slopes: 4 x T x 4 x 1 x 1, what of a goes along each amount in CHANGEABLE. leading:
+    slopes^2 - offsets^2. Axes: other centroid, target, amount, candidate, client; clients last,
+    so that loops are long.
     """
 
     targets: Labels
     normals: Matrix
     offsets: Matrix
     slopes: Matrix
+    leading: Matrix
 
 
 def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
@@ -121,22 +125,28 @@ def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
     own = np.asarray(targets)
     others = np.array([[i for i in range(len(centroids)) if i != target] for target in targets]).T
     normals = 2 * (ratio * centroids[own] - centroids[others])
-    offsets = ratio * (1 + squared[own]) - (1 + squared[others])
-    slopes = normals[..., CHANGEABLE]
-    return Cones(
-        own,
-        normals.reshape(-1, len(FEATURES)),
-        offsets[..., None, None, None],
-        slopes[..., None, None],
-    )
+    offsets = (ratio * (1 + squared[own]) - (1 + squared[others]))[..., None, None, None]
+    slopes = normals[..., CHANGEABLE][..., None, None]
+    flat = normals.reshape(-1, len(FEATURES))
+    return Cones(own, flat, offsets, slopes, slopes**2 - offsets**2)
 
 
 def counterfactual(rows: Matrix, cones: Cones) -> Counterfactual:
     """Find, one amount at a time, the smallest change that reaches a target with its margin.
 
-    rows: n x 5, each in need of a change. Along one amount t the border of a cone is a quadratic,
-    so the nearest point inside all four cones of a target is one of eight roots. Roots are
-    rounded to whole cents, inwards.
+    rows: n x 5, each in need of a change.
+    """
+    starts = range(0, max(len(rows), 1), _BLOCK)
+    parts = [_counterfactual(rows[start : start + _BLOCK], cones) for start in starts]
+    amounts, labels = zip(*parts, strict=True)
+    return Counterfactual(np.concatenate(amounts), np.concatenate(labels))
+
+
+def _counterfactual(rows: Matrix, cones: Cones) -> tuple[Matrix, Labels]:
+    """Do so for a block of clients.
+
+    Along one amount t the border of a cone is a quadratic, so the nearest point inside all four
+    cones of a target is one of eight roots. Roots are rounded to whole cents, inwards.
     """
     clients = rows.T
     own = clients.take(CHANGEABLE, axis=0)[:, None, :]
@@ -146,20 +156,18 @@ def counterfactual(rows: Matrix, cones: Cones) -> Counterfactual:
     with np.errstate(invalid="ignore", divide="ignore"):
         amounts = _to_cents_away_from(own, _roots(cones, rest, spare))
         length = np.sqrt(amounts * amounts + spare)
-        inside = amounts >= 0
-        for slope, left, offset in zip(cones.slopes, rest, cones.offsets, strict=True):
-            inside &= slope * amounts + left >= offset * length  # one at a time: stays in the cache
-    cost = np.where(inside, np.abs(amounts - own), np.inf)
+        inside = (cones.slopes * amounts + rest >= cones.offsets * length).all(axis=0)
+    cost = np.where(inside & (amounts >= 0), np.abs(amounts - own), np.inf)
     return _cheapest(amounts, cost, cones.targets)
 
 
 def _roots(cones: Cones, rest: Matrix, spare: Matrix) -> Matrix:
     """Solve slope t + rest = offset sqrt(t^2 + spare) for t: T x 4 x 8 x n, NaN where none."""
-    squared = cones.offsets**2
-    leading = cones.slopes**2 - squared
     middle = cones.slopes * rest
-    swing = np.sqrt(middle * middle - leading * (rest * rest - squared * spare))
-    return np.concatenate([*((-middle - swing) / leading), *((-middle + swing) / leading)], axis=2)
+    constant = rest * rest - cones.offsets**2 * spare
+    swing = np.sqrt(middle * middle - cones.leading * constant)
+    lower, upper = (-middle - swing) / cones.leading, (swing - middle) / cones.leading
+    return np.concatenate([*lower, *upper], axis=2)
 
 
 def _to_cents_away_from(own: Matrix, roots: Matrix) -> Matrix:
@@ -168,7 +176,7 @@ def _to_cents_away_from(own: Matrix, roots: Matrix) -> Matrix:
     return np.where(roots < own, np.floor(cents), np.ceil(cents)) / _CENTS
 
 
-def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> Counterfactual:
+def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> tuple[Matrix, Labels]:
     """Keep, for each client and amount, the candidate (T x 4 x 8 x n) that changes it least."""
     _, features, candidates, count = cost.shape
     by_amount = cost.swapaxes(0, 1).reshape(features, -1, count)
@@ -177,4 +185,4 @@ def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> Counterfactual:
     found = np.isfinite(by_amount[feature, best, client])
     target = best // candidates
     amount = amounts[target, feature, best % candidates, client]
-    return Counterfactual(np.where(found, amount, np.nan).T, np.where(found, targets[target], -1).T)
+    return np.where(found, amount, np.nan).T, np.where(found, targets[target], -1).T
