@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
@@ -59,10 +58,10 @@ def bare_app() -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(CompressedFiles)
+    routes.install(app)
     app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
     problems.install(app)
     openapi.install(app)
-    routes.install(app)
     app.include_router(batch_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
@@ -124,7 +123,8 @@ def rendered_with(policy: Policy) -> Render:
 def model_for(policy: Policy, settings: Settings) -> ModelClient:
     """Make a client of the model service that looks for what this policy would approve."""
     return ModelClient(
-        httpx.AsyncClient(base_url=settings.model_url, transport=KeptAliveTransport()),
+        KeptAliveTransport(),
+        settings.model_url,
         toward=policy.approved_clusters,
         margin=policy.border.min_confidence,
         deadline_seconds=settings.model_deadline_seconds,

@@ -134,9 +134,8 @@ def install(app: FastAPI) -> None:
 
 
 async def _of_ours(_: Request, exc: Exception) -> Response:
-    answer = next(_ANSWERS[kind] for kind in type(exc).__mro__ if kind in _ANSWERS)
-    fields = exc.fields if isinstance(exc, errors.InvalidRequestError) else []
-    return _problem(answer, [Erro(field.pointer, field.detail) for field in fields])
+    assert isinstance(exc, errors.EvaluationError)  # noqa: S101 - what it is installed for
+    return foreseen(exc)
 
 
 async def _of_starlette(_: Request, exc: Exception) -> Response:
@@ -146,6 +145,13 @@ async def _of_starlette(_: Request, exc: Exception) -> Response:
     response = _problem(_Answer(status, title, detail), [])
     response.headers.update(exc.headers or {})
     return response
+
+
+def foreseen(exc: errors.EvaluationError) -> Response:
+    """Answer one of our errors with its problem."""
+    answer = next(_ANSWERS[kind] for kind in type(exc).__mro__ if kind in _ANSWERS)
+    fields = exc.fields if isinstance(exc, errors.InvalidRequestError) else []
+    return _problem(answer, [Erro(field.pointer, field.detail) for field in fields])
 
 
 def unexpected(exc: Exception) -> Response:

@@ -11,8 +11,9 @@ import uuid_utils
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from evaluation_api import dossier, openapi, policy_file
+from evaluation_api import dossier, openapi, policy_file, problems
 from evaluation_api.batch.batches import Batches
 from evaluation_api.contract import answers, requests
 from evaluation_api.errors import BodyTooLargeError, EvaluationError
@@ -33,13 +34,32 @@ router = APIRouter()
 
 
 def install(app: FastAPI) -> None:
-    """Give an application these routes.
-
-    /avaliar goes in as a plain route: it reads its request itself, and FastAPI's dependency
-    machinery around it would cost as much as the evaluation.
-    """
+    """Give an application these routes."""
+    app.add_middleware(EvaluateFirst)
     app.add_route(EVALUATE, evaluate, methods=["POST"])
     app.include_router(router)
+
+
+class EvaluateFirst:
+    """Answers POST /avaliar before the router and the layers around it.
+
+    It reads its request itself and needs none of them, and a lone request passes each one cold.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap the application that answers everything else."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Evaluate, or pass on."""
+        if scope["type"] != "http" or scope["path"] != EVALUATE or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            response = await evaluate(Request(scope, receive))
+        except EvaluationError as exc:
+            response = problems.foreseen(exc)
+        await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

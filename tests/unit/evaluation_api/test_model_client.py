@@ -40,7 +40,8 @@ class Wire:
         self._answers = answers
         self.circuit = Circuit(failures, pause_seconds=60)
         self.client = ModelClient(
-            httpx.AsyncClient(base_url="http://model", transport=httpx.MockTransport(self._answer)),
+            httpx.MockTransport(self._answer),
+            "http://model",
             toward=(1, 3, 4),
             margin=0.05,
             deadline_seconds=deadline,
