@@ -4,8 +4,9 @@ The only place where SQLite and PostgreSQL differ.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.schema import evaluations
 
 #: Every migration, oldest first; a test compares them with the folder.
 _VERSIONS = ("0001", "0002")
@@ -71,6 +73,19 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def placeholder(engine: Engine) -> str:
     """Give what stands for a value in the driver's own SQL."""
     return "?" if engine.dialect.paramstyle == "qmark" else "%s"
+
+
+def insertion(engine: Engine, columns: Sequence[str]) -> str:
+    """Give the driver's own INSERT of evaluations, which takes each row as a dict by column."""
+    name = ":{}" if engine.dialect.name == "sqlite" else "%({})s"
+    values = ", ".join(map(name.format, columns))
+    return f"INSERT INTO evaluations ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - names only
+
+
+def time_spelling(engine: Engine) -> Callable[[datetime], Any]:
+    """Give what makes of a time what the driver takes: SQLite has no type for it."""
+    kind = evaluations.c.received_at.type.dialect_impl(engine.dialect)
+    return kind.bind_processor(engine.dialect) or (lambda time: time)
 
 
 def is_file(url: str) -> bool:

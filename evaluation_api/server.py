@@ -88,8 +88,10 @@ class _Protocol(HttpToolsProtocol):
         self._refusal = refusal
         self._refused = False
         self._admitted = 0
+        self._whole: asyncio.Transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._whole = transport
         super().connection_made(_HeadHeldBack(transport, self.loop))  # type: ignore[arg-type]
 
     def on_headers_complete(self) -> None:
@@ -113,7 +115,7 @@ class _Protocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._refused = False
-        self.transport.write(self._refusal())
+        self._whole.write(self._refusal())
         if self.parser.should_keep_alive():
             super().on_response_complete()
         else:

@@ -8,8 +8,11 @@ from typing import cast
 
 import httpx
 import pytest
+import uvicorn
+from starlette.responses import Response
+from uvicorn.server import ServerState
 
-from evaluation_api.server import _HeadHeldBack
+from evaluation_api.server import _Gate, _HeadHeldBack, _Protocol
 from tests.services import Server, eventually, free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
@@ -30,6 +33,13 @@ class Wire:
     def close(self) -> None:
         """Remember."""
         self.closed = True
+
+    def get_extra_info(self, _: str) -> None:
+        """Know nothing of sockets."""
+
+    def is_closing(self) -> bool:
+        """Stay open until closed."""
+        return self.closed
 
 
 def held_back(wire: Wire) -> _HeadHeldBack:
@@ -79,6 +89,23 @@ def test_an_interim_answer_is_not_taken_for_the_head_of_a_body() -> None:
         return wire.writes
 
     assert asyncio.run(answer()) == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"ok"]
+
+
+def test_a_refusal_leaves_in_the_turn_in_which_its_request_came() -> None:
+    async def refused() -> list[bytes]:
+        config = uvicorn.Config(Response(), lifespan="off", log_config=None)
+        protocol = _Protocol(
+            config=config,
+            server_state=ServerState(),
+            app_state={},
+            gate=_Gate(0),
+            refusal=lambda: HEAD + b"no",
+        )
+        protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
+        protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        return list(wire.writes)
+
+    assert asyncio.run(refused()) == [HEAD + b"no"]
 
 
 @pytest.fixture
