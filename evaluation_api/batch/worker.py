@@ -8,12 +8,13 @@ at all.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, ParamSpec, Protocol, TypeVar
 
-from evaluation_api.batch import evaluating
+from evaluation_api.batch import evaluating, slices
 from evaluation_api.batch.batch_log import BatchLog
 from evaluation_api.batch.domain import Chunk, SettledChunk
 from evaluation_api.domain import Geometry
@@ -124,11 +125,13 @@ class BatchWorker:
             await self._turns.in_turn(self._log.release, chunk)
 
     async def _settle(self, evaluated: SettledChunk) -> None:
-        if not await self._turns.in_turn(self._log.settle, evaluated):
+        rows = await slices.mapped(self._log.row, evaluated.evaluations)
+        if not await self._turns.in_turn(self._log.settle, evaluated, rows):
             logger.info("batch_chunk_not_needed", extra={"batch": evaluated.chunk.batch_id})
             return
-        for one in evaluated.evaluations:
-            DECISIONS.labels(one.decision.outcome, one.prediction.cluster).inc()
+        decided = Counter((e.decision.outcome, e.prediction.cluster) for e in evaluated.evaluations)
+        for labels, count in decided.items():
+            DECISIONS.labels(*labels).inc(count)
 
     async def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:

@@ -86,6 +86,10 @@ def evaluated(chunk: Chunk, model: OneAnswer | None = None) -> SettledChunk:
     return asyncio.run(evaluating.evaluate(chunk, model or OneAnswer(), POLICY))
 
 
+def settle(log: BatchLog, settled: SettledChunk) -> bool:
+    return log.settle(settled, [log.row(one) for one in settled.evaluations])
+
+
 def claimed(log: BatchLog) -> Chunk:
     chunk = log.claim(LEASE)
     assert chunk is not None
@@ -159,7 +163,7 @@ def test_a_chunk_is_settled_once_by_whoever_comes_first(log: BatchLog, engine: E
     log.step(batch_id, Step.START)
     chunk = claimed(log)
 
-    settled = [log.settle(evaluated(chunk)), log.settle(evaluated(chunk))]
+    settled = [settle(log, evaluated(chunk)), settle(log, evaluated(chunk))]
 
     assert settled == [True, False]
     assert len(DecisionLog(engine).search(Search(limit=100))) == 2
@@ -171,14 +175,14 @@ def test_a_cancelled_batch_takes_no_more_decisions(log: BatchLog, engine: Engine
     chunk = claimed(log)
     log.step(batch_id, Step.CANCEL)
 
-    assert not log.settle(evaluated(chunk))
+    assert not settle(log, evaluated(chunk))
     assert DecisionLog(engine).search(Search(limit=100)) == []
 
 
 def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine: Engine) -> None:
     log.step(received(log, chunks=1), Step.START)
     settled = evaluated(claimed(log))
-    log.settle(settled)
+    settle(log, settled)
     evaluation = settled.evaluations[0]
 
     found = DecisionLog(engine).find(evaluation.id)
@@ -196,7 +200,7 @@ def test_a_model_without_geometry_is_recorded_as_it_answered(log: BatchLog, engi
     log.step(received(log, chunks=1), Step.START)
     bare = Prediction(3, IN_DEBT.model)
     settled = evaluated(claimed(log), OneAnswer(bare))
-    log.settle(settled)
+    settle(log, settled)
 
     found = DecisionLog(engine).find(settled.evaluations[0].id)
 
@@ -210,9 +214,9 @@ def test_a_batch_is_done_when_its_last_chunk_is_and_tells_how_its_lines_ended(
 ) -> None:
     batch_id = received(log)
     log.step(batch_id, Step.START)
-    log.settle(evaluated(claimed(log)))
+    settle(log, evaluated(claimed(log)))
     assert log.finish() == 0
-    log.settle(evaluated(claimed(log)))
+    settle(log, evaluated(claimed(log)))
     assert log.finish() == 1
 
     batch = log.find(batch_id)
