@@ -5,13 +5,12 @@ Knows neither where chunks come from nor where decisions go.
 """
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Protocol
 
 import uuid_utils
 
+from evaluation_api.background import Predictor
 from evaluation_api.batch import lines, slices
 from evaluation_api.batch.domain import (
     CONFIDENCE_BINS,
@@ -22,17 +21,10 @@ from evaluation_api.batch.domain import (
     Tally,
     empty_tally,
 )
-from evaluation_api.domain import Applicant, CardUsage, Evaluation, Prediction
+from evaluation_api.domain import Applicant, Evaluation, Prediction
 from evaluation_api.policy import Policy
 
 _reader = lru_cache(maxsize=16)(lines.reader)
-
-
-class Predictor(Protocol):
-    """Whatever says which profiles clients belong to."""
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict up to 1,024, in their order. Raises ModelError."""
 
 
 async def evaluate(chunk: Chunk, predictor: Predictor, policy: Policy) -> SettledChunk:
