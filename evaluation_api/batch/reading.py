@@ -14,7 +14,7 @@ from evaluation_api.batch.domain import CHUNK_LINES, Dialect, Line
 from evaluation_api.domain import FEATURES
 from evaluation_api.errors import FieldError, InvalidRequestError
 
-#: Characters of one record; more means quotes that were never closed.
+#: Characters of one record; more is no client, or quotes that were never closed.
 _LONGEST_RECORD = 65_536
 
 
@@ -29,6 +29,7 @@ class FileReader:
         self._decoder = TextDecoder()
         self._records: _Records | None = None
         self._head = ""
+        self._head_number = 1
         self._first: list[Line] = []
 
     def feed(self, chunk: bytes) -> list[Line]:
@@ -74,39 +75,54 @@ class FileReader:
     def _next_line(self) -> int:
         """Give the number of the line that the next byte belongs to."""
         if self._records is None:
-            return 1 + self._head.count("\n")
+            return self._head_number + self._head.count("\n")
         return self._records.number + self._records.held.count("\n")
 
     def _read(self, text: str, *, final: bool) -> list[Line]:
         if self._records is None:
-            text = self._head + text
-            self._records, text = _begin(text, final=final)
-            if self._records is None:
-                self._head = text
-                return []
+            text = self._begin(self._head + text, final=final)
+        if self._records is None:
+            return []
         lines = list(self._records.take(text, final=final))
         if len(self._first) < CHUNK_LINES:
             self._first += lines[: CHUNK_LINES - len(self._first)]
         return lines
 
+    def _begin(self, text: str, *, final: bool) -> str:
+        """Read the header once it is whole; give what comes after it."""
+        blank, text = _without_blank_lines(text)
+        self._head_number += blank
+        line, end, rest = text.partition("\n")
+        if len(line) > _LONGEST_RECORD:
+            raise _unreadable(self._head_number, messages.TOO_LONG)
+        if not line.strip() or not (end or final):
+            self._head = text
+            return ""
+        self._records = _Records(line, self._head_number)
+        return rest
+
 
 class _Records:
     """Cuts text into records, each with the number of the line it begins on."""
 
-    def __init__(self, names: list[str], delimiter: str, number: int) -> None:
+    def __init__(self, head: str, number: int) -> None:
+        self.delimiter = header.delimiter_of(head)
+        names = _names(head.rstrip("\r"), self.delimiter, number)
         self.header = tuple(name.strip() for name in names)
         self.fields = header.fields_of(names)
-        self.delimiter = delimiter
-        self.number = number
+        self.number = number + 1
         self.held = ""
 
     def take(self, text: str, *, final: bool) -> Iterator[Line]:
         text = self.held + text
         cut = len(text) if final else _last_end(text)
         self.held = text[cut:]
-        if len(self.held) > _LONGEST_RECORD or (final and text.count('"') % 2):
-            first = self.number + text[:cut].count("\n") * (not final)
-            raise _unreadable(first, messages.OPEN_QUOTES)
+        if final and _is_open(text):
+            raise _unreadable(self.number, messages.OPEN_QUOTES)
+        if len(self.held) > _LONGEST_RECORD:
+            number = self.number + text.count("\n", 0, cut)
+            is_open = _is_open(self.held)
+            raise _unreadable(number, messages.OPEN_QUOTES if is_open else messages.TOO_LONG)
         yield from self._lines(text[:cut])
 
     def _lines(self, block: str) -> Iterator[Line]:
@@ -122,23 +138,25 @@ class _Records:
         self.number = start + begun
 
 
-def _begin(text: str, *, final: bool) -> tuple[_Records | None, str]:
-    """Read the header, once it is whole; give what comes after it, or else the text again."""
-    number = 1
-    rest = text
-    while rest:
-        line, end, following = rest.partition("\n")
-        if not end and not final:
-            if len(line) > _LONGEST_RECORD:
-                raise _unreadable(number, messages.UNREADABLE)
-            return None, text
-        number += 1
-        rest = following
-        if line.strip():
-            delimiter = header.delimiter_of(line)
-            names = next(csv.reader([line.rstrip("\r")], delimiter=delimiter))
-            return _Records(names, delimiter, number), rest
-    return None, text
+def _without_blank_lines(text: str) -> tuple[int, str]:
+    """Give how many lines at a text's start are blank, and the text after them."""
+    blank = text[: len(text) - len(text.lstrip())]
+    start = blank.rfind("\n") + 1
+    return blank.count("\n"), text[start:]
+
+
+def _names(head: str, delimiter: str, number: int) -> list[str]:
+    """Read the names of the columns."""
+    if "\x00" in head:  # a workbook, or UTF-16 without its mark
+        raise _unreadable(number, messages.NOT_TEXT)
+    try:
+        return next(csv.reader([head], delimiter=delimiter))
+    except csv.Error as exc:
+        raise _unreadable(number, messages.UNREADABLE) from exc
+
+
+def _is_open(text: str) -> bool:
+    return text.count('"') % 2 == 1
 
 
 def _last_end(text: str) -> int:

@@ -148,6 +148,10 @@ def test_an_amount_of_two_readings_is_read_as_the_rest_of_the_file(
         (csv_of('"Ana;1;2;3;4;5', "Bia;1;2;3;4;5"), ["#/2"], "aspas"),
         (csv_of("João;1;2;3;4;5") + b"Jo\xe3o;1;2;3;4;5", ["#/3"], "UTF-8"),
         ("nome".encode("utf-16"), ["#/1"], "CSV UTF-8"),
+        (csv_of("Ana;1;2;3;4;5").decode().encode("utf-16-le"), ["#/1"], "CSV UTF-8"),
+        (csv_of("Ana;1;2;3;4;5").replace(b"\r\n", b"\r"), ["#/1"], "não pode ser lida como CSV"),
+        (b"\n\n" + b"a" * 100_000, ["#/3"], "longa demais"),
+        (csv_of("Ana;1;2;3;4;5", "a" * 100_000), ["#/3"], "longa demais"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where_and_why(
@@ -168,6 +172,34 @@ def test_quotes_that_never_close_are_refused_before_they_fill_the_memory() -> No
         reader.feed(b"x;1;2;3;4;5\n" * 10_000)
 
     assert refused.value.fields[0].pointer == "#/3"
+
+
+@pytest.mark.timeout(10)
+def test_a_million_empty_lines_before_the_header_are_passed_by_at_once() -> None:
+    _, found = read(b"\n" * 1_000_000 + csv_of("Ana;1;2;3;4;5"), pace=65_536)
+
+    assert [line.number for line in found] == [1_000_002]
+
+
+@settings(deadline=None)
+@given(
+    text=st.text(st.sampled_from('";,\n\r\0a1é'), max_size=60),
+    head=st.sampled_from(["", HEADER + "\r\n"]),
+    pace=st.integers(1, 20),
+)
+def test_any_text_is_refused_in_a_sentence_or_read_the_same_in_whatever_pieces(
+    text: str, head: str, pace: int
+) -> None:
+    content = (head + text).encode()
+
+    assert outcome(content, pace) == outcome(content, len(content) + 1)
+
+
+def outcome(content: bytes, pace: int) -> tuple[Dialect, list[Line]] | None:
+    try:
+        return read(content, pace)
+    except InvalidRequestError:
+        return None
 
 
 def test_latin_1_with_the_dashes_of_windows_is_read() -> None:
