@@ -16,6 +16,8 @@ from evaluation_api.errors import FieldError, InvalidRequestError
 
 #: Characters of one record; more is no client, or quotes that were never closed.
 _LONGEST_RECORD = 65_536
+#: Follows the last whole line: csv takes it for a record of its own, or into quotes still open.
+_END = "."
 
 
 class FileReader:
@@ -115,27 +117,30 @@ class _Records:
 
     def take(self, text: str, *, final: bool) -> Iterator[Line]:
         text = self.held + text
-        cut = len(text) if final else _last_end(text)
-        self.held = text[cut:]
-        if final and _is_open(text):
-            raise _unreadable(self.number, messages.OPEN_QUOTES)
-        if len(self.held) > _LONGEST_RECORD:
-            number = self.number + text.count("\n", 0, cut)
-            is_open = _is_open(self.held)
-            raise _unreadable(number, messages.OPEN_QUOTES if is_open else messages.TOO_LONG)
-        yield from self._lines(text[:cut])
-
-    def _lines(self, block: str) -> Iterator[Line]:
-        start, begun = self.number, 0
-        records = csv.reader(io.StringIO(block, newline=""), delimiter=self.delimiter)
+        cut = len(text) if final else text.rfind("\n") + 1
+        whole = list(io.StringIO(text[:cut], newline=""))
+        begun = 0
+        records = csv.reader([*whole, _END], delimiter=self.delimiter)
         try:
             for cells in records:
+                if records.line_num > len(whole):
+                    break
                 if any(cells):  # spreadsheets leave empty lines, with separators or without
-                    yield Line(start + begun, cells)
+                    yield Line(self.number + begun, cells)
                 begun = records.line_num
         except csv.Error as exc:
-            raise _unreadable(start + begun, messages.UNREADABLE) from exc
-        self.number = start + begun
+            raise _unreadable(self.number + begun, messages.UNREADABLE) from exc
+        self.number += begun
+        self.held = "".join(whole[begun:]) + text[cut:]
+        self._check(is_open=begun < len(whole), final=final)
+
+    def _check(self, *, is_open: bool, final: bool) -> None:
+        """Refuse to hold what never ends."""
+        too_long = len(self.held) > _LONGEST_RECORD
+        if is_open and (final or too_long):
+            raise _unreadable(self.number, messages.OPEN_QUOTES)
+        if too_long:
+            raise _unreadable(self.number, messages.TOO_LONG)
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:
@@ -153,22 +158,6 @@ def _names(head: str, delimiter: str, number: int) -> list[str]:
         return next(csv.reader([head], delimiter=delimiter))
     except csv.Error as exc:
         raise _unreadable(number, messages.UNREADABLE) from exc
-
-
-def _is_open(text: str) -> bool:
-    return text.count('"') % 2 == 1
-
-
-def _last_end(text: str) -> int:
-    """Find where the last whole record ends: a line's end outside of quotes."""
-    quotes = text.count('"')
-    cut = len(text)
-    while True:
-        end = text.rfind("\n", 0, cut) + 1
-        quotes -= text.count('"', end, cut)
-        if end == 0 or quotes % 2 == 0:
-            return end
-        cut = end - 1
 
 
 def _unreadable(number: int, sentence: str) -> InvalidRequestError:
