@@ -6,7 +6,7 @@ from nor where lines go.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from evaluation_api.batch import amounts, header, messages
 from evaluation_api.batch.decoding import NotTextError, TextDecoder
@@ -16,6 +16,7 @@ from evaluation_api.errors import FieldError, InvalidRequestError
 
 #: Characters of one record; more is no client, or quotes that were never closed.
 _LONGEST_RECORD = 65_536
+_LONGEST_AMOUNT = 64
 #: Follows the last whole line: csv takes it for a record of its own, or into quotes still open.
 _END = "."
 
@@ -32,7 +33,8 @@ class FileReader:
         self._records: _Records | None = None
         self._head = ""
         self._head_number = 1
-        self._first: list[Line] = []
+        self._count = 0
+        self._amounts: list[str] = []
 
     def feed(self, chunk: bytes) -> list[Line]:
         """Read on."""
@@ -43,7 +45,7 @@ class FileReader:
         lines = self._read(self._decoded(b"", final=True), final=True)
         if self._records is None:
             raise _unreadable(1, messages.EMPTY_FILE)
-        if not self._first:
+        if not self._count:
             raise _unreadable(1, messages.NO_LINES)
         return lines
 
@@ -51,18 +53,14 @@ class FileReader:
     def dialect(self) -> Dialect:
         """Give how the file is written; for after finish."""
         assert self._records is not None  # noqa: S101 - finish has raised otherwise
-        fields, delimiter = self._records.fields, self._records.delimiter
-        width = len(fields)
-        cells = (
-            cell.strip()
-            for line in self._first
-            if len(line.cells) == width
-            for field, cell in zip(fields, line.cells, strict=True)
-            if field in FEATURES
-        )
-        decimal_comma = amounts.uses_decimal_comma(cells, otherwise=delimiter == ";")
+        delimiter = self._records.delimiter
+        decimal_comma = amounts.uses_decimal_comma(self._amounts, otherwise=delimiter == ";")
         return Dialect(
-            self._decoder.encoding, delimiter, decimal_comma, self._records.header, fields
+            self._decoder.encoding,
+            delimiter,
+            decimal_comma,
+            self._records.header,
+            self._records.fields,
         )
 
     def _decoded(self, chunk: bytes, *, final: bool) -> str:
@@ -86,8 +84,9 @@ class FileReader:
         if self._records is None:
             return []
         lines = list(self._records.take(text, final=final))
-        if len(self._first) < CHUNK_LINES:
-            self._first += lines[: CHUNK_LINES - len(self._first)]
+        if self._count < CHUNK_LINES:
+            self._amounts += _amounts(lines[: CHUNK_LINES - self._count], self._records.fields)
+        self._count += len(lines)
         return lines
 
     def _begin(self, text: str, *, final: bool) -> str:
@@ -158,6 +157,15 @@ def _names(head: str, delimiter: str, number: int) -> list[str]:
         return next(csv.reader([head], delimiter=delimiter))
     except csv.Error as exc:
         raise _unreadable(number, messages.UNREADABLE) from exc
+
+
+def _amounts(lines: Sequence[Line], fields: Sequence[str]) -> Iterator[str]:
+    """Give what stands where amounts do, by which to tell how a file spells them."""
+    for line in lines:
+        if len(line.cells) == len(fields):
+            for field, cell in zip(fields, line.cells, strict=True):
+                if field in FEATURES and len(cell) <= _LONGEST_AMOUNT:
+                    yield cell.strip()
 
 
 def _unreadable(number: int, sentence: str) -> InvalidRequestError:
