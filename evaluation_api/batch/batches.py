@@ -122,11 +122,9 @@ class Batches:
             number += 1
 
     def _recorded(self, ids: list[str]) -> dict[str, Recorded]:
-        return (
-            {one.id: one for page in self._evaluations.decided(ids, CHUNK_LINES) for one in page}
-            if ids
-            else {}
-        )
+        """Give a chunk's evaluations by id; those that were purged since are missing."""
+        page = next(self._evaluations.decided(ids, CHUNK_LINES), []) if ids else []
+        return {one.id: one for one in page}
 
 
 async def _read(
