@@ -1,6 +1,6 @@
 """Opens the database that a URL names, and brings its tables up to date.
 
-The only place where SQLite and PostgreSQL differ.
+The only place where SQLite and PostgreSQL differ, but for the way of many rows (batch/bulk.py).
 """
 
 import sqlite3
@@ -68,11 +68,6 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     except SQLAlchemyError as exc:
         kind = RecordBusyError if is_busy(exc) else RecordUnavailableError
         raise kind(str(exc)) from exc
-
-
-def placeholder(engine: Engine) -> str:
-    """Give what stands for a value in the driver's own SQL."""
-    return "?" if engine.dialect.paramstyle == "qmark" else "%s"
 
 
 def insertion(engine: Engine, columns: Sequence[str]) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from evaluation_api.domain import Entry, Geometry, Recorded
+from evaluation_api import background
+from evaluation_api.domain import Entry, Recorded
 from evaluation_api.errors import EvaluationError
-from evaluation_api.evaluation import Evaluator, Predictor
+from evaluation_api.evaluation import Evaluator
 
 logger = logging.getLogger(__name__)
 
@@ -20,17 +21,6 @@ _AT_ONCE = 256
 #: Longer than one call may take, short enough that after a crash another replica takes over
 #: before anybody has waited 5 s.
 _LEASE = timedelta(seconds=3)
-
-
-class Model(Predictor, Protocol):
-    """A predictor that can be asked whether it is back."""
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the last calls failed."""
-
-    async def describe(self) -> Geometry:
-        """Give anything at all, if it is there. Raises ModelError."""
 
 
 class Queue(Protocol):
@@ -51,7 +41,7 @@ class PendingWorker:
 
     def __init__(
         self,
-        model: Model,
+        model: background.Model,
         evaluator: Evaluator,
         queue: Queue,
         *,
@@ -79,8 +69,7 @@ class PendingWorker:
     async def _look(self) -> None:
         self.waiting = await self._queue.count_pending()
         while self.waiting:
-            if self._model.is_away:
-                await self._model.describe()
+            await background.require(self._model)
             claimed = await self._queue.claim_pending(_AT_ONCE, _LEASE)
             if not claimed:
                 return

@@ -47,10 +47,13 @@ class TrainingRange:
     def holds(self, usage: CardUsage) -> bool:
         """Tell whether every amount lies where the model has seen clients."""
         limit = usage.credit_limit
-        return all(
-            getattr(usage, feature) <= times * limit
-            for feature, times in self.times_the_limit.items()
-        ) and all(getattr(usage, feature) <= maximum for feature, maximum in self.maximum.items())
+        for feature, times in self.times_the_limit.items():
+            if getattr(usage, feature) > times * limit:
+                return False
+        for feature, maximum in self.maximum.items():  # noqa: SIM110 - all() takes twice as long
+            if getattr(usage, feature) > maximum:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,12 @@
 """The keeper of batches: their lines as received, and what became of each.
 
-Synchronous, for threads. Rows of a batch go into the same table as all evaluations, by statements
-of many rows each: SQLAlchemy's own way takes longer over a row than the model does. Knows nothing
+Synchronous, for threads. Rows of a batch go into the same table as all evaluations. Knows nothing
 of CSV, HTTP or sentences.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -28,7 +26,8 @@ from sqlalchemy import (
     update,
 )
 
-from evaluation_api import database, packing
+from evaluation_api import database
+from evaluation_api.batch import bulk
 from evaluation_api.batch.domain import (
     STEPS,
     Batch,
@@ -45,36 +44,13 @@ from evaluation_api.batch.domain import (
     add,
     empty_tally,
 )
-from evaluation_api.decision_log import fold, is_id
+from evaluation_api.decision_log import is_id
 from evaluation_api.domain import Evaluation
 from evaluation_api.errors import BatchNotFoundError, BatchStateError
-from evaluation_api.schema import batch_chunks, batches, evaluations
+from evaluation_api.schema import batch_chunks, batches
 
-_ROWS_A_STATEMENT = 128
 #: How far back the rate looks.
 _WINDOW = timedelta(seconds=10)
-_COLUMNS = (
-    "id",
-    "pending",
-    "received_at",
-    "name",
-    "name_folded",
-    "balance",
-    "purchases",
-    "cash_advance",
-    "credit_limit",
-    "payments",
-    "degraded",
-    "evaluated_at",
-    "milliseconds",
-    "cluster",
-    "confidence",
-    "outcome",
-    "model_tag",
-    "model_sha256",
-    "policy_version",
-    "prediction",
-)
 
 _encode = msgspec.json.Encoder().encode
 _decode_lines = msgspec.json.Decoder(list[Line]).decode
@@ -89,9 +65,7 @@ class BatchLog:
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are database.migrate's business."""
         self.engine = engine
-        self._placeholder = database.placeholder(engine)
-        when = evaluations.c.received_at.type.dialect_impl(engine.dialect)
-        self._spell_time = when.bind_processor(engine.dialect) or _as_it_is
+        self._inserter = bulk.inserter(engine)
 
     def open(self, batch_id: str, name: str) -> None:
         """Begin to receive a file."""
@@ -217,10 +191,15 @@ class BatchLog:
         with self._transaction() as connection:
             connection.execute(_unsettled(chunk).values(claimed_until=None))
 
-    def settle(self, settled: SettledChunk) -> bool:
+    def row(self, evaluation: Evaluation) -> bulk.Row:
+        """Spell an evaluation as settle takes it; asks nothing of the database."""
+        return self._inserter.row(evaluation)
+
+    def settle(self, settled: SettledChunk, rows: Sequence[bulk.Row]) -> bool:
         """Record a chunk's evaluations, all or none; tell whether they were.
 
-        They are not when another replica has settled it, or its batch was cancelled meanwhile.
+        rows: its evaluations, spelled. They are not recorded when another replica has settled the
+        chunk, or its batch was cancelled meanwhile.
         """
         cancelled = (
             select(batches.c.id)
@@ -239,7 +218,7 @@ class BatchLog:
         with self._transaction() as connection:
             if connection.execute(mark).rowcount == 0:
                 return False
-            self._insert(connection, settled.evaluations)
+            self._inserter.insert(connection, rows)
         return True
 
     def finish(self) -> int:
@@ -266,45 +245,6 @@ class BatchLog:
             return None
         return _decode_lines(row.lines), _decode_endings(row.endings or "[]")
 
-    def _insert(self, connection: Connection, rows: Sequence[Evaluation]) -> None:
-        one = f"({', '.join([self._placeholder] * len(_COLUMNS))})"
-        for start in range(0, len(rows), _ROWS_A_STATEMENT):
-            part = rows[start : start + _ROWS_A_STATEMENT]
-            values = ", ".join([one] * len(part))
-            statement = f"INSERT INTO evaluations ({', '.join(_COLUMNS)}) VALUES {values}"  # noqa: S608 - placeholders only
-            connection.exec_driver_sql(statement, tuple(chain.from_iterable(self._rows(part))))
-
-    def _rows(self, decided: Sequence[Evaluation]) -> Iterator[tuple[Any, ...]]:
-        """Give rows in the order of _COLUMNS."""
-        last, spelled = None, None
-        for evaluation in decided:
-            if evaluation.evaluated_at is not last:
-                last, spelled = evaluation.evaluated_at, self._spell_time(evaluation.evaluated_at)
-            name, usage = evaluation.applicant.name, evaluation.applicant.usage
-            prediction, decision = evaluation.prediction, evaluation.decision
-            yield (
-                evaluation.id,
-                False,
-                spelled,
-                name,
-                fold(name),
-                usage.balance,
-                usage.purchases,
-                usage.cash_advance,
-                usage.credit_limit,
-                usage.payments,
-                False,
-                spelled,
-                evaluation.milliseconds,
-                prediction.cluster,
-                prediction.confidence,
-                decision.outcome.value,
-                prediction.model.tag,
-                prediction.model.sha256,
-                decision.policy_version,
-                packing.pack(prediction),
-            )
-
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self.engine)
 
@@ -312,10 +252,6 @@ class BatchLog:
 def _require_id(text: str) -> None:
     if not is_id(text):
         raise BatchNotFoundError(text)
-
-
-def _as_it_is(value: datetime) -> Any:  # noqa: ANN401 - as the driver takes it
-    return value
 
 
 def _discard(connection: Connection, batch_id: str) -> None:

@@ -33,6 +33,8 @@ class Limits(NamedTuple):
 
 
 _SAMPLE_LINES: Final = 5
+#: A thousand clients take 50 kB; what is longer than any client must not fill the memory.
+_CHUNK_BYTES: Final = 2**20
 
 
 class Batches:
@@ -72,16 +74,18 @@ class Batches:
     async def _store(
         self, batch_id: str, chunks: AsyncIterator[bytes]
     ) -> tuple[FileReader, list[Line]]:
+        """Keep lines by the thousand; fewer where they are long."""
         sample: list[Line] = []
         held: list[Line] = []
-        number = 0
+        number = held_bytes = 0
         reader = FileReader()
-        async for lines in _read(reader, chunks, self._limits):
+        async for size, lines in _read(reader, chunks, self._limits):
             sample += lines[: _SAMPLE_LINES - len(sample)] if len(sample) < _SAMPLE_LINES else []
             held += lines
-            while len(held) >= CHUNK_LINES:
+            held_bytes += size
+            while len(held) >= CHUNK_LINES or (held and held_bytes > _CHUNK_BYTES):
                 await self._turns.in_turn(self._log.store, batch_id, number, held[:CHUNK_LINES])
-                number, held = number + 1, held[CHUNK_LINES:]
+                number, held, held_bytes = number + 1, held[CHUNK_LINES:], 0
         if held:
             await self._turns.in_turn(self._log.store, batch_id, number, held)
         return reader, sample
@@ -118,17 +122,15 @@ class Batches:
             number += 1
 
     def _recorded(self, ids: list[str]) -> dict[str, Recorded]:
-        return (
-            {one.id: one for page in self._evaluations.decided(ids, CHUNK_LINES) for one in page}
-            if ids
-            else {}
-        )
+        """Give a chunk's evaluations by id; those that were purged since are missing."""
+        page = next(self._evaluations.decided(ids, CHUNK_LINES), []) if ids else []
+        return {one.id: one for one in page}
 
 
 async def _read(
     reader: FileReader, chunks: AsyncIterator[bytes], limits: Limits
-) -> AsyncIterator[list[Line]]:
-    """Read a file within its limits."""
+) -> AsyncIterator[tuple[int, list[Line]]]:
+    """Read a file within its limits; give bytes taken, and lines that are whole by then."""
     size = count = 0
     async for chunk in chunks:
         size += len(chunk)
@@ -136,8 +138,8 @@ async def _read(
         count += len(lines)
         if size > limits.max_bytes or count > limits.max_lines:
             raise FileTooLargeError
-        yield lines
+        yield len(chunk), lines
     lines = reader.finish()
     if count + len(lines) > limits.max_lines:
         raise FileTooLargeError
-    yield lines
+    yield 0, lines

@@ -2,14 +2,19 @@
 
 Works on the database that the settings name, with or without a service beside it. What was begun
 and broken off goes on with --resume, or in the next service that starts.
+
+Exit codes: 0 every line is decided; 1 some are not, and the file says why; 2 there is no file, for
+the reason printed.
 """
 
 import argparse
 import asyncio
+import logging
+import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -22,12 +27,16 @@ from evaluation_api.errors import (
 )
 from evaluation_api.settings import Settings
 
-FAULTY_LINES: Final = 1
+UNDECIDED_LINES: Final = 1
 REFUSED: Final = 2
 
 _READ_BYTES: Final = 1 << 18
 _LOOK_SECONDS: Final = 0.2
 _BAR: Final = 30
+
+
+class CannotWriteError(Exception):
+    """Where decisions were to go they cannot; one sentence."""
 
 
 class Running(Protocol):
@@ -48,11 +57,14 @@ def add_to(commands: Any, services: Open) -> None:  # noqa: ANN401 - argparse's 
     which.add_argument("file", nargs="?", type=Path, help="UTF-8 or Latin-1, comma or semicolon")
     which.add_argument("--resume", metavar="ID", help="go on with a batch that was broken off")
     parser.add_argument("-o", "--output", type=Path, required=True, help="where decisions go")
+    parser.add_argument("--overwrite", action="store_true", help="even if there is a file already")
     parser.set_defaults(run=lambda chosen, settings: _run(chosen, settings, services))
 
 
 def _run(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
+    logging.disable(logging.WARNING)  # the bar says what it waits for, and would be torn
     try:
+        _require_paths(chosen)
         return asyncio.run(_evaluated(chosen, settings, services))
     except InvalidRequestError as exc:
         sentences = [field.detail for field in exc.fields]
@@ -60,23 +72,60 @@ def _run(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
         sentences = ["A batch holds up to 200 MB and 1,000,000 lines."]
     except BatchNotFoundError as exc:
         sentences = [f"There is no batch {exc}."]
-    except OSError as exc:
+    except CannotWriteError as exc:
         sentences = [str(exc)]
+    except OSError as exc:
+        sentences = [f"{exc.filename}: {exc.strerror}"]
     sys.stderr.write("\n".join(sentences) + "\n")
     return REFUSED
 
 
+def _require_paths(chosen: argparse.Namespace) -> None:
+    """Find out before the work, and not after it, what cannot be read or written.
+
+    Raises OSError or CannotWriteError.
+    """
+    output: Path = chosen.output
+    if chosen.file is not None:
+        chosen.file.open("rb").close()
+        if output.exists() and output.samefile(chosen.file):
+            raise CannotWriteError(f"{output}: this is the file to read.")
+    if output.is_dir():
+        raise CannotWriteError(f"{output}: this is a folder.")
+    if output.exists() and not chosen.overwrite:
+        raise CannotWriteError(f"{output}: there is a file already; --overwrite replaces it.")
+    if not os.access(output.parent, os.W_OK):
+        raise CannotWriteError(f"{output.parent}: no folder that can be written to.")
+
+
 async def _evaluated(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
     async with services(settings) as running:
-        batches = running.batches
-        batch = await _begun(chosen, batches)
+        batch = await _begun(chosen, running.batches)
         sys.stderr.write(f"Batch {batch.id}: {batch.line_count} lines\n")
-        batch = await _ended(batch, batches)
-        await _write(chosen.output, batch, batches)
-    tally = batch.progress.tally
-    decided = batch.progress.settled - tally.faults
-    sys.stderr.write(f"{decided} decided, {tally.faults} faulty: {chosen.output}\n")
-    return FAULTY_LINES if tally.faults else 0
+        with _told_how_to_go_on(batch.id):
+            batch = await _ended(batch, running.batches)
+            sys.stderr.write(f"Writing {chosen.output}\n")
+            await _write(chosen.output, batch, running.batches)
+    return _told(batch)
+
+
+def _told(batch: Batch) -> int:
+    """Say how the lines ended; give the exit code."""
+    settled, faults = batch.progress.settled, batch.progress.tally.faults
+    sys.stderr.write(f"{settled - faults} decided, {faults} faulty\n")
+    if batch.state is not State.DONE:
+        left = batch.line_count - settled
+        sys.stderr.write(f"Stopped elsewhere ({batch.state}), {left} lines left\n")
+    return 0 if settled - faults == batch.line_count else UNDECIDED_LINES
+
+
+@contextmanager
+def _told_how_to_go_on(batch_id: str) -> Iterator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        sys.stderr.write(f"\nNothing is lost; to go on: --resume {batch_id}\n")
+        raise
 
 
 async def _begun(chosen: argparse.Namespace, batches: Batches) -> Batch:
@@ -99,14 +148,10 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 async def _ended(batch: Batch, batches: Batches) -> Batch:
     """Show how far it is until it is over, or somebody stops it elsewhere."""
     begun = time.monotonic()
-    try:
-        while batch.state is State.RUNNING:
-            await asyncio.sleep(_LOOK_SECONDS)
-            batch = await batches.find(batch.id)
-            _show(batch, time.monotonic() - begun)
-    except asyncio.CancelledError:
-        sys.stderr.write(f"\nNothing is lost; to go on: --resume {batch.id}\n")
-        raise
+    while batch.state is State.RUNNING:
+        await asyncio.sleep(_LOOK_SECONDS)
+        batch = await batches.find(batch.id)
+        _show(batch, time.monotonic() - begun)
     sys.stderr.write("\n" if sys.stderr.isatty() else "")
     return batch
 
@@ -126,7 +171,10 @@ def _show(batch: Batch, seconds: float) -> None:
 async def _write(output: Path, batch: Batch, batches: Batches) -> None:
     """Write the result, whole or not at all."""
     unfinished = output.with_name(output.name + ".part")
-    with unfinished.open("wb") as file:
-        async for part in batches.result(batch):
-            file.write(part)
-    unfinished.replace(output)
+    try:
+        with unfinished.open("wb") as file:
+            async for part in batches.result(batch):
+                file.write(part)
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,19 +1,17 @@
 """Evaluates one chunk: reads its lines, predicts them in one call, decides each.
 
-Works in slices of about a millisecond, so that whoever shares the event loop gets in between.
+Works in slices, so that whoever shares the event loop gets in between.
 Knows neither where chunks come from nor where decisions go.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Protocol, TypeVar
 
 import uuid_utils
 
-from evaluation_api.batch import lines
+from evaluation_api.background import Predictor
+from evaluation_api.batch import lines, slices
 from evaluation_api.batch.domain import (
     CONFIDENCE_BINS,
     Chunk,
@@ -23,36 +21,20 @@ from evaluation_api.batch.domain import (
     Tally,
     empty_tally,
 )
-from evaluation_api.domain import Applicant, CardUsage, Evaluation, Prediction
+from evaluation_api.domain import Applicant, Evaluation, Prediction
 from evaluation_api.policy import Policy
 
-T = TypeVar("T")
-
-_SLICE_LINES = 64
-
 _reader = lru_cache(maxsize=16)(lines.reader)
-
-
-class Predictor(Protocol):
-    """Whatever says which profiles clients belong to."""
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict up to 1,024, in their order. Raises ModelError."""
 
 
 async def evaluate(chunk: Chunk, predictor: Predictor, policy: Policy) -> SettledChunk:
     """Evaluate every line that can be read. Raises ModelError, after which nothing is decided."""
     started = time.perf_counter()
-    read = await _read(chunk)
+    read = await slices.mapped(_reader(chunk.dialect), chunk.lines)
     usages = [one.usage for one in read if isinstance(one, Applicant)]
     predictions = await predictor.predict_many(usages) if usages else []
     decided = await _decided(read, predictions, policy, started)
     return SettledChunk(chunk, decided, _endings(read, decided), _tally(read, decided))
-
-
-async def _read(chunk: Chunk) -> list[Applicant | Fault]:
-    read = _reader(chunk.dialect)
-    return [read(line) async for line in _slowly(chunk.lines)]
 
 
 async def _decided(
@@ -60,25 +42,14 @@ async def _decided(
 ) -> list[Evaluation]:
     now = datetime.now(UTC)
     milliseconds = (time.perf_counter() - started) * 1000
+
+    def decide(applicant: Applicant, prediction: Prediction) -> Evaluation:
+        decision = policy.decide(applicant.usage, prediction)
+        identity = str(uuid_utils.uuid7())
+        return Evaluation(identity, applicant, prediction, decision, now, milliseconds)
+
     applicants = [one for one in read if isinstance(one, Applicant)]
-    return [
-        Evaluation(
-            str(uuid_utils.uuid7()),
-            applicant,
-            prediction,
-            policy.decide(applicant.usage, prediction),
-            now,
-            milliseconds,
-        )
-        async for applicant, prediction in _slowly(list(zip(applicants, predictions, strict=True)))
-    ]
-
-
-async def _slowly(items: Sequence[T]) -> AsyncIterator[T]:
-    for start in range(0, len(items), _SLICE_LINES):
-        for item in items[start : start + _SLICE_LINES]:
-            yield item
-        await asyncio.sleep(0)
+    return await slices.mapped(decide, applicants, predictions)
 
 
 def _endings(read: list[Applicant | Fault], decided: list[Evaluation]) -> list[Ending]:

@@ -6,7 +6,7 @@ from nor where lines go.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from evaluation_api.batch import amounts, header, messages
 from evaluation_api.batch.decoding import NotTextError, TextDecoder
@@ -14,8 +14,11 @@ from evaluation_api.batch.domain import CHUNK_LINES, Dialect, Line
 from evaluation_api.domain import FEATURES
 from evaluation_api.errors import FieldError, InvalidRequestError
 
-#: Characters of one record; more means quotes that were never closed.
+#: Characters of one record; more is no client, or quotes that were never closed.
 _LONGEST_RECORD = 65_536
+_LONGEST_AMOUNT = 64
+#: Follows the last whole line: csv takes it for a record of its own, or into quotes still open.
+_END = "."
 
 
 class FileReader:
@@ -29,7 +32,9 @@ class FileReader:
         self._decoder = TextDecoder()
         self._records: _Records | None = None
         self._head = ""
-        self._first: list[Line] = []
+        self._head_number = 1
+        self._count = 0
+        self._amounts: list[str] = []
 
     def feed(self, chunk: bytes) -> list[Line]:
         """Read on."""
@@ -40,7 +45,7 @@ class FileReader:
         lines = self._read(self._decoded(b"", final=True), final=True)
         if self._records is None:
             raise _unreadable(1, messages.EMPTY_FILE)
-        if not self._first:
+        if not self._count:
             raise _unreadable(1, messages.NO_LINES)
         return lines
 
@@ -48,18 +53,14 @@ class FileReader:
     def dialect(self) -> Dialect:
         """Give how the file is written; for after finish."""
         assert self._records is not None  # noqa: S101 - finish has raised otherwise
-        fields, delimiter = self._records.fields, self._records.delimiter
-        width = len(fields)
-        cells = (
-            cell.strip()
-            for line in self._first
-            if len(line.cells) == width
-            for field, cell in zip(fields, line.cells, strict=True)
-            if field in FEATURES
-        )
-        decimal_comma = amounts.uses_decimal_comma(cells, otherwise=delimiter == ";")
+        delimiter = self._records.delimiter
+        decimal_comma = amounts.uses_decimal_comma(self._amounts, otherwise=delimiter == ";")
         return Dialect(
-            self._decoder.encoding, delimiter, decimal_comma, self._records.header, fields
+            self._decoder.encoding,
+            delimiter,
+            decimal_comma,
+            self._records.header,
+            self._records.fields,
         )
 
     def _decoded(self, chunk: bytes, *, final: bool) -> str:
@@ -74,83 +75,97 @@ class FileReader:
     def _next_line(self) -> int:
         """Give the number of the line that the next byte belongs to."""
         if self._records is None:
-            return 1 + self._head.count("\n")
+            return self._head_number + self._head.count("\n")
         return self._records.number + self._records.held.count("\n")
 
     def _read(self, text: str, *, final: bool) -> list[Line]:
         if self._records is None:
-            text = self._head + text
-            self._records, text = _begin(text, final=final)
-            if self._records is None:
-                self._head = text
-                return []
+            text = self._begin(self._head + text, final=final)
+        if self._records is None:
+            return []
         lines = list(self._records.take(text, final=final))
-        if len(self._first) < CHUNK_LINES:
-            self._first += lines[: CHUNK_LINES - len(self._first)]
+        if self._count < CHUNK_LINES:
+            self._amounts += _amounts(lines[: CHUNK_LINES - self._count], self._records.fields)
+        self._count += len(lines)
         return lines
+
+    def _begin(self, text: str, *, final: bool) -> str:
+        """Read the header once it is whole; give what comes after it."""
+        blank, text = _without_blank_lines(text)
+        self._head_number += blank
+        line, end, rest = text.partition("\n")
+        if len(line) > _LONGEST_RECORD:
+            raise _unreadable(self._head_number, messages.TOO_LONG)
+        if not line.strip() or not (end or final):
+            self._head = text
+            return ""
+        self._records = _Records(line, self._head_number)
+        return rest
 
 
 class _Records:
     """Cuts text into records, each with the number of the line it begins on."""
 
-    def __init__(self, names: list[str], delimiter: str, number: int) -> None:
+    def __init__(self, head: str, number: int) -> None:
+        self.delimiter = header.delimiter_of(head)
+        names = _names(head.rstrip("\r"), self.delimiter, number)
         self.header = tuple(name.strip() for name in names)
         self.fields = header.fields_of(names)
-        self.delimiter = delimiter
-        self.number = number
+        self.number = number + 1
         self.held = ""
 
     def take(self, text: str, *, final: bool) -> Iterator[Line]:
         text = self.held + text
-        cut = len(text) if final else _last_end(text)
-        self.held = text[cut:]
-        if len(self.held) > _LONGEST_RECORD or (final and text.count('"') % 2):
-            first = self.number + text[:cut].count("\n") * (not final)
-            raise _unreadable(first, messages.OPEN_QUOTES)
-        yield from self._lines(text[:cut])
-
-    def _lines(self, block: str) -> Iterator[Line]:
-        start, begun = self.number, 0
-        records = csv.reader(io.StringIO(block, newline=""), delimiter=self.delimiter)
+        cut = len(text) if final else text.rfind("\n") + 1
+        whole = list(io.StringIO(text[:cut], newline=""))
+        begun = 0
+        records = csv.reader([*whole, _END], delimiter=self.delimiter)
         try:
             for cells in records:
+                if records.line_num > len(whole):
+                    break
                 if any(cells):  # spreadsheets leave empty lines, with separators or without
-                    yield Line(start + begun, cells)
+                    yield Line(self.number + begun, cells)
                 begun = records.line_num
         except csv.Error as exc:
-            raise _unreadable(start + begun, messages.UNREADABLE) from exc
-        self.number = start + begun
+            raise _unreadable(self.number + begun, messages.UNREADABLE) from exc
+        self.number += begun
+        self.held = "".join(whole[begun:]) + text[cut:]
+        self._check(is_open=begun < len(whole), final=final)
+
+    def _check(self, *, is_open: bool, final: bool) -> None:
+        """Refuse to hold what never ends."""
+        too_long = len(self.held) > _LONGEST_RECORD
+        if is_open and (final or too_long):
+            raise _unreadable(self.number, messages.OPEN_QUOTES)
+        if too_long:
+            raise _unreadable(self.number, messages.TOO_LONG)
 
 
-def _begin(text: str, *, final: bool) -> tuple[_Records | None, str]:
-    """Read the header, once it is whole; give what comes after it, or else the text again."""
-    number = 1
-    rest = text
-    while rest:
-        line, end, following = rest.partition("\n")
-        if not end and not final:
-            if len(line) > _LONGEST_RECORD:
-                raise _unreadable(number, messages.UNREADABLE)
-            return None, text
-        number += 1
-        rest = following
-        if line.strip():
-            delimiter = header.delimiter_of(line)
-            names = next(csv.reader([line.rstrip("\r")], delimiter=delimiter))
-            return _Records(names, delimiter, number), rest
-    return None, text
+def _without_blank_lines(text: str) -> tuple[int, str]:
+    """Give how many lines at a text's start are blank, and the text after them."""
+    blank = text[: len(text) - len(text.lstrip())]
+    start = blank.rfind("\n") + 1
+    return blank.count("\n"), text[start:]
 
 
-def _last_end(text: str) -> int:
-    """Find where the last whole record ends: a line's end outside of quotes."""
-    quotes = text.count('"')
-    cut = len(text)
-    while True:
-        end = text.rfind("\n", 0, cut) + 1
-        quotes -= text.count('"', end, cut)
-        if end == 0 or quotes % 2 == 0:
-            return end
-        cut = end - 1
+def _names(head: str, delimiter: str, number: int) -> list[str]:
+    """Read the names of the columns."""
+    if "\x00" in head:  # a workbook, or UTF-16 without its mark
+        raise _unreadable(number, messages.NOT_TEXT)
+    try:
+        return next(csv.reader([head], delimiter=delimiter))
+    except csv.Error as exc:
+        raise _unreadable(number, messages.UNREADABLE) from exc
+
+
+def _amounts(lines: Sequence[Line], fields: Sequence[str]) -> Iterator[str]:
+    """Give what stands where amounts do, by which to tell how a file spells them."""
+    for line in lines:
+        if len(line.cells) == len(fields):
+            for field, cell in zip(fields, line.cells, strict=True):
+                if field in FEATURES and len(cell) <= _LONGEST_AMOUNT:
+                    yield cell.strip()
 
 
 def _unreadable(number: int, sentence: str) -> InvalidRequestError:

@@ -8,15 +8,16 @@ at all.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, ParamSpec, Protocol, TypeVar
 
-from evaluation_api.batch import evaluating
+from evaluation_api import background
+from evaluation_api.batch import evaluating, slices
 from evaluation_api.batch.batch_log import BatchLog
 from evaluation_api.batch.domain import Chunk, SettledChunk
-from evaluation_api.domain import Geometry
 from evaluation_api.errors import EvaluationError
 from evaluation_api.observation import DECISIONS
 from evaluation_api.policy import Policy
@@ -34,17 +35,6 @@ _BROKEN_OFF: Final = timedelta(minutes=5)
 _TIDY_SECONDS: Final = 60
 
 
-class Model(evaluating.Predictor, Protocol):
-    """A predictor that can be asked whether it is back."""
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the last calls failed."""
-
-    async def describe(self) -> Geometry:
-        """Give anything at all, if it is there. Raises ModelError."""
-
-
 class Turns(Protocol):
     """Threads for the log's calls, shared with those who evaluate one by one."""
 
@@ -60,7 +50,9 @@ class Turns(Protocol):
 class BatchWorker:
     """Works until cancelled; between batches it looks twice a second for another."""
 
-    def __init__(self, log: BatchLog, model: Model, policy: Policy, turns: Turns) -> None:
+    def __init__(
+        self, log: BatchLog, model: background.Model, policy: Policy, turns: Turns
+    ) -> None:
         """Take the parts; run() starts."""
         self._log = log
         self._model = model
@@ -105,8 +97,7 @@ class BatchWorker:
     async def _next(self) -> SettledChunk | None:
         """Claim and evaluate a chunk; give way for as long as that took to whoever else came."""
         started, appended = time.perf_counter(), self._turns.appended
-        if self._model.is_away:
-            await self._model.describe()
+        await background.require(self._model)
         chunk = await self._turns.in_turn(self._log.claim, _LEASE)
         if chunk is None:
             return None
@@ -124,11 +115,13 @@ class BatchWorker:
             await self._turns.in_turn(self._log.release, chunk)
 
     async def _settle(self, evaluated: SettledChunk) -> None:
-        if not await self._turns.in_turn(self._log.settle, evaluated):
+        rows = await slices.mapped(self._log.row, evaluated.evaluations)
+        if not await self._turns.in_turn(self._log.settle, evaluated, rows):
             logger.info("batch_chunk_not_needed", extra={"batch": evaluated.chunk.batch_id})
             return
-        for one in evaluated.evaluations:
-            DECISIONS.labels(one.decision.outcome, one.prediction.cluster).inc()
+        decided = Counter((e.decision.outcome, e.prediction.cluster) for e in evaluated.evaluations)
+        for labels, count in decided.items():
+            DECISIONS.labels(*labels).inc(count)
 
     async def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:

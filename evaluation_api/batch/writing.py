@@ -8,14 +8,14 @@ import codecs
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import zip_longest
 
 from evaluation_api import messages as sentences
 from evaluation_api import policy_file
-from evaluation_api.batch import amounts, messages
+from evaluation_api.batch import amounts, messages, slices
 from evaluation_api.batch.domain import FIELDS, Dialect, Ending, Fault, Line
 from evaluation_api.domain import Recorded
 
-_SLICE_LINES = 64
 #: How a cell begins that a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NOTHING = ("",) * len(messages.ANSWER_COLUMNS)
@@ -41,12 +41,9 @@ class ResultWriter:
 
         recorded: by id; what was purged since is missing, and its answer empty.
         """
-        for start in range(0, len(lines), _SLICE_LINES):
-            rows = [
-                self._row(line, endings[at] if at < len(endings) else None, recorded)
-                for at, line in enumerate(lines[start : start + _SLICE_LINES], start)
-            ]
-            yield self._spelled(rows)
+        for part in slices.slices(len(lines)):
+            ended = zip_longest(lines[part], endings[part])
+            yield self._spelled([self._row(line, ending, recorded) for line, ending in ended])
             await asyncio.sleep(0)
 
     def _row(

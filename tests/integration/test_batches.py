@@ -2,6 +2,7 @@
 
 import csv
 import io
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -318,21 +319,68 @@ def test_a_terminal_evaluates_a_file_in_the_same_record(
         assert http.get("/lotes").json()["itens"][0]["situacao"] == "concluido"
 
 
+def test_a_terminal_that_is_interrupted_says_how_to_go_on_and_does(
+    own_evaluation: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "clientes.csv").write_bytes(clients(20_000))
+    output = tmp_path / "decisoes.csv"
+    environment = {**ENVIRONMENT, **own_evaluation.environment}
+    own_evaluation.stop()
+    begun = subprocess.Popen(
+        [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(output)],
+        cwd=PROJECT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(lambda: settled_chunks(own_evaluation) > 0, SECONDS)
+    begun.send_signal(signal.SIGINT)
+    _, said = begun.communicate(timeout=SECONDS)
+    assert begun.returncode == 2
+    assert not output.exists()
+
+    ((identity,),) = ask(own_evaluation, "SELECT id FROM batches")
+    assert f"--resume {identity}" in said
+    subprocess.run(
+        [*COMMAND, "--resume", identity, "-o", str(output)],
+        cwd=PROJECT,
+        env=environment,
+        timeout=SECONDS,
+        check=True,
+    )
+
+    rows = list(csv.DictReader(io.StringIO(output.read_text("utf-8-sig")), delimiter=";"))
+    assert [int(row["linha"]) for row in rows] == list(range(2, 20_002))
+    assert len({row["id"] for row in rows}) == 20_000
+    assert sorted(path.suffix for path in tmp_path.glob("decisoes.csv*")) == [".csv"]
+
+
+def settled_chunks(server: Server) -> int:
+    ((count,),) = ask(server, "SELECT count(*) FROM batch_chunks WHERE settled_at IS NOT NULL")
+    return int(count)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["missing.csv"], "missing.csv"),
         (["--resume", "a" * 36], "There is no batch"),
         (["bad.csv"], "Falta a coluna"),
+        (["."], "Is a directory"),
+        (["bad.csv", "-o", "nowhere/decisoes.csv"], "nowhere: no folder that can be written to"),
+        (["bad.csv", "-o", "."], "this is a folder"),
+        (["bad.csv", "-o", "older.csv"], "--overwrite"),
+        (["bad.csv", "-o", "bad.csv", "--overwrite"], "this is the file to read"),
     ],
 )
 def test_a_terminal_is_told_in_a_sentence_what_cannot_be_done(
     own_evaluation: Server, tmp_path: Path, arguments: list[str], says: str
 ) -> None:
     (tmp_path / "bad.csv").write_text("nome;sexo\nAna;F\n")
+    (tmp_path / "older.csv").write_text("kept")
 
     ran = subprocess.run(
-        [*COMMAND, *arguments, "-o", "decisoes.csv"],
+        [*COMMAND, "-o", "decisoes.csv", *arguments],
         cwd=tmp_path,
         env={**ENVIRONMENT, **own_evaluation.environment, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
@@ -345,6 +393,8 @@ def test_a_terminal_is_told_in_a_sentence_what_cannot_be_done(
     assert says in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not (tmp_path / "decisoes.csv").exists()
+    assert (tmp_path / "older.csv").read_text() == "kept"
+    assert ask(own_evaluation, "SELECT * FROM batches") == []
 
 
 def ask(server: Server, query: str) -> list[Any]:

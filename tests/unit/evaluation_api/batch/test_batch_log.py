@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from evaluation_api.batch.domain import (
 from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Alternative, CardUsage, Outcome, Prediction, Search
-from evaluation_api.errors import BatchNotFoundError, BatchStateError
-from tests.evaluations import POLICY, POLICY_TEXT, new_id, prediction
+from evaluation_api.errors import BatchNotFoundError, BatchStateError, RecordUnavailableError
+from tests.evaluations import POLICY, POLICY_TEXT, evaluation, new_id, prediction, usage
 
 LEASE = timedelta(seconds=30)
 DIALECT = Dialect("utf-8", ";", True, tuple(FIELDS), tuple(FIELDS))  # noqa: FBT003 - as msgspec has it
@@ -84,6 +85,10 @@ def _lines(first: int, count: int) -> list[Line]:
 
 def evaluated(chunk: Chunk, model: OneAnswer | None = None) -> SettledChunk:
     return asyncio.run(evaluating.evaluate(chunk, model or OneAnswer(), POLICY))
+
+
+def settle(log: BatchLog, settled: SettledChunk) -> bool:
+    return log.settle(settled, [log.row(one) for one in settled.evaluations])
 
 
 def claimed(log: BatchLog) -> Chunk:
@@ -159,7 +164,7 @@ def test_a_chunk_is_settled_once_by_whoever_comes_first(log: BatchLog, engine: E
     log.step(batch_id, Step.START)
     chunk = claimed(log)
 
-    settled = [log.settle(evaluated(chunk)), log.settle(evaluated(chunk))]
+    settled = [settle(log, evaluated(chunk)), settle(log, evaluated(chunk))]
 
     assert settled == [True, False]
     assert len(DecisionLog(engine).search(Search(limit=100))) == 2
@@ -171,14 +176,14 @@ def test_a_cancelled_batch_takes_no_more_decisions(log: BatchLog, engine: Engine
     chunk = claimed(log)
     log.step(batch_id, Step.CANCEL)
 
-    assert not log.settle(evaluated(chunk))
+    assert not settle(log, evaluated(chunk))
     assert DecisionLog(engine).search(Search(limit=100)) == []
 
 
 def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine: Engine) -> None:
     log.step(received(log, chunks=1), Step.START)
     settled = evaluated(claimed(log))
-    log.settle(settled)
+    settle(log, settled)
     evaluation = settled.evaluations[0]
 
     found = DecisionLog(engine).find(evaluation.id)
@@ -192,11 +197,49 @@ def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine:
     assert len(DecisionLog(engine).search(by_name)) == 2
 
 
+def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engine) -> None:
+    names = [
+        "Ana",
+        'Zé "Jr.", filho',
+        "\\N",
+        "\\.",
+        "NULL",
+        "\u0301",
+        "a\tb\nc\r\nd",
+        "'; --",
+        "%s",
+        "名",
+    ]
+    made = [evaluation(IN_DEBT, usage(balance=0.1 + at), name) for at, name in enumerate(names)]
+    log.step(received(log, chunks=1), Step.START)
+    settle(log, replace(evaluated(claimed(log)), evaluations=made))
+
+    (page,) = DecisionLog(engine).decided([one.id for one in made], 100)
+
+    found = {one.id: one.applicant for one in page}
+    assert found == {one.id: one.applicant for one in made}
+
+
+def test_a_chunk_that_cannot_be_recorded_whole_is_not_recorded_at_all(
+    log: BatchLog, engine: Engine
+) -> None:
+    batch_id = received(log, chunks=1)
+    log.step(batch_id, Step.START)
+    settled = evaluated(claimed(log))
+
+    with pytest.raises(RecordUnavailableError):
+        settle(log, replace(settled, evaluations=[*settled.evaluations, settled.evaluations[0]]))
+
+    assert log.find(batch_id).progress.settled == 0
+    assert DecisionLog(engine).search(Search(limit=100)) == []
+    assert settle(log, settled)
+
+
 def test_a_model_without_geometry_is_recorded_as_it_answered(log: BatchLog, engine: Engine) -> None:
     log.step(received(log, chunks=1), Step.START)
     bare = Prediction(3, IN_DEBT.model)
     settled = evaluated(claimed(log), OneAnswer(bare))
-    log.settle(settled)
+    settle(log, settled)
 
     found = DecisionLog(engine).find(settled.evaluations[0].id)
 
@@ -210,9 +253,9 @@ def test_a_batch_is_done_when_its_last_chunk_is_and_tells_how_its_lines_ended(
 ) -> None:
     batch_id = received(log)
     log.step(batch_id, Step.START)
-    log.settle(evaluated(claimed(log)))
+    settle(log, evaluated(claimed(log)))
     assert log.finish() == 0
-    log.settle(evaluated(claimed(log)))
+    settle(log, evaluated(claimed(log)))
     assert log.finish() == 1
 
     batch = log.find(batch_id)

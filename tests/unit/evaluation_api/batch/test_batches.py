@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -11,7 +12,7 @@ import pytest
 from evaluation_api import database
 from evaluation_api.batch.batch_log import BatchLog
 from evaluation_api.batch.batches import Batches, Limits
-from evaluation_api.batch.domain import CHUNK_LINES, State, Step
+from evaluation_api.batch.domain import CHUNK_LINES, Line, State, Step
 from evaluation_api.batch.worker import BatchWorker
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import CardUsage, Geometry, Prediction
@@ -20,7 +21,7 @@ from evaluation_api.errors import (
     InvalidRequestError,
     ModelUnavailableError,
 )
-from tests.batches import clients
+from tests.batches import clients, csv_of
 from tests.evaluations import MODEL, POLICY, POLICY_TEXT, prediction
 
 P = ParamSpec("P")
@@ -110,6 +111,24 @@ def test_a_file_that_turns_out_unreadable_late_leaves_nothing(log: BatchLog) -> 
         asyncio.run(batches_of(log).receive("a.csv", pieces(content)))
 
     assert not asyncio.run(_rows(log))
+
+
+def test_lines_longer_than_any_client_are_held_a_few_at_a_time(log: BatchLog) -> None:
+    content = csv_of(*[f"{'a' * 50_000};1;2;3;4;5"] * 100)
+
+    batch = asyncio.run(batches_of(log).receive("a.csv", pieces(content, 65_536)))
+
+    chunks = [[line.number for line in lines] for lines in _chunks(log, batch.id)]
+    assert max(map(len, chunks)) < 25
+    assert [number for numbers in chunks for number in numbers] == list(range(2, 102))
+
+
+def _chunks(log: BatchLog, batch_id: str) -> Iterator[list[Line]]:
+    for number in count():
+        kept = log.endings(batch_id, number)
+        if kept is None:
+            return
+        yield kept[0]
 
 
 async def _rows(log: BatchLog) -> int:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -19,12 +20,14 @@ PORTUGUESE = ("Nome", "SALDO DEVEDOR", "compras", "Saques", "Limite de Crédito"
 ENGLISH = FIELDS
 
 amount = st.integers(0, 10**9).map(lambda cents: cents / 100)
+#: Characters whose bytes in Latin-1 are one character in UTF-8: which of the two nobody can tell.
+TWO_LIKE_ONE = re.compile("[\xc2-\xf4][\x80-\xbf]")
 #: What Latin-1 and Windows-1252 agree on, separators, quotes and line ends included.
 name = st.text(
     st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"]) | st.just("\n"),
     min_size=1,
     max_size=30,
-).filter(lambda text: text.strip() != "" and not text.startswith("\ufeff"))
+).filter(lambda text: text.strip() != "" and not TWO_LIKE_ONE.search(text))
 
 
 def read(content: bytes, pace: int = 7) -> tuple[Dialect, list[Line]]:
@@ -94,6 +97,13 @@ def _called(line: Line, dialect: Dialect, called: str, limit: str) -> list[str]:
     return [instead.get(field, cell) for field, cell in pairs]
 
 
+def test_a_quote_within_a_name_is_a_character_like_any_other() -> None:
+    _, found = read(csv_of('Ana 5" Silva;1;2;3;4;5', '"Bia\nLima";1;2;3;4;5', "Caio;1;2;3;4;5"))
+
+    assert [line.cells[0] for line in found] == ['Ana 5" Silva', "Bia\nLima", "Caio"]
+    assert [line.number for line in found] == [2, 3, 5]
+
+
 def test_line_numbers_are_those_that_an_editor_shows() -> None:
     content = csv_of('"Ana\nLúcia";1;2;3;4;5', "", ";;;;;", "Bia;1;2;3;4;5")
 
@@ -148,6 +158,10 @@ def test_an_amount_of_two_readings_is_read_as_the_rest_of_the_file(
         (csv_of('"Ana;1;2;3;4;5', "Bia;1;2;3;4;5"), ["#/2"], "aspas"),
         (csv_of("João;1;2;3;4;5") + b"Jo\xe3o;1;2;3;4;5", ["#/3"], "UTF-8"),
         ("nome".encode("utf-16"), ["#/1"], "CSV UTF-8"),
+        (csv_of("Ana;1;2;3;4;5").decode().encode("utf-16-le"), ["#/1"], "CSV UTF-8"),
+        (csv_of("Ana;1;2;3;4;5").replace(b"\r\n", b"\r"), ["#/1"], "não pode ser lida como CSV"),
+        (b"\n\n" + b"a" * 100_000, ["#/3"], "longa demais"),
+        (csv_of("Ana;1;2;3;4;5", "a" * 100_000), ["#/3"], "longa demais"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where_and_why(
@@ -168,6 +182,34 @@ def test_quotes_that_never_close_are_refused_before_they_fill_the_memory() -> No
         reader.feed(b"x;1;2;3;4;5\n" * 10_000)
 
     assert refused.value.fields[0].pointer == "#/3"
+
+
+@pytest.mark.timeout(10)
+def test_a_million_empty_lines_before_the_header_are_passed_by_at_once() -> None:
+    _, found = read(b"\n" * 1_000_000 + csv_of("Ana;1;2;3;4;5"), pace=65_536)
+
+    assert [line.number for line in found] == [1_000_002]
+
+
+@settings(deadline=None)
+@given(
+    text=st.text(st.sampled_from('";,\n\r\0a1é'), max_size=60),
+    head=st.sampled_from(["", HEADER + "\r\n"]),
+    pace=st.integers(1, 20),
+)
+def test_any_text_is_refused_in_a_sentence_or_read_the_same_in_whatever_pieces(
+    text: str, head: str, pace: int
+) -> None:
+    content = (head + text).encode()
+
+    assert outcome(content, pace) == outcome(content, len(content) + 1)
+
+
+def outcome(content: bytes, pace: int) -> tuple[Dialect, list[Line]] | None:
+    try:
+        return read(content, pace)
+    except InvalidRequestError:
+        return None
 
 
 def test_latin_1_with_the_dashes_of_windows_is_read() -> None:
