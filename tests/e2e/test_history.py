@@ -55,6 +55,36 @@ def test_filters_choose_by_name_decision_and_profile_and_stay_in_the_address(
     expect(page.locator("#nome")).to_have_value("")
 
 
+def test_filtering_keeps_the_focus_and_the_way_back_keeps_the_filter(
+    page: Page, site: str, surname: str
+) -> None:
+    analyst.evaluated(site, f"Iara {surname}", analyst.IN_DEBT)
+
+    page.goto("/historico.html?decisao=recusado")
+    page.fill("#nome", surname)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-record]")).to_have_count(1)
+    expect(page.locator("#nome")).to_be_focused()
+
+    page.get_by_role("link", name="Iara").click()
+    analyst.answer(page)
+    page.click("[data-back]")
+    expect(page).to_have_url(re.compile(rf"\?nome={surname}&decisao=recusado$"))
+    expect(page.locator("[data-record]")).to_have_count(1)
+
+
+def test_the_browsers_back_button_takes_a_filter_back(page: Page, site: str, surname: str) -> None:
+    analyst.evaluated(site, f"Jair {surname}", analyst.USES_LITTLE)
+    page.goto(f"/historico.html?nome={surname}")
+    page.select_option("#decisao", "recusado")
+    page.click("[data-apply-filters]")
+    expect(page.locator("[data-none]")).to_be_visible()
+
+    page.go_back()
+    expect(page.locator("[data-record]")).to_have_count(1)
+    expect(page.locator("#decisao")).to_have_value("")
+
+
 def test_a_long_list_is_shown_in_parts(page: Page, site: str, surname: str) -> None:
     for number in range(21):
         analyst.evaluated(site, f"Cliente {number} {surname}", analyst.USES_LITTLE)

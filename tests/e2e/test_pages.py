@@ -14,6 +14,15 @@ FIRST_PAGE_BYTES = 300_000
 #: Weigh what the browser was sent, headers included (Resource Timing, section 4.3).
 TRANSFERRED = """() => [...performance.getEntriesByType("navigation"),
     ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.transferSize, 0)"""
+#: Note what moves without being asked to (Layout Instability, section 2): how much, and what.
+KEEP_SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        const unasked = list.getEntries().filter(({ hadRecentInput }) => !hadRecentInput);
+        for (const { value, sources } of unasked)
+            shifts.push([value, ...sources.map(({ node }) => node?.className)]);
+    }).observe({ type: "layout-shift", buffered: true });
+"""
 USABLE = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
 
 
@@ -130,6 +139,24 @@ def test_the_first_page_is_light_and_soon_usable(open_page: Opener, site: str) -
         assert 10_000 < page.evaluate(TRANSFERRED) < FIRST_PAGE_BYTES
         usable_milliseconds.append(page.evaluate(USABLE))
     assert min(usable_milliseconds) < 1_000
+
+
+@pytest.mark.parametrize("address", ["/", "/lote.html", "/historico.html", "/criterios.html"])
+def test_nothing_on_a_page_jumps_while_it_loads(page: Page, site: str, address: str) -> None:
+    analyst.evaluated(site, "Nara", analyst.USES_LITTLE)
+    page.add_init_script(KEEP_SHIFTS)
+    page.goto(address, wait_until="networkidle")
+
+    assert page.evaluate("shifts") == []
+
+
+def test_nothing_jumps_while_an_evaluation_loads(page: Page, site: str) -> None:
+    identity = analyst.evaluated(site, "Nilo", analyst.IN_DEBT)["id"]
+    page.add_init_script(KEEP_SHIFTS)
+    page.goto(f"/historico.html?id={identity}")
+    analyst.answer(page)
+
+    assert page.evaluate("shifts") == []
 
 
 def walk_to(page: Page, target: Locator) -> None:
