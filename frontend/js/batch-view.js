@@ -8,6 +8,7 @@ import {
   formatPairs,
   isOver,
   linesWords,
+  lookDelay,
   shareDone,
   stateWords,
   stepsOf,
@@ -20,7 +21,6 @@ import { isPassing, Problem } from "./problem.js";
 import { sleep } from "./waiting.js";
 import { DECISIONS, formatCount, formatShare } from "./words.js";
 
-const LOOK_SECONDS = 1;
 const BEFORE_CANCELLING =
   "Cancelar este lote? As linhas que faltam não serão avaliadas, e isso não pode ser desfeito.";
 
@@ -57,9 +57,11 @@ async function follow(page, batch) {
   if (page.followed) return;
   page.followed = true;
   try {
-    for (let latest = batch; latest.situacao === "em_andamento"; show(page, latest)) {
-      await sleep(LOOK_SECONDS);
+    let latest = batch;
+    for (let count = 0; latest.situacao === "em_andamento"; count += 1) {
+      await sleep(lookDelay(count));
       latest = (await look(page)) ?? latest;
+      show(page, latest);
     }
   } finally {
     page.followed = false;

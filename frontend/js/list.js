@@ -8,7 +8,7 @@ import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { confidenceWords, decisionWords, formatMoment } from "./words.js";
 
-const COLUMNS = ["Recebida em", "Cliente", "Perfil", "Decisão", "Confiança", "Revisões"];
+const COLUMNS = ["Recebida", "Cliente", "Perfil", "Decisão", "Confiança", "Revisões"];
 
 /** Show the evaluations that the address asks for, and others when the filters change. */
 export async function showList(root) {

@@ -3,7 +3,6 @@
 Whatever a test is about, it fails when a page complains in the console or asks another host.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,11 +31,7 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
     """Start Chromium; its own sandbox needs rights that a container's root does not have."""
     expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium_path,
-            args=["--no-sandbox", "--lang=pt-BR"],
-            env={**os.environ, "LANGUAGE": "pt_BR"},
-        )
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
