@@ -136,4 +136,5 @@ def test_an_answer_leads_to_its_review(page: Page) -> None:
 def test_an_evaluation_that_does_not_exist_is_said_to_be_missing(page: Page) -> None:
     page.goto(f"/historico.html?id={uuid4()}")
     expect(analyst.state(page, "problem").get_by_role("heading")).to_be_visible()
+    expect(page.locator("[data-again]")).to_have_count(0)
     expect(page.locator("[data-review-form]")).to_be_hidden()
