@@ -19,6 +19,12 @@ Answer = TypeVar("Answer")
 _Waiting = tuple[Item, asyncio.Future[Answer], float]
 
 
+#: Beside a running call another one leaves with so many items: fewer travel cheaper together.
+_COMPANY = 64
+#: Or when one has waited so long: then the call that runs is stuck, and overtaken.
+_PATIENCE_SECONDS = 0.1
+
+
 class Coalescer(Generic[Item, Answer]):
     """Turns a call for many into a call for one.
 
@@ -42,8 +48,9 @@ class Coalescer(Generic[Item, Answer]):
         self._max_items = max_items
         self._max_waiting = max_waiting
         self._max_age_seconds = max_age_seconds
-        self._free_lanes = lanes
+        self._lanes = self._free_lanes = lanes
         self._departing = False
+        self._looking_again = False
         self._waiting: deque[_Waiting[Item, Answer]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -68,11 +75,29 @@ class Coalescer(Generic[Item, Answer]):
 
     def _depart(self, loop: asyncio.AbstractEventLoop) -> None:
         self._departing = False
-        while self._free_lanes and (batch := self._board(loop.time() - self._max_age_seconds)):
-            self._free_lanes -= 1
-            task = loop.create_task(self._carry(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        now = loop.time()
+        while self._free_lanes and self._is_worth_a_call(now):
+            if batch := self._board(now - self._max_age_seconds):
+                self._free_lanes -= 1
+                task = loop.create_task(self._carry(batch))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+        if self._waiting and self._free_lanes and not self._looking_again:
+            self._looking_again = True
+            loop.call_later(_PATIENCE_SECONDS, self._look_again, loop)
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._looking_again = False
+        self._depart(loop)
+
+    def _is_worth_a_call(self, now: float) -> bool:
+        """Tell whether those who wait should leave, though they could share the next call."""
+        if not self._waiting:
+            return False
+        if self._free_lanes == self._lanes:
+            return True
+        _, _, arrived = self._waiting[0]
+        return len(self._waiting) >= _COMPANY or now - arrived >= _PATIENCE_SECONDS
 
     def _board(self, oldest: float) -> list[_Waiting[Item, Answer]]:
         """Take the longest-waiting items, without those who have gone or came before oldest."""

@@ -31,7 +31,8 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 def connect(url: str, *, patience_seconds: float = 5) -> Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
-    patience_seconds: how long to wait for another process that is writing to the same file.
+    patience_seconds: how long to wait for another process that is writing to the same file;
+    with none at all, not for the disk either: checkpoint is then for somebody else to call.
     Raises RecordUnavailableError when the URL names nothing that can be used.
     """
     try:
@@ -47,6 +48,8 @@ def _connect_file(url: URL, patience_seconds: float) -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": patience_seconds})
     event.listen(engine, "connect", _configure_sqlite)
+    if not patience_seconds:
+        event.listen(engine, "connect", _leave_checkpoints)
     return engine
 
 
@@ -91,6 +94,20 @@ def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _leave_checkpoints(connection: Any, _: object) -> None:  # noqa: ANN401
+    """Spare a commit the checkpoint that SQLite hands to one in dozens, and its wait for a disk."""
+    connection.execute("PRAGMA wal_autocheckpoint=0").close()
+
+
+def checkpoint(engine: Engine) -> None:
+    """Bring what was written to a SQLite file safely to the disk; hold up no reader or writer.
+
+    Raises RecordUnavailableError.
+    """
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def migrate(engine: Engine) -> None:

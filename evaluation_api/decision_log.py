@@ -214,6 +214,10 @@ class DecisionLog:
             connection.execute(batches.delete().where(batches.c.id < bound))
             return connection.execute(evaluations.delete().where(evaluations.c.id < bound)).rowcount
 
+    def checkpoint(self) -> None:
+        """Bring a SQLite file's last transactions safely to the disk."""
+        database.checkpoint(self._engine)
+
     def ping(self) -> None:
         """Raise RecordUnavailableError unless the database answers.
 

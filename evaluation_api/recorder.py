@@ -4,6 +4,7 @@ Knows which thread does what, and nothing of SQL or of what an entry holds.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,7 +14,9 @@ from typing import ParamSpec, Self, TypeVar
 from evaluation_api.coalescing import Coalescer
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Entry, Recorded, Review, Search, Summary
-from evaluation_api.errors import RecordBusyError
+from evaluation_api.errors import RecordBusyError, RecordUnavailableError
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,6 +25,8 @@ T = TypeVar("T")
 _MAX_ENTRIES = 256
 #: A caller has gone by then; what it asked for must not be decided behind its back.
 _MAX_AGE_SECONDS = 5.0
+#: What was appended on the event loop is safe from a power cut after this time.
+_CHECKPOINT_SECONDS = 1.0
 
 
 class Recorder:
@@ -34,7 +39,7 @@ class Recorder:
 
         impatient: the same record where it is a file on this machine, opened to fail rather than
         wait. It is tried first and without a thread: waking another one and being woken by it
-        takes longer than the transaction does.
+        takes longer than the transaction does. What it writes, a thread brings to the disk.
         """
         #: Entries that came one by one, so that who works in the background can see them pass.
         self.appended = 0
@@ -42,6 +47,7 @@ class Recorder:
         self._impatient = impatient
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record-append")
         self._others = ThreadPoolExecutor(4, thread_name_prefix="record")
+        self._checkpoint_timer: asyncio.TimerHandle | None = None
         self._append = Coalescer(
             self._append_many,
             max_items=_MAX_ENTRIES,
@@ -55,6 +61,8 @@ class Recorder:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let what is being written be written."""
+        if self._checkpoint_timer is not None:
+            self._checkpoint_timer.cancel()
         self._writer.shutdown()
         self._others.shutdown()
 
@@ -113,11 +121,27 @@ class Recorder:
 
     async def _append_many(self, entries: list[Entry]) -> list[Recorded | None]:
         self.appended += len(entries)
+        loop = asyncio.get_running_loop()
         if self._impatient is not None:
             with suppress(RecordBusyError):
-                return self._impatient.append(entries)
-        loop = asyncio.get_running_loop()
+                stands_instead = self._impatient.append(entries)
+                self._checkpoint_soon(loop)
+                return stands_instead
         return await loop.run_in_executor(self._writer, self._log.append, entries)
+
+    def _checkpoint_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._checkpoint_timer is None:
+            self._checkpoint_timer = loop.call_later(_CHECKPOINT_SECONDS, self._start_checkpoint)
+
+    def _start_checkpoint(self) -> None:
+        self._checkpoint_timer = None
+        self._others.submit(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        try:
+            self._log.checkpoint()
+        except RecordUnavailableError as exc:
+            logger.warning("checkpoint_failed", extra={"reason": str(exc)})
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

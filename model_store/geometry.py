@@ -21,6 +21,8 @@ Labels = NDArray[np.int64]
 CHANGEABLE = tuple(i for i, name in enumerate(FEATURES) if name != "credit_limit")
 
 _CENTS = 100.0
+#: Clients whose candidates fit in a core's cache together.
+_BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -72,59 +74,100 @@ def predict(rows: Matrix, centroids: Matrix) -> Labels:
     return np.asarray(squared_distances(directions(rows), centroids).argmin(axis=1))
 
 
+def confidence(squared: Matrix, cluster: Labels, runner_up: Labels) -> Matrix:
+    """Give (d2 - d1) / (d2 + d1) for n clients, from their squared distances (n x 5)."""
+    every = np.arange(len(squared))
+    first, second = np.sqrt(squared[every, cluster]), np.sqrt(squared[every, runner_up])
+    share: Matrix = (second - first) / (second + first)
+    return share
+
+
+def nearest_two(squared: Matrix) -> tuple[Labels, Labels]:
+    """Give the labels of the nearest and the second nearest centroid, n each."""
+    cluster, runner_up = np.argpartition(squared, 1, axis=1)[:, :2].T
+    return cluster, runner_up
+
+
 def explain(rows: Matrix, centroids: Matrix) -> Explanation:
     """Predict rows (n x 5) and say what set each one apart from the next-best cluster."""
     unit = directions(rows)
     squared = squared_distances(unit, centroids)
-    cluster, runner_up = np.argpartition(squared, 1, axis=1)[:, :2].T
-    every = np.arange(len(rows))
-    first, second = np.sqrt(squared[every, cluster]), np.sqrt(squared[every, runner_up])
+    cluster, runner_up = nearest_two(squared)
     contributions = (unit - centroids[runner_up]) ** 2 - (unit - centroids[cluster]) ** 2
-    return Explanation(cluster, runner_up, (second - first) / (second + first), contributions)
+    return Explanation(cluster, runner_up, confidence(squared, cluster, runner_up), contributions)
 
 
-def counterfactual(
-    rows: Matrix, centroids: Matrix, targets: tuple[int, ...], margin: float
-) -> Counterfactual:
-    """Find, one amount at a time, the smallest change that reaches a target with margin to spare.
+@dataclass(frozen=True)
+class Cones:
+    """Where T targets are reached with a margin: a . x >= b |x| against each other centroid.
 
-    rows: n x 5, each in need of a change. targets: the labels worth reaching. margin: the
-    confidence the changed client must have, in [0, 1).
+    targets: T labels. normals: 4T x 5, the vectors a. offsets: 4 x T x 1 x 1 x 1, the numbers b.
+    slopes: 4 x T x 4 x 1 x 1, what of a goes along each amount in CHANGEABLE. leading:
+    slopes^2 - offsets^2. Axes: other centroid, target, amount, candidate, client; clients last,
+    so that loops are long.
+    """
+
+    targets: Labels
+    normals: Matrix
+    offsets: Matrix
+    slopes: Matrix
+    leading: Matrix
+
+
+def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
+    """Make the cones of targets (labels) for a margin in [0, 1).
 
     Confidence >= margin over every other centroid means d_i >= r d_T with
-    r = (1 + margin) / (1 - margin), which on the unit sphere is a cone in the amounts,
-    a . x >= b |x|. Along one amount t its border is a quadratic, so the nearest point inside
-    all four cones of a target is one of eight roots. Roots are rounded to whole cents, inwards.
+    r = (1 + margin) / (1 - margin), which on the unit sphere is a cone in the amounts.
     """
-    normals, offsets = _cones(centroids, targets, margin)
-    slopes = normals[:, :, CHANGEABLE].transpose(0, 2, 1)
-    own = rows[:, CHANGEABLE][:, None, :, None]
-    rest = (np.einsum("nk,tik->nti", rows, normals)[:, :, None, :]) - slopes * own
-    spare = np.einsum("nk,nk->n", rows, rows)[:, None, None, None] - own**2
-    amounts = _to_cents_away_from(own, _roots(slopes, offsets[:, None, :], rest, spare))
-    reached = _inside_all(amounts, slopes, offsets, rest, spare)
-    cost = np.where(reached, np.abs(amounts - own), np.inf)
-    return _cheapest(amounts, cost, targets)
-
-
-def _cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> tuple[Matrix, Matrix]:
-    """Give a (T x 4 x 5) and b (T x 4) of a . x >= b |x|, against each other centroid."""
     ratio = ((1 + margin) / (1 - margin)) ** 2
     squared = np.einsum("ij,ij->i", centroids, centroids)
-    others = [[i for i in range(len(centroids)) if i != target] for target in targets]
-    own = centroids[list(targets)][:, None, :]
-    normals = 2 * (ratio * own - centroids[others])
-    offsets = ratio * (1 + squared[list(targets)])[:, None] - (1 + squared[others])
-    return normals, offsets
+    own = np.asarray(targets)
+    others = np.array([[i for i in range(len(centroids)) if i != target] for target in targets]).T
+    normals = 2 * (ratio * centroids[own] - centroids[others])
+    offsets = (ratio * (1 + squared[own]) - (1 + squared[others]))[..., None, None, None]
+    slopes = normals[..., CHANGEABLE][..., None, None]
+    flat = normals.reshape(-1, len(FEATURES))
+    return Cones(own, flat, offsets, slopes, slopes**2 - offsets**2)
 
 
-def _roots(slopes: Matrix, offsets: Matrix, rest: Matrix, spare: Matrix) -> Matrix:
-    """Solve slope t + rest = offset sqrt(t^2 + spare) for t: n x T x F x 8, NaN where none."""
-    leading = slopes**2 - offsets**2
-    middle = slopes * rest
+def counterfactual(rows: Matrix, cones: Cones) -> Counterfactual:
+    """Find, one amount at a time, the smallest change that reaches a target with its margin.
+
+    rows: n x 5, each in need of a change.
+    """
+    starts = range(0, max(len(rows), 1), _BLOCK)
+    parts = [_counterfactual(rows[start : start + _BLOCK], cones) for start in starts]
+    amounts, labels = zip(*parts, strict=True)
+    return Counterfactual(np.concatenate(amounts), np.concatenate(labels))
+
+
+def _counterfactual(rows: Matrix, cones: Cones) -> tuple[Matrix, Labels]:
+    """Do so for a block of clients.
+
+    Along one amount t the border of a cone is a quadratic, so the nearest point inside all four
+    cones of a target is one of eight roots. Roots are rounded to whole cents, inwards.
+    """
+    clients = rows.T
+    own = clients.take(CHANGEABLE, axis=0)[:, None, :]
+    along = (cones.normals @ clients).reshape(4, len(cones.targets), 1, 1, len(rows))
+    rest = along - cones.slopes * own
+    spare = (clients * clients).sum(axis=0) - own * own
     with np.errstate(invalid="ignore", divide="ignore"):
-        swing = np.sqrt(middle**2 - leading * (rest**2 - offsets**2 * spare))
-        return np.concatenate([(-middle - swing) / leading, (-middle + swing) / leading], axis=3)
+        amounts = _to_cents_away_from(own, _roots(cones, rest, spare))
+        length = np.sqrt(amounts * amounts + spare)
+        inside = (cones.slopes * amounts + rest >= cones.offsets * length).all(axis=0)
+    cost = np.where(inside & (amounts >= 0), np.abs(amounts - own), np.inf)
+    return _cheapest(amounts, cost, cones.targets)
+
+
+def _roots(cones: Cones, rest: Matrix, spare: Matrix) -> Matrix:
+    """Solve slope t + rest = offset sqrt(t^2 + spare) for t: T x 4 x 8 x n, NaN where none."""
+    middle = cones.slopes * rest
+    constant = rest * rest - cones.offsets**2 * spare
+    swing = np.sqrt(middle * middle - cones.leading * constant)
+    lower, upper = (-middle - swing) / cones.leading, (swing - middle) / cones.leading
+    return np.concatenate([*lower, *upper], axis=2)
 
 
 def _to_cents_away_from(own: Matrix, roots: Matrix) -> Matrix:
@@ -133,27 +176,13 @@ def _to_cents_away_from(own: Matrix, roots: Matrix) -> Matrix:
     return np.where(roots < own, np.floor(cents), np.ceil(cents)) / _CENTS
 
 
-def _inside_all(
-    amounts: Matrix, slopes: Matrix, offsets: Matrix, rest: Matrix, spare: Matrix
-) -> NDArray[np.bool_]:
-    """Tell which candidate amounts (n x T x F x 8) satisfy all four cones of their target."""
-    length = np.sqrt(amounts**2 + spare)
-    with np.errstate(invalid="ignore"):
-        inside = amounts >= 0
-        for other in range(slopes.shape[2]):  # one plane at a time stays in the cache: 2x
-            along = slopes[..., other, None] * amounts + rest[..., other, None]
-            inside &= along >= offsets[:, None, other, None] * length
-    return inside
-
-
-def _cheapest(amounts: Matrix, cost: Matrix, targets: tuple[int, ...]) -> Counterfactual:
-    """Keep, for each client and feature, the candidate that changes the amount least."""
-    count, _, features, candidates = cost.shape
-    by_feature = cost.transpose(0, 2, 1, 3).reshape(count, features, -1)
-    best = by_feature.argmin(axis=2)
-    client, feature = np.ogrid[:count, :features]
-    found = np.isfinite(by_feature[client, feature, best])
-    flat = amounts.transpose(0, 2, 1, 3).reshape(count, features, -1)
-    amount = flat[client, feature, best]
-    cluster = np.asarray(targets)[best // candidates]
-    return Counterfactual(np.where(found, amount, np.nan), np.where(found, cluster, -1))
+def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> tuple[Matrix, Labels]:
+    """Keep, for each client and amount, the candidate (T x 4 x 8 x n) that changes it least."""
+    _, features, candidates, count = cost.shape
+    by_amount = cost.swapaxes(0, 1).reshape(features, -1, count)
+    best = by_amount.argmin(axis=1)
+    feature, client = np.arange(features)[:, None], np.arange(count)
+    found = np.isfinite(by_amount[feature, best, client])
+    target = best // candidates
+    amount = amounts[target, feature, best % candidates, client]
+    return np.where(found, amount, np.nan).T, np.where(found, targets[target], -1).T

@@ -7,6 +7,7 @@ share one batch.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,23 +58,30 @@ def _from_estimator(estimator: golden.Predictor) -> Predict:
 
 def _from_centroids(centroids: Matrix) -> Predict:
     """Predict by nearest centroid, and say why."""
+    wish_of = lru_cache(maxsize=64)(partial(_wish, centroids))
 
     def predict(batch: Matrix) -> list[rows.Prediction]:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
         predictions = rows.explained(explanation)
         for mask, margin, asking in _wishes(batch):
-            targets = _targets(mask)
-            wanted = np.bincount(targets, minlength=len(centroids)).astype(bool)
+            wanted, cones = wish_of(mask, margin)
             there = wanted[explanation.cluster] & (explanation.confidence >= margin)
             needy = np.flatnonzero(asking & ~there)
             if len(needy):
-                found = _alternatives(clients[needy], centroids, targets, margin)
+                found = _alternatives(clients[needy], centroids, cones)
                 for position, alternatives in zip(needy.tolist(), found, strict=True):
                     predictions[position].alternatives = alternatives
         return predictions
 
     return predict
+
+
+def _wish(centroids: Matrix, mask: int, margin: float) -> tuple[NDArray[np.bool_], geometry.Cones]:
+    """Give which labels are worth reaching, and where they are reached with the margin."""
+    targets = tuple(label for label in range(len(centroids)) if mask >> label & 1)
+    wanted = np.isin(np.arange(len(centroids)), targets)
+    return wanted, geometry.cones(centroids, targets, margin + _SLACK)
 
 
 def _wishes(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
@@ -88,38 +96,32 @@ def _wishes(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
 
 
 def _alternatives(
-    clients: Matrix, centroids: Matrix, targets: tuple[int, ...], margin: float
+    clients: Matrix, centroids: Matrix, cones: geometry.Cones
 ) -> list[list[rows.Alternative]]:
-    """Find each client's ways to a target, least change first, and keep those that hold."""
-    found = geometry.counterfactual(clients, centroids, targets, margin + _SLACK)
-    return _verified(clients, found, centroids)
+    """Find each client's ways to a target, least change first, and keep those that hold.
 
-
-def _targets(mask: int) -> tuple[int, ...]:
-    return tuple(label for label in range(mask.bit_length()) if mask >> label & 1)
-
-
-def _verified(
-    clients: Matrix, found: geometry.Counterfactual, centroids: Matrix
-) -> list[list[rows.Alternative]]:
-    """Predict every changed client and keep what came out as promised, least change first."""
-    who, which = np.nonzero(np.isfinite(found.amount))
+    Every changed client is predicted: what is promised must come out.
+    """
+    found = geometry.counterfactual(clients, cones)
+    who, which = np.nonzero(found.cluster >= 0)
     columns = np.array(geometry.CHANGEABLE)[which]
     amounts = found.amount[who, which]
     changed = clients[who]
     changed[np.arange(len(who)), columns] = amounts
-    check = geometry.explain(changed, centroids)
-    held = check.cluster == found.cluster[who, which]
+    squared = geometry.squared_distances(geometry.directions(changed), centroids)
+    cluster, runner_up = geometry.nearest_two(squared)
+    confidence = geometry.confidence(squared, cluster, runner_up)
+    held = cluster == found.cluster[who, which]
     least_first = np.argsort(np.abs(amounts - clients[who, columns]), kind="stable")
     order = least_first[held[least_first]]
     alternatives: list[list[rows.Alternative]] = [[] for _ in clients]
-    for client, column, amount, cluster, confidence in zip(
+    for client, column, *reached in zip(
         who[order].tolist(),
         columns[order].tolist(),
         amounts[order].tolist(),
-        check.cluster[order].tolist(),
-        check.confidence[order].tolist(),
+        cluster[order].tolist(),
+        confidence[order].tolist(),
         strict=True,
     ):
-        alternatives[client].append(rows.Alternative(FEATURES[column], amount, cluster, confidence))
+        alternatives[client].append(rows.Alternative(FEATURES[column], *reached))
     return alternatives

@@ -16,6 +16,7 @@ def test_the_model_alone_scales_to_three_under_load(stack: Stack, figures: Figur
         load.wait_for(50)
         stack.make("scale", "MODEL=3")
         replicas = stack.containers(MODEL)
+        eventually(lambda: all(stack.predictions(replica) > 0 for replica in replicas))
         before = {replica: stack.predictions(replica) for replica in replicas}
         load.wait_for(400)
         shares = [stack.predictions(replica) - before[replica] for replica in replicas]

@@ -91,6 +91,16 @@ def test_connections_go_to_every_replica_in_turn() -> None:
     assert asyncio.run(scenario()) == [3, 3, 3]
 
 
+def test_requests_go_to_every_replica_in_turn_over_connections_that_stay() -> None:
+    async def scenario() -> list[tuple[int, int]]:
+        async with listening(REPLICAS) as (port, replicas), client_of(REPLICAS) as client:
+            for _ in range(9):
+                await client.get(f"http://model:{port}/")
+        return [(replica.requests, len(replica.connections)) for replica in replicas.values()]
+
+    assert asyncio.run(scenario()) == [(3, 1)] * 3
+
+
 def test_a_young_connection_is_used_again() -> None:
     async def scenario() -> list[int]:
         async with listening(REPLICAS[:1]) as (port, replicas), client_of(REPLICAS[:1]) as client:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluation_api import coalescing
 from evaluation_api.coalescing import Coalescer
 from evaluation_api.errors import OverloadedError
 
@@ -38,10 +39,14 @@ class Calls:
 
 
 def shared(
-    calls: Calls, max_items: int = 10, max_waiting: int = 1000, lanes: int = 1, age: float = 60
+    calls: Calls, max_items: int = 10, max_waiting: int = 1000, lanes: int = 1
 ) -> Coalescer[int, int]:
     return Coalescer(
-        calls, max_items=max_items, max_waiting=max_waiting, lanes=lanes, max_age_seconds=age
+        calls,
+        max_items=max_items,
+        max_waiting=max_waiting,
+        max_age_seconds=60,
+        lanes=lanes,
     )
 
 
@@ -104,6 +109,51 @@ def test_idle_a_caller_goes_at_once_and_busy_the_others_share() -> None:
     asyncio.run(scenario())
 
     assert calls.batches == [[0], [1, 2, 3, 4, 5]]
+
+
+async def meanwhile(coalesced: Coalescer[int, int], numbers: Sequence[int]) -> None:
+    """Let one call leave, and these callers come while it runs."""
+    first = asyncio.create_task(coalesced(0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.gather(first, *map(coalesced, numbers))
+
+
+def test_beside_a_running_call_few_wait_for_it_and_many_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coalescing, "_COMPANY", 3)
+    few, many = Calls(turns=9), Calls(turns=9)
+
+    asyncio.run(meanwhile(shared(few, lanes=2), [1, 2]))
+    asyncio.run(meanwhile(shared(many, lanes=2), [1, 2, 3]))
+
+    assert (few.batches, few.most_running) == ([[0], [1, 2]], 1)
+    assert (many.batches, many.most_running) == ([[0], [1, 2, 3]], 2)
+
+
+def test_a_call_that_is_stuck_is_overtaken_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "_PATIENCE_SECONDS", 0.01)
+    released = asyncio.Event()
+
+    async def stuck_at_first(items: list[int]) -> list[int]:
+        if items == [0]:
+            await released.wait()
+        return items
+
+    async def scenario() -> None:
+        coalesced = Coalescer(
+            stuck_at_first, max_items=9, max_waiting=9, max_age_seconds=60, lanes=2
+        )
+        stuck = asyncio.create_task(coalesced(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert await coalesced(1) == 1
+        released.set()
+        assert await stuck == 0
+
+    asyncio.run(scenario())
 
 
 def test_a_failed_call_fails_those_it_carried_and_nobody_else() -> None:

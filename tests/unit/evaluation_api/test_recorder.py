@@ -1,0 +1,53 @@
+"""The record on the event loop: what it leaves to a thread."""
+
+import asyncio
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from evaluation_api import database, recorder
+from evaluation_api.decision_log import DecisionLog
+from evaluation_api.recorder import Recorder
+from tests.evaluations import decided_entry
+
+
+def count_on_disk(file: Path) -> int:
+    """Count what is in the file itself, without the log beside it."""
+    alone = shutil.copy(file, file.with_name("alone.db"))
+    with sqlite3.connect(alone) as connection:
+        count: int = connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+    connection.close()
+    return count
+
+
+def test_what_was_appended_on_the_loop_reaches_the_file_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_CHECKPOINT_SECONDS", 0.01)
+    file = tmp_path / "evaluations.db"
+    engines = [database.connect(f"sqlite:///{file}", patience_seconds=s) for s in (5, 0)]
+    log, impatient = map(DecisionLog, engines)
+    database.migrate(engines[0])
+    engines[0].dispose()  # whoever leaves last brings everything to the file
+
+    async def scenario() -> None:
+        async with Recorder(log, impatient=impatient, max_waiting=9) as record:
+            await record.append(decided_entry())
+            deadline = time.monotonic() + 10
+            while not count_on_disk(file):
+                assert time.monotonic() < deadline, "never reached the file"
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+    for engine in engines:
+        engine.dispose()
+
+
+def test_no_commit_on_the_loop_waits_for_the_disk(tmp_path: Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}", patience_seconds=0)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar() == 0
+    engine.dispose()
