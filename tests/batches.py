@@ -18,6 +18,17 @@ def clients(count: int, bad_every: int = 0) -> bytes:
     )
 
 
+def spreadsheet(count: int, bad_every: int) -> bytes:
+    """Make the file of as many clients that a Brazilian spreadsheet saves: money with its sign."""
+    header = "Nome;Saldo devedor;Compras;Saques;Limite de crédito;Pagamentos"
+    lines = (
+        f"Conceição {number};{'#N/D' if number % bad_every == 0 else ' R$ 1.234,50 '};"
+        f" R$ -   ;R$ {number % 500},00;R$ 3.000,00; R$ 100,00 "
+        for number in range(2, count + 2)
+    )
+    return csv_of(*lines, header=header).decode().encode("cp1252")
+
+
 def _line(number: int, *, faulty: bool) -> str:
     balance = "mil" if faulty else f"{100 + number % 3000},50"
     return f"Cliente {number};{balance};{number * 7 % 4000};{number * 3 % 500};3.000,00;{number}"

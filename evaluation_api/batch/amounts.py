@@ -1,10 +1,18 @@
-"""Amounts as files spell them: with a decimal comma or a decimal point, grouped or not."""
+"""Amounts as files spell them: with a decimal comma or a decimal point, grouped or not.
+
+A cell that a spreadsheet shows as money is written as shown: `R$ 1.234,56`, with spaces around
+it, and `R$ -` for nothing.
+"""
 
 import re
 from collections.abc import Iterable
 
 _COMMA = re.compile(r"(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?", re.ASCII)
 _POINT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", re.ASCII)
+
+_CURRENCY = "R$"
+#: How a spreadsheet's accounting format writes zero, after the currency.
+_NOTHING = "-"
 
 
 def uses_decimal_comma(cells: Iterable[str], *, otherwise: bool) -> bool:
@@ -14,7 +22,8 @@ def uses_decimal_comma(cells: Iterable[str], *, otherwise: bool) -> bool:
     """
     comma = point = 0
     for cell in cells:
-        as_comma, as_point = bool(_COMMA.fullmatch(cell)), bool(_POINT.fullmatch(cell))
+        bare = _bare(cell)
+        as_comma, as_point = bool(_COMMA.fullmatch(bare)), bool(_POINT.fullmatch(bare))
         comma += as_comma and not as_point
         point += as_point and not as_comma
     return comma > point if comma or point else otherwise
@@ -22,23 +31,32 @@ def uses_decimal_comma(cells: Iterable[str], *, otherwise: bool) -> bool:
 
 def with_comma(cell: str) -> float:
     """Read 1234,56 or 1.234,56. Raises ValueError for anything else."""
-    if "." not in cell and "_" not in cell:
+    if "." not in cell and "_" not in cell and "$" not in cell:
         return float(cell.replace(",", "."))
     return _grouped(cell, _COMMA, ".")
 
 
 def with_point(cell: str) -> float:
     """Read 1234.56 or 1,234.56. Raises ValueError for anything else."""
-    if "," not in cell and "_" not in cell:
+    if "," not in cell and "_" not in cell and "$" not in cell:
         return float(cell)
     return _grouped(cell, _POINT, ",")
 
 
 def _grouped(cell: str, grammar: re.Pattern[str], group: str) -> float:
-    bare = cell.strip()
+    bare = _bare(cell)
     if not grammar.fullmatch(bare):
         raise ValueError(cell)
     return float(bare.replace(group, "").replace(",", "."))
+
+
+def _bare(cell: str) -> str:
+    """Give a cell without what stands around its figures."""
+    text = cell.strip()
+    if not text.upper().startswith(_CURRENCY):
+        return text
+    figures = text[len(_CURRENCY) :].strip()
+    return "0" if figures == _NOTHING else figures
 
 
 def spelled(amount: float, *, decimal_comma: bool) -> str:

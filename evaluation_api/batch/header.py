@@ -9,6 +9,8 @@ from evaluation_api.batch.domain import FIELDS
 from evaluation_api.errors import FieldError, InvalidRequestError
 
 _SPACES = re.compile(r"[\s_-]+")
+#: The unit that people write behind an amount's name, as the form does.
+_UNIT = re.compile(r"\(r\$\)$")
 _FIELD_OF = {
     "nome": "name",
     "name": "name",
@@ -57,7 +59,7 @@ def _pointer(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Give a name without case, accents, and what may stand between its words."""
+    """Give a name without case, accents, unit, and what may stand between its words."""
     decomposed = unicodedata.normalize("NFKD", name)
     bare = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _SPACES.sub("_", bare.strip())
+    return _SPACES.sub("_", _UNIT.sub("", bare.strip()).strip())

@@ -7,16 +7,19 @@ import { icon } from "./icons.js";
 import { confidenceWords, decisionWords, formatMoment, formatRatio } from "./words.js";
 
 /**
- * The whole answer, as a list of blocks, under a line that says whose or what decision it is;
- * the plot of profiles is added when it is ready.
+ * The whole answer, as a list of blocks: under `line`, which says whose or what decision it is,
+ * come the `actions` (buttons and links), so that nobody has to read on to go on. The plot of
+ * profiles is added before the last block when it is ready.
  */
-export function answerBlocks(evaluation, line = evaluation.nome) {
+export function answerBlocks(evaluation, line, actions) {
   return [
     decisionBanner(evaluation, line),
+    element("div", { class: "actions" }, ...actions),
     profileFacts(evaluation),
     observations(evaluation.observacoes ?? []),
     reasons(evaluation),
     simulation(evaluation.simulacao),
+    provenance(evaluation),
   ].filter((block) => block !== null);
 }
 
@@ -38,16 +41,6 @@ export function paperActions(id) {
     element("a", look, "Abrir dossiê"),
     button("print", "btn-outline-primary", "Imprimir", () => window.print()),
   ];
-}
-
-/** Which versions decided, and when. */
-export function provenance(evaluation) {
-  return definitions("provenance", [
-    ["Avaliação", element("code", { "data-evaluation-id": "" }, evaluation.id)],
-    ["Quando", `${formatMoment(evaluation.avaliado_em)} (horário de Brasília)`],
-    ["Modelo", element("code", {}, evaluation.modelo)],
-    ["Política", element("code", {}, evaluation.politica)],
-  ]);
 }
 
 /** A description list of `[term, description]` pairs. */
@@ -110,11 +103,21 @@ function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
     element(
       "div",
       { class: "reasons-key", "aria-hidden": "true" },
-      element("span", {}, "◀ afasta deste perfil"),
-      element("span", {}, "aproxima deste perfil ▶"),
+      element("span", {}, "◀ afasta"),
+      element("span", {}, "aproxima ▶"),
     ),
     reasonsChart(motivos),
   );
+}
+
+// Which versions decided, and when.
+function provenance(evaluation) {
+  return definitions("provenance", [
+    ["Avaliação", element("code", { "data-evaluation-id": "" }, evaluation.id)],
+    ["Quando", `${formatMoment(evaluation.avaliado_em)} (horário de Brasília)`],
+    ["Modelo", element("code", {}, evaluation.modelo)],
+    ["Política", element("code", {}, evaluation.politica)],
+  ]);
 }
 
 function simulation(change) {

@@ -36,8 +36,9 @@ export const fetchRecords = (query) => getJson(`/avaliacoes?${query}`);
 export const fetchPolicy = () => getJson("/politica");
 export const fetchModel = () => getJson("/modelo");
 
-/** The page that shows an evaluation and takes its reviews. */
-export const recordAddress = (id) => `/historico.html?id=${encodeURIComponent(id)}`;
+/** The page that shows an evaluation and takes its reviews; `filters` are those of the way back. */
+export const recordAddress = (id, filters = {}) =>
+  `/historico.html?${new URLSearchParams({ id, ...filters })}`;
 
 /** The printable page that the service makes of an evaluation. */
 export const dossierAddress = (id) => `/avaliacoes/${encodeURIComponent(id)}/dossie`;
@@ -93,9 +94,12 @@ async function request(address, options = {}, deadline = DEADLINE_MILLISECONDS) 
   return { response, answer };
 }
 
+// Never from the browser's store: after a review, its back button would show what stood before, and
+// clients' amounts would lie on the disk.
 async function send(address, options, deadline) {
   try {
-    return await fetch(address, { ...options, signal: AbortSignal.timeout(deadline) });
+    const signal = AbortSignal.timeout(deadline);
+    return await fetch(address, { ...options, cache: "no-store", signal });
   } catch {
     throw problemOfSilence();
   }

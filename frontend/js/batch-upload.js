@@ -2,8 +2,9 @@
 
 import { batchAddress, fetchBatches, sendBatch, TEMPLATE_ADDRESS } from "./api.js";
 import { linesWords, stateWords } from "./batch-words.js";
-import { element, fill, hook } from "./dom.js";
+import { element, endLoading, fill, hook } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
+import { acceptDrops } from "./file-drop.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { formatMoment } from "./words.js";
@@ -20,18 +21,30 @@ export function showNew(root) {
     event.preventDefault();
     send(form);
   });
+  const input = form.elements.namedItem("arquivo");
+  input.addEventListener("change", () => clearErrors(form));
+  acceptDrops(input, () => take(form));
   hook("upload", form).disabled = false;
   showEarlier(root);
 }
 
-async function send(form) {
+// A dropped file is as good as a chosen one: the next thing to press is the button.
+function take(form) {
+  clearErrors(form);
+  const upload = hook("upload", form);
+  upload.focus();
   const [file] = form.elements.namedItem("arquivo").files;
-  const mistake = mistakeOf(file);
+  hook("status").textContent = `Arquivo escolhido: ${file.name}.`;
+}
+
+async function send(form) {
+  const files = form.elements.namedItem("arquivo").files;
+  const mistake = mistakeOf(files);
   if (mistake) return showErrors(form, [{ field: "arquivo", message: mistake }]);
   clearErrors(form);
   setBusy(form, true);
   try {
-    const { id } = await sendBatch(file);
+    const { id } = await sendBatch(files[0]);
     location.assign(batchAddress(id));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -40,8 +53,10 @@ async function send(form) {
   }
 }
 
-function mistakeOf(file) {
-  if (!file) return "Escolha um arquivo CSV.";
+function mistakeOf(files) {
+  if (files.length === 0) return "Escolha um arquivo CSV.";
+  if (files.length > 1) return "Envie um arquivo de cada vez.";
+  const [file] = files;
   if (file.size === 0) return "O arquivo está vazio.";
   return file.size > LARGEST_FILE_BYTES ? "O arquivo tem mais de 200 MB. Divida-o em partes." : "";
 }
@@ -69,6 +84,7 @@ async function showEarlier(root) {
     if (!(problem instanceof Problem)) throw problem;
     fill(place, ...problemBlocks(problem, () => showEarlier(root)));
   }
+  endLoading();
 }
 
 function nothing() {

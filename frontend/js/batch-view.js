@@ -1,5 +1,6 @@
 /** One batch: how its file was read, how far it is, what came out, and the buttons for it. */
 
+import { definitions } from "./answer.js";
 import { fetchBatch, fetchPolicy, resultAddress, stepBatch } from "./api.js";
 import { countedBars } from "./batch-charts.js";
 import {
@@ -7,19 +8,21 @@ import {
   formatPairs,
   isOver,
   linesWords,
+  lookDelay,
   shareDone,
   stateWords,
   stepsOf,
   tenthWords,
   timeLeftWords,
 } from "./batch-words.js";
-import { button, element, fill, hook } from "./dom.js";
+import { button, element, endLoading, fill, hook } from "./dom.js";
 import { problemBlocks } from "./notice.js";
 import { isPassing, Problem } from "./problem.js";
 import { sleep } from "./waiting.js";
 import { DECISIONS, formatCount, formatShare } from "./words.js";
 
-const LOOK_SECONDS = 1;
+const BEFORE_CANCELLING =
+  "Cancelar este lote? As linhas que faltam não serão avaliadas, e isso não pode ser desfeito.";
 
 const STEP_BUTTONS = {
   iniciar: { words: "Começar a avaliar", look: "btn-primary" },
@@ -39,10 +42,13 @@ export async function showBatch(root, id) {
     hook("batch-name", root).textContent = batch.nome;
     showPreview(page, batch);
     show(page, batch);
+    endLoading();
+    if (batch.situacao === "pronto") hook("batch-name", root).focus(); // the buttons come next
     await follow(page, batch);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     fill(hook("batch-problem", root), ...problemBlocks(problem, () => location.reload()));
+    endLoading();
   }
 }
 
@@ -51,9 +57,11 @@ async function follow(page, batch) {
   if (page.followed) return;
   page.followed = true;
   try {
-    for (let latest = batch; latest.situacao === "em_andamento"; show(page, latest)) {
-      await sleep(LOOK_SECONDS);
+    let latest = batch;
+    for (let count = 0; latest.situacao === "em_andamento"; count += 1) {
+      await sleep(lookDelay(count));
       latest = (await look(page)) ?? latest;
+      show(page, latest);
     }
   } finally {
     page.followed = false;
@@ -92,7 +100,12 @@ function announce(batch) {
 function showProgress({ root }, batch) {
   hook("progress-panel", root).hidden = false;
   const place = hook("progress", root);
-  if (!place.firstChild) place.append(progressBar(), element("div", { "data-progress-words": "" }));
+  if (batch.situacao === "pronto") {
+    fill(place, element("p", {}, "Confira abaixo como o arquivo foi lido. Nada foi avaliado ainda."));
+    return;
+  }
+  if (!hook("progress-bar", place))
+    fill(place, progressBar(), element("div", { "data-progress-words": "" }));
   const share = shareDone(batch);
   const bar = hook("progress-bar", place);
   bar.value = share;
@@ -122,14 +135,7 @@ function facts(batch) {
   if (batch.situacao === "em_andamento") {
     pairs.push(["Tempo restante", timeLeftWords(batch.segundos_restantes)]);
   }
-  return terms("batch-facts", pairs);
-}
-
-function terms(look, pairs) {
-  const entries = pairs.map(([term, words]) =>
-    element("div", {}, element("dt", {}, term), element("dd", {}, words)),
-  );
-  return element("dl", { class: look }, ...entries);
+  return definitions("batch-facts", pairs);
 }
 
 // Buttons stay as long as they are the same ones, or the focus would be lost with every look.
@@ -165,6 +171,7 @@ function resultLink(batch) {
 
 async function take(page, step, pressed) {
   if (pressed.ariaBusy === "true") return;
+  if (step === "cancelar" && !window.confirm(BEFORE_CANCELLING)) return;
   pressed.ariaBusy = "true"; // a disabled button would lose the focus
   try {
     const batch = await stepBatch(page.id, step);
@@ -200,7 +207,7 @@ function showSummary({ root, profiles }, { feitas, resumo }) {
 }
 
 function showPreview({ root }, { formato, amostra }) {
-  fill(hook("preview", root), terms("batch-facts", formatPairs(formato)), sample(formato, amostra));
+  fill(hook("preview", root), definitions("batch-facts", formatPairs(formato)), sample(formato, amostra));
 }
 
 function sample({ colunas }, lines) {

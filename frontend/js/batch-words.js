@@ -25,6 +25,9 @@ const STEPS = {
   pausado: ["retomar", "cancelar"],
 };
 
+const FIRST_LOOK_SECONDS = 0.2;
+const LONGEST_LOOK_SECONDS = 1;
+
 const ANNOUNCED_QUARTERS = 4;
 
 export const stateWords = (state) => STATES[state] ?? state;
@@ -54,6 +57,11 @@ export function timeLeftWords(seconds) {
 /** Lines counted, in words. */
 export function linesWords(count) {
   return count === 1 ? "1 linha" : `${formatCount(count)} linhas`;
+}
+
+/** Seconds until look number `count` (from 0): a small batch is over at once, a large one takes long. */
+export function lookDelay(count) {
+  return Math.min(FIRST_LOOK_SECONDS * 2 ** count, LONGEST_LOOK_SECONDS);
 }
 
 /** The part of the lines that is done, from 0 to 1. */

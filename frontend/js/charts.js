@@ -44,8 +44,8 @@ export function sharesLegend() {
   return element("ul", { class: "legend" }, ...entries);
 }
 
-/** The same shares as a table; `rows` is a list of `{ label, shares }`. */
-export function sharesTable(caption, rows) {
+/** The same shares as a table; `rows` is a list of `{ label, shares }`, and `name` is not seen. */
+export function sharesTable(name, rows) {
   const head = element(
     "tr",
     {},
@@ -54,14 +54,13 @@ export function sharesTable(caption, rows) {
   );
   const table = element(
     "table",
-    { class: "table table-sm" },
-    element("caption", {}, caption),
+    { class: "table table-sm", "aria-label": name },
     element("thead", {}, head),
     element("tbody", {}, ...rows.map(sharesTableRow)),
   );
   return element(
     "div",
-    { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": caption },
+    { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": name },
     table,
   );
 }

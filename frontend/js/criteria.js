@@ -3,11 +3,11 @@
 import { decisionBadge, definitions } from "./answer.js";
 import { fetchModel, fetchPolicy } from "./api.js";
 import { sharesBar, sharesLegend, sharesTable } from "./charts.js";
-import { element, fill, hook } from "./dom.js";
+import { element, endLoading, fill, hook } from "./dom.js";
 import { shares } from "./geometry.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
-import { formatCount, formatDay, formatShare } from "./words.js";
+import { formatCount, formatDay, formatRatio, formatShare } from "./words.js";
 
 const CAPTION = "Participação de cada valor na soma dos cinco, no centro de cada perfil";
 
@@ -24,6 +24,7 @@ async function show() {
     place.dataset.state = "problem";
     fill(place, ...problemBlocks(problem, show));
   }
+  endLoading();
 }
 
 // The words of the policy are complete without the model's picture.
@@ -84,32 +85,38 @@ function profilesTable(policyProfiles, centroids) {
     "details",
     {},
     element("summary", {}, "Ver em números"),
+    element("p", { class: "quiet" }, `${CAPTION}.`),
     sharesTable(CAPTION, rows),
   );
 }
 
 function persons({ fronteira, faixa }) {
+  const least = formatRatio(fronteira.confianca_minima);
   const limits = faixa.limites.map(({ frase }) => element("li", {}, frase));
   return element(
     "section",
     { class: "criteria-section" },
     element("h2", {}, "Quando uma pessoa decide"),
     element(
-      "div",
-      { class: "two-columns" },
-      rule("Perto da fronteira", fronteira),
-      rule("Fora do que o modelo conhece", faixa, element("ul", {}, ...limits)),
+      "ul",
+      { class: "panel profiles" },
+      rule("Perto da fronteira", fronteira, `Confiança abaixo de ${least}, de 0 a 1.`),
+      rule(
+        "Fora do que o modelo conhece",
+        faixa,
+        "Algum valor além destes limites:",
+        element("ul", { class: "limits" }, ...limits),
+      ),
     ),
   );
 }
 
-function rule(title, { frase, decisao }, more = null) {
+function rule(title, { frase, decisao }, condition, ...more) {
   return element(
-    "div",
-    { class: "panel" },
-    ruleHead(title, decisao),
-    element("p", {}, frase),
-    more,
+    "li",
+    { class: "profile" },
+    element("div", {}, ruleHead(title, decisao), element("p", {}, frase)),
+    element("div", {}, element("p", {}, condition), ...more),
   );
 }
 

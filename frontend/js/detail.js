@@ -1,11 +1,12 @@
 /** One recorded evaluation: what was asked, what was answered, and what people decided since. */
 
 import { formatMoney } from "./amounts.js";
-import { answerBlocks, decisionBadge, definitions, paperActions, provenance } from "./answer.js";
+import { answerBlocks, decisionBadge, definitions, paperActions } from "./answer.js";
 import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
-import { element, fill, hook } from "./dom.js";
+import { element, endLoading, fill, hook } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
+import { filtersFrom, listAddress } from "./filters.js";
 import { neighbourhood } from "./neighbourhood.js";
 import { pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
@@ -19,6 +20,7 @@ const REVIEWER_KEY = "revisor";
 /** Show the evaluation with this id, and go on to its answer when it is still queued. */
 export async function showDetail(root, id) {
   root.hidden = false;
+  hook("back", root).href = listAddress(filtersFrom(location.search));
   try {
     const record = await fetchRecord(id);
     showHead(root, record);
@@ -48,22 +50,18 @@ function showHead(root, { pedido, recebido_em: received }) {
 
 async function showDecided(root, record) {
   const evaluation = record.avaliacao;
-  const closing = element(
-    "footer",
-    { class: "answer-footer" },
-    provenance(evaluation),
-    element("div", { class: "actions" }, ...paperActions(record.id)),
-  );
-  showState(root, "answer", ...answerBlocks(evaluation, "Decisão automática"), closing);
+  const blocks = answerBlocks(evaluation, "Decisão automática", paperActions(record.id));
+  showState(root, "answer", ...blocks);
   showReviews(root, record);
   const plot = await neighbourhood(record.pedido, evaluation);
-  if (plot) closing.before(plot);
+  if (plot) blocks.at(-1).before(plot);
 }
 
 function showState(root, state, ...blocks) {
   const panel = hook("answer", root);
   panel.dataset.state = state;
   fill(panel, ...blocks);
+  endLoading();
 }
 
 function showReviews(root, record) {

@@ -37,6 +37,15 @@ export function fill(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null));
 }
 
+/**
+ * Say that the first thing to read is there.
+ *
+ * Until then the style sheet keeps back what lies below it, which would jump.
+ */
+export function endLoading() {
+  delete document.querySelector("main").dataset.loading;
+}
+
 function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined) node.setAttribute(name, value);

@@ -42,9 +42,8 @@ export function markField(form, field, message) {
 }
 
 function heading(errors) {
-  const fields = errors.filter(({ field }) => field).length;
-  const many = fields === 1 ? "Há 1 campo a corrigir" : `Há ${fields} campos a corrigir`;
-  const words = fields === 0 ? "Não foi possível enviar" : many;
+  const faults = errors.length === 1 ? "Há 1 erro a corrigir" : `Há ${errors.length} erros a corrigir`;
+  const words = errors.some(({ field }) => field) ? faults : "Não foi possível enviar";
   return element("h2", { class: "error-summary-title" }, words);
 }
 

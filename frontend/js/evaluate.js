@@ -5,7 +5,7 @@
  * button or a link sent to a colleague shows the same answer, or goes on waiting for it.
  */
 
-import { answerBlocks, paperActions, provenance, spokenAnswer } from "./answer.js";
+import { answerBlocks, paperActions, spokenAnswer } from "./answer.js";
 import { evaluate, fetchRecord, recordAddress } from "./api.js";
 import { EXAMPLE, readApplicant } from "./applicant.js";
 import { Attempts } from "./attempt.js";
@@ -127,16 +127,11 @@ function showEmpty() {
 
 async function showAnswer(evaluation, applicant) {
   const signal = beginWaiting();
-  const closing = element(
-    "footer",
-    { class: "answer-footer" },
-    provenance(evaluation),
-    actions(evaluation),
-  );
-  show("answer", spokenAnswer(evaluation), ...answerBlocks(evaluation), closing);
+  const blocks = answerBlocks(evaluation, evaluation.nome, actions(evaluation));
+  show("answer", spokenAnswer(evaluation), ...blocks);
   bringIntoView();
   const plot = await drawNeighbourhood(applicant, evaluation);
-  if (plot && !signal.aborted) closing.before(plot);
+  if (plot && !signal.aborted) blocks.at(-1).before(plot);
 }
 
 // Loaded with the first answer, not with the page; the answer is complete without it.
@@ -153,7 +148,7 @@ function actions({ id }) {
     "data-review-link": "",
   };
   const review = element("a", look, "Revisar decisão");
-  return element("div", { class: "actions" }, another, review, ...paperActions(id));
+  return [another, review, ...paperActions(id)];
 }
 
 function startOver() {
@@ -196,9 +191,11 @@ function showProblem(problem, repeat) {
   bringIntoView();
 }
 
-// Beside the form on a wide page; below it on a narrow one, where it would stay unseen.
+// The form is sent from its end: on a low screen the answer beside it begins above the window, and
+// on a narrow page it lies below.
 function bringIntoView() {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const below = panel.getBoundingClientRect().top > window.innerHeight * 0.6;
-  if (below) panel.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+  const { top } = panel.getBoundingClientRect();
+  const unseen = top < 0 || top > window.innerHeight * 0.6;
+  if (unseen) panel.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 }

@@ -1,15 +1,24 @@
 /** The filters of the history, between its form, the page's address and the service. */
 
-const NAMES = ["nome", "decisao", "perfil", "de", "ate"];
+export const FILTERS = ["nome", "decisao", "perfil", "de", "ate"];
 
 export const PAGE_SIZE = 20;
 
-/** The filters that an address carries, by name; empty and foreign ones are left out. */
-export function filtersFrom(search) {
-  const given = new URLSearchParams(search);
+/**
+ * The filters that an address or a form's data carries, by name; empty and foreign ones are left
+ * out.
+ */
+export function filtersFrom(source) {
+  const given = new URLSearchParams(source);
   return Object.fromEntries(
-    NAMES.map((name) => [name, given.get(name)]).filter(([, text]) => text),
+    FILTERS.map((name) => [name, given.get(name)]).filter(([, text]) => text),
   );
+}
+
+/** The address of the list under these filters. */
+export function listAddress(filters) {
+  const query = new URLSearchParams(filters).toString();
+  return query ? `/historico.html?${query}` : "/historico.html";
 }
 
 /** The query for one page of the list; `cursor` is where the page before it ended. */

@@ -2,32 +2,48 @@
 
 import { fetchPolicy, fetchRecords, recordAddress } from "./api.js";
 import { decisionBadge } from "./answer.js";
-import { button, element, fill, hook } from "./dom.js";
-import { filtersFrom, pageQuery } from "./filters.js";
+import { button, element, endLoading, fill, hook } from "./dom.js";
+import { FILTERS, filtersFrom, listAddress, pageQuery } from "./filters.js";
 import { problemBlocks } from "./notice.js";
+import { Problem } from "./problem.js";
 import { confidenceWords, decisionWords, formatMoment } from "./words.js";
 
-const COLUMNS = ["Recebida em", "Cliente", "Perfil", "Decisão", "Confiança", "Revisões"];
+const COLUMNS = ["Recebida", "Cliente", "Perfil", "Decisão", "Confiança", "Revisões"];
 
-/** Fill the list's place with the evaluations that the address asks for. */
+/** Show the evaluations that the address asks for, and others when the filters change. */
 export async function showList(root) {
-  const filters = filtersFrom(location.search);
   const form = hook("filters", root);
   root.hidden = false;
-  keepAddressShort(form);
-  putBack(form, filters);
-  offerProfiles(form, filters);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    history.pushState(null, "", listAddress(filtersFrom(new FormData(form))));
+    showAddress(root, form);
+  });
+  window.addEventListener("popstate", () => showAddress(root, form));
+  offerProfiles(form);
+  await showAddress(root, form);
+  endLoading();
+}
+
+async function showAddress(root, form) {
+  const filters = filtersFrom(location.search);
+  for (const name of FILTERS) form.elements.namedItem(name).value = filters[name] ?? "";
   await showPage(root, filters, null);
 }
 
 async function showPage(root, filters, cursor) {
+  const address = location.search;
+  const isLate = () => location.search !== address;
   try {
     const page = await fetchRecords(pageQuery(filters, cursor));
+    if (isLate()) return;
     if (cursor === null) startTable(root, page.itens);
-    addRows(root, page.itens);
+    addRows(root, page.itens, filters);
     offerMore(root, filters, page.proximo);
     announce(root, page);
   } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (isLate()) return;
     fill(hook("more", root), ...problemBlocks(problem, () => showPage(root, filters, cursor)));
   }
 }
@@ -60,20 +76,20 @@ function startTable(root, records) {
   );
 }
 
-function addRows(root, records) {
-  hook("rows", root)?.append(...records.map(row));
+function addRows(root, records, filters) {
+  hook("rows", root)?.append(...records.map((record) => row(record, filters)));
 }
 
 // On a narrow page the table is laid out as cards, and browsers then drop its roles: they are
 // written out.
-function row(record) {
+function row(record, filters) {
   const cells = [
     formatMoment(record.recebido_em),
-    element("a", { href: recordAddress(record.id) }, record.nome),
+    element("a", { href: recordAddress(record.id, filters) }, record.nome),
     record.perfil ?? "–",
     decisionCell(record),
     record.situacao === "pendente" ? "–" : confidenceWords(record.confianca),
-    record.revisoes === 0 ? "nenhuma" : String(record.revisoes),
+    String(record.revisoes),
   ];
   const named = cells.map((content, i) =>
     element("td", { role: "cell", "data-column": COLUMNS[i] }, content),
@@ -111,23 +127,12 @@ function announce(root, { proximo }) {
   hook("status").textContent = `${words}${proximo ? ", e há mais" : ""}.`;
 }
 
-function putBack(form, filters) {
-  for (const [name, text] of Object.entries(filters)) form.elements.namedItem(name).value = text;
-}
-
-function keepAddressShort(form) {
-  form.addEventListener("formdata", ({ formData }) => {
-    for (const [name, text] of [...formData]) if (text === "") formData.delete(name);
-  });
-}
-
 // The list is of use without the names of the profiles: when the policy can't be had, the
 // numbers written in the page stay.
-async function offerProfiles(form, filters) {
+async function offerProfiles(form) {
   const policy = await fetchPolicy().catch(() => null);
   const select = form.elements.namedItem("perfil");
   for (const { cluster, nome } of policy?.perfis ?? []) {
     select.querySelector(`[value="${cluster}"]`).textContent = `${cluster} · ${nome}`;
   }
-  select.value = filters.perfil ?? "";
 }

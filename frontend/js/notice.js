@@ -2,6 +2,7 @@
 
 import { button, element } from "./dom.js";
 import { icon } from "./icons.js";
+import { isPassing } from "./problem.js";
 
 /** A notice in one of the tones of the style sheet, with a heading and its sentences. */
 export function notice(tone, title, ...sentences) {
@@ -10,10 +11,11 @@ export function notice(tone, title, ...sentences) {
   return element("div", { class: `notice is-${tone}` }, icon(tone), words);
 }
 
-/** A problem in words, and a button that tries again. */
+/** A problem in words, and a button that tries again where that may help. */
 export function problemBlocks(problem, repeat) {
-  const again = button("again", "btn-primary", "Tentar de novo", () => repeat());
-  return [notice("note", problem.title, problem.detail), again];
+  const words = notice("note", problem.title, problem.detail);
+  if (!isPassing(problem)) return [words];
+  return [words, button("again", "btn-primary", "Tentar de novo", () => repeat())];
 }
 
 /** A request that is kept until the model is back; `words` say what happens to it. */

@@ -47,7 +47,7 @@ export const formatCount = (value) => integer.format(value);
 
 /** An RFC 3339 instant as the day and time in São Paulo. */
 export function formatMoment(instant) {
-  return moment.format(new Date(instant));
+  return moment.format(new Date(instant)).replace(",", "");
 }
 
 /** A date (`2026-11-01`, a whole day) or an instant as a day in words. */

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from evaluation_api.domain import FEATURES
 from tests.clients import FIVE_CLIENTS, asked
+from tests.services import CERTIFICATES
 
 #: The five clients of the profiles, in their order.
 IN_DEBT, WITHDRAWS_AND_PAYS, PREFERS_CASH, USES_LITTLE, BUYS_AND_PAYS = (
@@ -55,7 +56,13 @@ def review(page: Page, decision: str, justification: str, reviewer: str) -> None
 
 def evaluated(site: str, name: str, amounts: tuple[float, ...], **headers: str) -> dict[str, Any]:
     """Have a client evaluated before the story begins, and give the answer."""
-    told = httpx.post(f"{site}/avaliar", json=asked(amounts, name), headers=headers, timeout=20)
+    told = httpx.post(
+        f"{site}/avaliar",
+        json=asked(amounts, name),
+        headers=headers,
+        timeout=20,
+        verify=CERTIFICATES,
+    )
     given: dict[str, Any] = told.raise_for_status().json()
     return given
 
@@ -63,4 +70,5 @@ def evaluated(site: str, name: str, amounts: tuple[float, ...], **headers: str) 
 def reviewed(site: str, evaluation_id: str, decision: str, justification: str) -> None:
     """Have an evaluation reviewed before the story begins."""
     said = {"decisao": decision, "justificativa": justification, "revisor": "Ana Prado"}
-    httpx.post(f"{site}/avaliacoes/{evaluation_id}/revisao", json=said).raise_for_status()
+    address = f"{site}/avaliacoes/{evaluation_id}/revisao"
+    httpx.post(address, json=said, verify=CERTIFICATES).raise_for_status()

@@ -1,5 +1,9 @@
 """What somebody with a file of clients does, as steps."""
 
+import csv
+import io
+from pathlib import Path
+
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.batches import csv_of
@@ -19,6 +23,26 @@ def choose(page: Page, content: bytes = FILE, name: str = "clientes de março.cs
     page.goto("/lote.html")
     payload: FilePayload = {"name": name, "mimeType": "text/csv", "buffer": content}
     page.set_input_files("#arquivo", payload)
+
+
+#: Drop so many files of one text on an element, as a browser tells of it.
+DROP = """([selector, text, count]) => {
+    const carried = new DataTransfer();
+    for (let i = 0; i < count; i += 1) carried.items.add(new File([text], "clientes.csv"));
+    for (const type of ["dragover", "drop"]) {
+        const event = new DragEvent(type, {
+            bubbles: true, cancelable: true, dataTransfer: carried,
+        });
+        const refused = document.querySelector(selector).dispatchEvent(event);
+        if (refused) throw new Error(`the browser would open the file after ${type}`);
+    }
+}"""
+
+
+def drop(page: Page, selector: str, count: int = 1) -> None:
+    """Drop files on a part of the page of a new batch."""
+    expect(page.locator("[data-upload]")).to_be_enabled()
+    page.evaluate(DROP, [selector, FILE.decode(), count])
 
 
 def send(page: Page) -> None:
@@ -41,3 +65,14 @@ def start(page: Page) -> None:
 def in_state(page: Page, words: str) -> None:
     """Wait until the batch that is shown is in a state."""
     expect(page.locator("[data-batch-state]")).to_contain_text(words)
+
+
+def result(page: Page, folder: Path) -> list[dict[str, str]]:
+    """Download the result of the batch that is shown, and read it as a spreadsheet would."""
+    name = page.inner_text("[data-batch-name]")
+    with page.expect_download() as download:
+        page.click("[data-result]")
+    assert download.value.suggested_filename == f"resultado-{name}"
+    path = folder / "resultado.csv"
+    download.value.save_as(path)
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig")), delimiter=";"))

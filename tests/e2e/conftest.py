@@ -1,23 +1,20 @@
-"""One browser for the session, one context for each test, and a watch on what pages do.
+"""One browser for the session, pages of their own for each test, and a watch on what they do.
 
 Whatever a test is about, it fails when a page complains in the console or asks another host.
 """
 
+import functools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.watch import Watch
+from tests.e2e.window import PATIENCE_MILLISECONDS, Window
 from tests.services import Server, evaluation_server, free_port
 
-PATIENCE_MILLISECONDS = 20_000
-
-#: Opens a page of a server with a viewport, a colour scheme and whatever else a context takes.
+#: Opens a page of a server, with whatever a context of Playwright's takes.
 Opener = Callable[..., Page]
 
 
@@ -53,24 +50,27 @@ def site_without_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def kept_windows(browser: Browser) -> Callable[[str], Window]:
+    """Keep a window open at each site, for every test that needs none of its own."""
+    return functools.cache(lambda site: Window(browser, site).keep())
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Opener]:
-    """Open pages, and fail afterwards when one of them did what no page may do."""
-    watches: list[Watch] = []
-    with ExitStack() as contexts:
+def open_page(browser: Browser, kept_windows: Callable[[str], Window]) -> Iterator[Opener]:
+    """Open pages, and fail afterwards when one of them did what no page may do.
 
-        def open_one(site: str, width: int = 1280, **options: Any) -> Page:  # noqa: ANN401
-            size = ViewportSize(width=width, height=900)
-            settings = {"locale": "pt-BR", "reduced_motion": "reduce", **options}
-            context = contexts.enter_context(
-                browser.new_context(base_url=site, viewport=size, **settings)
-            )
-            context.set_default_timeout(PATIENCE_MILLISECONDS)
-            watches.append(Watch(context, urlsplit(site).netloc))
-            return context.new_page()
+    A first visit, or one with options for the browser's context, gets a window of its own.
+    """
+    windows: list[Window] = []
 
-        yield open_one
-    assert [complaint for watch in watches for complaint in watch.complaints] == []
+    def open_one(site: str, *, first_visit: bool = False, **options: Any) -> Page:  # noqa: ANN401
+        own = first_visit or options
+        windows.append(Window(browser, site, **options) if own else kept_windows(site))
+        return windows[-1].open()
+
+    yield open_one
+    assert [complaint for window in windows for complaint in window.leave()] == []
 
 
 @pytest.fixture

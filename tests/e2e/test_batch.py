@@ -1,13 +1,11 @@
 """A clerk has a file of clients evaluated."""
 
-import csv
-import io
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.batches import clients, csv_of
+from tests.batches import clients, csv_of, spreadsheet
 from tests.e2e import clerk
 from tests.e2e.conftest import Opener
 
@@ -40,18 +38,47 @@ def test_the_result_names_every_line_and_leads_to_its_evaluation(
     clerk.start(page)
     clerk.in_state(page, "Concluído")
 
-    with page.expect_download() as download:
-        page.click("[data-result]")
-    path = tmp_path / "resultado.csv"
-    download.value.save_as(path)
-    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig")), delimiter=";"))
+    rows = clerk.result(page, tmp_path)
 
-    assert download.value.suggested_filename == "resultado-clientes de março.csv"
     assert [row["linha"] for row in rows] == ["2", "3", "4", "5", "6"]
     assert [row["erro_campo"] for row in rows] == ["", "", "saldo_devedor", "", "nome"]
     page.goto(f"/historico.html?id={rows[1]['id']}")
     expect(page.locator("[data-client]")).to_have_text("Bruno <script>alert(1)</script>")
     expect(page.locator("[data-answer]")).to_contain_text("Recusado")
+
+
+def test_a_brazilian_spreadsheet_of_a_thousand_clients_names_its_fifty_bad_lines(
+    page: Page, tmp_path: Path
+) -> None:
+    clerk.choose(page, spreadsheet(1_000, bad_every=20), "clientes de maio.csv")
+    clerk.send(page)
+    expect(page.locator("[data-preview]")).to_contain_text("Latin-1 (Windows-1252)")
+    clerk.start(page)
+    clerk.in_state(page, "Concluído · 1.000 linhas")
+
+    expect(page.locator("[data-progress]")).to_contain_text("Com decisão950Com erro50")
+    rows = clerk.result(page, tmp_path)
+    bad = {row["linha"]: row["erro_campo"] for row in rows if row["erro_motivo"]}
+    assert bad == {str(number): "saldo_devedor" for number in range(20, 1_001, 20)}
+    assert {row["decisao"] != "" for row in rows if not row["erro_motivo"]} == {True}
+
+
+def test_a_file_may_be_dropped_anywhere_on_the_page(page: Page) -> None:
+    page.goto("/lote.html")
+    clerk.drop(page, "main")
+    expect(page.locator("[data-upload]")).to_be_focused()
+    expect(page.locator("[data-status]")).to_have_text("Arquivo escolhido: clientes.csv.")
+
+    page.keyboard.press("Enter")
+    clerk.in_state(page, "Pronto para começar · 5 linhas")
+
+
+def test_one_file_is_sent_at_a_time(page: Page) -> None:
+    page.goto("/lote.html")
+    clerk.drop(page, "main", count=2)
+    clerk.send(page)
+
+    expect(page.locator("[data-error-summary]")).to_contain_text("Envie um arquivo de cada vez.")
 
 
 def test_a_file_without_a_column_says_which_and_stays_chosen(page: Page) -> None:
@@ -60,6 +87,7 @@ def test_a_file_without_a_column_says_which_and_stays_chosen(page: Page) -> None
 
     summary = page.locator("[data-error-summary]")
     expect(summary).to_be_focused()
+    expect(summary.get_by_role("heading")).to_have_text("Há 3 erros a corrigir")
     for words in ("Falta a coluna “saldo_devedor”", "Falta a coluna “pagamentos”", "“sexo”"):
         expect(summary).to_contain_text(words)
     assert page.input_value("#arquivo").endswith("clientes de março.csv")
@@ -86,6 +114,10 @@ def test_a_batch_is_paused_found_again_after_a_reload_and_cancelled(
     clerk.in_state(page, "Pausado")
     page.click("[data-retomar]")
     clerk.in_state(page, "Em andamento")
+    page.once("dialog", lambda question: question.dismiss())
+    page.click("[data-cancelar]")
+    clerk.in_state(page, "Em andamento")
+    page.once("dialog", lambda question: question.accept())
     page.click("[data-cancelar]")
     clerk.in_state(page, "Cancelado")
     page.click(".back a")
@@ -97,12 +129,9 @@ def test_a_file_is_evaluated_by_keyboard_alone(page: Page) -> None:
     page.focus("#arquivo")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator("[data-iniciar]")).to_be_visible()
-
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.locator("[data-iniciar]:focus").count():
-            break
+    expect(page.locator("[data-batch-name]")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-iniciar]")).to_be_focused()
     page.keyboard.press("Enter")
 
     clerk.in_state(page, "Concluído")

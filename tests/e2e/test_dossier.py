@@ -27,6 +27,19 @@ def test_an_answer_leads_to_its_dossier_and_back(page: Page) -> None:
     expect(page.locator("[data-review-form]")).to_be_visible()
 
 
+def test_the_way_back_from_a_dossier_shows_the_review_made_before(page: Page, site: str) -> None:
+    identity = analyst.evaluated(site, "Raul", analyst.IN_DEBT)["id"]
+    page.goto(f"/historico.html?id={identity}")
+    analyst.answer(page)
+    analyst.review(page, "aprovado", "Renda comprovada.", "Ana Prado")
+    page.click("[data-dossier]")
+    expect(page.locator("[data-final]")).to_contain_text("Aprovado")
+
+    page.go_back()
+    expect(page.locator("[data-review]")).to_contain_text("Renda comprovada.")
+    expect(page.locator("[data-final-decision]")).to_have_text("Aprovado")
+
+
 def test_a_dossier_tells_the_final_decision_from_the_machines(page: Page, site: str) -> None:
     identity = analyst.evaluated(site, "Sara", analyst.IN_DEBT)["id"]
     analyst.reviewed(site, identity, "analise_manual", "Falta um documento.\nPedido por carta.")

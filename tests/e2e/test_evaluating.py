@@ -57,6 +57,23 @@ def test_a_refusal_says_what_would_change_it_and_an_approval_does_not(page: Page
     expect(page.locator("[data-simulation]")).to_have_count(0)
 
 
+def test_on_a_low_screen_the_decision_comes_into_view_and_the_next_client_is_a_key_away(
+    page: Page,
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.goto("/")
+    page.click("[data-example]")
+    page.focus("[data-submit]")
+    page.keyboard.press("Enter")
+
+    answer = analyst.answer(page)
+    expect(answer.locator("[data-decision] h2")).to_be_in_viewport()
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-another]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#name")).to_be_focused()
+
+
 def test_a_client_outside_the_training_range_is_left_to_a_person(page: Page) -> None:
     page.goto("/")
     analyst.enter(page, "Fábio", (25_000, 500, 100, 3_000, 200))

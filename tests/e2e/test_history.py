@@ -55,6 +55,36 @@ def test_filters_choose_by_name_decision_and_profile_and_stay_in_the_address(
     expect(page.locator("#nome")).to_have_value("")
 
 
+def test_filtering_keeps_the_focus_and_the_way_back_keeps_the_filter(
+    page: Page, site: str, surname: str
+) -> None:
+    analyst.evaluated(site, f"Iara {surname}", analyst.IN_DEBT)
+
+    page.goto("/historico.html?decisao=recusado")
+    page.fill("#nome", surname)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-record]")).to_have_count(1)
+    expect(page.locator("#nome")).to_be_focused()
+
+    page.get_by_role("link", name="Iara").click()
+    analyst.answer(page)
+    page.click("[data-back]")
+    expect(page).to_have_url(re.compile(rf"\?nome={surname}&decisao=recusado$"))
+    expect(page.locator("[data-record]")).to_have_count(1)
+
+
+def test_the_browsers_back_button_takes_a_filter_back(page: Page, site: str, surname: str) -> None:
+    analyst.evaluated(site, f"Jair {surname}", analyst.USES_LITTLE)
+    page.goto(f"/historico.html?nome={surname}")
+    page.select_option("#decisao", "recusado")
+    page.click("[data-apply-filters]")
+    expect(page.locator("[data-none]")).to_be_visible()
+
+    page.go_back()
+    expect(page.locator("[data-record]")).to_have_count(1)
+    expect(page.locator("#decisao")).to_have_value("")
+
+
 def test_a_long_list_is_shown_in_parts(page: Page, site: str, surname: str) -> None:
     for number in range(21):
         analyst.evaluated(site, f"Cliente {number} {surname}", analyst.USES_LITTLE)
@@ -106,4 +136,5 @@ def test_an_answer_leads_to_its_review(page: Page) -> None:
 def test_an_evaluation_that_does_not_exist_is_said_to_be_missing(page: Page) -> None:
     page.goto(f"/historico.html?id={uuid4()}")
     expect(analyst.state(page, "problem").get_by_role("heading")).to_be_visible()
+    expect(page.locator("[data-again]")).to_have_count(0)
     expect(page.locator("[data-review-form]")).to_be_hidden()

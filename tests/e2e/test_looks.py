@@ -1,18 +1,21 @@
 """Every page in every state: accessible, within the screen, and kept as a picture to look at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.e2e import states
+from tests.e2e.axe_table import AxeTable
 from tests.e2e.conftest import Opener
 
 pytestmark = pytest.mark.browser
 
 DESK, TELEPHONE = 1280, 320
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 EVERY_STATE = [*states.WITH_MODEL, *states.WITHOUT_MODEL]
 
 SCROLLS_SIDEWAYS = """() => {
@@ -23,6 +26,14 @@ SCROLLS_SIDEWAYS = """() => {
 Reach = Callable[[states.Site], None]
 
 
+@pytest.fixture(scope="module")
+def axe_table(artifacts_directory: Path) -> Iterator[AxeTable]:
+    """Keep what axe finds, beside the pictures."""
+    table = AxeTable()
+    yield table
+    table.write(artifacts_directory / "axe.md")
+
+
 @pytest.fixture(params=EVERY_STATE, ids=lambda reach: reach.__name__)
 def reach(request: pytest.FixtureRequest) -> Reach:
     """Go through the states."""
@@ -30,34 +41,24 @@ def reach(request: pytest.FixtureRequest) -> Reach:
     return way
 
 
-@pytest.fixture(params=["light", "dark"])
-def page_in_state(
-    request: pytest.FixtureRequest,
-    reach: Reach,
-    site: str,
-    site_without_model: str,
-    open_page: Opener,
-) -> Page:
-    """Bring a page into a state, in light and in dark colours."""
+@pytest.fixture
+def page_in_state(reach: Reach, site: str, site_without_model: str, open_page: Opener) -> Page:
+    """Bring a page into a state."""
     address = site if reach in states.WITH_MODEL else site_without_model
-    page = open_page(address, color_scheme=request.param)
+    page = open_page(address)
     reach(states.Site(page, address))
     return page
 
 
 def test_a_page_in_any_state_is_accessible_and_fits_a_desk_and_a_telephone(
-    page_in_state: Page, request: pytest.FixtureRequest, artifacts_directory: Path
+    page_in_state: Page, reach: Reach, axe_table: AxeTable, artifacts_directory: Path
 ) -> None:
-    picture = request.node.callspec.id
-    for width in (DESK, TELEPHONE):
-        page_in_state.set_viewport_size({"width": width, "height": 900})
-        path = artifacts_directory / f"{picture}-{width}.png"
-        page_in_state.screenshot(path=path, full_page=True)
-        assert not page_in_state.evaluate(SCROLLS_SIDEWAYS), f"at {width} px"
-        assert violations(page_in_state) == [], f"at {width} px"
-
-
-def violations(page: Page) -> list[str]:
-    """Have axe look at a page, and give what it finds: the rule and the first element."""
-    found = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found]
+    page, state = page_in_state, reach.__name__
+    violations: list[str] = []
+    for scheme, width in product(SCHEMES, (DESK, TELEPHONE)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.screenshot(path=artifacts_directory / f"{state}-{scheme}-{width}.png", full_page=True)
+        assert not page.evaluate(SCROLLS_SIDEWAYS), f"at {width} px"
+        violations += axe_table.look(page, state, f"{scheme}, {width} px")
+    assert violations == []

@@ -14,6 +14,17 @@ FIRST_PAGE_BYTES = 300_000
 #: Weigh what the browser was sent, headers included (Resource Timing, section 4.3).
 TRANSFERRED = """() => [...performance.getEntriesByType("navigation"),
     ...performance.getEntriesByType("resource")].reduce((sum, e) => sum + e.transferSize, 0)"""
+#: Note what moves without being asked to (Layout Instability, section 2): how much, and what.
+KEEP_SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        const unasked = list.getEntries().filter(({ hadRecentInput }) => !hadRecentInput);
+        for (const { value, sources } of unasked)
+            shifts.push([value, ...sources.map(({ node }) => node?.className)]);
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+#: What has changed is on the screen, and whoever watches for shifts has heard of it.
+TWO_FRAMES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 USABLE = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
 
 
@@ -124,12 +135,43 @@ def test_the_interactive_description_works_without_any_other_host(page: Page) ->
 def test_the_first_page_is_light_and_soon_usable(open_page: Opener, site: str) -> None:
     usable_milliseconds = []
     for _ in range(3):
-        page = open_page(site)
+        page = open_page(site, first_visit=True)
         page.goto("/", wait_until="load")
         expect(page.locator("[data-submit]")).to_be_enabled()
         assert 10_000 < page.evaluate(TRANSFERRED) < FIRST_PAGE_BYTES
         usable_milliseconds.append(page.evaluate(USABLE))
     assert min(usable_milliseconds) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("address", "last"),
+    [
+        ("/", "[data-submit]:enabled"),
+        ("/lote.html", "[data-earlier] > *"),
+        ("/historico.html", "[data-record]"),
+        ("/criterios.html", "[data-profile]"),
+    ],
+)
+def test_nothing_on_a_page_jumps_while_it_loads(
+    page: Page, site: str, address: str, last: str
+) -> None:
+    analyst.evaluated(site, "Nara", analyst.USES_LITTLE)
+    page.add_init_script(KEEP_SHIFTS)
+    page.goto(address)
+    expect(page.locator(last).first).to_be_visible()
+    page.evaluate(TWO_FRAMES)
+
+    assert page.evaluate("shifts") == []
+
+
+def test_nothing_jumps_while_an_evaluation_loads(page: Page, site: str) -> None:
+    identity = analyst.evaluated(site, "Nilo", analyst.IN_DEBT)["id"]
+    page.add_init_script(KEEP_SHIFTS)
+    page.goto(f"/historico.html?id={identity}")
+    analyst.answer(page)
+    page.evaluate(TWO_FRAMES)
+
+    assert page.evaluate("shifts") == []
 
 
 def walk_to(page: Page, target: Locator) -> None:

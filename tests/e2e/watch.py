@@ -19,6 +19,11 @@ class Watch:
         context.on("weberror", self._catch)
         context.on("request", self._see)
 
+    def take(self) -> list[str]:
+        """Give the complaints so far, and forget them."""
+        taken, self.complaints = self.complaints, []
+        return taken
+
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not _is_an_answer(message):
             self.complaints.append(f"console: {message.text}")

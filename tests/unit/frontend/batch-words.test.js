@@ -6,6 +6,7 @@ import {
   formatPairs,
   isOver,
   linesWords,
+  lookDelay,
   shareDone,
   stateWords,
   stepsOf,
@@ -68,4 +69,8 @@ test("a share of no lines is none", () => {
 test("lines and tenths are spelled as people read them", () => {
   assert.deepEqual([linesWords(1), linesWords(1000000)], ["1 linha", "1.000.000 linhas"]);
   assert.deepEqual([tenthWords(0), tenthWords(3), tenthWords(9)], ["0,0 a 0,1", "0,3 a 0,4", "0,9 a 1"]);
+});
+
+test("a batch is looked at soon, then every second", () => {
+  assert.deepEqual([0, 1, 2, 3, 50].map(lookDelay), [0.2, 0.4, 0.8, 1, 1]);
 });

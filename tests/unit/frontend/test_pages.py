@@ -1,5 +1,6 @@
 """What every page promises before a browser runs it: its policy, its weight, its navigation."""
 
+import gzip
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -11,7 +12,8 @@ FRONTEND = Path(__file__).parents[3] / "frontend"
 PAGES = sorted(FRONTEND.glob("*.html"))
 SOURCES = sorted(path for path in FRONTEND.rglob("*.*") if "vendor" not in path.parts)
 
-FIRST_PAGE_BYTES = 300_000
+#: As it is sent. The promise is 300 KB; a third of it leaves room for slow lines.
+FIRST_PAGE_BYTES = 100_000
 
 STATIC_IMPORT = re.compile(r'^import [^"]*"\./(?P<module>[^"]+)"', re.MULTILINE)
 
@@ -84,6 +86,18 @@ def test_nothing_asks_another_host_or_makes_html_from_strings(source: Path) -> N
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_introduces_itself_and_keeps_room_for_its_pictures(page: Path) -> None:
+    elements = Elements(page)
+    metas = {meta.get("name"): meta.get("content") for meta in elements.named("meta")}
+
+    assert [html["lang"] for html in elements.named("html")] == ["pt-BR"]
+    assert metas["viewport"] == "width=device-width, initial-scale=1"
+    assert metas["description"]
+    assert "<title>" in page.read_text(encoding="utf-8")
+    assert all({"alt", "width", "height"} <= set(image) for image in elements.named("img"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_page_has_the_same_navigation_and_marks_itself(page: Path) -> None:
     links = Elements(page).named("a")
     current = [link["href"] for link in links if link.get("aria-current") == "page"]
@@ -128,5 +142,6 @@ def test_a_page_says_what_it_needs_where_scripts_are_off(page: Path) -> None:
     assert "precisa de JavaScript" in without_scripts
 
 
-def test_the_first_page_weighs_under_300_kilobytes_uncompressed() -> None:
-    assert sum(path.stat().st_size for path in first_page_files()) < FIRST_PAGE_BYTES
+def test_the_first_page_weighs_under_100_kilobytes_compressed() -> None:
+    sent = sum(len(gzip.compress(path.read_bytes())) for path in first_page_files())
+    assert FIRST_PAGE_BYTES / 10 < sent < FIRST_PAGE_BYTES

@@ -141,6 +141,38 @@ def test_an_amount_of_two_readings_is_read_as_the_rest_of_the_file(
 
 
 @pytest.mark.parametrize(
+    ("cells", "comma", "balance"),
+    [
+        ((" R$ 1.234,56 ", "R$ 12,00", " R$ -   ", "R$ 900,00", "r$5"), True, 1234.56),
+        (("R$\N{NO-BREAK SPACE}900,00", "0", "0", "1", "1"), True, 900),
+        (("R$ 1,234.56", "R$ 12.50", "R$ -", "R$ 900.00", "5"), False, 1234.56),
+        (("R$ -", "12,50", "0", "900,00", "5"), True, 0),
+    ],
+)
+def test_an_amount_may_be_written_as_a_spreadsheet_shows_money(
+    cells: tuple[str, ...], balance: float, *, comma: bool
+) -> None:
+    header = "Nome;Saldo devedor (R$);Compras (R$);Saques(R$);Limite de crédito (R$);Pagamentos"
+
+    dialect, found = read(csv_of(";".join(["Ana", *cells]), header=header))
+
+    assert dialect.decimal_comma is comma
+    applicant = lines.reader(dialect)(found[0])
+    assert isinstance(applicant, Applicant)
+    assert applicant.usage.balance == balance
+
+
+@pytest.mark.parametrize("cell", ["R$", "R$ R$ 5", "-R$ 5,00", "R$ -5", "US$ 5", "$ 5", "-"])
+def test_a_currency_makes_no_amount_of_what_is_none(cell: str) -> None:
+    dialect, found = read(csv_of(f"Ana;{cell};1;2;3,50;4"))
+
+    fault = lines.reader(dialect)(found[0])
+
+    assert isinstance(fault, Fault)
+    assert fault.field == "balance"
+
+
+@pytest.mark.parametrize(
     ("content", "pointers", "says"),
     [
         (b"", ["#/1"], "vazio"),
