@@ -6,7 +6,7 @@ once, and the entry is kept by nobody. No system that asks a model and writes ca
 
 import itertools
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 
@@ -55,10 +55,6 @@ class CannedPredictor:
     async def predict(self, usage: CardUsage) -> Prediction:  # noqa: ARG002 - canned
         """Give the next prediction."""
         return next(self._next)
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Give the next predictions."""
-        return list(itertools.islice(self._next, len(usages)))
 
 
 class NoRecord:

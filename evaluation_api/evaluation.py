@@ -5,7 +5,7 @@ the Protocols below, and neither HTTP nor SQL nor Portuguese.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -34,9 +34,6 @@ class Predictor(Protocol):
 
     async def predict(self, usage: CardUsage) -> Prediction:
         """Predict one client. Raises ModelError or OverloadedError."""
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict several, in their order. Raises ModelError."""
 
 
 class Record(Protocol):

@@ -29,6 +29,8 @@ EVALUATE: Final = "/avaliar"
 MAX_BODY_BYTES: Final = 64 * 1024
 
 _JSON: Final = "application/json"
+#: A page that one goes back to shows what is recorded now, and no browser keeps what it read.
+_FRESH: Final = {"Cache-Control": "no-store"}
 
 router = APIRouter()
 
@@ -98,14 +100,15 @@ async def search(request: Request) -> Response:
     services = _services(request)
     wanted = requests.read_search(request.query_params)
     found = await services.recorder.search(wanted)
-    return Response(answers.page(found, wanted.limit, services.policy), media_type=_JSON)
+    page = answers.page(found, wanted.limit, services.policy)
+    return Response(page, headers=_FRESH, media_type=_JSON)
 
 
 @router.get("/avaliacoes/{evaluation_id}", **openapi.operation("Registro"))
 async def find(request: Request, evaluation_id: str) -> Response:
     """Mostra uma avaliação com suas revisões."""
     found = await _services(request).recorder.find(evaluation_id)
-    return Response(answers.recorded(found), media_type=_JSON)
+    return Response(answers.recorded(found), headers=_FRESH, media_type=_JSON)
 
 
 @router.post(
@@ -130,7 +133,7 @@ async def show_dossier(request: Request, evaluation_id: str) -> Response:
     found = await services.recorder.find(evaluation_id)
     source = await services.recorder.policy_text(found.policy_version or services.policy.version)
     policy = services.policy if source is None else policy_file.parse(source)
-    return HTMLResponse(dossier.render(found, policy))
+    return HTMLResponse(dossier.render(found, policy), headers=_FRESH)
 
 
 @router.get("/politica", **openapi.operation("Politica"))

@@ -14,11 +14,10 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
 
-from evaluation_api import packing
+from evaluation_api import database, packing
 from evaluation_api.decision_log import fold
 from evaluation_api.domain import Evaluation
 from evaluation_api.errors import RecordUnavailableError
-from evaluation_api.schema import evaluations
 
 _COLUMNS: Final = (
     "id",
@@ -70,10 +69,7 @@ class _Statements:
     """
 
     def __init__(self, engine: Engine) -> None:
-        when = evaluations.c.received_at.type.dialect_impl(engine.dialect)
-        spell = when.bind_processor(engine.dialect)
-        assert spell is not None  # noqa: S101 - SQLite has no type for times
-        self._spell_time = lru_cache(maxsize=4)(spell)  # a chunk has one
+        self._spell_time = lru_cache(maxsize=4)(database.time_spelling(engine))  # a chunk has one
 
     def row(self, evaluation: Evaluation) -> Row:
         return _values(evaluation, self._spell_time(evaluation.evaluated_at))

@@ -65,6 +65,7 @@ def test_a_decision_says_why_and_can_be_read_again_byte_for_byte(http: httpx.Cli
     recorded = http.get(f"/avaliacoes/{given['id']}")
     assert answer.content in recorded.content
     assert recorded.json()["decisao_final"] == "recusado"
+    assert recorded.headers["Cache-Control"] == "no-store"
 
 
 def test_the_change_that_a_refusal_names_would_be_approved(http: httpx.Client) -> None:
