@@ -141,6 +141,7 @@ def test_some_have_no_way_and_some_have_several(centroids: Matrix) -> None:
         ([3, 1, 2, 4, 0], (0, 1), [4, 4, np.nan, np.nan], [0, 1, -1, -1]),
         ([3, 1, 2, 4, 0], (4,), [np.nan, np.nan, np.nan, 4], [-1, -1, -1, 4]),
         ([5, 1, 2, 4, 0], (3, 4), [4, np.nan, np.nan, 5], [3, -1, -1, 4]),
+        ([5, 0, 0, 0.005, 0], (3,), [0, np.nan, np.nan, np.nan], [3, -1, -1, -1]),
         ([5, 1, 4.5, 4, 0], (3,), [np.nan] * 4, [-1] * 4),
     ],
 )

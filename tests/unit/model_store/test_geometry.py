@@ -80,6 +80,16 @@ def test_a_client_at_a_centroid_is_certain() -> None:
     assert (explanation.cluster.item(), explanation.confidence.item()) == (1, 1.0)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_makes_no_distance_less_than_none(seed: int) -> None:
+    clients = amounts.spread(5, seed)
+
+    explanation = geometry.explain(clients, geometry.directions(clients))
+
+    assert explanation.cluster.tolist() == [0, 1, 2, 3, 4]
+    assert explanation.confidence == pytest.approx(np.ones(5), abs=1e-6)
+
+
 @pytest.mark.parametrize("pair", [(0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 4)])
 def test_on_a_border_nothing_is_certain(centroids: Matrix, pair: tuple[int, int]) -> None:
     one, other = pair

@@ -171,6 +171,37 @@ def test_an_alternative_has_the_margin_even_beside_an_amount_that_dwarfs_it(
     assert all(one.confidence >= 0.05 for one in told.alternatives)
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [
+        pytest.param((APPROVED, 0.05), id="to another profile"),
+        pytest.param(
+            ((FIVE_CLIENTS[0][1],), 0.4),
+            id="to more margin",
+            marks=pytest.mark.xfail(reason="only the label of a changed client is looked at"),
+        ),
+    ],
+)
+def test_a_way_that_does_not_lead_there_is_not_offered(
+    predict: predictor.Predict,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: tuple[tuple[int, ...], float],
+) -> None:
+    """Every way is tried, so let all be wrong: they stop half way."""
+    find = geometry.counterfactual
+    (before,) = predict(predictor.with_wish(DEBTOR, *wish))
+
+    def stop_half_way(clients: Matrix, cones: geometry.Cones) -> geometry.Counterfactual:
+        found = find(clients, cones)
+        return replace(found, amount=(found.amount + clients[:, geometry.CHANGEABLE]) / 2)
+
+    monkeypatch.setattr(geometry, "counterfactual", stop_half_way)
+    (told,) = predict(predictor.with_wish(DEBTOR, *wish))
+
+    assert before.alternatives
+    assert told.alternatives == []
+
+
 @pytest.mark.parametrize("known", ["its centroids", "its predict alone"])
 def test_a_model_that_fails_a_golden_client_does_not_predict(
     stored: StoredModel, known: str
