@@ -12,7 +12,7 @@ from bentoml._internal.models import ModelStore
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from model_store import inspection, registry, training
+from model_store import inspection, registry, safe_pickle, training
 
 # One direction a profile, labels 0 to 4, in the order of FEATURES; unlike any real centroid.
 DIRECTIONS = np.array(
@@ -45,6 +45,20 @@ def fitted(clients: NDArray[np.float64]) -> Pipeline:
 @pytest.fixture(scope="session")
 def pickled(fitted: Pipeline) -> bytes:
     return dumped(fitted)
+
+
+@pytest.fixture(scope="session")
+def committed() -> Pipeline:
+    """Return the pickle that the project carries, opened as any other."""
+    return safe_pickle.load(registry.DEFAULT_PICKLE)
+
+
+@pytest.fixture(scope="session")
+def centroids(committed: Pipeline) -> NDArray[np.float64]:
+    """Return the carried model's centroids, 5 x 5."""
+    found = inspection.centroids_of(committed)
+    assert found is not None
+    return found
 
 
 @pytest.fixture
