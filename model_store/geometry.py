@@ -20,7 +20,12 @@ Labels = NDArray[np.int64]
 #: The columns an applicant can change; the credit limit is the bank's to set.
 CHANGEABLE = tuple(i for i, name in enumerate(FEATURES) if name != "credit_limit")
 
+#: No amount is above it, in what is asked or in what is answered.
+LARGEST_AMOUNT = 1e7
+
 _CENTS = 100.0
+#: 4 x 5: for each changeable amount, the amounts that stay.
+_STAY = 1.0 - np.eye(len(FEATURES))[list(CHANGEABLE)]
 #: Clients whose candidates fit in a core's cache together.
 _BLOCK = 128
 
@@ -101,14 +106,14 @@ def explain(rows: Matrix, centroids: Matrix) -> Explanation:
 class Cones:
     """Where T targets are reached with a margin: a . x >= b |x| against each other centroid.
 
-    targets: T labels. normals: 4T x 5, the vectors a. offsets: 4 x T x 1 x 1 x 1, the numbers b.
-    slopes: 4 x T x 4 x 1 x 1, what of a goes along each amount in CHANGEABLE. leading:
-    slopes^2 - offsets^2. Axes: other centroid, target, amount, candidate, client; clients last,
-    so that loops are long.
+    targets: T labels. offsets: 4 x T x 1 x 1 x 1, the numbers b. slopes: 4 x T x 4 x 1 x 1, what
+    of a goes along each amount in CHANGEABLE. leading: slopes^2 - offsets^2. staying: 16T x 5, a
+    for the amounts that stay, 0 for the one that changes. Axes: other centroid, target, amount,
+    candidate, client; clients last, so that loops are long.
     """
 
     targets: Labels
-    normals: Matrix
+    staying: Matrix
     offsets: Matrix
     slopes: Matrix
     leading: Matrix
@@ -127,8 +132,8 @@ def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
     normals = 2 * (ratio * centroids[own] - centroids[others])
     offsets = (ratio * (1 + squared[own]) - (1 + squared[others]))[..., None, None, None]
     slopes = normals[..., CHANGEABLE][..., None, None]
-    flat = normals.reshape(-1, len(FEATURES))
-    return Cones(own, flat, offsets, slopes, slopes**2 - offsets**2)
+    staying = (normals[..., None, :] * _STAY).reshape(-1, len(FEATURES))
+    return Cones(own, staying, offsets, slopes, slopes**2 - offsets**2)
 
 
 def counterfactual(rows: Matrix, cones: Cones) -> Counterfactual:
@@ -146,26 +151,27 @@ def _counterfactual(rows: Matrix, cones: Cones) -> tuple[Matrix, Labels]:
     """Do so for a block of clients.
 
     Along one amount t the border of a cone is a quadratic, so the nearest point inside all four
-    cones of a target is one of eight roots. Roots are rounded to whole cents, inwards.
+    cones of a target is one of eight roots. Roots are rounded to whole cents, inwards. What the
+    other amounts add up to is summed without the one that changes: taking 1e7 back out of a sum
+    would leave nothing of amounts below 1.
     """
     clients = rows.T
     own = clients.take(CHANGEABLE, axis=0)[:, None, :]
-    along = (cones.normals @ clients).reshape(4, len(cones.targets), 1, 1, len(rows))
-    rest = along - cones.slopes * own
-    spare = (clients * clients).sum(axis=0) - own * own
+    rest = (cones.staying @ clients).reshape(4, len(cones.targets), len(CHANGEABLE), 1, len(rows))
+    spare = (_STAY @ (clients * clients))[:, None, :]
     with np.errstate(invalid="ignore", divide="ignore"):
         amounts = _to_cents_away_from(own, _roots(cones, rest, spare))
         length = np.sqrt(amounts * amounts + spare)
         inside = (cones.slopes * amounts + rest >= cones.offsets * length).all(axis=0)
-    cost = np.where(inside & (amounts >= 0), np.abs(amounts - own), np.inf)
+        inside &= (amounts >= 0) & (amounts <= LARGEST_AMOUNT)
+    cost = np.where(inside, np.abs(amounts - own), np.inf)
     return _cheapest(amounts, cost, cones.targets)
 
 
 def _roots(cones: Cones, rest: Matrix, spare: Matrix) -> Matrix:
     """Solve slope t + rest = offset sqrt(t^2 + spare) for t: T x 4 x 8 x n, NaN where none."""
     middle = cones.slopes * rest
-    constant = rest * rest - cones.offsets**2 * spare
-    swing = np.sqrt(middle * middle - cones.leading * constant)
+    swing = cones.offsets * np.sqrt(rest * rest + cones.leading * spare)
     lower, upper = (-middle - swing) / cones.leading, (swing - middle) / cones.leading
     return np.concatenate([*lower, *upper], axis=2)
 
@@ -179,7 +185,7 @@ def _to_cents_away_from(own: Matrix, roots: Matrix) -> Matrix:
 def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> tuple[Matrix, Labels]:
     """Keep, for each client and amount, the candidate (T x 4 x 8 x n) that changes it least."""
     _, features, candidates, count = cost.shape
-    by_amount = cost.swapaxes(0, 1).reshape(features, -1, count)
+    by_amount = cost.swapaxes(0, 1).reshape(features, len(targets) * candidates, count)
     best = by_amount.argmin(axis=1)
     feature, client = np.arange(features)[:, None], np.arange(count)
     found = np.isfinite(by_amount[feature, best, client])

@@ -69,7 +69,7 @@ def _from_centroids(centroids: Matrix) -> Predict:
             there = wanted[explanation.cluster] & (explanation.confidence >= margin)
             needy = np.flatnonzero(asking & ~there)
             if len(needy):
-                found = _alternatives(clients[needy], centroids, cones)
+                found = _alternatives(clients[needy], centroids, cones, margin)
                 for position, alternatives in zip(needy.tolist(), found, strict=True):
                     predictions[position].alternatives = alternatives
         return predictions
@@ -96,7 +96,7 @@ def _wishes(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
 
 
 def _alternatives(
-    clients: Matrix, centroids: Matrix, cones: geometry.Cones
+    clients: Matrix, centroids: Matrix, cones: geometry.Cones, margin: float
 ) -> list[list[rows.Alternative]]:
     """Find each client's ways to a target, least change first, and keep those that hold.
 
@@ -111,7 +111,7 @@ def _alternatives(
     squared = geometry.squared_distances(geometry.directions(changed), centroids)
     cluster, runner_up = geometry.nearest_two(squared)
     confidence = geometry.confidence(squared, cluster, runner_up)
-    held = cluster == found.cluster[who, which]
+    held = (cluster == found.cluster[who, which]) & (confidence >= margin)
     least_first = np.argsort(np.abs(amounts - clients[who, columns]), kind="stable")
     order = least_first[held[least_first]]
     alternatives: list[list[rows.Alternative]] = [[] for _ in clients]

@@ -12,17 +12,16 @@ import msgspec
 import numpy as np
 
 from model_store.features import FEATURES
-from model_store.geometry import Explanation, Labels, Matrix
+from model_store.geometry import LARGEST_AMOUNT, Explanation, Labels, Matrix
 
 CLUSTERS = 5
 MAX_ROWS = 1024
 #: Four times what 1,024 rows of seven-digit amounts take.
 MAX_BODY_BYTES = 1024 * 512
-_LARGEST = 1e7
 _WIDEST_MARGIN = 0.5
 
-_Amount = Annotated[float, msgspec.Meta(ge=0, le=_LARGEST)]
-_Limit = Annotated[float, msgspec.Meta(gt=0, le=_LARGEST)]
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
+_Limit = Annotated[float, msgspec.Meta(gt=0, le=LARGEST_AMOUNT)]
 
 
 class UnreadableRowsError(ValueError):
