@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from model_store import intake, predictor, registry, rows
-from model_store.errors import InvalidTag, ModelNotFound
+from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
 from model_store.features import FEATURES
 
 
@@ -47,7 +47,7 @@ def _description(tag: str) -> dict[str, object]:
 
 
 async def predict_as(request: Request) -> Response:
-    """Predict with the version in the path; 404 when the store no longer has it."""
+    """Predict with the version in the path; 404 without it in the store, 500 if it is corrupt."""
     tag = request.path_params["tag"]
     try:
         batch = await intake.read(request)
@@ -56,6 +56,8 @@ async def predict_as(request: Request) -> Response:
         return refused.response()
     except (InvalidTag, ModelNotFound) as exc:
         return intake.Refused(HTTPStatus.NOT_FOUND, str(exc)).response()
+    except ModelStoreError as exc:
+        return intake.Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc)).response()
     predictions = await run_in_threadpool(predict, batch.matrix)
     headers = {"X-Model-Tag": tag, "X-Model-Sha256": sha256}
     body = rows.write(predictions, single=batch.single)
