@@ -152,14 +152,12 @@ class _HeadHeldBack:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._head:
-            self._transport.write(self._head + data)
-            self._head = b""
-        elif data.startswith(b"HTTP/1.1 "):
+        if not self._head and data.startswith(b"HTTP/1.1 "):
             self._head = data
             self._loop.call_soon(self._flush)
         else:
-            self._transport.write(data)
+            self._transport.write(self._head + data)
+            self._head = b""
 
     def close(self) -> None:
         self._flush()
@@ -167,5 +165,4 @@ class _HeadHeldBack:
 
     def _flush(self) -> None:
         if self._head:
-            self._transport.write(self._head)
-            self._head = b""
+            self.write(b"")
