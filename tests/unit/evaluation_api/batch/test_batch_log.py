@@ -307,8 +307,10 @@ def test_what_is_no_batch_is_not_found(log: BatchLog, batch_id: str) -> None:
 
 def test_a_purge_takes_files_with_their_names_and_amounts(log: BatchLog, engine: Engine) -> None:
     batch_id = received(log)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
 
-    DecisionLog(engine).purge(datetime.now(UTC) + timedelta(minutes=1))
+    assert DecisionLog(engine).count_older(soon) == (0, 1)
+    DecisionLog(engine).purge(soon)
 
     assert log.endings(batch_id, 0) is None
     assert log.latest(10) == []
