@@ -81,7 +81,7 @@ async def start(request: Request, batch_id: str) -> Response:
 
 @router.post("/lotes/{batch_id}/pausar", **openapi.operation("Lote"))
 async def pause(request: Request, batch_id: str) -> Response:
-    """Para depois do pedaço em andamento; o que está feito permanece."""
+    """Pausa depois do pedaço em andamento; o que está feito permanece."""
     return await _stepped(request, batch_id, Step.PAUSE)
 
 
