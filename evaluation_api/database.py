@@ -6,7 +6,7 @@ The only place where SQLite and PostgreSQL differ, but for the way of many rows 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,11 @@ def time_spelling(engine: Engine) -> Callable[[datetime], Any]:
     """Give what makes of a time what the driver takes: SQLite has no type for it."""
     kind = evaluations.c.received_at.type.dialect_impl(engine.dialect)
     return kind.bind_processor(engine.dialect) or (lambda time: time)
+
+
+def in_utc(when: datetime) -> datetime:
+    """Give a time that was read: SQLite's have no zone, PostgreSQL's are in its session's."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def is_file(url: str) -> bool:

@@ -379,7 +379,7 @@ def _unspelled(row: Row[Any], texts: Mapping[str, str]) -> Unspelled:
     return Unspelled(
         packing.unpack(row.prediction, row.cluster, row.confidence, model),
         texts[row.policy_version],
-        _utc(row.evaluated_at),
+        database.in_utc(row.evaluated_at),
         row.milliseconds,
     )
 
@@ -393,7 +393,7 @@ def _to_recorded(
     usage = CardUsage(*(getattr(row, feature) for feature in FEATURES))
     return Recorded(
         id=row.id,
-        received_at=_utc(row.received_at),
+        received_at=database.in_utc(row.received_at),
         applicant=Applicant(row.name, usage),
         degraded=row.degraded,
         answer=row.answer,
@@ -414,7 +414,7 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
             outcome=Outcome(row.outcome),
             justification=row.justification,
             reviewer=row.reviewer,
-            reviewed_at=_utc(row.reviewed_at),
+            reviewed_at=database.in_utc(row.reviewed_at),
         )
         for row in connection.execute(query)
     )
@@ -460,7 +460,7 @@ def _to_summary(row: Row[Any]) -> Summary:
     final = row.reviewed or row.outcome
     return Summary(
         id=row.id,
-        received_at=_utc(row.received_at),
+        received_at=database.in_utc(row.received_at),
         name=row.name,
         cluster=row.cluster,
         confidence=row.confidence,
@@ -473,8 +473,3 @@ def _to_summary(row: Row[Any]) -> Summary:
 def _first_id(when: datetime) -> str:
     """Give the smallest UUIDv7 of a time: ids sort by the millisecond they begin with."""
     return str(uuid.UUID(int=max(0, int(when.timestamp() * 1000)) << 80))
-
-
-def _utc(when: datetime) -> datetime:
-    """Give SQLite's times, which come back without one, their time zone."""
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
