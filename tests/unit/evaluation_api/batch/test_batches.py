@@ -104,13 +104,14 @@ def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: BatchLog) -> 
     app = bare_app()
     app.state.services = SimpleNamespace(batches=batches)
 
-    async def kept(path: str) -> str | None:
+    async def read(path: str) -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
-            return (await http.get(path)).raise_for_status().headers.get("Cache-Control")
+            return await http.get(path)
 
     for path in ("/lotes", f"/lotes/{batch.id}", f"/lotes/{batch.id}/resultado.csv"):
-        assert asyncio.run(kept(path)) == "no-store", path
+        answer = asyncio.run(read(path))
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
 
 
 def test_a_file_at_its_limits_is_received(log: BatchLog) -> None:
