@@ -24,6 +24,9 @@ except ModelStoreError as exc:
 UNTRACED = "" if os.environ.get("MODEL_SERVICE_TRACING") == "on" else ".*"
 
 bentoml_tuning.dispatch_at_once()
+bentoml_tuning.answer_in_one_piece()
+if UNTRACED:
+    bentoml_tuning.leave_out_trace_headers()
 
 
 @bentoml.service(

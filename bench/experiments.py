@@ -4,11 +4,12 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from bench import clients, machine, mlserver, postgres, systems, targets
+from bench import clients, machine, mlserver, postgres, side_by_side, systems, targets
 from bench.machine import Machine
-from bench.measurements import Measured
+from bench.measurements import Comparison, Measured
 from bench.processes import Processes
 from bench.report import Report
 from bench.scenario import Plan, Trial
@@ -34,9 +35,17 @@ def run_system(arguments: argparse.Namespace) -> Report:
         "ceiling": systems.ceiling,
     }
     plan = _plan(arguments, [(n, 1) for n in arguments.connections or (1, 16, 64, 256)])
-    measured = _measure_all(_chosen(makers, arguments), plan, warm_start="system")
+    chosen = _chosen(makers, arguments)
+    measured = _measure_all(chosen, plan, warm_start="system")
     against = ("monolith", "ceiling")
-    return _report("system", arguments, here, measured, against, targets.of_systems(measured))
+    compared: list[Comparison] = []
+    if "system" in chosen:
+        beside = {key: chosen[key] for key in ("system", *against) if key in chosen}
+        with _folder() as folder:
+            compared = side_by_side.compare(beside, "system", (1, 64), folder, clients.make())
+    judged = [*targets.of_systems(measured), *targets.of_comparisons(compared)]
+    report = _report("system", arguments, here, measured, against, judged)
+    return replace(report, compared=compared)
 
 
 def run_model(arguments: argparse.Namespace) -> Report:

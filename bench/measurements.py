@@ -59,3 +59,16 @@ class Measured:
     def best_requests_per_second(self) -> float:
         """The most good answers a second at any number of connections."""
         return max((p.load.requests_per_second for p in self.points), default=0.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours beside another system: the medians of the rounds' ratios. key, title: the other's."""
+
+    key: str
+    title: str
+    connections: int
+    rounds: int
+    requests_per_second: float
+    p50: float
+    p99: float

@@ -6,13 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.machine import Machine
-from bench.measurements import Measured, Point
+from bench.measurements import Comparison, Measured, Point
 from bench.targets import Target
 
 
 @dataclass(frozen=True)
 class Report:
-    """One run. against: the keys of the systems that ratios are taken to."""
+    """One run. against: the keys of the systems that ratios are taken to.
+
+    compared: ratios of loads in turn, where there were any.
+    """
 
     name: str
     machine: Machine
@@ -20,10 +23,14 @@ class Report:
     measured: Sequence[Measured]
     against: Sequence[str]
     targets: Sequence[Target]
+    compared: Sequence[Comparison] = ()
 
     def text(self) -> str:
         """Spell all of it in Markdown, readable in a terminal too."""
-        parts = [self._points(), *self._stress(), self._processes()]
+        parts = [self._points()]
+        if self.compared:
+            parts.append(table(_comparison_rows(self.compared)))
+        parts += [*self._stress(), self._processes()]
         if self.targets:
             parts.append(table(_target_rows(self.targets)))
         return "\n\n".join([*parts, self._circumstances()])
@@ -123,6 +130,16 @@ def _point_cells(point: Point) -> list[str]:
         str(load.errors),
         f"{point.cpu_ms:.2f}",
     ]
+
+
+def _comparison_rows(compared: Sequence[Comparison]) -> list[list[str]]:
+    head = ["this system, side by side with", "connections", "rounds"]
+    rows = [[*head, "x requests/s", "x p50", "x p99"]]
+    for one in compared:
+        ratios = (one.requests_per_second, one.p50, one.p99)
+        cells = [one.title, str(one.connections), str(one.rounds)]
+        rows.append([*cells, *(f"{ratio:.2f}" for ratio in ratios)])
+    return rows
 
 
 def _burst_cells(one: Measured) -> list[str]:

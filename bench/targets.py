@@ -4,9 +4,10 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.measurements import Measured, Point
+from bench.measurements import Comparison, Measured, Point
 
 _MANY = 1024
+_BUSY = 64
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,23 @@ def of_systems(measured: Sequence[Measured]) -> list[Target]:
         Target("idle memory of both services", 350, ours.services_mb, at_most=True, unit="MB"),
         Target("ready after the start", 6, ours.seconds_to_ready, at_most=True, unit="s"),
     ]
+
+
+def of_comparisons(compared: Sequence[Comparison]) -> Iterator[Target]:
+    """Judge the same ratios where both systems were driven in turn."""
+    for one in compared:
+        load = f"side by side, {one.connections} connections"
+        if one.key == "ceiling" and one.connections == _BUSY:
+            rate = one.requests_per_second
+            yield Target(f"{load}: requests/s against the ceiling", 0.6, rate, at_most=False)
+        if one.key == "monolith" and one.connections == _BUSY:
+            rate = one.requests_per_second
+            yield Target(f"{load}: requests/s against the monolith", 3.0, rate, at_most=False)
+            yield Target(f"{load}: p99 against the monolith's", 0.1, one.p99, at_most=True)
+        if one.key == "monolith" and one.connections == 1:
+            for goal in (1.2, 1.0):
+                what = "side by side, 1 connection: p50 against the monolith's"
+                yield Target(what, goal, one.p50, at_most=True)
 
 
 def of_models(measured: Sequence[Measured]) -> list[Target]:

@@ -7,6 +7,7 @@ on the callbacks of uvicorn's protocol, pinned by tests/unit/evaluation_api/test
 import asyncio
 import gc
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -20,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 #: many listeners on the one port it waited 0.4 s.
 _LISTENERS: Final = 32
 _BACKLOG: Final = 2048
+#: Longer than it takes to answer what fits in.
+_BURST_SECONDS: Final = 0.25
 #: What is asked to find out how we are must be answered most of all when there is too much to do.
 _ALWAYS: Final = (b"/health", b"/metrics")
 
@@ -60,17 +63,29 @@ def _listeners(listener: socket.socket) -> list[socket.socket]:
 class _Gate:
     """How many requests of this process are being answered, and how many may be.
 
+    A burst may take every place. When they do not become free again soon, the load is no burst,
+    and half of them must do: a longer queue would answer no more of them, and each one later.
+
     Counted here and not by uvicorn's tasks: those of a turn are forgotten in the next one, by
     when the callers they answered have asked again.
     """
 
     def __init__(self, max_in_flight: int) -> None:
-        self.in_flight = 0
+        self._in_flight = 0
         self._max_in_flight = max_in_flight
+        self._nearly_empty_at = time.monotonic()
+
+    def count(self, change: int) -> None:
+        """Let requests in, or out."""
+        self._in_flight += change
+        if self._in_flight <= self._max_in_flight // 8:
+            self._nearly_empty_at = time.monotonic()
 
     @property
     def is_full(self) -> bool:
-        return self.in_flight >= self._max_in_flight
+        is_burst = time.monotonic() - self._nearly_empty_at < _BURST_SECONDS
+        places = self._max_in_flight if is_burst else (self._max_in_flight + 1) // 2
+        return self._in_flight >= places
 
 
 class _Protocol(HttpToolsProtocol):
@@ -133,7 +148,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _count(self, change: int) -> None:
         self._admitted += change
-        self._gate.in_flight += change
+        self._gate.count(change)
 
 
 class _HeadHeldBack:
@@ -152,14 +167,12 @@ class _HeadHeldBack:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self._head:
-            self._transport.write(self._head + data)
-            self._head = b""
-        elif data.startswith(b"HTTP/1.1 "):
+        if not self._head and data.startswith(b"HTTP/1.1 "):
             self._head = data
             self._loop.call_soon(self._flush)
         else:
-            self._transport.write(data)
+            self._transport.write(self._head + data)
+            self._head = b""
 
     def close(self) -> None:
         self._flush()
@@ -167,5 +180,4 @@ class _HeadHeldBack:
 
     def _flush(self) -> None:
         if self._head:
-            self._transport.write(self._head)
-            self._head = b""
+            self.write(b"")

@@ -32,7 +32,9 @@ class Settings(BaseSettings):
     model_lanes: int = Field(2, ge=1, le=32, description="Calls of the model service at once")
     circuit_failures: int = Field(3, ge=1, description="Failures in a row that open the circuit")
     circuit_pause_seconds: float = Field(1.0, gt=0, description="Between probes of a lost model")
-    max_in_flight: int = Field(512, ge=1, description="Requests beyond which callers get a 503")
+    max_in_flight: int = Field(
+        512, ge=1, description="Requests beyond which callers get a 503; half, when a load lasts"
+    )
     log_format: str = Field("text", pattern="^(text|json)$", description="text or json")
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"

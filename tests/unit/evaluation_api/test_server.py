@@ -12,6 +12,7 @@ import uvicorn
 from starlette.responses import Response
 from uvicorn.server import ServerState
 
+from evaluation_api import server as server_module
 from evaluation_api.server import _Gate, _HeadHeldBack, _Protocol
 from tests.services import Server, eventually, free_port
 
@@ -106,6 +107,27 @@ def test_a_refusal_leaves_in_the_turn_in_which_its_request_came() -> None:
         return list(wire.writes)
 
     assert asyncio.run(refused()) == [HEAD + b"no"]
+
+
+def test_a_burst_may_take_every_place_and_a_lasting_load_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "_BURST_SECONDS", 60)
+    gate = _Gate(8)
+    gate.count(7)
+    assert not gate.is_full
+
+    monkeypatch.setattr(server_module, "_BURST_SECONDS", 0)
+    assert gate.is_full
+    gate.count(-4)
+    assert not gate.is_full
+
+    gate.count(-3)
+    monkeypatch.setattr(server_module, "_BURST_SECONDS", 60)
+    gate.count(7)
+    assert not gate.is_full
+    gate.count(1)
+    assert gate.is_full
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from model_store import bentoml_tuning
 
@@ -47,6 +48,17 @@ def test_the_dispatcher_is_told_to_wait_for_nobody(monkeypatch: pytest.MonkeyPat
     optimizer.wait = 1
 
     assert optimizer.wait == 0
+
+
+def test_answers_get_their_headers_from_one_method_and_leave_through_uvicorn() -> None:
+    add = inspect.signature(vars(ServiceAppFactory)["_add_response_headers"])
+
+    assert list(add.parameters)[:2] == ["self", "resp"]
+    assert "_add_response_headers(resp)" in inspect.getsource(ServiceAppFactory)
+    assert list(inspect.signature(HttpToolsProtocol.connection_made).parameters) == [
+        "self",
+        "transport",
+    ]
 
 
 def test_a_deployment_hook_and_explicit_descriptors_are_public() -> None:
