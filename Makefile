@@ -68,7 +68,8 @@ roll-evaluation: ## Replace the evaluation service without a gap: make roll-eval
 
 backup: ## Write the record to a file: make backup FILE=record.dump
 	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
-	@$(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE)"
+	@umask 077 && $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation \
+		> "$(FILE).part" && mv "$(FILE).part" "$(FILE)"
 
 restore: ## Read a backup into an empty database: make restore FILE=record.dump
 	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -112,7 +112,7 @@ async def ask(http: httpx.AsyncClient, key: str, body: str, calls: Calls) -> Non
 
 def count(database: Path, query: str) -> int:
     """Ask the record for one number."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return int(connection.execute(query).fetchone()[0])
 
 

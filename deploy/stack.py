@@ -87,16 +87,23 @@ class Stack:
         self._env_file.write_text(settings, encoding="utf-8")
 
     def _require_free_ports(self) -> None:
-        """Raise StackError when the gateway's port is taken, unless by this very stack."""
+        """Raise StackError when a port of the gateway is taken, unless by this very stack."""
         if self._replicas("web"):
             return
-        port = int(self._setting("WEB_PORT", "80"))
-        if is_taken(self._setting("WEB_ADDRESS", "0.0.0.0"), port):  # noqa: S104 - as in the file
-            message = (
-                f"Port {port} is taken, and nothing was started: free it, or choose another:"
-                f" make up WEB_PORT={8000 + (port + 10) % 1000}"
-            )
-            raise StackError(message)
+        address = self._setting("WEB_ADDRESS", "0.0.0.0")  # noqa: S104 - as in the file
+        for variable, port in self._ports():
+            if is_taken(address, port):
+                message = (
+                    f"Port {port} is taken, and nothing was started: free it, or choose another:"
+                    f" make up {variable}={8000 + (port + 10) % 1000}"
+                )
+                raise StackError(message)
+
+    def _ports(self) -> Iterator[tuple[str, int]]:
+        """Give the gateway's ports, each with its setting; HTTPS has its own file."""
+        yield "WEB_PORT", int(self._setting("WEB_PORT", "80"))
+        if "compose.tls.yml" in self._setting("COMPOSE_FILE", ""):
+            yield "WEB_TLS_PORT", int(self._setting("WEB_TLS_PORT", "443"))
 
     def _start_beside(
         self, service: str, replicas: int, environment: Mapping[str, str] | None = None

@@ -142,11 +142,12 @@ def _record(settings: Settings) -> Iterator[DecisionLog]:
 def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
     before = datetime.now(UTC) - chosen.older_than
     with _record(settings) as record:
-        count = record.count_older(before)
-        print(f"{count} evaluations were received before {before:%Y-%m-%d %H:%M} UTC.")
-        if count and (chosen.yes or _confirmed()):
-            print(f"{record.purge(before)} deleted, with their reviews and keys.")
-        elif count:
+        older = record.count_older(before)
+        what = f"{older.evaluations} evaluations and {older.files} files of clients"
+        print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
+        if any(older) and (chosen.yes or _confirmed()):
+            print(f"{record.purge(before)} deleted, with their reviews and keys, and the files.")
+        elif any(older):
             print("Nothing was deleted.")
     return 0
 

@@ -6,9 +6,9 @@ The only place where SQLite and PostgreSQL differ, but for the way of many rows 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -21,6 +21,8 @@ from evaluation_api.schema import evaluations
 _VERSIONS = ("0001", "0002")
 HEAD = _VERSIONS[-1]
 
+#: An error's text names the statement that failed, and not the client that it was about.
+_DISCREET: Final = {"hide_parameters": True}
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 #: Also makes one transaction of all: a start that is killed halfway leaves nothing half done.
 _ONE_AT_A_TIME = {
@@ -40,7 +42,8 @@ def connect(url: str, *, patience_seconds: float = 5) -> Engine:
     try:
         if is_file(url):
             return _connect_file(make_url(url), patience_seconds)
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+        patience = {"connect_timeout": 3}
+        return create_engine(url, pool_pre_ping=True, connect_args=patience, **_DISCREET)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise RecordUnavailableError(str(exc)) from exc
 
@@ -48,7 +51,7 @@ def connect(url: str, *, patience_seconds: float = 5) -> Engine:
 def _connect_file(url: URL, patience_seconds: float) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": patience_seconds})
+    engine = create_engine(url, connect_args={"timeout": patience_seconds}, **_DISCREET)
     event.listen(engine, "connect", _configure_sqlite)
     if not patience_seconds:
         event.listen(engine, "connect", _leave_checkpoints)
@@ -81,6 +84,11 @@ def time_spelling(engine: Engine) -> Callable[[datetime], Any]:
     """Give what makes of a time what the driver takes: SQLite has no type for it."""
     kind = evaluations.c.received_at.type.dialect_impl(engine.dialect)
     return kind.bind_processor(engine.dialect) or (lambda time: time)
+
+
+def in_utc(when: datetime) -> datetime:
+    """Give a time that was read: SQLite's have no zone, PostgreSQL's are in its session's."""
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def is_file(url: str) -> bool:

@@ -1,7 +1,8 @@
-"""The keeper of the decision record: every SQL statement of the service.
+"""The keeper of the decision record: the SQL of evaluations, keys, reviews and policies.
 
-Synchronous, for the threads of recorder.py, the command line and the tests. Translates every
-SQLAlchemy error into RecordUnavailableError. Knows nothing of HTTP, policies or sentences.
+Synchronous: recorder.py calls it from threads, and appends to a file from the event loop; the
+command line calls it as it is. Every method raises RecordUnavailableError for whatever the
+database did not do. Knows nothing of HTTP, policies or sentences.
 """
 
 import unicodedata
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -73,6 +74,13 @@ _DECIDED = (
 )
 _COLUMNS = ("id", "received_at", "name", "name_folded", *FEATURES, "degraded", "pending", *_DECIDED)
 _UNDECIDED = {"pending": True, **dict.fromkeys(_DECIDED)}
+
+
+class Older(NamedTuple):
+    """How much was received before a time. files: of clients, evaluated or not."""
+
+    evaluations: int
+    files: int
 
 
 class DecisionLog:
@@ -209,13 +217,14 @@ class DecisionLog:
             last = page[-1].id
             yield [_to_recorded(row, (), texts=texts) for row in page]
 
-    def count_older(self, before: datetime) -> int:
-        """Give how many evaluations were received before a time."""
-        query = select(func.count()).select_from(evaluations)
+    def count_older(self, before: datetime) -> Older:
+        """Give how much was received before a time."""
+        bound = _first_id(before)
+        counts = (
+            select(func.count()).where(table.c.id < bound) for table in (evaluations, batches)
+        )
         with self._transaction() as connection:
-            return int(
-                connection.execute(query.where(evaluations.c.id < _first_id(before))).scalar_one()
-            )
+            return Older(*(int(connection.execute(count).scalar_one()) for count in counts))
 
     def purge(self, before: datetime) -> int:
         """Delete evaluations received before a time, and all that is theirs; give how many.
@@ -370,7 +379,7 @@ def _unspelled(row: Row[Any], texts: Mapping[str, str]) -> Unspelled:
     return Unspelled(
         packing.unpack(row.prediction, row.cluster, row.confidence, model),
         texts[row.policy_version],
-        _utc(row.evaluated_at),
+        database.in_utc(row.evaluated_at),
         row.milliseconds,
     )
 
@@ -384,7 +393,7 @@ def _to_recorded(
     usage = CardUsage(*(getattr(row, feature) for feature in FEATURES))
     return Recorded(
         id=row.id,
-        received_at=_utc(row.received_at),
+        received_at=database.in_utc(row.received_at),
         applicant=Applicant(row.name, usage),
         degraded=row.degraded,
         answer=row.answer,
@@ -405,7 +414,7 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
             outcome=Outcome(row.outcome),
             justification=row.justification,
             reviewer=row.reviewer,
-            reviewed_at=_utc(row.reviewed_at),
+            reviewed_at=database.in_utc(row.reviewed_at),
         )
         for row in connection.execute(query)
     )
@@ -451,7 +460,7 @@ def _to_summary(row: Row[Any]) -> Summary:
     final = row.reviewed or row.outcome
     return Summary(
         id=row.id,
-        received_at=_utc(row.received_at),
+        received_at=database.in_utc(row.received_at),
         name=row.name,
         cluster=row.cluster,
         confidence=row.confidence,
@@ -464,8 +473,3 @@ def _to_summary(row: Row[Any]) -> Summary:
 def _first_id(when: datetime) -> str:
     """Give the smallest UUIDv7 of a time: ids sort by the millisecond they begin with."""
     return str(uuid.UUID(int=max(0, int(when.timestamp() * 1000)) << 80))
-
-
-def _utc(when: datetime) -> datetime:
-    """Give SQLite's times, which come back without one, their time zone."""
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the business. app.py maps each to a problem+json answer.
+"""What can go wrong, in the words of the business. problems.py maps each to its answer.
 
 EvaluationError
 ├── InvalidRequestError       what was sent can't be accepted; names every field

@@ -24,8 +24,7 @@ def configure(level: str, style: str) -> None:
             "formatters": {"only": {"()": formatter}},
             "handlers": {"only": {"class": "logging.StreamHandler", "formatter": "only"}},
             "root": {"level": level, "handlers": ["only"]},
-            # httpx says every request at INFO, which is one line per shared call.
-            "loggers": {"httpx": {"level": "WARNING"}, "alembic": {"level": "WARNING"}},
+            "loggers": {"alembic": {"level": "WARNING"}},
         }
     )
 

@@ -1,5 +1,6 @@
-"""Every Portuguese sentence that code makes; the policy's own sentences are in its file.
+"""The Portuguese sentences about clients, criteria and fields.
 
+Those of errors are in problems.py, of files in batch/messages.py, the policy's own in its file.
 Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 

@@ -132,9 +132,15 @@ class ModelClient:
         ModelUnavailableError or ModelAnswerError.
         """
         url = httpx.URL(f"{self._base}/models/{tag}/predict", params=self._wish)
-        request = httpx.Request("POST", url, headers=_JSON, content=_encode(usages))
-        # It may have to load the version first.
-        response = await self._within(4 * self._deadline_seconds, request)
+        seconds = 4 * self._deadline_seconds  # it may have to load the version first
+        request = httpx.Request(
+            "POST",
+            url,
+            headers=_JSON,
+            content=_encode(usages),
+            extensions={"timeout": {"read": seconds}},
+        )
+        response = await self._within(seconds, request)
         _raise_for_status(response)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
@@ -211,7 +217,7 @@ def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
 def _model(tag: bytes, sha256: bytes) -> Model:
     if not tag or not sha256:
         raise ModelAnswerError("the answer does not say which model it is from")
-    return Model(tag.decode(), sha256.decode())
+    return Model(tag.decode("latin-1"), sha256.decode("latin-1"))
 
 
 def _prediction(answer: _Prediction, model: Model) -> Prediction:

@@ -24,7 +24,7 @@ REQUESTS = Histogram(
 )
 IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered")
 REFUSED = Counter("evaluation_refused", "Requests turned away because too many were in flight")
-DECISIONS = Counter("evaluation_decisions", "Decisions recorded", ["outcome", "cluster"])
+DECISIONS = Counter("evaluation_decisions", "Decisions taken", ["outcome", "cluster"])
 PENDING = Gauge("evaluation_pending", "Evaluations that wait for the model, as of the last look")
 MODEL_AWAY = Gauge("evaluation_model_away", "1 while the model service does not answer")
 

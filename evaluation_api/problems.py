@@ -11,6 +11,7 @@ import msgspec
 import uuid_utils
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from evaluation_api import errors
 from evaluation_api.observation import REFUSED, request_id
@@ -120,6 +121,9 @@ _TURNED_AWAY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
     b"retry-after: 1\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n%s"
 )
+_BROKEN_OFF = _Answer(
+    HTTPStatus.BAD_REQUEST, "Pedido incompleto", "O pedido não chegou inteiro. Tente de novo."
+)
 _UNEXPECTED = _Answer(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "Erro inesperado",
@@ -155,7 +159,13 @@ def foreseen(exc: errors.EvaluationError) -> Response:
 
 
 def unexpected(exc: Exception) -> Response:
-    """Log what nobody caught, and answer with a problem that names the request alone."""
+    """Log what nobody caught, and answer with a problem that names the request alone.
+
+    A caller who hung up while sending reads no answer, and is no fault of the service: its status
+    is for the metrics.
+    """
+    if isinstance(exc, ClientDisconnect):
+        return _problem(_BROKEN_OFF, [])
     logger.error("unexpected_error", exc_info=exc)
     return _problem(_UNEXPECTED, [])
 

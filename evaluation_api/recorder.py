@@ -1,6 +1,8 @@
-"""The record, for the event loop: appends share transactions, everything runs in threads.
+"""The record, for the event loop: appends share transactions, and nothing holds up the loop.
 
-Knows which thread does what, and nothing of SQL or of what an entry holds.
+Appends to a file run on the loop, where they are shorter than the way to a thread and back
+(docs/adr/0004); all else runs in threads. Knows what runs where, and nothing of SQL or of what an
+entry holds.
 """
 
 import asyncio

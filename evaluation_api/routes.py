@@ -38,6 +38,7 @@ router = APIRouter()
 def install(app: FastAPI) -> None:
     """Give an application these routes."""
     app.add_middleware(EvaluateFirst)
+    # No POST comes as far as this route: it is there to answer other methods with a 405.
     app.add_route(EVALUATE, evaluate, methods=["POST"])
     app.include_router(router)
 

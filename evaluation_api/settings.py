@@ -1,4 +1,7 @@
-"""The settings, from the environment; README.md has the table. Only app.create_app reads them."""
+"""The settings, from the environment; README.md has the table.
+
+Read once, by commands.main or app.create_app; everybody else is given values.
+"""
 
 from pathlib import Path
 

@@ -27,8 +27,8 @@ _LIFE_SECONDS = 1.0
 #: A replica that hung up, or did not answer in time, is met again after this time, unless there is
 #: no other: one that shuts down may accept connections that it will never answer.
 _SHUN_SECONDS = 3.0
-#: Where there is another replica to ask, this one has so long to answer. A prediction takes
-#: milliseconds; this leaves time for the repeat within the caller's deadline.
+#: Where there is another replica to ask, this one has so long to answer, if the caller does not
+#: say. A prediction takes milliseconds; this leaves time for the repeat within a deadline.
 _ANSWER_SECONDS = 0.9
 #: A replica whose machine is gone refuses nothing; this leaves time for another within a deadline.
 _CONNECT_SECONDS = 0.5
@@ -113,7 +113,8 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     """Sends each request whole and reads its answer whole.
 
     Raises httpx.ConnectError when nobody listens, httpx.RemoteProtocolError when the peer hangs
-    up, talks nonsense, or says nothing while there is another. Deadlines are the caller's:
+    up, talks nonsense, or says nothing while there is another; for how long, a request may say in
+    its extensions, as httpx has it: {"timeout": {"read": seconds}}. Deadlines are the caller's:
     cancelling closes the connection.
     """
 
@@ -133,7 +134,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         connection = self._take_idle() or await self._connect(request.url)
         try:
             answer = connection.send(_head(request), await request.aread())
-            async with asyncio.timeout(_ANSWER_SECONDS if self._replicas > 1 else None):
+            async with asyncio.timeout(self._patience(request)):
                 response = await answer
         except TimeoutError as exc:
             self._give_up(connection)
@@ -143,6 +144,12 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
             raise
         self._give_back(connection)
         return response
+
+    def _patience(self, request: httpx.Request) -> float | None:
+        """Give how many seconds to wait for an answer; None leaves it to the caller's deadline."""
+        if self._replicas == 1:
+            return None
+        return request.extensions.get("timeout", {}).get("read") or _ANSWER_SECONDS
 
     async def aclose(self) -> None:
         """Close what is idle."""

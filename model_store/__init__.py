@@ -1,4 +1,5 @@
-"""The clustering model: how it is trained, opened, checked, versioned and published.
+"""The clustering model: how it is trained, opened, checked, versioned, published and served.
 
-Nothing here knows of HTTP, of decisions or of the people who are evaluated.
+HTTP is known to intake, versions and bentoml_tuning alone. Nothing here knows of decisions or of
+the people who are evaluated.
 """

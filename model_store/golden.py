@@ -15,7 +15,6 @@ from model_store.errors import GoldenMismatch
 from model_store.features import FEATURES
 
 INSIDE_PER_LABEL: Final = 8
-NEAR_BORDER_PER_PAIR: Final = 2
 PROBE_SIZE: Final = 4096
 
 _SEED: Final = 20_000_229

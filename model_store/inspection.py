@@ -1,6 +1,7 @@
 """Tells what a pickle is: run as a process of its own, for files that nobody vouches for.
 
-Bytes in on standard input, JSON out; foreign.py is the caller. Limits itself in time and memory.
+Bytes in on standard input, JSON out; foreign.py is the caller. Limits itself in time and memory,
+in memory not on macOS.
 """
 
 import json
@@ -128,10 +129,19 @@ def _sizes(estimator: BaseEstimator) -> list[int] | None:
     return [int(size) for size in np.bincount(labels, minlength=PROFILE_COUNT)]
 
 
+def _limit_oneself() -> None:
+    """Bound this process's time, and its memory where that can be had.
+
+    macOS refuses every bound on address space (https://github.com/python/cpython/issues/84698).
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+    if platform.system() != "Darwin":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
 def main() -> int:
     """Describe the pickle on standard input as JSON; 2 and one sentence when it is refused."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+    _limit_oneself()
     try:
         description = describe(sys.stdin.buffer.read(MAX_BYTES + 1))
     except ModelStoreError as refusal:

@@ -311,12 +311,11 @@ def _rate(settled: list[tuple[datetime, int]]) -> float | None:
 
 
 def _to_batch(row: Row[Any], progress: Progress) -> Batch:
-    changed = row.changed_at
     return Batch(
         id=row.id,
         name=row.name,
         state=State(row.state),
-        changed_at=changed.replace(tzinfo=UTC) if changed.tzinfo is None else changed,
+        changed_at=database.in_utc(row.changed_at),
         dialect=_decode_dialect(row.dialect),
         sample=_decode_lines(row.sample),
         line_count=row.line_count,

@@ -15,7 +15,7 @@ COLUMNS = {
     "credit_limit": "limite_de_credito",
     "payments": "pagamentos",
 }
-#: One made-up client a profile, so that a template shows what the amounts look like.
+#: Made-up clients, so that a template shows what the amounts look like.
 EXAMPLES = (
     ("Ana Exemplo", 1035.00, 5788.00, 0.00, 2700.00, 5651.00),
     ("Bruno Exemplo", 1126.00, 0.00, 504.00, 1200.00, 599.00),

@@ -16,6 +16,8 @@ from evaluation_api.errors import FileTooLargeError
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv; charset=utf-8"
 _LISTED: Final = 50
+#: Names and amounts, which no browser is to keep.
+_PRIVATE: Final = {"Cache-Control": "no-store"}
 
 router = APIRouter()
 
@@ -45,7 +47,7 @@ def _announced_bytes(request: Request) -> int:
 async def latest(request: Request) -> Response:
     """Lista os lotes mais novos, do mais novo para o mais antigo."""
     found = await _batches(request).latest(_LISTED)
-    return Response(contract.listed(found), media_type=_JSON)
+    return Response(contract.listed(found), headers=_PRIVATE, media_type=_JSON)
 
 
 @router.get("/lotes/modelo.csv", **openapi.file())
@@ -58,7 +60,8 @@ async def template() -> Response:
 @router.get("/lotes/{batch_id}", **openapi.operation("Lote"))
 async def find(request: Request, batch_id: str) -> Response:
     """Mostra um lote, quanto dele está feito e o resumo das decisões."""
-    return Response(contract.batch(await _batches(request).find(batch_id)), media_type=_JSON)
+    found = await _batches(request).find(batch_id)
+    return Response(contract.batch(found), headers=_PRIVATE, media_type=_JSON)
 
 
 @router.get("/lotes/{batch_id}/resultado.csv", **openapi.file())
@@ -67,7 +70,7 @@ async def result(request: Request, batch_id: str) -> Response:
     batches = _batches(request)
     batch = await batches.find(batch_id)
     name = {"Content-Disposition": contract.attachment(f"resultado-{batch.name}")}
-    return StreamingResponse(batches.result(batch), headers=name, media_type=_CSV)
+    return StreamingResponse(batches.result(batch), headers=name | _PRIVATE, media_type=_CSV)
 
 
 @router.post("/lotes/{batch_id}/iniciar", **openapi.operation("Lote"))
@@ -78,7 +81,7 @@ async def start(request: Request, batch_id: str) -> Response:
 
 @router.post("/lotes/{batch_id}/pausar", **openapi.operation("Lote"))
 async def pause(request: Request, batch_id: str) -> Response:
-    """Para depois do pedaço em andamento; o que está feito permanece."""
+    """Pausa depois do pedaço em andamento; o que está feito permanece."""
     return await _stepped(request, batch_id, Step.PAUSE)
 
 

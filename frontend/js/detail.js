@@ -17,6 +17,8 @@ import { decisionWords, formatMoment } from "./words.js";
 // The reviewer's own name, kept for the next review of this tab and no longer.
 const REVIEWER_KEY = "revisor";
 
+const PAGE_TITLE = document.title;
+
 /** Show the evaluation with this id, and go on to its answer when it is still queued. */
 export async function showDetail(root, id) {
   root.hidden = false;
@@ -43,7 +45,7 @@ async function waitFor(root, { id }) {
 }
 
 function showHead(root, { pedido, recebido_em: received }) {
-  document.title = `${pedido.name} · ${document.title}`;
+  document.title = `${pedido.name} · ${PAGE_TITLE}`;
   hook("client", root).textContent = pedido.name;
   hook("received", root).textContent = `Recebida em ${formatMoment(received)}`;
 }

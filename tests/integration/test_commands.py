@@ -14,12 +14,14 @@ import httpx
 import pytest
 
 from evaluation_api import policy_file
-from evaluation_api.database import HEAD
+from evaluation_api.batch.batch_log import BatchLog
+from evaluation_api.database import HEAD, connect, migrate
 from evaluation_api.transport import KeptAliveTransport
 from tests.clients import FIVE_CLIENTS, asked
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
 
 MANY = 300
+_OF_1970 = "00000000-0001-7000-8000-000000000000"
 
 
 def run(
@@ -168,6 +170,22 @@ def test_a_purge_asks_on_a_terminal(
     os.close(master)
     assert purged.returncode == 0
     assert len(ids(database)) == left
+
+
+def test_a_purge_takes_a_file_that_was_never_evaluated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'evaluations.db'}"
+    engine = connect(url)
+    migrate(engine)
+    BatchLog(engine).open(_OF_1970, "clientes.csv")
+    engine.dispose()
+
+    purged = run(
+        "purge", "--older-than", "7", "--yes", environment={"EVALUATION_DATABASE_URL": url}
+    )
+
+    assert purged.returncode == 0
+    assert "0 evaluations and 1 files" in purged.stdout
+    assert "and the files" in purged.stdout
 
 
 def test_a_purge_deletes_what_is_older_and_nothing_else(

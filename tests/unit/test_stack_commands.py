@@ -91,6 +91,18 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(shell: Shell) -> No
     assert not [call for call in shell.calls if " up " in call]
 
 
+def test_the_port_of_https_is_looked_at_where_https_is_on(shell: Shell) -> None:
+    files = "docker-compose.yml:deploy/compose.tls.yml"
+    with listening() as taken:
+        ports = {"WEB_PORT": str(free_port()), "WEB_TLS_PORT": str(taken)}
+        plain = shell.run("up", **ports, WEB_ADDRESS="127.0.0.1")
+        encrypted = shell.run("up", **ports, WEB_ADDRESS="127.0.0.1", COMPOSE_FILE=files)
+
+    assert plain.returncode == 0
+    assert encrypted.returncode == 2
+    assert f"make up WEB_TLS_PORT={8000 + (taken + 10) % 1000}" in encrypted.stderr
+
+
 def test_the_port_of_the_running_stack_itself_is_not_taken(shell: Shell) -> None:
     (shell.folder / "web").write_text("gateway\n")
 

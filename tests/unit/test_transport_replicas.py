@@ -25,6 +25,7 @@ class Replica:
         self.requests = 0
         self.hangs_up = False
         self.is_mute = False
+        self.delay = 0.0
 
 
 class Answering(asyncio.Protocol):
@@ -45,7 +46,8 @@ class Answering(asyncio.Protocol):
         if self._replica.hangs_up:
             self._transport.close()
         elif not self._replica.is_mute:
-            self._transport.write(ANSWER)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._replica.delay, self._transport.write, ANSWER)
 
 
 @asynccontextmanager
@@ -71,7 +73,8 @@ def client_of(addresses: list[str]) -> httpx.AsyncClient:
     async def resolve(_host: str, _port: int) -> list[str]:
         return addresses
 
-    return httpx.AsyncClient(transport=KeptAliveTransport(resolve=resolve))
+    transport = KeptAliveTransport(resolve=resolve)
+    return httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - its own are tested
 
 
 @pytest.fixture
@@ -157,6 +160,22 @@ def test_a_replica_that_says_nothing_is_given_up_where_there_is_another(
         return replicas[mute].requests, replicas[alive].requests - answered
 
     assert asyncio.run(scenario()) == (1, 3)
+
+
+def test_a_caller_may_give_a_replica_more_time_than_others_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.05)
+
+    async def scenario() -> int:
+        async with listening(REPLICAS[:2]) as (port, replicas), client_of(REPLICAS[:2]) as client:
+            for replica in replicas.values():
+                replica.delay = 0.2
+            address = f"http://model:{port}/"
+            await client.get(address, timeout=httpx.Timeout(5))
+            return (await client.get(address, timeout=httpx.Timeout(5))).status_code
+
+    assert asyncio.run(scenario()) == 200
 
 
 def test_none_accepting_is_a_connect_error() -> None:

@@ -45,4 +45,5 @@ app = Starlette(
 )
 
 if __name__ == "__main__":
-    server.serve(app, "127.0.0.1", int(sys.argv[1]), max_in_flight=1, refusal=refuse)
+    port = int(sys.argv[1])
+    server.serve(app, "127.0.0.1", port, max_in_flight=1, refusal=refuse, grace_seconds=1)

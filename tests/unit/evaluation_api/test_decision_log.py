@@ -363,6 +363,16 @@ def test_a_claim_does_not_wait_for_what_another_replica_is_claiming(
     assert [one.id for one in claimed] == [entry.id for entry in entries[2:]]
 
 
+def test_an_error_does_not_name_the_client_it_was_about(log: DecisionLog) -> None:
+    entry = decided_entry()
+    log.append([entry])
+
+    with pytest.raises(RecordUnavailableError) as refused:
+        log.append([entry])
+
+    assert entry.applicant.name not in str(refused.value)
+
+
 def test_a_purge_takes_what_is_older_with_its_reviews_and_keys(
     log: DecisionLog, history: list[Entry]
 ) -> None:
@@ -370,7 +380,7 @@ def test_a_purge_takes_what_is_older_with_its_reviews_and_keys(
     log.append([keyed])
     log.review(review(keyed.id))
 
-    assert log.count_older(day(3)) == 3
+    assert log.count_older(day(3)) == (3, 0)
     assert log.purge(day(3)) == 3
 
     assert ids(log) == [entry.id for entry in reversed(history[2:])]

@@ -6,6 +6,7 @@ import logging
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 
 from evaluation_api import problems
 from evaluation_api.observation import Observation
@@ -41,3 +42,13 @@ def test_a_defect_is_a_problem_with_id_and_headers_and_says_nothing_of_itself(
     assert "Maria" not in answer.text
     assert [record.getMessage() for record in caplog.records] == ["unexpected_error"]
     assert caplog.records[0].exc_info
+
+
+def test_a_caller_who_hangs_up_while_sending_is_no_fault_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO):
+        answer = problems.unexpected(ClientDisconnect())
+
+    assert answer.status_code == 400
+    assert not caplog.records

@@ -137,7 +137,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     started = Server(arguments, "/health", tmp_path / "log", port).start()
     try:
         yield started.wait_until_ready()
-        httpx.get(f"{started.url}/health/go")  # whoever still waits would keep it from stopping
     finally:
         started.stop()
 
@@ -172,3 +171,18 @@ def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> Non
             with pytest.raises(httpx.ReadTimeout):
                 client.get("/slow", timeout=0.2)
         assert client.post("/echo", content=b"x").text == "x"
+
+
+def test_a_request_without_end_does_not_keep_the_server_from_stopping(server: Server) -> None:
+    with (
+        httpx.Client(base_url=server.url) as first,
+        httpx.Client(base_url=server.url) as second,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        slow = thread.submit(insist, first)
+        eventually(lambda: second.post("/echo", content=b"x").status_code == 503, 10)
+        assert server.process
+        server.process.terminate()
+
+        assert server.process.wait(10) is not None
+        assert slow.exception(10) or slow.result().status_code != 200

@@ -305,10 +305,28 @@ def test_what_is_no_batch_is_not_found(log: BatchLog, batch_id: str) -> None:
         log.find(batch_id)
 
 
+def test_a_batchs_time_is_in_utc_whatever_zone_the_database_keeps(
+    log: BatchLog, engine: Engine
+) -> None:
+    batch_id = received(log)
+    url = engine.url
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict({"options": "-c timezone=America/Sao_Paulo"})
+    elsewhere = database.connect(url.render_as_string(hide_password=False))
+
+    changed_at = BatchLog(elsewhere).find(batch_id).changed_at
+
+    elsewhere.dispose()
+    assert changed_at.utcoffset() == timedelta(0)
+    assert datetime.now(UTC) - changed_at < timedelta(minutes=1)
+
+
 def test_a_purge_takes_files_with_their_names_and_amounts(log: BatchLog, engine: Engine) -> None:
     batch_id = received(log)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
 
-    DecisionLog(engine).purge(datetime.now(UTC) + timedelta(minutes=1))
+    assert DecisionLog(engine).count_older(soon) == (0, 1)
+    DecisionLog(engine).purge(soon)
 
     assert log.endings(batch_id, 0) is None
     assert log.latest(10) == []

@@ -5,11 +5,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ParamSpec, TypeVar
 
+import httpx
 import pytest
 
 from evaluation_api import database
+from evaluation_api.app import bare_app
 from evaluation_api.batch.batch_log import BatchLog
 from evaluation_api.batch.batches import Batches, Limits
 from evaluation_api.batch.domain import CHUNK_LINES, Line, State, Step
@@ -93,6 +96,22 @@ def test_a_file_beyond_its_limits_is_refused_and_leaves_nothing(
         asyncio.run(batches_of(log, limits).receive("a.csv", pieces(clients(100))))
 
     assert not asyncio.run(_rows(log))
+
+
+def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: BatchLog) -> None:
+    batches = batches_of(log)
+    batch = asyncio.run(batches.receive("a.csv", pieces(clients(3))))
+    app = bare_app()
+    app.state.services = SimpleNamespace(batches=batches)
+
+    async def read(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+            return await http.get(path)
+
+    for path in ("/lotes", f"/lotes/{batch.id}", f"/lotes/{batch.id}/resultado.csv"):
+        answer = asyncio.run(read(path))
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
 
 
 def test_a_file_at_its_limits_is_received(log: BatchLog) -> None:
