@@ -38,11 +38,8 @@ def run_system(arguments: argparse.Namespace) -> Report:
     chosen = _chosen(makers, arguments)
     measured = _measure_all(chosen, plan, warm_start="system")
     against = ("monolith", "ceiling")
-    compared: list[Comparison] = []
-    if "system" in chosen:
-        beside = {key: chosen[key] for key in ("system", *against) if key in chosen}
-        with _folder() as folder:
-            compared = side_by_side.compare(beside, "system", (1, 64), folder, clients.make())
+    beside = {key: make for key, make in chosen.items() if key in {"system", *against}}
+    compared = _compare("system", beside)
     judged = [*targets.of_systems(measured), *targets.of_comparisons(compared)]
     report = _report("system", arguments, here, measured, against, judged)
     return replace(report, compared=compared)
@@ -94,8 +91,11 @@ def run_record(arguments: argparse.Namespace) -> Report:
                 "unexplained", "SQLite, labels without reasons", postgres.SQLITE, bare
             ),
         }
-        measured = _measure_all(_chosen(makers, arguments), plan)
-    return _report("record", arguments, here, measured, ("unrecorded", "unexplained"), [])
+        chosen = _chosen(makers, arguments)
+        measured = _measure_all(chosen, plan)
+        compared = _compare("sqlite", chosen)
+    against = ("unrecorded", "unexplained")
+    return replace(_report("record", arguments, here, measured, against, []), compared=compared)
 
 
 EXPERIMENTS: dict[str, Callable[[argparse.Namespace], Report]] = {
@@ -142,6 +142,14 @@ def _measure_all(
                 trial = Trial(system, processes, plan, folder, applicants, expected)
                 measured.append(trial.run(stressed=key in _STRESSED))
     return measured
+
+
+def _compare(ours: str, makers: dict[str, Make]) -> list[Comparison]:
+    """Compare one system, if it was chosen, with the others, driven in turn."""
+    if ours not in makers:
+        return []
+    with _folder() as folder:
+        return side_by_side.compare(makers, ours, (1, 64), folder, clients.make())
 
 
 @contextmanager

@@ -63,8 +63,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours beside another system: the medians of the rounds' ratios. key, title: the other's."""
+    """One system beside another: medians of the rounds' ratios. key, title: the other's."""
 
+    ours: str
     key: str
     title: str
     connections: int

@@ -133,11 +133,11 @@ def _point_cells(point: Point) -> list[str]:
 
 
 def _comparison_rows(compared: Sequence[Comparison]) -> list[list[str]]:
-    head = ["this system, side by side with", "connections", "rounds"]
+    head = ["system", "side by side with", "connections", "rounds"]
     rows = [[*head, "x requests/s", "x p50", "x p99"]]
     for one in compared:
         ratios = (one.requests_per_second, one.p50, one.p99)
-        cells = [one.title, str(one.connections), str(one.rounds)]
+        cells = [one.ours, one.title, str(one.connections), str(one.rounds)]
         rows.append([*cells, *(f"{ratio:.2f}" for ratio in ratios)])
     return rows
 

@@ -59,14 +59,17 @@ def _compare(
         for _ in range(1 + _ROUNDS)
     ][1:]  # the first one warms
     return [
-        _ratios(systems[key], [(loads[ours], loads[key]) for loads in rounds], connections)
-        for key in systems
+        _ratios(systems[ours], other, [(loads[ours], loads[key]) for loads in rounds], connections)
+        for key, other in systems.items()
         if key != ours
     ]
 
 
-def _ratios(other: System, pairs: Sequence[tuple[Load, Load]], connections: int) -> Comparison:
+def _ratios(
+    ours: System, other: System, pairs: Sequence[tuple[Load, Load]], connections: int
+) -> Comparison:
     return Comparison(
+        ours=ours.title,
         key=other.key,
         title=other.title,
         connections=connections,
