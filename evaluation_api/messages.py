@@ -30,7 +30,8 @@ _BRAZILIAN = str.maketrans(",.", ".,")
 
 def money(amount: float) -> str:
     """Spell an amount as R$ 1.234,56."""
-    return "R$ " + f"{amount:,.2f}".translate(_BRAZILIAN)
+    reais, _, cents = f"{amount:,.2f}".partition(".")
+    return f"R$ {reais.replace(',', '.')},{cents}"
 
 
 def reason(feature: str, amount: float, *, fits: bool, profile: Profile, next_best: Profile) -> str:

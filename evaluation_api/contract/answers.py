@@ -300,11 +300,15 @@ def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None
     if not contributions or next_best is None:
         return []
     usage = evaluation.applicant.usage
-    strongest_first = sorted(contributions.items(), key=lambda item: -abs(item[1]))
+    strongest_first = sorted(contributions.items(), key=_strength, reverse=True)
     return [
         _motivo(feature, getattr(usage, feature), contribution, profile, next_best)
         for feature, contribution in strongest_first
     ]
+
+
+def _strength(contribution: tuple[str, float]) -> float:
+    return abs(contribution[1])
 
 
 def _motivo(

@@ -51,3 +51,16 @@ def test_no_commit_on_the_loop_waits_for_the_disk(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar() == 0
     engine.dispose()
+
+
+def test_the_pages_of_a_new_file_hold_several_evaluations(tmp_path: Path) -> None:
+    file = tmp_path / "evaluations.db"
+    engine = database.connect(f"sqlite:///{file}")
+    database.migrate(engine)
+    before = file.stat().st_size
+    log = DecisionLog(engine)
+    log.append([decided_entry() for _ in range(300)])
+    log.checkpoint()
+    engine.dispose()
+
+    assert (file.stat().st_size - before) / 300 < 4096
