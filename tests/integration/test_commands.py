@@ -89,11 +89,9 @@ def test_recorded_decisions_are_evaluated_again_without_a_difference(
 
 def test_what_was_tampered_with_is_reported_by_field(record: tuple[Path, dict[str, str]]) -> None:
     database, environment = record
-    victim = ids(database)[3]
     with sqlite3.connect(database) as connection:
-        (answer,) = connection.execute(
-            "SELECT answer FROM evaluations WHERE id = ?", [victim]
-        ).fetchone()
+        approved = "SELECT id, answer FROM evaluations WHERE outcome = 'aprovado' LIMIT 1"
+        victim, answer = connection.execute(approved).fetchone()
         changed = json.dumps({**json.loads(answer), "decisao": "recusado"})
         connection.execute("UPDATE evaluations SET answer = ? WHERE id = ?", [changed, victim])
 
