@@ -11,7 +11,7 @@ import itertools
 import random
 import socket
 import ssl
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -126,6 +126,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
         self._idle: deque[_Connection] = deque()
         self._replicas = 1
+        self._opened: list[_Connection] = []
         #: Addresses, and until when they come last.
         self._shunned: dict[str, float] = {}
 
@@ -203,9 +204,13 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(exc)) from exc
 
     def _in_turn(self, addresses: list[str]) -> list[str]:
+        """Put the shunned last, and first those to which there are fewest connections."""
         now, turn = asyncio.get_running_loop().time(), next(self._turn) % len(addresses)
         self._shunned = {a: until for a, until in self._shunned.items() if until > now}
-        return sorted(addresses[turn:] + addresses[:turn], key=self._shunned.__contains__)
+        self._opened = [connection for connection in self._opened if not connection.closed]
+        held = Counter(connection.address for connection in self._opened)
+        rotated = addresses[turn:] + addresses[:turn]
+        return sorted(rotated, key=lambda address: (address in self._shunned, held[address]))
 
     async def _first_to_accept(
         self, addresses: list[str], port: int, secure: dict[str, Any]
@@ -222,6 +227,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
                 raise
             return await self._first_to_accept(others, port, secure)
         connection.address = address
+        self._opened.append(connection)
         return connection
 
 
