@@ -7,6 +7,7 @@ fails.
 
 import functools
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -21,6 +22,11 @@ NEEDS = {
     "helm": (tiers.helm, "no helm: none on PATH"),
     "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),
 }
+
+
+def pytest_configure() -> None:
+    """Have SIGINT interrupt what tests start: what a shell runs with & ignores it, children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache
