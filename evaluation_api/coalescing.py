@@ -18,7 +18,6 @@ Answer = TypeVar("Answer")
 #: An item, the promise of its answer, and when it came (the loop's clock, in seconds).
 _Waiting = tuple[Item, asyncio.Future[Answer], float]
 
-
 #: Beside a running call another one leaves with so many items: fewer travel cheaper together.
 _COMPANY = 64
 #: Or when one has waited so long: then the call that runs is stuck, and overtaken.

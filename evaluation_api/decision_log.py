@@ -42,6 +42,7 @@ from evaluation_api.domain import (
 )
 from evaluation_api.errors import EvaluationNotFoundError
 from evaluation_api.schema import (
+    DECIDED,
     batch_chunks,
     batches,
     evaluations,
@@ -60,18 +61,7 @@ _REMEMBER_POLICY = text(
     " VALUES (:version, :text, :first_used_at) ON CONFLICT (version) DO NOTHING"
 )
 
-
-_DECIDED = (
-    "evaluated_at",
-    "milliseconds",
-    "cluster",
-    "confidence",
-    "outcome",
-    "model_tag",
-    "model_sha256",
-    "policy_version",
-    "answer",
-)
+_DECIDED = (*DECIDED, "answer")
 _COLUMNS = ("id", "received_at", "name", "name_folded", *FEATURES, "degraded", "pending", *_DECIDED)
 _UNDECIDED = {"pending": True, **dict.fromkeys(_DECIDED)}
 

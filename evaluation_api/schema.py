@@ -1,5 +1,7 @@
 """The tables of the decision record. Alembic's migrations make them; this says what they hold."""
 
+from typing import Final
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -61,6 +63,18 @@ evaluations = Table(
         postgresql_where=text("pending"),
         sqlite_where=text("pending = 1"),
     ),
+)
+
+#: What a decision fills in, beside how the answer is kept.
+DECIDED: Final = (
+    "evaluated_at",
+    "milliseconds",
+    "cluster",
+    "confidence",
+    "outcome",
+    "model_tag",
+    "model_sha256",
+    "policy_version",
 )
 
 #: Who used an Idempotency-Key first, and for what.

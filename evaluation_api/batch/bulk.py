@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine
 
 from evaluation_api import database, packing
 from evaluation_api.decision_log import fold
-from evaluation_api.domain import Evaluation
+from evaluation_api.domain import FEATURES, Evaluation
 from evaluation_api.errors import RecordUnavailableError
+from evaluation_api.schema import DECIDED
 
 _COLUMNS: Final = (
     "id",
@@ -25,20 +26,9 @@ _COLUMNS: Final = (
     "received_at",
     "name",
     "name_folded",
-    "balance",
-    "purchases",
-    "cash_advance",
-    "credit_limit",
-    "payments",
+    *FEATURES,
     "degraded",
-    "evaluated_at",
-    "milliseconds",
-    "cluster",
-    "confidence",
-    "outcome",
-    "model_tag",
-    "model_sha256",
-    "policy_version",
+    *DECIDED,
     "prediction",
 )
 _NAMES: Final = ", ".join(_COLUMNS)
