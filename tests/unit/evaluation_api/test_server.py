@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -148,7 +149,16 @@ def insist(client: httpx.Client) -> httpx.Response:
     return response
 
 
-def test_what_is_too_much_is_turned_away_and_the_connection_kept(server: Server) -> None:
+@dataclass(frozen=True)
+class Full:
+    """A server whose one place is taken: by what, and a client that is turned away."""
+
+    slow: Future[httpx.Response]
+    other: httpx.Client
+
+
+@pytest.fixture
+def full(server: Server) -> Iterator[Full]:
     with (
         httpx.Client(base_url=server.url) as first,
         httpx.Client(base_url=server.url) as second,
@@ -156,13 +166,17 @@ def test_what_is_too_much_is_turned_away_and_the_connection_kept(server: Server)
     ):
         slow = thread.submit(insist, first)
         eventually(lambda: second.post("/echo", content=b"x").status_code == 503, 10)
-        refused = second.post("/echo", content=b"x" * 100_000)
-        assert (refused.status_code, refused.text) == (503, "full")
-        assert second.get("/health").text == "ok"
+        yield Full(slow, second)
 
-        second.get("/health/go")
-        assert slow.result(10).text == "slow"
-        assert second.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
+
+def test_what_is_too_much_is_turned_away_and_the_connection_kept(full: Full) -> None:
+    refused = full.other.post("/echo", content=b"x" * 100_000)
+    assert (refused.status_code, refused.text) == (503, "full")
+    assert full.other.get("/health").text == "ok"
+
+    full.other.get("/health/go")
+    assert full.slow.result(10).text == "slow"
+    assert full.other.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
 
 
 def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> None:
@@ -173,16 +187,11 @@ def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> Non
         assert client.post("/echo", content=b"x").text == "x"
 
 
-def test_a_request_without_end_does_not_keep_the_server_from_stopping(server: Server) -> None:
-    with (
-        httpx.Client(base_url=server.url) as first,
-        httpx.Client(base_url=server.url) as second,
-        ThreadPoolExecutor(1) as thread,
-    ):
-        slow = thread.submit(insist, first)
-        eventually(lambda: second.post("/echo", content=b"x").status_code == 503, 10)
-        assert server.process
-        server.process.terminate()
+def test_a_request_without_end_does_not_keep_the_server_from_stopping(
+    server: Server, full: Full
+) -> None:
+    assert server.process
+    server.process.terminate()
 
-        assert server.process.wait(10) is not None
-        assert slow.exception(10) or slow.result().status_code != 200
+    assert server.process.wait(10) is not None
+    assert full.slow.exception(10) or full.slow.result().status_code != 200
