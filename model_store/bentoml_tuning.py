@@ -104,7 +104,10 @@ def leave_out_trace_headers() -> None:
 
 
 class _HeadHeldBack:
-    """A transport that keeps the head of an answer until its body comes, or the turn ends."""
+    """A transport that keeps the head of an answer until its body comes, or the turn ends.
+
+    evaluation_api/server.py has one too: the services share no code, so that each ships alone.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
