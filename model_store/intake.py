@@ -44,10 +44,6 @@ class Batch(NamedTuple):
     single: bool
 
 
-#: Nobody, who takes part in a batch without being in it.
-NOBODY = Batch(predictor.with_wish(rows.EMPTY, (), 0.0), single=False)
-
-
 async def read(request: Request) -> Batch:
     """Read the clients in a body and the wish in a query. Raises Refused."""
     try:

@@ -61,14 +61,13 @@ def batches_of_one_and_all(http: httpx.Client) -> tuple[float, float]:
     return float(one.rpartition(" ")[2]), float(every.rpartition(" ")[2])
 
 
-def test_an_answer_comes_in_one_piece_and_names_the_server(model_service: Server) -> None:
+def test_an_answer_comes_in_one_piece(model_service: Server) -> None:
     url, body = urlsplit(model_service.url), json.dumps(AMOUNTS).encode()
     head = b"POST /predict HTTP/1.1\r\nhost: model\r\ncontent-length: %d\r\n\r\n" % len(body)
     with socket.create_connection((url.hostname, url.port), timeout=20) as caller:
         caller.sendall(head + body)
         answer = caller.recv(65536)
 
-    assert b"server: BentoML Service/credit_card_clusters\r\n" in answer
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["cluster"] in range(5)
 
 

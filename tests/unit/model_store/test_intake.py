@@ -158,8 +158,3 @@ def test_a_refusal_is_a_problem() -> None:
         "status": 422,
         "detail": "margin: a number",
     }
-
-
-def test_nobody_takes_part_with_no_rows_of_the_same_width() -> None:
-    assert intake.NOBODY.matrix.shape == (0, read(CLIENT).matrix.shape[1])
-    assert not intake.NOBODY.single
