@@ -21,6 +21,7 @@ from evaluation_api.contract import answers
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Evaluation
 from evaluation_api.evaluation import Evaluator, Render
+from evaluation_api.file_log import FileLog
 from evaluation_api.model_client import ModelClient
 from evaluation_api.observation import DECISIONS, Observation
 from evaluation_api.pending import PendingWorker
@@ -90,11 +91,11 @@ async def services_of(settings: Settings) -> AsyncIterator[Services]:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What is kept, in one database. impatient: the log, opened to fail rather than wait."""
+    """What is kept, in one database. impatient: for the event loop, where it is a file."""
 
     log: DecisionLog
     batch_log: BatchLog
-    impatient: DecisionLog | None
+    impatient: FileLog | None
 
 
 def _records(url: str, stack: AsyncExitStack) -> Records:
@@ -107,7 +108,9 @@ def _records(url: str, stack: AsyncExitStack) -> Records:
         return Records(log, batch_log, None)
     impatient = database.connect(url, patience_seconds=0)
     stack.callback(impatient.dispose)
-    return Records(log, batch_log, DecisionLog(impatient))
+    file_log = FileLog(impatient)
+    stack.callback(file_log.close)
+    return Records(log, batch_log, file_log)
 
 
 def rendered_with(policy: Policy) -> Render:

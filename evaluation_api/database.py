@@ -4,15 +4,16 @@ The only place where SQLite and PostgreSQL differ, but for the way of many rows 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from evaluation_api.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.schema import evaluations
@@ -77,8 +78,19 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         with engine.begin() as connection:
             yield connection
     except SQLAlchemyError as exc:
-        kind = RecordBusyError if is_busy(exc) else RecordUnavailableError
-        raise kind(str(exc)) from exc
+        raise _kind(getattr(exc, "orig", None))(str(exc)) from exc
+
+
+def write_directly(
+    connection: PoolProxiedConnection, statement: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Run a SQLite driver's own statement for each row, in one transaction. Raises as above."""
+    driver = cast("sqlite3.Connection", connection.driver_connection)
+    try:
+        with driver:
+            driver.executemany(statement, rows)
+    except sqlite3.Error as exc:
+        raise _kind(exc)(str(exc)) from exc
 
 
 def insertion(engine: Engine, columns: Sequence[str]) -> str:
@@ -104,10 +116,11 @@ def is_file(url: str) -> bool:
     return make_url(url).get_backend_name() == "sqlite"
 
 
-def is_busy(error: SQLAlchemyError) -> bool:
-    """Tell whether a statement failed because another process was writing to the file."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+def _kind(error: BaseException | None) -> type[RecordUnavailableError]:
+    """Tell a statement that failed because another process was writing to the file."""
+    code = getattr(error, "sqlite_errorcode", None)
+    is_busy = code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+    return RecordBusyError if is_busy else RecordUnavailableError
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own

@@ -17,6 +17,7 @@ from evaluation_api.coalescing import Coalescer
 from evaluation_api.decision_log import DecisionLog
 from evaluation_api.domain import Entry, Recorded, Review, Search, Summary
 from evaluation_api.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.file_log import FileLog
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +36,13 @@ class Recorder:
     """One decision log, shared by all requests of this process."""
 
     def __init__(
-        self, log: DecisionLog, *, max_waiting: int, impatient: DecisionLog | None = None
+        self, log: DecisionLog, *, max_waiting: int, impatient: FileLog | None = None
     ) -> None:
         """Use one thread for appends, so that they queue here and not on the database's lock.
 
-        impatient: the same record where it is a file on this machine, opened to fail rather than
-        wait. It is tried first and without a thread: waking another one and being woken by it
-        takes longer than the transaction does. What it writes, a thread brings to the disk.
+        impatient: the same record where it is a file on this machine. It is tried first and
+        without a thread: waking another one and being woken by it takes longer than the
+        transaction does. What it writes, a thread brings to the disk.
         """
         #: Entries that came one by one, so that who works in the background can see them pass.
         self.appended = 0

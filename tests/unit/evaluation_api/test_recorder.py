@@ -10,6 +10,7 @@ import pytest
 
 from evaluation_api import database, recorder
 from evaluation_api.decision_log import DecisionLog
+from evaluation_api.file_log import FileLog
 from evaluation_api.recorder import Recorder
 from tests.evaluations import decided_entry
 
@@ -29,9 +30,9 @@ def test_what_was_appended_on_the_loop_reaches_the_file_by_itself(
     monkeypatch.setattr(recorder, "_CHECKPOINT_SECONDS", 0.01)
     file = tmp_path / "evaluations.db"
     engines = [database.connect(f"sqlite:///{file}", patience_seconds=s) for s in (5, 0)]
-    log, impatient = map(DecisionLog, engines)
     database.migrate(engines[0])
     engines[0].dispose()  # whoever leaves last brings everything to the file
+    log, impatient = DecisionLog(engines[0]), FileLog(engines[1])
 
     async def scenario() -> None:
         async with Recorder(log, impatient=impatient, max_waiting=9) as record:
@@ -42,6 +43,7 @@ def test_what_was_appended_on_the_loop_reaches_the_file_by_itself(
                 await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
+    impatient.close()
     for engine in engines:
         engine.dispose()
 
