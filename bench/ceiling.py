@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from bench.processes import HOST
 from evaluation_api import logs, policy_file, problems, server
-from evaluation_api.app import bare_app, rendered_with
+from evaluation_api.app import bare_app, fronted, rendered_with
 from evaluation_api.domain import Alternative, CardUsage, Entry, Model, Prediction, Recorded
 from evaluation_api.evaluation import Evaluator
 from evaluation_api.settings import Settings
@@ -85,7 +85,7 @@ def serve(port: int, lifespan: Lifespan = lifespan) -> None:
     app = bare_app()
     app.router.lifespan_context = lifespan
     limit = Settings().max_in_flight
-    server.serve(app, HOST, port, max_in_flight=limit, refusal=problems.turn_away)
+    server.serve(fronted(app), HOST, port, max_in_flight=limit, refusal=problems.turn_away)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api import database, openapi, policy_file, problems, routes, server
@@ -34,7 +35,7 @@ from evaluation_api.transport import KeptAliveTransport
 _API_PAGE = Path(__file__).with_name("api_page")
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> ASGIApp:
     """Make the application; it opens the database and the model when it starts."""
     settings = settings or Settings()
 
@@ -47,7 +48,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = bare_app()
     app.router.lifespan_context = lifespan
     app.frontend("/", directory=settings.frontend_path, fallback=None, check_dir=True)
-    return app
+    return fronted(app)
+
+
+def fronted(app: FastAPI) -> ASGIApp:
+    """Put before an application the route that most requests take."""
+    return routes.EvaluateFirst(app, _observed)
+
+
+def _observed(app: ASGIApp) -> ASGIApp:
+    return Observation(app, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
 
 
 def bare_app() -> FastAPI:
@@ -60,7 +70,7 @@ def bare_app() -> FastAPI:
     )
     app.add_middleware(CompressedFiles)
     routes.install(app)
-    app.add_middleware(Observation, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
+    app.add_middleware(_observed)
     problems.install(app)
     openapi.install(app)
     app.include_router(batch_routes.router)

@@ -1,7 +1,7 @@
 """The routes: from a request to the use case and back. Status codes of errors are problems.py's."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -37,32 +37,40 @@ router = APIRouter()
 
 def install(app: FastAPI) -> None:
     """Give an application these routes."""
-    app.add_middleware(EvaluateFirst)
     # No POST comes as far as this route: it is there to answer other methods with a 405.
     app.add_route(EVALUATE, evaluate, methods=["POST"])
     app.include_router(router)
 
 
 class EvaluateFirst:
-    """Answers POST /avaliar before the router and the layers around it.
+    """Answers POST /avaliar before FastAPI, its router and the layers around it.
 
     It reads its request itself and needs none of them, and a lone request passes each one cold.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application that answers everything else."""
+    def __init__(self, app: FastAPI, observed: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Wrap the application that answers everything else, and whose services this takes.
+
+        observed: wraps what answers, as the application is wrapped too.
+        """
         self._app = app
+        self._evaluate = observed(_evaluate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Evaluate, or pass on."""
         if scope["type"] != "http" or scope["path"] != EVALUATE or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        try:
-            response = await evaluate(Request(scope, receive))
-        except EvaluationError as exc:
-            response = problems.foreseen(exc)
-        await response(scope, receive, send)
+        scope["app"] = self._app
+        await self._evaluate(scope, receive, send)
+
+
+async def _evaluate(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        response = await evaluate(Request(scope, receive))
+    except EvaluationError as exc:
+        response = problems.foreseen(exc)
+    await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

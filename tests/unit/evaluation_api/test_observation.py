@@ -5,32 +5,35 @@ import logging
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 
 from evaluation_api import problems
-from evaluation_api.observation import Observation
+from evaluation_api.app import bare_app, fronted
+from tests.clients import FIVE_CLIENTS, asked
 
 
-def app_that_breaks() -> FastAPI:
-    app = FastAPI()
-    app.add_middleware(Observation, unexpected=problems.unexpected)
-    problems.install(app)
+class Broken:
+    """Services none of which can be had."""
 
-    @app.get("/")
-    async def break_down() -> None:
+    def __getattr__(self, name: str) -> None:
+        """Fail, as a defect would."""
         raise ZeroDivisionError("amount 1234.56 of Maria")
 
-    return app
 
-
+@pytest.mark.parametrize(("method", "path"), [("POST", "/avaliar"), ("GET", "/politica")])
 def test_a_defect_is_a_problem_with_id_and_headers_and_says_nothing_of_itself(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, method: str, path: str
 ) -> None:
+    app = bare_app()
+    app.state.services = Broken()
+
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app_that_breaks())
+        transport = httpx.ASGITransport(fronted(app))
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-            return await client.get("/", headers={"X-Request-ID": "pedido-7"})
+            headers = {"X-Request-ID": "pedido-7"}
+            return await client.request(
+                method, path, json=asked(FIVE_CLIENTS[0][0]), headers=headers
+            )
 
     with caplog.at_level(logging.ERROR):
         answer = asyncio.run(ask())
