@@ -33,6 +33,20 @@ class Burst:
 
 
 @dataclass(frozen=True)
+class Overload:
+    """Twice what saturates, and what saturating brought just before and just after it, a second."""
+
+    load: OpenLoad
+    before: float
+    after: float
+
+    @property
+    def share(self) -> float:
+        """Good answers against the mean of what saturating brought."""
+        return 2 * self.load.goodput / (self.before + self.after)
+
+
+@dataclass(frozen=True)
 class Measured:
     """One system. services_mb: idle, without the runner that started them."""
 
@@ -44,7 +58,7 @@ class Measured:
     loaded_mb: float
     points: list[Point]
     burst: Burst | None = None
-    overload: OpenLoad | None = None
+    overload: Overload | None = None
     recorded: int | None = None
     answered: int | None = None
     batches: Batches | None = None
@@ -54,11 +68,6 @@ class Measured:
         return next(
             (p for p in self.points if (p.connections, p.rows) == (connections, rows)), None
         )
-
-    @property
-    def best_requests_per_second(self) -> float:
-        """The most good answers a second at any number of connections."""
-        return max((p.load.requests_per_second for p in self.points), default=0.0)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ class Report:
         burst_rows = [["system", "burst", "p50 ms fresh", "p50 ms 1 s after", "ratio"]]
         overload_rows = [
             [
-                *("system", "offered/s", "good/s", "good p50 ms", "good p99 ms", "refused"),
+                *("system", "best/s before", "offered/s", "good/s", "best/s after"),
+                *("good p50 ms", "good p99 ms", "refused"),
                 *("refusal p99 ms", "refusal max ms", "failed", "unanswered", "sent late p99 ms"),
             ]
         ]
@@ -158,11 +159,13 @@ def _burst_cells(one: Measured) -> list[str]:
 def _overload_cells(one: Measured) -> list[str]:
     if one.overload is None:
         return []
-    load = one.overload
+    load = one.overload.load
     return [
         one.title,
+        f"{one.overload.before:,.0f}",
         f"{load.offered_per_second:,.0f}",
         f"{load.goodput:,.0f}",
+        f"{one.overload.after:,.0f}",
         f"{load.good_p50_ms:.0f}",
         f"{load.good_p99_ms:.0f}",
         str(load.refused),

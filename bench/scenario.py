@@ -10,9 +10,9 @@ from bench import batches, checks, one_by_one, open_loop, wrk
 from bench.answers import post
 from bench.batches import Batches
 from bench.clients import Client, write_bodies
-from bench.measurements import Burst, Measured, Point
+from bench.measurements import Burst, Measured, Overload, Point
 from bench.one_by_one import WrongAnswerError
-from bench.open_loop import OpenLoad, Request
+from bench.open_loop import Request
 from bench.processes import Processes
 from bench.systems import System
 
@@ -66,9 +66,9 @@ class Trial:
         self._drive(_WARM_CONNECTIONS, self._plan.warm_seconds)
         fresh_ms = self._one_by_one() if stressed else 0.0
         points = [self._point(*load) for load in self._plan.loads]
-        best = max(point.load.requests_per_second for point in points)
+        saturating = max(points, key=lambda point: point.load.requests_per_second).connections
         burst = self._burst(fresh_ms) if stressed else None
-        overload = self._overload(best) if stressed else None
+        overload = self._overload(saturating) if stressed else None
         self._check()
         return Measured(
             key=self._system.key,
@@ -119,19 +119,26 @@ class Trial:
         self._say(f"one by one: p50 {fresh_ms:.2f} ms fresh, {after_ms:.2f} ms after the burst")
         return Burst(connections, seconds, fresh_ms, after_ms)
 
-    def _overload(self, best: float) -> OpenLoad:
+    def _overload(self, saturating: int) -> Overload:
+        """Offer twice what so many connections get, just before and just after it.
+
+        A virtual machine's speed changes within minutes, and what is far apart with it.
+        """
         requests = [
             Request(wire, f'"{client.name}"'.encode())
             for wire, client in zip(self._requests, self._clients, strict=True)
         ]
-        port, seconds = self._system.ports[0], self._plan.overload_seconds
-        load = open_loop.offer(port, requests, best * _OVERLOAD, seconds)
+        before = self._drive(saturating, self._plan.seconds).requests_per_second
+        load = open_loop.offer(
+            self._system.ports[0], requests, before * _OVERLOAD, self._plan.overload_seconds
+        )
         self._answered += load.good
         self._say(f"{load.offered_per_second:,.0f}/s offered: {load.goodput:,.0f}/s good")
         if load.mixed_up:
             message = f"{self._system.title} gave {load.mixed_up} callers another's answer"
             raise WrongAnswerError(message)
-        return load
+        after = self._drive(saturating, self._plan.seconds).requests_per_second
+        return Overload(load, before, after)
 
     def _recorded(self) -> int | None:
         """Count what was recorded. Raises WrongAnswerError when an answer was not."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import plot, targets
 from bench.machine import Machine
-from bench.measurements import Burst, Comparison, Measured, Point
+from bench.measurements import Burst, Comparison, Measured, Overload, Point
 from bench.open_loop import OpenLoad
 from bench.report import Report, table
 from bench.targets import Target
@@ -44,7 +44,7 @@ CEILING = system("ceiling", point(64, 5000, 12, 20))
 OURS = replace(
     system("system", point(1, 600, 1.54, 3), point(64, 3000, 20, 41)),
     burst=Burst(256, 3, fresh_p50_ms=2.0, after_p50_ms=2.5),
-    overload=OVERLOAD,
+    overload=Overload(OVERLOAD, before=3400, after=2600),
 )
 
 
