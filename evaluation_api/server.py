@@ -24,6 +24,8 @@ _BACKLOG: Final = 2048
 #: A download that takes longer to end is cut off by us, cleanly, before somebody kills us for it:
 #: Compose after 20 s, the chart after 30 s.
 _GRACE_SECONDS: Final = 10
+#: Longer than callers keep an idle connection: closed by us, it may meet their next request.
+_KEEP_ALIVE_SECONDS: Final = 75
 #: Longer than it takes to answer what fits in.
 _BURST_SECONDS: Final = 0.25
 #: What is asked to find out how we are must be answered most of all when there is too much to do.
@@ -56,7 +58,7 @@ def serve(  # noqa: PLR0913 - each by name
         server_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_keep_alive=5,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
     )
     listener = config.bind_socket()

@@ -48,9 +48,9 @@ upstream() {
   done
   # The pages are served without it, and its routes answer 503.
   if [ -z "$1" ]; then printf '    server 127.0.0.1:9 down;\n'; fi
-  # Idle for less than the 5 s after which uvicorn hangs up; not for ever, so that new replicas
-  # behind one address (a Kubernetes Service) get their share.
-  printf '    keepalive 64;\n    keepalive_timeout 4s;\n    keepalive_time 30s;\n}\n'
+  # For less than the 75 idle seconds after which the service hangs up, and not for ever, so that new
+  # replicas behind one address (a Kubernetes Service) get their share.
+  printf '    keepalive 64;\n    keepalive_time 30s;\n}\n'
 }
 
 follow_replicas() {
