@@ -28,9 +28,9 @@ from evaluation_api.recorder import Recorder
 EVALUATE: Final = "/avaliar"
 MAX_BODY_BYTES: Final = 64 * 1024
 
-_JSON: Final = "application/json"
-#: A page that one goes back to shows what is recorded now, and no browser keeps what it read.
-_FRESH: Final = {"Cache-Control": "no-store"}
+JSON: Final = "application/json"
+#: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
+NO_STORE: Final = {"Cache-Control": "no-store"}
 
 router = APIRouter()
 
@@ -99,8 +99,8 @@ async def evaluate(request: Request) -> Response:
     outcome = await _services(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
     if outcome.answer is None:
         location = {"Location": f"/avaliacoes/{outcome.id}", "Retry-After": "1"}
-        return Response(answers.pending(outcome.id), HTTPStatus.ACCEPTED, location, _JSON)
-    return Response(outcome.answer, media_type=_JSON)
+        return Response(answers.pending(outcome.id), HTTPStatus.ACCEPTED, location, JSON)
+    return Response(outcome.answer, media_type=JSON)
 
 
 @router.get("/avaliacoes", **openapi.operation("Pagina", query=True))
@@ -110,14 +110,14 @@ async def search(request: Request) -> Response:
     wanted = requests.read_search(request.query_params)
     found = await services.recorder.search(wanted)
     page = answers.page(found, wanted.limit, services.policy)
-    return Response(page, headers=_FRESH, media_type=_JSON)
+    return Response(page, headers=NO_STORE, media_type=JSON)
 
 
 @router.get("/avaliacoes/{evaluation_id}", **openapi.operation("Registro"))
 async def find(request: Request, evaluation_id: str) -> Response:
     """Mostra uma avaliação com suas revisões."""
     found = await _services(request).recorder.find(evaluation_id)
-    return Response(answers.recorded(found), headers=_FRESH, media_type=_JSON)
+    return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
 
 
 @router.post(
@@ -128,7 +128,7 @@ async def review(request: Request, evaluation_id: str) -> Response:
     """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
     sent = requests.read_review(await _body(request), str(uuid_utils.uuid7()), evaluation_id)
     await _services(request).recorder.review(sent)
-    return Response(answers.review(sent), HTTPStatus.CREATED, media_type=_JSON)
+    return Response(answers.review(sent), HTTPStatus.CREATED, media_type=JSON)
 
 
 @router.get(
@@ -142,19 +142,19 @@ async def show_dossier(request: Request, evaluation_id: str) -> Response:
     found = await services.recorder.find(evaluation_id)
     source = await services.recorder.policy_text(found.policy_version or services.policy.version)
     policy = services.policy if source is None else policy_file.parse(source)
-    return HTMLResponse(dossier.render(found, policy), headers=_FRESH)
+    return HTMLResponse(dossier.render(found, policy), headers=NO_STORE)
 
 
 @router.get("/politica", **openapi.operation("Politica"))
 async def show_criteria(request: Request) -> Response:
     """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD."""
-    return Response(answers.criteria(_services(request).policy), media_type=_JSON)
+    return Response(answers.criteria(_services(request).policy), media_type=JSON)
 
 
 @router.get("/modelo", **openapi.operation("Modelo"))
 async def show_model(request: Request) -> Response:
     """Mostra o modelo em serviço e os centros dos cinco perfis."""
-    return Response(answers.geometry(await _services(request).model.describe()), media_type=_JSON)
+    return Response(answers.geometry(await _services(request).model.describe()), media_type=JSON)
 
 
 @router.get("/health", **openapi.operation("Saude"))
@@ -166,13 +166,13 @@ async def ready(request: Request) -> Response:
     """
     health = await _health(_services(request))
     status = HTTPStatus.OK if health.partes.banco == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-    return Response(msgspec.json.encode(health), status, media_type=_JSON)
+    return Response(msgspec.json.encode(health), status, media_type=JSON)
 
 
 @router.get("/health/live", **openapi.operation("Vida"))
 async def live() -> Response:
     """Diz que o processo está vivo, e nada mais."""
-    return Response(msgspec.json.encode(answers.Vida()), media_type=_JSON)
+    return Response(msgspec.json.encode(answers.Vida()), media_type=JSON)
 
 
 @router.get("/metrics", include_in_schema=False)

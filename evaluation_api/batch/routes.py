@@ -12,12 +12,10 @@ from evaluation_api.batch.batches import MAX_BYTES, Batches
 from evaluation_api.batch.domain import Step
 from evaluation_api.contract import batches as contract
 from evaluation_api.errors import FileTooLargeError
+from evaluation_api.routes import JSON, NO_STORE
 
-_JSON: Final = "application/json"
 _CSV: Final = "text/csv; charset=utf-8"
 _LISTED: Final = 50
-#: Names and amounts, which no browser is to keep.
-_PRIVATE: Final = {"Cache-Control": "no-store"}
 
 router = APIRouter()
 
@@ -35,7 +33,7 @@ async def receive(request: Request) -> Response:
         raise FileTooLargeError
     batch = await _batches(request).receive(name, request.stream())
     location = {"Location": f"/lotes/{batch.id}"}
-    return Response(contract.batch(batch), HTTPStatus.CREATED, location, _JSON)
+    return Response(contract.batch(batch), HTTPStatus.CREATED, location, JSON)
 
 
 def _announced_bytes(request: Request) -> int:
@@ -47,7 +45,7 @@ def _announced_bytes(request: Request) -> int:
 async def latest(request: Request) -> Response:
     """Lista os lotes mais novos, do mais novo para o mais antigo."""
     found = await _batches(request).latest(_LISTED)
-    return Response(contract.listed(found), headers=_PRIVATE, media_type=_JSON)
+    return Response(contract.listed(found), headers=NO_STORE, media_type=JSON)
 
 
 @router.get("/lotes/modelo.csv", **openapi.file())
@@ -61,7 +59,7 @@ async def template() -> Response:
 async def find(request: Request, batch_id: str) -> Response:
     """Mostra um lote, quanto dele está feito e o resumo das decisões."""
     found = await _batches(request).find(batch_id)
-    return Response(contract.batch(found), headers=_PRIVATE, media_type=_JSON)
+    return Response(contract.batch(found), headers=NO_STORE, media_type=JSON)
 
 
 @router.get("/lotes/{batch_id}/resultado.csv", **openapi.file())
@@ -70,7 +68,7 @@ async def result(request: Request, batch_id: str) -> Response:
     batches = _batches(request)
     batch = await batches.find(batch_id)
     name = {"Content-Disposition": contract.attachment(f"resultado-{batch.name}")}
-    return StreamingResponse(batches.result(batch), headers=name | _PRIVATE, media_type=_CSV)
+    return StreamingResponse(batches.result(batch), headers=name | NO_STORE, media_type=_CSV)
 
 
 @router.post("/lotes/{batch_id}/iniciar", **openapi.operation("Lote"))
@@ -98,4 +96,4 @@ async def cancel(request: Request, batch_id: str) -> Response:
 
 
 async def _stepped(request: Request, batch_id: str, step: Step) -> Response:
-    return Response(contract.batch(await _batches(request).step(batch_id, step)), media_type=_JSON)
+    return Response(contract.batch(await _batches(request).step(batch_id, step)), media_type=JSON)
