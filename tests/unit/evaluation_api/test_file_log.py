@@ -60,7 +60,7 @@ def test_the_first_to_use_a_key_stands_in_the_others_place(log: FileLog) -> None
 
     assert log.append([first, keyless]) == [None, None]
 
-    ((winner), none) = log.append([decided_entry(key=key), decided_entry()])
+    winner, none = log.append([decided_entry(key=key), decided_entry()])
     assert winner is not None
     assert (winner.id, none) == (first.id, None)
 
