@@ -72,5 +72,5 @@ class CreditCardClusters:
 
 
 CreditCardClusters.add_asgi_middleware(  # type: ignore[attr-defined]  # by now a bentoml.Service
-    PredictFirst, headers={"X-Model-Tag": MODEL.tag, "X-Model-Sha256": MODEL.sha256}
+    PredictFirst, tag=MODEL.tag, sha256=MODEL.sha256
 )

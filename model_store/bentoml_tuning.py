@@ -8,7 +8,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from _bentoml_sdk.io_models import IODescriptor
 from bentoml._internal.marshal.dispatcher import Optimizer
@@ -34,8 +34,6 @@ Infer = Callable[[Matrix], Awaitable[list[rows.Prediction]]]
 class Clients(IODescriptor):  # type: ignore[misc]  # BentoML is not typed
     """What /predict takes, for BentoML's own documentation; PredictFirst reads it."""
 
-    __root_input__: ClassVar[bool] = True
-
     @classmethod
     def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ANN401
         """Describe one client, or a list of them."""
@@ -59,10 +57,10 @@ class PredictFirst:
     amount leaves a stack trace in the log. Counting, the time limit and batching stay BentoML's.
     """
 
-    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
-        """Wrap BentoML's application. headers: what every answer says of the model."""
+    def __init__(self, app: ASGIApp, tag: str, sha256: str) -> None:
+        """Wrap BentoML's application. tag, sha256: of the model that predicts."""
         self._app = app
-        self._headers = headers
+        self._model = (tag, sha256)
         self._infer: Infer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,8 +82,7 @@ class PredictFirst:
             predictions = await infer(batch.matrix)
         except ServiceUnavailable as exc:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(exc)) from exc
-        body = rows.write(predictions, single=batch.single)
-        return Response(body, headers=self._headers, media_type="application/json")
+        return batch.response(predictions, *self._model)
 
 
 def _infer_in_batches(app: Starlette) -> Infer:

@@ -1,4 +1,4 @@
-"""Reads a request of the model service, or says in a problem why it is refused.
+"""Reads a request of the model service and spells its answer, or why it is refused.
 
 Sits between HTTP and rows.py; shared by BentoML's route and the plain ones beside it.
 """
@@ -42,6 +42,12 @@ class Batch(NamedTuple):
 
     matrix: Matrix
     single: bool
+
+    def response(self, predictions: list[rows.Prediction], tag: str, sha256: str) -> Response:
+        """Spell predictions as the clients were sent, and which model they are from."""
+        headers = {"X-Model-Tag": tag, "X-Model-Sha256": sha256}
+        body = rows.write(predictions, single=self.single)
+        return Response(body, headers=headers, media_type="application/json")
 
 
 async def read(request: Request) -> Batch:

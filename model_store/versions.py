@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from model_store import intake, predictor, registry, rows
+from model_store import intake, predictor, registry
 from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
 from model_store.features import FEATURES
 
@@ -58,10 +58,7 @@ async def predict_as(request: Request) -> Response:
         return intake.Refused(HTTPStatus.NOT_FOUND, str(exc)).response()
     except ModelStoreError as exc:
         return intake.Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc)).response()
-    predictions = await run_in_threadpool(predict, batch.matrix)
-    headers = {"X-Model-Tag": tag, "X-Model-Sha256": sha256}
-    body = rows.write(predictions, single=batch.single)
-    return Response(body, headers=headers, media_type="application/json")
+    return batch.response(await run_in_threadpool(predict, batch.matrix), tag, sha256)
 
 
 @lru_cache(maxsize=8)

@@ -69,7 +69,7 @@ def ask(route: Route, *bodies: object) -> list[httpx.Response]:
     """Post bodies one by one to an application with this route and PredictFirst around it."""
     app = Starlette()
     app.router.routes.append(route)  # type: ignore[arg-type]
-    app.add_middleware(PredictFirst, headers={"X-Model-Tag": "a:b"})
+    app.add_middleware(PredictFirst, tag="a:b", sha256="0" * 64)
 
     async def post() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
