@@ -10,10 +10,11 @@ import sys
 import anyio.to_thread
 import bentoml
 
-from model_store import bentoml_tuning, predictor, registry, rows, versions
-from model_store.bentoml_tuning import Clients, PredictFirst, Predictions
+from model_store import registry
 from model_store.errors import ModelStoreError
 from model_store.geometry import Matrix
+from model_store.serving import bentoml_tuning, predictor, rows, versions
+from model_store.serving.bentoml_tuning import Clients, PredictFirst, Predictions
 
 try:
     MODEL = registry.load(registry.production_tag())  # BentoML would look for it in a cloud

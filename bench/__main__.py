@@ -12,9 +12,11 @@ import signal
 import sys
 from pathlib import Path
 
-from bench import experiments, publication, wrk
-from bench.one_by_one import WrongAnswerError
-from bench.processes import NotReadyError
+from bench import experiments
+from bench.load import wrk
+from bench.load.one_by_one import WrongAnswerError
+from bench.report import publication
+from bench.subjects.processes import NotReadyError
 
 
 def main() -> int:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import psutil
 
-from bench import clients, systems
-from bench.clients import Client, avaliar_body
-from bench.processes import HOST, NotReadyError, Processes
-from bench.report import table
+from bench.load import clients
+from bench.load.clients import Client, avaliar_body
+from bench.report.tables import table
+from bench.subjects import systems
+from bench.subjects.processes import HOST, NotReadyError, Processes
 
 _LOOP_REQUESTS = 2000
 _LOOK_SECONDS = 0.2

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bench import clients, machine, mlserver, postgres, side_by_side, systems, targets
-from bench.machine import Machine
-from bench.measurements import Comparison, Measured
-from bench.processes import Processes
-from bench.report import Report
-from bench.scenario import Plan, Trial
-from bench.systems import Make
-from bench.targets import Target
+from bench.load import clients, side_by_side
+from bench.load.scenario import Plan, Trial
+from bench.report import machine, targets
+from bench.report.machine import Machine
+from bench.report.measurements import Comparison, Measured
+from bench.report.tables import Report
+from bench.report.targets import Target
+from bench.subjects import mlserver, postgres, systems
+from bench.subjects.processes import Processes
+from bench.subjects.systems import Make
 
 _STRESSED = frozenset({"monolith", "system"})
 _ROWS = ((8, 64), (8, 1024))
@@ -81,7 +83,7 @@ def run_record(arguments: argparse.Namespace) -> Report:
     """Measure what the record costs, on a file and on PostgreSQL, and what the reasons cost."""
     plan = _plan(arguments, [(n, 1) for n in arguments.connections or (1, 64)])
     here = machine.describe()
-    bare = "bench.unexplained:CreditCardClusters"
+    bare = "bench.subjects.unexplained:CreditCardClusters"
     with postgres.server() as url:
         makers = {
             "unrecorded": systems.unrecorded,

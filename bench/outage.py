@@ -19,10 +19,10 @@ from pathlib import Path
 
 import httpx
 
-from bench import clients
-from bench.processes import HOST, Processes, Program, free_ports
-from bench.quantiles import percentile
-from evaluation_api.transport import KeptAliveTransport
+from bench.load import clients
+from bench.report.quantiles import percentile
+from bench.subjects.processes import HOST, Processes, Program, free_ports
+from evaluation_api.model.transport import KeptAliveTransport
 from model_store import registry
 
 REQUESTS_A_SECOND = 50

@@ -1,7 +1,7 @@
 """The evaluation service: turns an applicant into a recorded decision.
 
-Imports run one way: app -> routes -> contract -> evaluation -> policy -> domain. Adapters
-(model_client, transport, decision_log, file_log, recorder) know the domain and its errors, and
-nothing of the use case; app wires them. Nothing here loads a model: a process boundary lies
-between.
+decision/ says what is decided and why; model/ and record/ keep the two outside things; web/ is how
+one asks; runtime/ serves anything and knows no clients. app, commands and replay wire them. Nothing
+here loads a model: a process boundary lies between. client_files/ reads files of clients, and only
+app and commands know it.
 """

@@ -11,28 +11,30 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api import database, openapi, policy_file, problems, routes, server
-from evaluation_api.batch import routes as batch_routes
-from evaluation_api.batch.batch_log import BatchLog
-from evaluation_api.batch.batches import Batches
-from evaluation_api.batch.worker import BatchWorker
-from evaluation_api.circuit import Circuit
-from evaluation_api.compression import CompressedFiles
-from evaluation_api.contract import answers
-from evaluation_api.decision_log import DecisionLog
-from evaluation_api.domain import Evaluation
-from evaluation_api.evaluation import Evaluator, Render
-from evaluation_api.file_log import FileLog
-from evaluation_api.model_client import ModelClient
-from evaluation_api.observation import DECISIONS, Observation
-from evaluation_api.pending import PendingWorker
-from evaluation_api.policy import Policy
-from evaluation_api.recorder import Recorder
-from evaluation_api.routes import Services
+from evaluation_api.client_files import routes as batch_routes
+from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.client_files.batches import Batches
+from evaluation_api.client_files.worker import BatchWorker
+from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import Evaluation
+from evaluation_api.decision.evaluation import Evaluator, Render
+from evaluation_api.decision.policy import Policy
+from evaluation_api.model.circuit import Circuit
+from evaluation_api.model.client import ModelClient
+from evaluation_api.model.transport import KeptAliveTransport
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.record.file_log import FileLog
+from evaluation_api.record.pending import PendingWorker
+from evaluation_api.record.recorder import Recorder
+from evaluation_api.runtime import server
+from evaluation_api.runtime.observation import DECISIONS, Observation
 from evaluation_api.settings import Settings
-from evaluation_api.transport import KeptAliveTransport
+from evaluation_api.web import answers, openapi, problems, routes
+from evaluation_api.web.compression import CompressedFiles
+from evaluation_api.web.routes import Services
 
-_API_PAGE = Path(__file__).with_name("api_page")
+_API_PAGE = Path(__file__).parent / "web" / "api_page"
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:

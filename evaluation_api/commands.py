@@ -16,13 +16,17 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from evaluation_api import app, database, logs, policy_file, problems, replay, server
-from evaluation_api.batch import command
-from evaluation_api.decision_log import DecisionLog
-from evaluation_api.errors import ModelError, PolicyError, RecordUnavailableError
-from evaluation_api.model_client import MAX_ROWS
-from evaluation_api.policy import Policy
+from evaluation_api import app, replay
+from evaluation_api.client_files import command
+from evaluation_api.decision import policy_file
+from evaluation_api.decision.errors import ModelError, PolicyError, RecordUnavailableError
+from evaluation_api.decision.policy import Policy
+from evaluation_api.model.client import MAX_ROWS
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.runtime import logs, server
 from evaluation_api.settings import Settings
+from evaluation_api.web import problems
 
 DIFFERENT: Final = 1
 REFUSED: Final = 2

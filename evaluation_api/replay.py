@@ -10,10 +10,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
-from evaluation_api.contract import answers
-from evaluation_api.domain import CardUsage, Evaluation, Prediction, Recorded
-from evaluation_api.errors import ModelVersionGoneError
-from evaluation_api.policy import Policy
+from evaluation_api.decision.domain import CardUsage, Evaluation, Prediction, Recorded
+from evaluation_api.decision.errors import ModelVersionGoneError
+from evaluation_api.decision.policy import Policy
+from evaluation_api.web import answers
 
 
 class EarlierModels(Protocol):

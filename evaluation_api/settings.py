@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from evaluation_api import policy_file
+from evaluation_api.decision import policy_file
 
 _FRONTEND = Path(__file__).parents[1] / "frontend"
 

@@ -22,8 +22,8 @@ from model_store.errors import (
     PromotionRefused,
     UnreadablePickle,
 )
-from model_store.foreign import inspect_apart
-from model_store.pickle_file import read, sha256_of
+from model_store.pickles.foreign import inspect_apart
+from model_store.pickles.pickle_file import read, sha256_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ class StoredModel:
 
     def open_estimator(self) -> "BaseEstimator":
         """Unpickle the model. Raises PickleRefused."""
-        from model_store import safe_pickle  # noqa: PLC0415 - brings scikit-learn
+        from model_store.pickles import safe_pickle  # noqa: PLC0415 - brings scikit-learn
 
         return safe_pickle.load(self.pickle_path, expected_sha256=self.sha256)
 

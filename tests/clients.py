@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation_api.domain import FEATURES
+from evaluation_api.decision.domain import FEATURES
 
 #: One client for each profile, in the order of FEATURES, and the profile.
 FIVE_CLIENTS = [

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 import uuid_utils
 
-from evaluation_api import policy_file
-from evaluation_api.contract import answers
-from evaluation_api.domain import (
+from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import (
     Alternative,
     Applicant,
     CardUsage,
@@ -17,6 +16,7 @@ from evaluation_api.domain import (
     Model,
     Prediction,
 )
+from evaluation_api.web import answers
 
 POLICY, POLICY_TEXT = policy_file.read(policy_file.DEFAULT)
 MODEL = Model("credit_card_clusters:0123456789ab", "0123456789ab" * 5 + "cdef")

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Page, expect
 
-from evaluation_api.domain import FEATURES
+from evaluation_api.decision.domain import FEATURES
 from tests.clients import FIVE_CLIENTS, asked
 from tests.services import CERTIFICATES
 

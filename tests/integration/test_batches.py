@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from evaluation_api.batch.batches import MAX_BYTES
-from evaluation_api.domain import FEATURES
+from evaluation_api.client_files.batches import MAX_BYTES
+from evaluation_api.decision.domain import FEATURES
 from tests.batches import clients, csv_of
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually, model_server
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api import policy_file
-from evaluation_api.batch.batch_log import BatchLog
-from evaluation_api.database import HEAD, connect, migrate
-from evaluation_api.transport import KeptAliveTransport
+from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.decision import policy_file
+from evaluation_api.model.transport import KeptAliveTransport
+from evaluation_api.record.database import HEAD, connect, migrate
 from tests.clients import FIVE_CLIENTS, asked
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
 

@@ -13,8 +13,8 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from evaluation_api.domain import FEATURES
-from evaluation_api.transport import KeptAliveTransport
+from evaluation_api.decision.domain import FEATURES
+from evaluation_api.model.transport import KeptAliveTransport
 from model_store import features
 from tests.clients import BAD_REQUESTS, FIVE_CLIENTS, MARIA, Bad, asked
 from tests.services import PROJECT, Server

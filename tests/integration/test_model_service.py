@@ -14,8 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from evaluation_api.domain import FEATURES
-from model_store import registry, rows
+from evaluation_api.decision.domain import FEATURES
+from model_store import registry
+from model_store.serving import rows
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
 from tests.services import READY_SECONDS, Server, eventually, model_server
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evaluation_api.transport import KeptAliveTransport
+from evaluation_api.model.transport import KeptAliveTransport
 from tests.clients import FIVE_CLIENTS, MARIA, asked
 from tests.services import Server, evaluation_server, eventually, model_server
 

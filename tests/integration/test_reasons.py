@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluation_api.domain import FEATURES
+from evaluation_api.decision.domain import FEATURES
 from tests.services import Server
 
 Amounts = NDArray[np.float64]

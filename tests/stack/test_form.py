@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from evaluation_api.domain import FEATURES
+from evaluation_api.decision.domain import FEATURES
 from tests.clients import FIVE_CLIENTS
 from tests.stack.conftest import IMAGES, Figures, megabytes
 from tests.stack.running import DB, EVALUATION, MODEL, WEB, Stack

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api import observation
+from evaluation_api.runtime import observation
 from tests.clients import MARIA
 from tests.stack.running import Stack, eventually
 

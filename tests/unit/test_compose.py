@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evaluation_api.routes import router
+from evaluation_api.web.routes import router
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

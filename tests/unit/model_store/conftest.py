@@ -12,7 +12,8 @@ from bentoml._internal.models import ModelStore
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from model_store import inspection, registry, safe_pickle, training
+from model_store import registry, training
+from model_store.pickles import inspection, safe_pickle
 
 # One direction a profile, labels 0 to 4, in the order of FEATURES; unlike any real centroid.
 DIRECTIONS = np.array(

@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model_store import inspection, registry, training
+from model_store import registry, training
 from model_store.errors import (
     CorruptModel,
     InvalidTag,
@@ -27,6 +27,7 @@ from model_store.errors import (
     PickleRefused,
     PromotionRefused,
 )
+from model_store.pickles import inspection
 
 UNKNOWN = f"{registry.NAME}:0123456789ab"
 

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from model_store import report, safe_pickle, training
+from model_store import report, training
 from model_store.errors import TrainingRefused
+from model_store.pickles import safe_pickle
 
 HEADER = ["CUST_ID", "PAYMENTS", "BALANCE", "CREDIT_LIMIT", "purchases", "CASH_ADVANCE"]
 REAL_CSV = os.environ.get("CC_GENERAL_CSV")

@@ -1,0 +1,1 @@
+"""Who asks: clients, and the programs that drive a system with them."""

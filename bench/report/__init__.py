@@ -1,0 +1,1 @@
+"""What is said of it: figures, tables, plots, targets and where they are published."""

@@ -1,0 +1,1 @@
+"""What is measured: each system as its users start it."""

@@ -1,0 +1,145 @@
+"""The use case: receive a file, step it along, tell how far it is, hand out how it ended.
+
+Knows the order of things, and neither CSV's grammar nor SQL nor HTTP.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import uuid_utils
+
+from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.client_files.domain import CHUNK_LINES, Batch, Line, Step
+from evaluation_api.client_files.reading import FileReader
+from evaluation_api.client_files.worker import BatchWorker, Turns
+from evaluation_api.client_files.writing import ResultWriter
+from evaluation_api.decision.domain import Recorded
+from evaluation_api.decision.errors import EvaluationError, FileTooLargeError
+from evaluation_api.record.evaluations import DecisionLog
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 200 * 2**20
+MAX_LINES: Final = 1_000_000
+
+
+class Limits(NamedTuple):
+    """How much one file may hold."""
+
+    max_bytes: int = MAX_BYTES
+    max_lines: int = MAX_LINES
+
+
+_SAMPLE_LINES: Final = 5
+#: A thousand clients take 50 kB; what is longer than any client must not fill the memory.
+_CHUNK_BYTES: Final = 2**20
+
+
+class Batches:
+    """All batches of one database."""
+
+    def __init__(
+        self,
+        log: BatchLog,
+        evaluations: DecisionLog,
+        turns: Turns,
+        worker: BatchWorker,
+        limits: Limits = Limits(),  # noqa: B008 - a tuple cannot change
+    ) -> None:
+        """Take the parts; worker is called when there is something to do."""
+        self._log = log
+        self._evaluations = evaluations
+        self._turns = turns
+        self._worker = worker
+        self._limits = limits
+
+    async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> Batch:
+        """Keep a file as it comes in; what breaks off or cannot be read leaves nothing behind.
+
+        Raises InvalidRequestError naming columns or a line, FileTooLargeError, or
+        RecordUnavailableError.
+        """
+        batch_id = str(uuid_utils.uuid7())
+        await self._turns.in_turn(self._log.open, batch_id, name)
+        try:
+            reader, sample = await self._store(batch_id, chunks)
+            await self._turns.in_turn(self._log.complete, batch_id, reader.dialect, sample)
+        except BaseException:
+            await self._discard(batch_id)
+            raise
+        return await self.find(batch_id)
+
+    async def _store(
+        self, batch_id: str, chunks: AsyncIterator[bytes]
+    ) -> tuple[FileReader, list[Line]]:
+        """Keep lines by the thousand; fewer where they are long."""
+        sample: list[Line] = []
+        held: list[Line] = []
+        number = held_bytes = 0
+        reader = FileReader()
+        async for size, lines in _read(reader, chunks, self._limits):
+            sample += lines[: _SAMPLE_LINES - len(sample)] if len(sample) < _SAMPLE_LINES else []
+            held += lines
+            held_bytes += size
+            while len(held) >= CHUNK_LINES or (held and held_bytes > _CHUNK_BYTES):
+                await self._turns.in_turn(self._log.store, batch_id, number, held[:CHUNK_LINES])
+                number, held, held_bytes = number + 1, held[CHUNK_LINES:], 0
+        if held:
+            await self._turns.in_turn(self._log.store, batch_id, number, held)
+        return reader, sample
+
+    async def _discard(self, batch_id: str) -> None:
+        logger.info("batch_upload_discarded", extra={"batch": batch_id})
+        with suppress(EvaluationError):  # the workers tidy up what is left
+            await self._turns.in_turn(self._log.discard, batch_id)
+
+    async def find(self, batch_id: str) -> Batch:
+        """Give one batch and how far it is. Raises BatchNotFoundError."""
+        return await self._turns.beside(self._log.find, batch_id)
+
+    async def latest(self, limit: int) -> list[Batch]:
+        """Give the newest batches, without their tallies."""
+        return await self._turns.beside(self._log.latest, limit)
+
+    async def step(self, batch_id: str, step: Step) -> Batch:
+        """Start, pause, resume or cancel. Raises BatchNotFoundError or BatchStateError."""
+        await self._turns.in_turn(self._log.step, batch_id, step)
+        self._worker.call()
+        return await self.find(batch_id)
+
+    async def result(self, batch: Batch) -> AsyncIterator[bytes]:
+        """Spell the file again with what became of each line, chunk by chunk."""
+        writer, number = ResultWriter(batch.dialect), 0
+        yield writer.head()
+        while (kept := await self._turns.beside(self._log.endings, batch.id, number)) is not None:
+            lines, endings = kept
+            ids = [ending for ending in endings if isinstance(ending, str)]
+            recorded = await self._turns.beside(self._recorded, ids)
+            async for part in writer.lines(lines, endings, recorded):
+                yield part
+            number += 1
+
+    def _recorded(self, ids: list[str]) -> dict[str, Recorded]:
+        """Give a chunk's evaluations by id; those that were purged since are missing."""
+        page = next(self._evaluations.decided(ids, CHUNK_LINES), []) if ids else []
+        return {one.id: one for one in page}
+
+
+async def _read(
+    reader: FileReader, chunks: AsyncIterator[bytes], limits: Limits
+) -> AsyncIterator[tuple[int, list[Line]]]:
+    """Read a file within its limits; give bytes taken, and lines that are whole by then."""
+    size = count = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        lines = reader.feed(chunk)
+        count += len(lines)
+        if size > limits.max_bytes or count > limits.max_lines:
+            raise FileTooLargeError
+        yield len(chunk), lines
+    lines = reader.finish()
+    if count + len(lines) > limits.max_lines:
+        raise FileTooLargeError
+    yield 0, lines

@@ -1,0 +1,138 @@
+"""Evaluates running batches in the background, chunk after chunk.
+
+Every replica runs one of these; the log hands each of them different chunks. While one chunk is
+recorded the next is at the model. Whatever fails is tried again: a chunk is recorded whole or not
+at all.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+from evaluation_api.client_files import evaluating, slices
+from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.client_files.domain import Chunk, SettledChunk
+from evaluation_api.decision import background
+from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.policy import Policy
+from evaluation_api.runtime.observation import DECISIONS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS: Final = 0.5
+#: Longer than reading, one call and one transaction take; after a crash others wait this long.
+_LEASE: Final = timedelta(seconds=5)
+#: A file of which nothing came for so long comes from a sender, or to a service, that is gone.
+_BROKEN_OFF: Final = timedelta(minutes=5)
+_TIDY_SECONDS: Final = 60
+
+
+class Turns(Protocol):
+    """Threads for the log's calls, shared with those who evaluate one by one."""
+
+    appended: int
+
+    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write."""
+
+    async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read."""
+
+
+class BatchWorker:
+    """Works until cancelled; between batches it looks twice a second for another."""
+
+    def __init__(
+        self, log: BatchLog, model: background.Model, policy: Policy, turns: Turns
+    ) -> None:
+        """Take the parts; run() starts."""
+        self._log = log
+        self._model = model
+        self._policy = policy
+        self._turns = turns
+        self._called = asyncio.Event()
+        self._tidied = -float(_TIDY_SECONDS)
+
+    def call(self) -> None:
+        """Have it look now."""
+        self._called.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await self._tidy()
+                await self.work()
+            except EvaluationError as exc:
+                logger.info("batch_wait", extra={"reason": type(exc).__name__})
+            except Exception:
+                logger.exception("batch_failed")  # a defect must not leave the others waiting
+            await self._until_called()
+
+    async def work(self) -> None:
+        """Evaluate until nothing can be claimed. Raises EvaluationError."""
+        if not await self._turns.beside(self._log.running):
+            return
+        evaluated = await self._next()
+        while evaluated is not None:
+            following = asyncio.create_task(self._next())
+            await asyncio.sleep(0)  # its claim goes first, so that it is at the model meanwhile
+            try:
+                await self._settle(evaluated)
+            except BaseException:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                raise
+            evaluated = await following
+        await self._turns.in_turn(self._log.finish)
+
+    async def _next(self) -> SettledChunk | None:
+        """Claim and evaluate a chunk; give way for as long as that took to whoever else came."""
+        started, appended = time.perf_counter(), self._turns.appended
+        await background.require(self._model)
+        chunk = await self._turns.in_turn(self._log.claim, _LEASE)
+        if chunk is None:
+            return None
+        try:
+            evaluated = await evaluating.evaluate(chunk, self._model, self._policy)
+        except BaseException:
+            await asyncio.shield(self._release(chunk))
+            raise
+        if self._turns.appended != appended:
+            await asyncio.sleep(time.perf_counter() - started)
+        return evaluated
+
+    async def _release(self, chunk: Chunk) -> None:
+        with suppress(EvaluationError):  # the lease runs out by itself
+            await self._turns.in_turn(self._log.release, chunk)
+
+    async def _settle(self, evaluated: SettledChunk) -> None:
+        rows = await slices.mapped(self._log.row, evaluated.evaluations)
+        if not await self._turns.in_turn(self._log.settle, evaluated, rows):
+            logger.info("batch_chunk_not_needed", extra={"batch": evaluated.chunk.batch_id})
+            return
+        decided = Counter((e.decision.outcome, e.prediction.cluster) for e in evaluated.evaluations)
+        for labels, count in decided.items():
+            DECISIONS.labels(*labels).inc(count)
+
+    async def _tidy(self) -> None:
+        if time.monotonic() - self._tidied < _TIDY_SECONDS:
+            return
+        self._tidied = time.monotonic()
+        before = datetime.now(UTC) - _BROKEN_OFF
+        if count := await self._turns.in_turn(self._log.discard_broken_off, before):
+            logger.info("batch_broken_off_discarded", extra={"count": count})
+
+    async def _until_called(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TICK_SECONDS):  # wait_for loses a cancel that meets a call
+                await self._called.wait()
+        self._called.clear()

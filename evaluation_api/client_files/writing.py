@@ -1,0 +1,112 @@
+"""Spells CSV: the file that was received with what became of each line, and the template.
+
+In UTF-8 with a mark, by which Excel knows it, with the separator and the decimals of the file.
+"""
+
+import asyncio
+import codecs
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import zip_longest
+
+from evaluation_api.client_files import amounts, messages, slices
+from evaluation_api.client_files.domain import FIELDS, Dialect, Ending, Fault, Line
+from evaluation_api.decision import policy_file, sentences
+from evaluation_api.decision.domain import Recorded
+
+#: How a cell begins that a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NOTHING = ("",) * len(messages.ANSWER_COLUMNS)
+
+
+class ResultWriter:
+    """Spells the result of one file."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Take how the file was written."""
+        self._dialect = dialect
+        self._width = len(dialect.header)
+
+    def head(self) -> bytes:
+        """Spell the first line."""
+        names = [messages.LINE_COLUMN, *self._dialect.header, *messages.ANSWER_COLUMNS]
+        return codecs.BOM_UTF8 + self._spelled([names])
+
+    async def lines(
+        self, lines: Sequence[Line], endings: Sequence[Ending], recorded: Mapping[str, Recorded]
+    ) -> AsyncIterator[bytes]:
+        """Spell some lines in slices; those that have not ended yet have empty answers.
+
+        recorded: by id; what was purged since is missing, and its answer empty.
+        """
+        for part in slices.slices(len(lines)):
+            ended = zip_longest(lines[part], endings[part])
+            yield self._spelled([self._row(line, ending, recorded) for line, ending in ended])
+            await asyncio.sleep(0)
+
+    def _row(
+        self, line: Line, ending: Ending | None, recorded: Mapping[str, Recorded]
+    ) -> list[object]:
+        cells = [_harmless(cell) for cell in line.cells[: self._width]]
+        cells += [""] * (self._width - len(cells))
+        return [line.number, *cells, *self._answer(ending, recorded)]
+
+    def _answer(self, ending: Ending | None, recorded: Mapping[str, Recorded]) -> Sequence[object]:
+        if ending is None:
+            return _NOTHING
+        if isinstance(ending, Fault):
+            column = "" if ending.field is None else messages.COLUMNS[ending.field]
+            return (*_NOTHING[2:], column, ending.reason)
+        return self._decided(recorded[ending]) if ending in recorded else _NOTHING
+
+    def _decided(self, recorded: Recorded) -> Sequence[object]:
+        unspelled = recorded.unspelled
+        assert unspelled is not None  # noqa: S101 - so are all that come of a file
+        policy = policy_file.parse(unspelled.policy_text)
+        prediction = unspelled.prediction
+        decision = policy.decide(recorded.applicant.usage, prediction)
+        profile = policy.profiles[prediction.cluster]
+        way_out = ""
+        if decision.way_out is not None:
+            current = getattr(recorded.applicant.usage, decision.way_out.feature)
+            target = policy.profiles[decision.way_out.cluster]
+            way_out = sentences.way_out(current, decision.way_out, target)
+        return (
+            profile.cluster,
+            profile.name,
+            decision.outcome.value,
+            self._confidence(prediction.confidence),
+            way_out,
+            recorded.id,
+            "",
+            "",
+        )
+
+    def _confidence(self, confidence: float | None) -> str:
+        if confidence is None:
+            return ""
+        return amounts.spelled(round(confidence, 4), decimal_comma=self._dialect.decimal_comma)
+
+    def _spelled(self, rows: Sequence[Sequence[object]]) -> bytes:
+        return _spelled(rows, self._dialect.delimiter)
+
+
+def template() -> bytes:
+    """Spell a file to start from, as spreadsheets in Brazil write them."""
+    rows = [
+        (name, *(f"{amount:.2f}".replace(".", ",") for amount in figures))
+        for name, *figures in messages.EXAMPLES
+    ]
+    return codecs.BOM_UTF8 + _spelled([[messages.COLUMNS[field] for field in FIELDS], *rows], ";")
+
+
+def _spelled(rows: Sequence[Sequence[object]], delimiter: str) -> bytes:
+    spelled = io.StringIO(newline="")
+    csv.writer(spelled, delimiter=delimiter).writerows(rows)
+    return spelled.getvalue().encode()
+
+
+def _harmless(cell: str) -> str:
+    """Mark as text what a spreadsheet would run: a client chooses their name."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

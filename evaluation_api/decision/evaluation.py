@@ -1,0 +1,136 @@
+"""The use case: evaluate an applicant, once, and never without a record.
+
+Says in what order things happen and what stands when something fails. Knows the outside only by
+the Protocols below, and neither HTTP nor SQL nor Portuguese.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import uuid_utils
+
+from evaluation_api.decision.domain import (
+    Applicant,
+    CardUsage,
+    Entry,
+    Evaluation,
+    IdempotencyKey,
+    Prediction,
+    Recorded,
+)
+from evaluation_api.decision.errors import (
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
+    ModelError,
+)
+from evaluation_api.decision.policy import Policy
+
+
+class Predictor(Protocol):
+    """Whatever says which profile a client belongs to."""
+
+    async def predict(self, usage: CardUsage) -> Prediction:
+        """Predict one client. Raises ModelError or OverloadedError."""
+
+
+class Record(Protocol):
+    """Whatever keeps entries; see recorder.Recorder for what each raises."""
+
+    async def append(self, entry: Entry) -> Recorded | None:
+        """Write one entry; give what stands in its place, if its key was used before."""
+
+    async def find_by_key(self, key: str) -> Recorded | None:
+        """Give what used a key first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended: the answer as recorded, or None while it waits for the model."""
+
+    id: str
+    answer: str | None
+
+
+Render = Callable[[Evaluation], str]
+
+
+class Evaluator:
+    """Predicts, decides, records, answers - in this order."""
+
+    def __init__(
+        self, predictor: Predictor, policy: Policy, record: Record, render: Render
+    ) -> None:
+        """Take the parts; render spells an evaluation as the answer that is recorded and given."""
+        self._predictor = predictor
+        self._policy = policy
+        self._record = record
+        self._render = render
+        self._in_flight: set[str] = set()
+
+    async def evaluate(
+        self,
+        applicant: Applicant,
+        key: IdempotencyKey | None = None,
+        *,
+        may_wait: bool = False,
+    ) -> Outcome:
+        """Evaluate an applicant, or give what the key's first request was given.
+
+        may_wait: when the model is away, record the request as pending instead of raising.
+        Raises ModelError, RecordUnavailableError, OverloadedError, IdempotencyKeyReusedError and
+        IdempotencyKeyInFlightError; after each of them nothing is recorded.
+        """
+        if key is None:
+            return await self._evaluate(applicant, None, may_wait=may_wait)
+        if key.key in self._in_flight:
+            raise IdempotencyKeyInFlightError
+        self._in_flight.add(key.key)
+        try:
+            if (earlier := await self._record.find_by_key(key.key)) is not None:
+                return _repeat(earlier, key)
+            return await self._evaluate(applicant, key, may_wait=may_wait)
+        finally:
+            self._in_flight.discard(key.key)
+
+    async def _evaluate(
+        self, applicant: Applicant, key: IdempotencyKey | None, *, may_wait: bool
+    ) -> Outcome:
+        received_at, started = datetime.now(UTC), time.perf_counter()
+        entry = Entry(str(uuid_utils.uuid7()), received_at, applicant, idempotency_key=key)
+        try:
+            prediction = await self._predictor.predict(applicant.usage)
+        except ModelError:
+            if not may_wait:
+                raise
+            entry = replace(entry, degraded=True)
+        else:
+            entry = self.decided(entry, prediction, (time.perf_counter() - started) * 1000)
+        earlier = await self._record.append(entry)
+        if earlier is not None and key is not None:
+            return _repeat(earlier, key)
+        return Outcome(entry.id, entry.answer)
+
+    def decided(self, entry: Entry, prediction: Prediction, milliseconds: float) -> Entry:
+        """Complete an entry with the decision, and the answer that says it."""
+        evaluation = Evaluation(
+            id=entry.id,
+            applicant=entry.applicant,
+            prediction=prediction,
+            decision=self._policy.decide(entry.applicant.usage, prediction),
+            evaluated_at=datetime.now(UTC),
+            milliseconds=milliseconds,
+        )
+        return replace(entry, evaluation=evaluation, answer=self._render(evaluation))
+
+
+def _repeat(earlier: Recorded, key: IdempotencyKey) -> Outcome:
+    """Give the first answer again.
+
+    Raises IdempotencyKeyReusedError if it was to another question.
+    """
+    if earlier.fingerprint != key.fingerprint:
+        raise IdempotencyKeyReusedError
+    return Outcome(earlier.id, earlier.answer)

@@ -1,0 +1,234 @@
+"""The keeper of the model service: predictions over HTTP, shared, bounded, and never nonsense.
+
+The only module that knows the model service's JSON. Speaks to an httpx transport rather than to a
+client around it: between two services of one system the client's cookies, redirects and hooks are
+never used, and cost a twentieth of a lone request. Translates everything that can go wrong into
+errors.ModelError.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Annotated, Self
+
+import httpx
+import msgspec
+
+from evaluation_api.decision.domain import (
+    FEATURES,
+    Alternative,
+    CardUsage,
+    Geometry,
+    Model,
+    Prediction,
+)
+from evaluation_api.decision.errors import (
+    ModelAnswerError,
+    ModelUnavailableError,
+    ModelVersionGoneError,
+)
+from evaluation_api.model.circuit import Circuit
+from evaluation_api.runtime.coalescing import Coalescer
+
+logger = logging.getLogger(__name__)
+
+#: What the model service takes in one call.
+MAX_ROWS = 1024
+
+_JSON = {"content-type": "application/json"}
+_FEATURES = frozenset(FEATURES)
+
+_Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Vector = tuple[float, float, float, float, float]
+
+
+class _Prediction(msgspec.Struct, gc=False):
+    cluster: _Cluster
+    runner_up: _Cluster | None = None
+    confidence: _Share | None = None
+    contributions: dict[str, float] | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+class _Description(msgspec.Struct):
+    tag: str
+    sha256: str
+    features: tuple[str, ...]
+    centroids: tuple[_Vector, _Vector, _Vector, _Vector, _Vector] | None = None
+    cluster_sizes: tuple[int, int, int, int, int] | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[_Prediction]).decode
+_decode_description = msgspec.json.Decoder(_Description).decode
+
+
+class ModelClient:
+    """Predicts one client at a time for the caller, and many at a time on the wire."""
+
+    def __init__(  # noqa: PLR0913 - each is one limit, given by name
+        self,
+        transport: httpx.AsyncBaseTransport,
+        url: str,
+        *,
+        toward: Iterable[int],
+        margin: float,
+        deadline_seconds: float,
+        circuit: Circuit,
+        max_waiting: int,
+        lanes: int,
+    ) -> None:
+        """Talk through transport to the model service at url.
+
+        toward, margin: the approved clusters and the confidence to reach them with, for which the
+        model service looks for alternatives. deadline_seconds: for one call, its retry included.
+        """
+        wish = {"toward": ",".join(map(str, toward)), "margin": str(margin)}
+        self._transport = transport
+        self._base = url.rstrip("/")
+        self._wish = wish
+        self._url = httpx.URL(f"{self._base}/predict", params=wish)
+        self._deadline_seconds = deadline_seconds
+        self._circuit = circuit
+        self._coalesced = Coalescer(
+            self._predict_many,
+            max_items=MAX_ROWS,
+            max_waiting=max_waiting,
+            max_age_seconds=deadline_seconds,
+            lanes=lanes,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close the connection pool."""
+        await self._transport.aclose()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last calls failed, so that an answer is not to be counted on."""
+        return self._circuit.is_open
+
+    async def predict(self, usage: CardUsage) -> Prediction:
+        """Predict one client.
+
+        Raises ModelUnavailableError, ModelAnswerError, or OverloadedError when too many wait.
+        """
+        return await self._coalesced(usage)
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict up to MAX_ROWS clients in one call of their own. Raises ModelError."""
+        return await self._predict_many(usages)
+
+    async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict up to MAX_ROWS clients with an earlier version of the model.
+
+        Raises ModelVersionGoneError when the model service's store no longer has it, and
+        ModelUnavailableError or ModelAnswerError.
+        """
+        url = httpx.URL(f"{self._base}/models/{tag}/predict", params=self._wish)
+        seconds = 4 * self._deadline_seconds  # it may have to load the version first
+        request = httpx.Request(
+            "POST",
+            url,
+            headers=_JSON,
+            content=_encode(usages),
+            extensions={"timeout": {"read": seconds}},
+        )
+        response = await self._within(seconds, request)
+        _raise_for_status(response)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise ModelVersionGoneError(tag)
+        return _predictions(response, len(usages))
+
+    async def describe(self) -> Geometry:
+        """Give the model in service and its centroids, where it has any. Raises ModelError."""
+        request = httpx.Request("GET", f"{self._base}/model")
+        try:
+            described = _decode_description((await self._guarded(request)).content)
+        except msgspec.MsgspecError as exc:
+            raise ModelAnswerError(str(exc)) from exc
+        model = Model(described.tag, described.sha256)
+        return Geometry(model, described.features, described.centroids, described.cluster_sizes)
+
+    async def _predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
+        return _predictions(await self._guarded(request), len(usages))
+
+    async def _guarded(self, request: httpx.Request) -> httpx.Response:
+        """Send within the deadline and the circuit's leave, and keep the circuit informed."""
+        if not self._circuit.admits():
+            raise ModelUnavailableError("the circuit is open")
+        try:
+            response = await self._within(self._deadline_seconds, request)
+            _raise_for_status(response)
+        except ModelUnavailableError as exc:
+            self._circuit.failed()
+            logger.warning("model_call_failed", extra={"reason": str(exc)})
+            raise
+        self._circuit.succeeded()
+        return response
+
+    async def _within(self, seconds: float, request: httpx.Request) -> httpx.Response:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._send(request)
+        except TimeoutError as exc:
+            raise ModelUnavailableError(f"no answer within {seconds:g} s") from exc
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Send, once more if the connection failed: predicting twice changes nothing."""
+        try:
+            try:
+                return await self._transport.handle_async_request(request)
+            except (httpx.ConnectError, httpx.RemoteProtocolError):
+                return await self._transport.handle_async_request(request)
+        except httpx.HTTPError as exc:
+            raise ModelUnavailableError(f"{type(exc).__name__}: {exc}") from exc
+
+
+def _raise_for_status(response: httpx.Response) -> None:
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+        raise ModelUnavailableError(f"HTTP {response.status_code}")
+
+
+def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
+    """Read as many predictions as were asked for. Raises ModelAnswerError for anything else."""
+    if response.status_code != httpx.codes.OK:
+        raise ModelAnswerError(f"HTTP {response.status_code}: {response.text[:500]}")
+    try:
+        answers = _decode(response.content)
+    except msgspec.MsgspecError as exc:
+        raise ModelAnswerError(str(exc)) from exc
+    if len(answers) != count:
+        raise ModelAnswerError(f"{len(answers)} answers to {count} clients")
+    # httpx's own look-up decodes every header of an answer, for each that is asked for.
+    headers = {name.lower(): value for name, value in response.headers.raw}
+    model = _model(headers.get(b"x-model-tag", b""), headers.get(b"x-model-sha256", b""))
+    return [_prediction(answer, model) for answer in answers]
+
+
+@lru_cache(maxsize=16)
+def _model(tag: bytes, sha256: bytes) -> Model:
+    if not tag or not sha256:
+        raise ModelAnswerError("the answer does not say which model it is from")
+    return Model(tag.decode("latin-1"), sha256.decode("latin-1"))
+
+
+def _prediction(answer: _Prediction, model: Model) -> Prediction:
+    contributions = answer.contributions
+    if contributions is not None and contributions.keys() != _FEATURES:
+        raise ModelAnswerError(f"contributions of {', '.join(contributions)}")
+    return Prediction(
+        answer.cluster,
+        model,
+        answer.runner_up,
+        answer.confidence,
+        contributions,
+        answer.alternatives,
+    )

@@ -1,0 +1,1 @@
+"""What any service needs: a server, metrics, request ids, logs, shared calls. Knows no clients."""

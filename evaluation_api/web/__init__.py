@@ -1,0 +1,1 @@
+"""How one asks: routes, what may be sent, what is answered. Wired by app.py."""

@@ -1,0 +1,212 @@
+"""The routes: from a request to the use case and back. Status codes of errors are problems.py's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+import uuid_utils
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from evaluation_api.client_files.batches import Batches
+from evaluation_api.decision import policy_file
+from evaluation_api.decision.errors import BodyTooLargeError, EvaluationError
+from evaluation_api.decision.evaluation import Evaluator
+from evaluation_api.decision.policy import Policy
+from evaluation_api.model.client import ModelClient
+from evaluation_api.record.pending import PendingWorker
+from evaluation_api.record.recorder import Recorder
+from evaluation_api.runtime.observation import MODEL_AWAY, PENDING
+from evaluation_api.web import answers, dossier, openapi, problems, requests
+
+#: The path of the one plain route.
+EVALUATE: Final = "/avaliar"
+MAX_BODY_BYTES: Final = 64 * 1024
+
+JSON: Final = "application/json"
+#: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+router = APIRouter()
+
+
+def install(app: FastAPI) -> None:
+    """Give an application these routes."""
+    # No POST comes as far as this route: it is there to answer other methods with a 405.
+    app.add_route(EVALUATE, evaluate, methods=["POST"])
+    app.include_router(router)
+
+
+class EvaluateFirst:
+    """Answers POST /avaliar before FastAPI, its router and the layers around it.
+
+    It reads its request itself and needs none of them, and a lone request passes each one cold.
+    """
+
+    def __init__(self, app: FastAPI, observed: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Wrap the application that answers everything else, and whose services this takes.
+
+        observed: wraps what answers, as the application is wrapped too.
+        """
+        self._app = app
+        self._evaluate = observed(_evaluate)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Evaluate, or pass on."""
+        if scope["type"] != "http" or scope["path"] != EVALUATE or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._app
+        await self._evaluate(scope, receive, send)
+
+
+async def _evaluate(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        response = await evaluate(Request(scope, receive))
+    except EvaluationError as exc:
+        response = problems.foreseen(exc)
+    await response(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes need; app.py wires it."""
+
+    evaluator: Evaluator
+    model: ModelClient
+    recorder: Recorder
+    policy: Policy
+    pending: PendingWorker
+    batches: Batches
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+async def evaluate(request: Request) -> Response:
+    """Avalia um cliente, registra a decisão e responde com ela."""
+    applicant = requests.read_applicant(await _body(request))
+    headers = request.headers
+    key = requests.read_key(headers.get("idempotency-key"), applicant)
+    may_wait = "respond-async" in headers.get("prefer", "")
+    outcome = await _services(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
+    if outcome.answer is None:
+        location = {"Location": f"/avaliacoes/{outcome.id}", "Retry-After": "1"}
+        return Response(answers.pending(outcome.id), HTTPStatus.ACCEPTED, location, JSON)
+    return Response(outcome.answer, media_type=JSON)
+
+
+@router.get("/avaliacoes", **openapi.operation("Pagina", query=True))
+async def search(request: Request) -> Response:
+    """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
+    services = _services(request)
+    wanted = requests.read_search(request.query_params)
+    found = await services.recorder.search(wanted)
+    page = answers.page(found, wanted.limit, services.policy)
+    return Response(page, headers=NO_STORE, media_type=JSON)
+
+
+@router.get("/avaliacoes/{evaluation_id}", **openapi.operation("Registro"))
+async def find(request: Request, evaluation_id: str) -> Response:
+    """Mostra uma avaliação com suas revisões."""
+    found = await _services(request).recorder.find(evaluation_id)
+    return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
+
+
+@router.post(
+    "/avaliacoes/{evaluation_id}/revisao",
+    **openapi.operation("Revisao", body="ReviewBody", status=HTTPStatus.CREATED),
+)
+async def review(request: Request, evaluation_id: str) -> Response:
+    """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
+    sent = requests.read_review(await _body(request), str(uuid_utils.uuid7()), evaluation_id)
+    await _services(request).recorder.review(sent)
+    return Response(answers.review(sent), HTTPStatus.CREATED, media_type=JSON)
+
+
+@router.get(
+    "/avaliacoes/{evaluation_id}/dossie",
+    response_class=HTMLResponse,
+    responses={"default": openapi.PROBLEM},
+)
+async def show_dossier(request: Request, evaluation_id: str) -> Response:
+    """Mostra, para imprimir, tudo o que explica uma avaliação."""
+    services = _services(request)
+    found = await services.recorder.find(evaluation_id)
+    source = await services.recorder.policy_text(found.policy_version or services.policy.version)
+    policy = services.policy if source is None else policy_file.parse(source)
+    return HTMLResponse(dossier.render(found, policy), headers=NO_STORE)
+
+
+@router.get("/politica", **openapi.operation("Politica"))
+async def show_criteria(request: Request) -> Response:
+    """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD."""
+    return Response(answers.criteria(_services(request).policy), media_type=JSON)
+
+
+@router.get("/modelo", **openapi.operation("Modelo"))
+async def show_model(request: Request) -> Response:
+    """Mostra o modelo em serviço e os centros dos cinco perfis."""
+    return Response(answers.geometry(await _services(request).model.describe()), media_type=JSON)
+
+
+@router.get("/health", **openapi.operation("Saude"))
+@router.get("/health/ready", **openapi.operation("Saude"))
+async def ready(request: Request) -> Response:
+    """Diz se o serviço pode receber pedidos, e qual parte não está bem.
+
+    Sem o modelo o serviço continua pronto, em situação degradada: os pedidos ficam pendentes.
+    """
+    health = await _health(_services(request))
+    status = HTTPStatus.OK if health.partes.banco == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(msgspec.json.encode(health), status, media_type=JSON)
+
+
+@router.get("/health/live", **openapi.operation("Vida"))
+async def live() -> Response:
+    """Diz que o processo está vivo, e nada mais."""
+    return Response(msgspec.json.encode(answers.Vida()), media_type=JSON)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Give the Prometheus metrics of this process."""
+    services = _services(request)
+    PENDING.set(services.pending.waiting)
+    MODEL_AWAY.set(services.model.is_away)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _health(services: Services) -> answers.Saude:
+    database, model = await asyncio.gather(
+        _part(services.recorder.ping()), _part(services.model.describe())
+    )
+    worst = "ok" if model == "ok" else "degradada"
+    return answers.Saude(
+        worst if database == "ok" else "indisponivel", answers.Partes(database, model)
+    )
+
+
+async def _part(check: Awaitable[object]) -> str:
+    try:
+        await check
+    except EvaluationError:
+        return "indisponivel"
+    return "ok"
+
+
+async def _body(request: Request) -> bytes:
+    """Read a body of up to 64 KB, counting as it comes. Raises BodyTooLargeError."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""The only place that opens a pickle, its own or somebody's."""

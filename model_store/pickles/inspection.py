@@ -1,0 +1,156 @@
+"""Tells what a pickle is: run as a process of its own, for files that nobody vouches for.
+
+Bytes in on standard input, JSON out; foreign.py is the caller. Limits itself in time and memory,
+in memory not on macOS.
+"""
+
+import json
+import platform
+import resource
+import sys
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import Normalizer
+
+from model_store import geometry, golden
+from model_store.errors import ModelStoreError, NotAModel
+from model_store.features import FEATURES
+from model_store.pickles import safe_pickle
+from model_store.pickles.foreign import REFUSED, TIMEOUT_SECONDS
+from model_store.pickles.pickle_file import MAX_BYTES, sha256_of
+from model_store.profiles import PROFILE_COUNT
+
+MEMORY_BYTES: Final = 4 << 30
+"""Of address space: numpy and OpenBLAS reserve much more than they touch."""
+LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "joblib")
+
+
+def describe(content: bytes) -> dict[str, Any]:
+    """Return a model's metadata, and its golden clients as JSON text under `golden`.
+
+    Cluster sizes and centroids are there only where they are known.
+
+    Raises PickleRefused or NotAModel.
+    """
+    estimator = safe_pickle.load(content)
+    _require_five_features(estimator)
+    _require_known_labels(estimator)
+    centroids = centroids_of(estimator)
+    description = {
+        "sha256": sha256_of(content),
+        "estimator": " + ".join(type(s).__name__ for s in safe_pickle.steps_of(estimator)),
+        "features": [*FEATURES],
+        "library_versions": library_versions(),
+        "cluster_sizes": _sizes(estimator),
+        "centroids": None if centroids is None else centroids.tolist(),
+        "golden": golden.make(estimator).to_json(),
+    }
+    return {name: value for name, value in description.items() if value is not None}
+
+
+def centroids_of(estimator: BaseEstimator) -> NDArray[np.float64] | None:
+    """Return 5 x 5 centroids on the unit sphere's scale, or None when distances mean nothing.
+
+    Only an L2 normaliser before k-means has the geometry that explanations are computed from.
+    """
+    steps = safe_pickle.steps_of(estimator)
+    if not isinstance(estimator, Pipeline) or [type(s) for s in steps] != [Normalizer, KMeans]:
+        return None
+    if steps[0].norm != "l2":
+        return None
+    centroids = np.ascontiguousarray(steps[1].cluster_centers_, dtype=np.float64)
+    return centroids if _is_all_there_is(centroids, estimator) else None
+
+
+def _is_all_there_is(centroids: NDArray[np.float64], estimator: BaseEstimator) -> bool:
+    """Prove that the nearest centroid is what the model predicts, on every probe client."""
+    probe = golden.probe_rows()
+    labels = golden.predict(estimator, probe)
+    return bool((geometry.predict(probe, centroids) == labels).all())
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that opened the model, Python's among them."""
+    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def _require_five_features(estimator: BaseEstimator) -> None:
+    if not callable(getattr(estimator, "predict", None)):
+        msg = f"A {type(estimator).__name__} cannot predict."
+        raise NotAModel(msg)
+    count = getattr(estimator, "n_features_in_", None)
+    if count is None:
+        msg = "The model was never fitted."
+        raise NotAModel(msg)
+    if count != len(FEATURES):
+        msg = f"The model wants {count} features, not the five ({', '.join(FEATURES)})."
+        raise NotAModel(msg)
+
+
+def _require_known_labels(estimator: BaseEstimator) -> None:
+    _require_finite_centroids(estimator)
+    probe = golden.probe_rows()
+    try:
+        labels = np.asarray(estimator.predict(probe))
+    except Exception as exc:
+        msg = f"The model fails when it predicts ({type(exc).__name__}: {exc})."
+        raise NotAModel(msg) from exc
+    if labels.shape != (len(probe),) or labels.dtype.kind not in "iu":
+        msg = "The model does not answer one whole number per client."
+        raise NotAModel(msg)
+    unknown = sorted(set(labels.tolist()) - set(range(PROFILE_COUNT)))
+    if unknown:
+        msg = f"The model answers the label {unknown[0]}, outside 0 to {PROFILE_COUNT - 1}."
+        raise NotAModel(msg)
+
+
+def _require_finite_centroids(estimator: BaseEstimator) -> None:
+    for step in safe_pickle.steps_of(estimator):
+        centroids = getattr(step, "cluster_centers_", None)
+        if centroids is None:
+            continue
+        if np.shape(centroids) != (PROFILE_COUNT, len(FEATURES)):
+            msg = f"The model's centroids are {np.shape(centroids)}, not 5 profiles x 5 features."
+            raise NotAModel(msg)
+        if not np.isfinite(centroids).all():
+            msg = "The model has centroids that are no finite numbers."
+            raise NotAModel(msg)
+
+
+def _sizes(estimator: BaseEstimator) -> list[int] | None:
+    labels = getattr(safe_pickle.steps_of(estimator)[-1], "labels_", None)
+    if labels is None:
+        return None
+    return [int(size) for size in np.bincount(labels, minlength=PROFILE_COUNT)]
+
+
+def _limit_oneself() -> None:
+    """Bound this process's time, and its memory where that can be had.
+
+    macOS refuses every bound on address space (https://github.com/python/cpython/issues/84698).
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+    if platform.system() != "Darwin":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def main() -> int:
+    """Describe the pickle on standard input as JSON; 2 and one sentence when it is refused."""
+    _limit_oneself()
+    try:
+        description = describe(sys.stdin.buffer.read(MAX_BYTES + 1))
+    except ModelStoreError as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return REFUSED
+    sys.stdout.write(json.dumps(description))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

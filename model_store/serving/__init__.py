@@ -1,0 +1,1 @@
+"""What service.py needs: requests read, clients predicted and explained, answers written."""

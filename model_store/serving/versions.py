@@ -1,0 +1,68 @@
+"""Plain routes beside /predict: which model serves, and predictions of any version in the store.
+
+The latter replay what an earlier model said; they are rare, and take no part in batches.
+"""
+
+from functools import lru_cache
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from model_store import registry
+from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
+from model_store.features import FEATURES
+from model_store.serving import intake, predictor
+
+
+def routes(tag: str) -> Starlette:
+    """Make the application that is mounted beside the API of the model with this tag."""
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "model": tag})
+
+    async def describe(_: Request) -> JSONResponse:
+        return JSONResponse(await run_in_threadpool(_description, tag))
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/model", describe),
+            Route("/models/{tag}/predict", predict_as, methods=["POST"]),
+        ]
+    )
+
+
+def _description(tag: str) -> dict[str, object]:
+    model = registry.load(tag)
+    return {
+        "tag": model.tag,
+        "sha256": model.sha256,
+        "features": FEATURES,
+        "centroids": None if model.centroids is None else model.centroids.tolist(),
+        "cluster_sizes": model.metadata.get("cluster_sizes"),
+    }
+
+
+async def predict_as(request: Request) -> Response:
+    """Predict with the version in the path; 404 without it in the store, 500 if it is corrupt."""
+    tag = request.path_params["tag"]
+    try:
+        batch = await intake.read(request)
+        sha256, predict = await run_in_threadpool(_version, tag)
+    except intake.Refused as refused:
+        return refused.response()
+    except (InvalidTag, ModelNotFound) as exc:
+        return intake.Refused(HTTPStatus.NOT_FOUND, str(exc)).response()
+    except ModelStoreError as exc:
+        return intake.Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc)).response()
+    return batch.response(await run_in_threadpool(predict, batch.matrix), tag, sha256)
+
+
+@lru_cache(maxsize=8)
+def _version(tag: str) -> tuple[str, predictor.Predict]:
+    model = registry.load(tag)
+    return model.sha256, predictor.of(model)

@@ -1,0 +1,336 @@
+"""Batches in the record, the same on SQLite and on PostgreSQL."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from evaluation_api.client_files import evaluating
+from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.client_files.domain import (
+    FIELDS,
+    Chunk,
+    Dialect,
+    Line,
+    SettledChunk,
+    State,
+    Step,
+)
+from evaluation_api.decision.domain import Alternative, CardUsage, Outcome, Prediction, Search
+from evaluation_api.decision.errors import (
+    BatchNotFoundError,
+    BatchStateError,
+    RecordUnavailableError,
+)
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.web import answers
+from tests.evaluations import POLICY, POLICY_TEXT, evaluation, new_id, prediction, usage
+
+LEASE = timedelta(seconds=30)
+DIALECT = Dialect("utf-8", ";", True, tuple(FIELDS), tuple(FIELDS))  # noqa: FBT003 - as msgspec has it
+IN_DEBT = prediction(0, 0.4, (Alternative("balance", 300.25, 4, 0.2),))
+
+
+class OneAnswer:
+    """A model that says the same of everybody."""
+
+    def __init__(self, answer: Prediction = IN_DEBT) -> None:
+        """Say this."""
+        self.answer = answer
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Say it as often as asked."""
+        return [self.answer] * len(usages)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    url = f"sqlite:///{tmp_path / 'evaluations.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    engine = database.connect(url)
+    if request.param == "postgresql":
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+    database.migrate(engine)
+    DecisionLog(engine).remember_policy(POLICY.version, POLICY_TEXT)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def log(engine: Engine) -> BatchLog:
+    return BatchLog(engine)
+
+
+def received(log: BatchLog, *, chunks: int = 2, lines: int = 3) -> str:
+    """Receive a file of some chunks, the second line of each faulty."""
+    batch_id = new_id()
+    log.open(batch_id, "clientes.csv")
+    for number in range(chunks):
+        log.store(batch_id, number, _lines(number * lines + 2, lines))
+    log.complete(batch_id, DIALECT, _lines(2, 1))
+    return batch_id
+
+
+def _lines(first: int, count: int) -> list[Line]:
+    return [
+        Line(first + at, ["José", "1" if at != 1 else "mil", "2", "3", "4", "5"])
+        for at in range(count)
+    ]
+
+
+def evaluated(chunk: Chunk, model: OneAnswer | None = None) -> SettledChunk:
+    return asyncio.run(evaluating.evaluate(chunk, model or OneAnswer(), POLICY))
+
+
+def settle(log: BatchLog, settled: SettledChunk) -> bool:
+    return log.settle(settled, [log.row(one) for one in settled.evaluations])
+
+
+def claimed(log: BatchLog) -> Chunk:
+    chunk = log.claim(LEASE)
+    assert chunk is not None
+    return chunk
+
+
+def test_a_file_that_is_still_coming_in_is_not_to_be_seen(log: BatchLog) -> None:
+    batch_id = new_id()
+    log.open(batch_id, "clientes.csv")
+    log.store(batch_id, 0, _lines(2, 3))
+
+    assert log.latest(10) == []
+    with pytest.raises(BatchNotFoundError):
+        log.find(batch_id)
+    with pytest.raises(BatchNotFoundError):
+        log.step(batch_id, Step.START)
+
+
+def test_what_broke_off_is_discarded_and_what_came_in_whole_is_not(log: BatchLog) -> None:
+    whole, broken = received(log), new_id()
+    log.open(broken, "clientes.csv")
+    log.store(broken, 0, _lines(2, 3))
+
+    before = log.discard_broken_off(datetime.now(UTC) - timedelta(minutes=1))
+    after = log.discard_broken_off(datetime.now(UTC) + timedelta(minutes=1))
+
+    assert (before, after) == (0, 1)
+    assert log.endings(broken, 0) is None
+    assert log.find(whole).line_count == 6
+
+
+def test_chunks_are_claimed_in_order_once_and_only_while_the_batch_runs(log: BatchLog) -> None:
+    batch_id = received(log)
+    assert log.claim(LEASE) is None
+    log.step(batch_id, Step.START)
+
+    first, second = claimed(log), claimed(log)
+
+    assert [chunk.number for chunk in (first, second)] == [0, 1]
+    assert first.lines == _lines(2, 3)
+    assert log.claim(LEASE) is None
+    log.release(first)
+    log.step(batch_id, Step.PAUSE)
+    assert log.claim(LEASE) is None
+    log.step(batch_id, Step.RESUME)
+    assert claimed(log).number == 0
+
+
+def test_a_lease_that_ran_out_gives_the_chunk_to_the_next(log: BatchLog) -> None:
+    log.step(received(log, chunks=1), Step.START)
+    log.claim(timedelta(0))
+
+    assert claimed(log).number == 0
+
+
+def test_replicas_that_claim_at_once_get_different_chunks(log: BatchLog) -> None:
+    log.step(received(log, chunks=12), Step.START)
+
+    with ThreadPoolExecutor(4) as replicas:
+        found = list(replicas.map(lambda _: log.claim(LEASE), range(12)))
+
+    numbers = [chunk.number for chunk in found if chunk is not None]
+    assert len(numbers) == len(set(numbers))
+    while (chunk := log.claim(LEASE)) is not None:  # who lost a race comes again
+        numbers.append(chunk.number)
+    assert sorted(numbers) == list(range(12))
+
+
+def test_a_chunk_is_settled_once_by_whoever_comes_first(log: BatchLog, engine: Engine) -> None:
+    batch_id = received(log, chunks=1)
+    log.step(batch_id, Step.START)
+    chunk = claimed(log)
+
+    settled = [settle(log, evaluated(chunk)), settle(log, evaluated(chunk))]
+
+    assert settled == [True, False]
+    assert len(DecisionLog(engine).search(Search(limit=100))) == 2
+
+
+def test_a_cancelled_batch_takes_no_more_decisions(log: BatchLog, engine: Engine) -> None:
+    batch_id = received(log, chunks=1)
+    log.step(batch_id, Step.START)
+    chunk = claimed(log)
+    log.step(batch_id, Step.CANCEL)
+
+    assert not settle(log, evaluated(chunk))
+    assert DecisionLog(engine).search(Search(limit=100)) == []
+
+
+def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine: Engine) -> None:
+    log.step(received(log, chunks=1), Step.START)
+    settled = evaluated(claimed(log))
+    settle(log, settled)
+    evaluation = settled.evaluations[0]
+
+    found = DecisionLog(engine).find(evaluation.id)
+
+    assert answers.given(found) == answers.answer(evaluation, POLICY)
+    assert not found.pending
+    assert answers.final_outcome(found) is Outcome.REFUSED
+    (page,) = DecisionLog(engine).decided([evaluation.id], 10)
+    assert answers.given(page[0]) == answers.given(found)
+    by_name = Search(limit=10, name="jose", outcome=Outcome.REFUSED)
+    assert len(DecisionLog(engine).search(by_name)) == 2
+
+
+def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engine) -> None:
+    names = [
+        "Ana",
+        'Zé "Jr.", filho',
+        "\\N",
+        "\\.",
+        "NULL",
+        "\u0301",
+        "a\tb\nc\r\nd",
+        "'; --",
+        "%s",
+        "名",
+    ]
+    made = [evaluation(IN_DEBT, usage(balance=0.1 + at), name) for at, name in enumerate(names)]
+    log.step(received(log, chunks=1), Step.START)
+    settle(log, replace(evaluated(claimed(log)), evaluations=made))
+
+    (page,) = DecisionLog(engine).decided([one.id for one in made], 100)
+
+    found = {one.id: one.applicant for one in page}
+    assert found == {one.id: one.applicant for one in made}
+
+
+def test_a_chunk_that_cannot_be_recorded_whole_is_not_recorded_at_all(
+    log: BatchLog, engine: Engine
+) -> None:
+    batch_id = received(log, chunks=1)
+    log.step(batch_id, Step.START)
+    settled = evaluated(claimed(log))
+
+    with pytest.raises(RecordUnavailableError):
+        settle(log, replace(settled, evaluations=[*settled.evaluations, settled.evaluations[0]]))
+
+    assert log.find(batch_id).progress.settled == 0
+    assert DecisionLog(engine).search(Search(limit=100)) == []
+    assert settle(log, settled)
+
+
+def test_a_model_without_geometry_is_recorded_as_it_answered(log: BatchLog, engine: Engine) -> None:
+    log.step(received(log, chunks=1), Step.START)
+    bare = Prediction(3, IN_DEBT.model)
+    settled = evaluated(claimed(log), OneAnswer(bare))
+    settle(log, settled)
+
+    found = DecisionLog(engine).find(settled.evaluations[0].id)
+
+    assert found.unspelled is not None
+    assert found.unspelled.prediction == bare
+    assert settled.tally.confidence == [0] * 10
+
+
+def test_a_batch_is_done_when_its_last_chunk_is_and_tells_how_its_lines_ended(
+    log: BatchLog,
+) -> None:
+    batch_id = received(log)
+    log.step(batch_id, Step.START)
+    settle(log, evaluated(claimed(log)))
+    assert log.finish() == 0
+    settle(log, evaluated(claimed(log)))
+    assert log.finish() == 1
+
+    batch = log.find(batch_id)
+    ended = log.endings(batch_id, 1)
+
+    assert batch.state is State.DONE
+    assert (batch.line_count, batch.progress.settled) == (6, 6)
+    assert batch.progress.tally.faults == 2
+    assert batch.progress.tally.outcomes == {"recusado": 4}
+    assert batch.progress.tally.clusters == [4, 0, 0, 0, 0]
+    assert batch.progress.tally.confidence == [0, 0, 0, 0, 4, 0, 0, 0, 0, 0]
+    assert batch.progress.lines_per_second is not None
+    assert ended is not None
+    lines, endings = ended
+    assert [line.number for line in lines] == [5, 6, 7]
+    assert [isinstance(ending, str) for ending in endings] == [True, False, True]
+    assert log.endings(batch_id, 2) is None
+    assert log.latest(1)[0].progress.settled == 6
+
+
+@pytest.mark.parametrize(
+    ("steps", "refused"),
+    [
+        ([], Step.PAUSE),
+        ([], Step.RESUME),
+        ([Step.START], Step.START),
+        ([Step.START], Step.RESUME),
+        ([Step.START, Step.PAUSE], Step.PAUSE),
+        ([Step.CANCEL], Step.START),
+        ([Step.CANCEL], Step.CANCEL),
+    ],
+)
+def test_a_step_that_the_state_does_not_allow_is_refused(
+    log: BatchLog, steps: list[Step], refused: Step
+) -> None:
+    batch_id = received(log)
+    for step in steps:
+        log.step(batch_id, step)
+
+    with pytest.raises(BatchStateError):
+        log.step(batch_id, refused)
+
+
+@pytest.mark.parametrize("batch_id", ["", "nenhum", "\x00" * 36, "a" * 36])
+def test_what_is_no_batch_is_not_found(log: BatchLog, batch_id: str) -> None:
+    with pytest.raises(BatchNotFoundError):
+        log.find(batch_id)
+
+
+def test_a_batchs_time_is_in_utc_whatever_zone_the_database_keeps(
+    log: BatchLog, engine: Engine
+) -> None:
+    batch_id = received(log)
+    url = engine.url
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict({"options": "-c timezone=America/Sao_Paulo"})
+    elsewhere = database.connect(url.render_as_string(hide_password=False))
+
+    changed_at = BatchLog(elsewhere).find(batch_id).changed_at
+
+    elsewhere.dispose()
+    assert changed_at.utcoffset() == timedelta(0)
+    assert datetime.now(UTC) - changed_at < timedelta(minutes=1)
+
+
+def test_a_purge_takes_files_with_their_names_and_amounts(log: BatchLog, engine: Engine) -> None:
+    batch_id = received(log)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+
+    assert DecisionLog(engine).count_older(soon) == (0, 1)
+    DecisionLog(engine).purge(soon)
+
+    assert log.endings(batch_id, 0) is None
+    assert log.latest(10) == []

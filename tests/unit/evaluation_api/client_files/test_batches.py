@@ -1,0 +1,222 @@
+"""Receiving files within their limits, and workers that meet trouble."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ParamSpec, TypeVar
+
+import httpx
+import pytest
+
+from evaluation_api.app import bare_app
+from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.client_files.batches import Batches, Limits
+from evaluation_api.client_files.domain import CHUNK_LINES, Line, State, Step
+from evaluation_api.client_files.worker import BatchWorker
+from evaluation_api.decision.domain import CardUsage, Geometry, Prediction
+from evaluation_api.decision.errors import (
+    FileTooLargeError,
+    InvalidRequestError,
+    ModelUnavailableError,
+)
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import DecisionLog
+from tests.batches import clients, csv_of
+from tests.evaluations import MODEL, POLICY, POLICY_TEXT, prediction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Here:
+    """Turns without threads."""
+
+    appended = 0
+
+    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write."""
+        return call(*args, **kwargs)
+
+    beside = in_turn
+
+
+class Model:
+    """A model that fails as often as told, and keeps what it was asked for at once."""
+
+    def __init__(self, failures: int = 0) -> None:
+        """Fail so often."""
+        self.failures = failures
+        self.calls: list[int] = []
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether it would fail."""
+        return self.failures > 0
+
+    async def describe(self) -> Geometry:
+        """Answer once it is back."""
+        if self.failures:
+            self.failures -= 1
+            raise ModelUnavailableError
+        return Geometry(MODEL, ())
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Say the same of everybody."""
+        self.calls.append(len(usages))
+        return [prediction()] * len(usages)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[BatchLog]:
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    database.migrate(engine)
+    DecisionLog(engine).remember_policy(POLICY.version, POLICY_TEXT)
+    yield BatchLog(engine)
+    engine.dispose()
+
+
+def batches_of(log: BatchLog, limits: Limits | None = None) -> Batches:
+    worker = BatchWorker(log, Model(), POLICY, Here())
+    return Batches(log, DecisionLog(log.engine), Here(), worker, limits or Limits())
+
+
+async def pieces(content: bytes, pace: int = 1000) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), pace):
+        yield content[start : start + pace]
+
+
+@pytest.mark.parametrize("limits", [Limits(max_lines=99), Limits(max_bytes=2000)])
+def test_a_file_beyond_its_limits_is_refused_and_leaves_nothing(
+    log: BatchLog, limits: Limits
+) -> None:
+    with pytest.raises(FileTooLargeError):
+        asyncio.run(batches_of(log, limits).receive("a.csv", pieces(clients(100))))
+
+    assert not asyncio.run(_rows(log))
+
+
+def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: BatchLog) -> None:
+    batches = batches_of(log)
+    batch = asyncio.run(batches.receive("a.csv", pieces(clients(3))))
+    app = bare_app()
+    app.state.services = SimpleNamespace(batches=batches)
+
+    async def read(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+            return await http.get(path)
+
+    for path in ("/lotes", f"/lotes/{batch.id}", f"/lotes/{batch.id}/resultado.csv"):
+        answer = asyncio.run(read(path))
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
+
+
+def test_a_file_at_its_limits_is_received(log: BatchLog) -> None:
+    content = clients(100)
+    limits = Limits(max_bytes=len(content), max_lines=100)
+
+    batch = asyncio.run(batches_of(log, limits).receive("a.csv", pieces(content)))
+
+    assert (batch.state, batch.line_count) == (State.READY, 100)
+
+
+def test_a_file_that_turns_out_unreadable_late_leaves_nothing(log: BatchLog) -> None:
+    content = clients(3 * CHUNK_LINES) + b'"Ana;1;2;3;4;5\n'
+
+    with pytest.raises(InvalidRequestError):
+        asyncio.run(batches_of(log).receive("a.csv", pieces(content)))
+
+    assert not asyncio.run(_rows(log))
+
+
+def test_lines_longer_than_any_client_are_held_a_few_at_a_time(log: BatchLog) -> None:
+    content = csv_of(*[f"{'a' * 50_000};1;2;3;4;5"] * 100)
+
+    batch = asyncio.run(batches_of(log).receive("a.csv", pieces(content, 65_536)))
+
+    chunks = [[line.number for line in lines] for lines in _chunks(log, batch.id)]
+    assert max(map(len, chunks)) < 25
+    assert [number for numbers in chunks for number in numbers] == list(range(2, 102))
+
+
+def _chunks(log: BatchLog, batch_id: str) -> Iterator[list[Line]]:
+    for number in count():
+        kept = log.endings(batch_id, number)
+        if kept is None:
+            return
+        yield kept[0]
+
+
+async def _rows(log: BatchLog) -> int:
+    with database.transaction(log.engine) as connection:
+        return int(
+            connection.exec_driver_sql(
+                "SELECT (SELECT count(*) FROM batches) + (SELECT count(*) FROM batch_chunks)"
+            ).scalar_one()
+        )
+
+
+def test_a_chunk_is_one_call_of_the_model(log: BatchLog) -> None:
+    model = Model()
+
+    async def evaluated() -> None:
+        batch = await batches_of(log).receive("a.csv", pieces(clients(2 * CHUNK_LINES + 10)))
+        log.step(batch.id, Step.START)
+        await BatchWorker(log, model, POLICY, Here()).work()
+
+    asyncio.run(evaluated())
+
+    assert model.calls == [CHUNK_LINES, CHUNK_LINES, 10]
+
+
+def test_a_worker_that_meets_trouble_goes_on_by_itself(log: BatchLog) -> None:
+    model = Model(failures=2)
+
+    async def survived() -> State:
+        batch = await batches_of(log).receive("a.csv", pieces(clients(10)))
+        log.step(batch.id, Step.START)
+        worker = BatchWorker(log, model, POLICY, Here())
+        task = asyncio.create_task(worker.run())
+        while (state := log.find(batch.id).state) is State.RUNNING:
+            worker.call()
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return state
+
+    assert asyncio.run(asyncio.wait_for(survived(), 20)) is State.DONE
+
+
+class Busy(Here):
+    """Turns of a service that somebody asks for one evaluation after the other."""
+
+    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write, while others come."""
+        self.appended += 1
+        return await super().in_turn(call, *args, **kwargs)
+
+
+class SlowModel(Model):
+    """A model that takes its time."""
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Take a tenth of a second."""
+        await asyncio.sleep(0.1)
+        return await super().predict_many(usages)
+
+
+def test_a_batch_gives_way_to_those_who_ask_one_by_one(log: BatchLog) -> None:
+    async def seconds(turns: Here) -> float:
+        batch = await batches_of(log).receive("a.csv", pieces(clients(10)))
+        log.step(batch.id, Step.START)
+        begun = time.perf_counter()
+        await BatchWorker(log, SlowModel(), POLICY, turns).work()
+        return time.perf_counter() - begun
+
+    alone, among_others = asyncio.run(seconds(Here())), asyncio.run(seconds(Busy()))
+
+    assert alone >= 0.1
+    assert among_others >= 0.2

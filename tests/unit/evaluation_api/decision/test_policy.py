@@ -1,0 +1,110 @@
+"""What is decided: the whole table of the default policy, near borders and outside the range."""
+
+import pytest
+
+from evaluation_api.decision.domain import Alternative, Outcome
+from evaluation_api.decision.policy import BORDER, RANGE
+from tests.evaluations import POLICY, prediction, usage
+
+
+@pytest.mark.parametrize(
+    ("cluster", "outcome"),
+    [
+        (0, Outcome.REFUSED),
+        (1, Outcome.APPROVED),
+        (2, Outcome.MANUAL_REVIEW),
+        (3, Outcome.APPROVED),
+        (4, Outcome.APPROVED),
+    ],
+)
+def test_each_profile_has_its_decision(cluster: int, outcome: Outcome) -> None:
+    decision = POLICY.decide(usage(), prediction(cluster))
+
+    assert (decision.outcome, decision.remarks) == (outcome, ())
+    assert decision.policy_version == POLICY.version
+
+
+@pytest.mark.parametrize("cluster", range(5))
+@pytest.mark.parametrize("confidence", [0.0, 0.049999])
+def test_a_client_near_a_border_is_for_a_person(cluster: int, confidence: float) -> None:
+    decision = POLICY.decide(usage(), prediction(cluster, confidence))
+
+    assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (BORDER,))
+
+
+@pytest.mark.parametrize("confidence", [0.05, 1.0, None])
+def test_a_client_on_or_beyond_the_least_confidence_is_not_near(confidence: float | None) -> None:
+    decision = POLICY.decide(usage(), prediction(4, confidence))
+
+    assert (decision.outcome, decision.remarks) == (Outcome.APPROVED, ())
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        {"balance": 2 * 3854.01, "credit_limit": 3854.0},
+        {"purchases": 10 * 3854.01},
+        {"cash_advance": 20.01 * 500, "credit_limit": 500.0},
+        {"payments": 20.01 * 500, "credit_limit": 500.0},
+        {"balance": 19043.15, "credit_limit": 30000.0},
+        {"credit_limit": 30000.01},
+        {"purchases": 49039.58, "credit_limit": 30000.0},
+        {"cash_advance": 47137.22, "credit_limit": 30000.0},
+        {"payments": 50721.49, "credit_limit": 30000.0},
+    ],
+)
+@pytest.mark.parametrize("cluster", [0, 1, 4])
+def test_a_client_outside_the_training_range_is_never_approved_alone(
+    cluster: int, amounts: dict[str, float]
+) -> None:
+    decision = POLICY.decide(usage(**amounts), prediction(cluster))
+
+    assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (RANGE,))
+
+
+def test_a_client_on_the_edge_of_the_training_range_is_inside() -> None:
+    at_the_edge = usage(
+        balance=19043.14,
+        purchases=49039.57,
+        cash_advance=47137.21,
+        credit_limit=30000.0,
+        payments=50721.48,
+    )
+
+    assert POLICY.decide(at_the_edge, prediction(4)).outcome is Outcome.APPROVED
+
+
+def test_both_reasons_for_a_person_are_kept() -> None:
+    decision = POLICY.decide(usage(credit_limit=31000.0), prediction(4, 0.01))
+
+    assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (BORDER, RANGE))
+
+
+def test_the_way_out_is_the_first_alternative_that_the_policy_approves() -> None:
+    ways = (
+        Alternative("payments", 9.0, cluster=4, confidence=0.01),  # too near a border
+        Alternative("balance", 9e6, cluster=4, confidence=0.5),  # outside the range
+        Alternative("purchases", 8.0, cluster=2, confidence=0.5),  # not an approved profile
+        Alternative("balance", 7.0, cluster=3, confidence=0.5),
+        Alternative("payments", 6.0, cluster=4, confidence=0.5),
+    )
+
+    decision = POLICY.decide(usage(), prediction(0, alternatives=ways))
+
+    assert decision.way_out == ways[3]
+
+
+def test_without_an_alternative_that_holds_there_is_no_way_out() -> None:
+    ways = (Alternative("payments", 9.0, cluster=4, confidence=0.01),)
+
+    assert POLICY.decide(usage(), prediction(0, alternatives=ways)).way_out is None
+
+
+def test_who_is_approved_is_told_no_way_out() -> None:
+    ways = (Alternative("payments", 9.0, cluster=3, confidence=0.5),)
+
+    assert POLICY.decide(usage(), prediction(4, alternatives=ways)).way_out is None
+
+
+def test_the_approved_profiles_are_known() -> None:
+    assert POLICY.approved_clusters == (1, 3, 4)

@@ -1,0 +1,93 @@
+"""The policy's file: what is wrong is named with its line, and any change is another version."""
+
+from pathlib import Path
+
+import pytest
+
+from evaluation_api.decision import policy_file
+from evaluation_api.decision.errors import PolicyError
+from tests.evaluations import POLICY, POLICY_TEXT
+
+
+def line_of(text: str, part: str) -> int:
+    return next(n for n, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "at", "reason"),
+    [
+        ('decisao = "recusado"', 'decisao = "talvez"', "talvez", "não é uma de"),
+        ('decisao = "recusado"', "decisao = 1", "decisao = 1", "deve ser uma decisão"),
+        ('chave = "endividado"', 'chave = " "', 'chave = " "', "vazio"),
+        ('chave = "endividado"', "", "[perfis.0]", "falta"),
+        ('nome = "Usa pouco"', "nome = 3", "nome = 3", "deve ser um texto"),
+        ("[perfis.4]", "[perfis.5]", "", "perfis.4: falta"),
+        ("[perfis.4]", '[perfis.5]\nchave = "e"\n[perfis.4]', "[perfis.5]", "não é uma chave"),
+        ("vigente_desde = 2026-11-22", 'vigente_desde = "ontem"', "vigente_desde", "uma data"),
+        ("desde = 2026-11-22", "desde = 2026-11-22T10:00:00", "vigente_desde", "sem a hora"),
+        ("minima = 0.05", "minima = 0.51", "confianca_minima", "de 0 a 0.5"),
+        ("minima = 0.05", "minima = -0.1", "confianca_minima", "de 0 a 0.5"),
+        ("minima = 0.05", "minima = nan", "confianca_minima", "de 0 a 0.5"),
+        ("minima = 0.05", "minima = true", "confianca_minima", "de 0 a 0.5"),
+        ("compras = 10", 'compras = "dez"', 'compras = "dez"', "um número"),
+        ("compras = 10", "compas = 10", "compas", "não é uma chave"),
+        ("compras = 10", "compras = inf", "compras = inf", "um número de"),
+        ("[fronteira]", "[fronteiras]", "", "falta"),
+        ("[faixa.maximo]", "[faixa.maximos]", "[faixa]", "falta"),
+        ("[perfis.0]", "extra = 1\n[perfis.0]", "extra = 1", "não é uma chave"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(right: str, wrong: str, at: str, reason: str) -> None:
+    text = POLICY_TEXT.replace(right, wrong, 1)
+
+    with pytest.raises(PolicyError, match=reason) as refused:
+        policy_file.parse(text)
+
+    line = line_of(text, at) if at else 1
+    assert str(refused.value).startswith(f"linha {line}: ")
+
+
+@pytest.mark.parametrize("section", ["[fronteira]", "[faixa]"])
+def test_a_doubtful_client_can_not_be_approved_by_any_policy(section: str) -> None:
+    start = POLICY_TEXT.index(section)
+    text = POLICY_TEXT[:start] + POLICY_TEXT[start:].replace("analise_manual", "aprovado", 1)
+
+    with pytest.raises(PolicyError, match="'aprovado' não é uma de"):
+        policy_file.parse(text)
+
+
+def test_what_is_no_toml_is_named_with_its_line() -> None:
+    with pytest.raises(PolicyError, match="line 2"):
+        policy_file.parse('nome = "a"\n= 1')
+
+
+def test_any_other_character_is_another_version() -> None:
+    versions = {
+        policy_file.parse(text).version
+        for text in (POLICY_TEXT, POLICY_TEXT + "\n", POLICY_TEXT.replace("2026", "2025", 1))
+    }
+
+    assert len(versions) == 3
+
+
+def test_the_same_text_is_the_same_version_wherever_it_stands(tmp_path: Path) -> None:
+    copy = tmp_path / "outra.toml"
+    copy.write_text(POLICY_TEXT, encoding="utf-8")
+
+    assert policy_file.read(copy) == (POLICY, POLICY_TEXT)
+
+
+def test_a_changed_decision_is_obeyed() -> None:
+    changed = policy_file.parse(POLICY_TEXT.replace('"recusado"', '"aprovado"'))
+
+    assert changed.approved_clusters == (0, 1, 3, 4)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "politica.toml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(PolicyError, match=r"politica\.toml: cannot be read"):
+        policy_file.read(path)

@@ -1,0 +1,237 @@
+"""Concurrent callers who share calls: each gets its own answer, whoever comes, goes or fails."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation_api.decision.errors import OverloadedError
+from evaluation_api.runtime import coalescing
+from evaluation_api.runtime.coalescing import Coalescer
+
+
+class Calls:
+    """Doubles numbers, a few turns of the loop later; fails where told to."""
+
+    def __init__(self, turns: int = 1, poison: int | None = None) -> None:
+        """poison: the number whose whole call fails."""
+        self.batches: list[list[int]] = []
+        self.running = 0
+        self.most_running = 0
+        self._turns = turns
+        self._poison = poison
+
+    async def __call__(self, items: list[int]) -> Sequence[int]:
+        """Answer a batch."""
+        self.batches.append(items)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            for _ in range(self._turns):
+                await asyncio.sleep(0)
+            if self._poison in items:
+                raise ValueError("poison")
+            return [2 * item for item in items]
+        finally:
+            self.running -= 1
+
+
+def shared(
+    calls: Calls, max_items: int = 10, max_waiting: int = 1000, lanes: int = 1
+) -> Coalescer[int, int]:
+    return Coalescer(
+        calls,
+        max_items=max_items,
+        max_waiting=max_waiting,
+        max_age_seconds=60,
+        lanes=lanes,
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    callers=st.lists(
+        st.tuples(st.integers(0, 6), st.none() | st.integers(0, 12)), min_size=1, max_size=40
+    ),
+    turns=st.integers(0, 5),
+    max_items=st.integers(1, 7),
+    lanes=st.integers(1, 3),
+)
+def test_every_caller_gets_its_own_answer_whoever_else_gives_up(
+    callers: list[tuple[int, int | None]], turns: int, max_items: int, lanes: int
+) -> None:
+    calls = Calls(turns)
+
+    async def ask(coalesced: Coalescer[int, int], number: int, arrival: int) -> int:
+        for _ in range(arrival):
+            await asyncio.sleep(0)
+        return await coalesced(number)
+
+    async def give_up(task: "asyncio.Task[int]", after: int) -> None:
+        for _ in range(after):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    async def scenario() -> list[int | BaseException]:
+        coalesced = shared(calls, max_items, lanes=lanes)
+        tasks = [
+            asyncio.create_task(ask(coalesced, number, arrival))
+            for number, (arrival, _) in enumerate(callers)
+        ]
+        leaving = [
+            give_up(task, patience)
+            for task, (_, patience) in zip(tasks, callers, strict=True)
+            if patience is not None
+        ]
+        async with asyncio.timeout(5):
+            await asyncio.gather(*leaving)
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    for number, answer in enumerate(asyncio.run(scenario())):
+        gave_up = callers[number][1] is not None
+        assert answer == 2 * number or (gave_up and isinstance(answer, asyncio.CancelledError))
+    assert max(len(batch) for batch in calls.batches) <= max_items if calls.batches else True
+    assert calls.most_running <= lanes
+
+
+def test_idle_a_caller_goes_at_once_and_busy_the_others_share() -> None:
+    calls = Calls(turns=3)
+
+    async def scenario() -> None:
+        coalesced = shared(calls)
+        first = asyncio.create_task(coalesced(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.gather(first, *(coalesced(number) for number in range(1, 6)))
+
+    asyncio.run(scenario())
+
+    assert calls.batches == [[0], [1, 2, 3, 4, 5]]
+
+
+async def meanwhile(coalesced: Coalescer[int, int], numbers: Sequence[int]) -> None:
+    """Let one call leave, and these callers come while it runs."""
+    first = asyncio.create_task(coalesced(0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.gather(first, *map(coalesced, numbers))
+
+
+def test_beside_a_running_call_few_wait_for_it_and_many_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coalescing, "_COMPANY", 3)
+    few, many = Calls(turns=9), Calls(turns=9)
+
+    asyncio.run(meanwhile(shared(few, lanes=2), [1, 2]))
+    asyncio.run(meanwhile(shared(many, lanes=2), [1, 2, 3]))
+
+    assert (few.batches, few.most_running) == ([[0], [1, 2]], 1)
+    assert (many.batches, many.most_running) == ([[0], [1, 2, 3]], 2)
+
+
+def test_a_call_that_is_stuck_is_overtaken_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "_PATIENCE_SECONDS", 0.01)
+    released = asyncio.Event()
+
+    async def stuck_at_first(items: list[int]) -> list[int]:
+        if items == [0]:
+            await released.wait()
+        return items
+
+    async def scenario() -> None:
+        coalesced = Coalescer(
+            stuck_at_first, max_items=9, max_waiting=9, max_age_seconds=60, lanes=2
+        )
+        stuck = asyncio.create_task(coalesced(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert await coalesced(1) == 1
+        released.set()
+        assert await stuck == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_call_fails_those_it_carried_and_nobody_else() -> None:
+    calls = Calls(poison=3)
+
+    async def scenario() -> list[int | BaseException]:
+        coalesced = shared(calls, max_items=4)
+        return await asyncio.gather(
+            *(coalesced(number) for number in range(8)), return_exceptions=True
+        )
+
+    answers = asyncio.run(scenario())
+
+    assert all(isinstance(answer, ValueError) for answer in answers[:4])
+    assert answers[4:] == [8, 10, 12, 14]
+
+
+def test_a_call_that_answers_too_few_fails_those_without_an_answer() -> None:
+    async def answer_one(items: list[int]) -> list[int]:
+        return items[:1]
+
+    async def scenario() -> tuple[int | BaseException, int | BaseException]:
+        coalesced = Coalescer(answer_one, max_items=9, max_waiting=9, max_age_seconds=9)
+        return await asyncio.gather(coalesced(1), coalesced(2), return_exceptions=True)
+
+    first, second = asyncio.run(scenario())
+
+    assert first == 1
+    assert isinstance(second, ValueError)
+
+
+def test_who_gave_up_while_waiting_is_not_carried() -> None:
+    calls = Calls(turns=3)
+
+    async def scenario() -> None:
+        coalesced = shared(calls)
+        first = asyncio.create_task(coalesced(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        leaving, staying = (asyncio.create_task(coalesced(number)) for number in (1, 2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await first == 0
+        assert await staying == 4
+
+    asyncio.run(scenario())
+
+    assert calls.batches == [[0], [2]]
+
+
+def test_beyond_the_waiting_room_callers_are_refused_at_once() -> None:
+    async def scenario() -> list[int | BaseException]:
+        coalesced = shared(Calls(turns=5), max_waiting=3)
+        return await asyncio.gather(
+            *(coalesced(number) for number in range(5)), return_exceptions=True
+        )
+
+    answers = asyncio.run(scenario())
+
+    assert answers[:3] == [0, 2, 4]
+    assert all(isinstance(answer, OverloadedError) for answer in answers[3:])
+
+
+def test_who_waited_too_long_is_refused_and_not_carried() -> None:
+    calls = Calls()
+
+    async def slow(items: list[int]) -> Sequence[int]:
+        await asyncio.sleep(0.05)
+        return await calls(items)
+
+    async def scenario() -> int:
+        coalesced = Coalescer(slow, max_items=1, max_waiting=9, max_age_seconds=0.01)
+        first = asyncio.create_task(coalesced(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await coalesced(1)
+        return await first
+
+    assert asyncio.run(scenario()) == 0
+    assert calls.batches == [[0]]

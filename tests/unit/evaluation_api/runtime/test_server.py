@@ -1,0 +1,197 @@
+"""How the evaluation service is served: answers whole, and what is too much turned away."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+import uvicorn
+from starlette.responses import Response
+from uvicorn.server import ServerState
+
+from evaluation_api.runtime import server as server_module
+from evaluation_api.runtime.server import _Gate, _HeadHeldBack, _Protocol
+from tests.services import Server, eventually, free_port
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+class Wire:
+    """A transport that remembers what was written at a time."""
+
+    def __init__(self) -> None:
+        """Start with nothing written."""
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        """Remember."""
+        self.writes.append(data)
+
+    def close(self) -> None:
+        """Remember."""
+        self.closed = True
+
+    def get_extra_info(self, _: str) -> None:
+        """Know nothing of sockets."""
+
+    def is_closing(self) -> bool:
+        """Stay open until closed."""
+        return self.closed
+
+
+def held_back(wire: Wire) -> _HeadHeldBack:
+    return _HeadHeldBack(cast("asyncio.Transport", wire), asyncio.get_running_loop())
+
+
+def test_head_and_body_leave_in_one_piece() -> None:
+    async def answer() -> list[bytes]:
+        transport = held_back(wire := Wire())
+        transport.write(HEAD)
+        transport.write(b"ok")
+        await asyncio.sleep(0)
+        return wire.writes
+
+    assert asyncio.run(answer()) == [HEAD + b"ok"]
+
+
+def test_a_head_without_a_body_leaves_at_the_end_of_the_turn() -> None:
+    async def answer() -> tuple[list[bytes], list[bytes]]:
+        transport = held_back(wire := Wire())
+        transport.write(HEAD)
+        before = list(wire.writes)
+        await asyncio.sleep(0)
+        return before, wire.writes
+
+    assert asyncio.run(answer()) == ([], [HEAD])
+
+
+def test_a_head_leaves_before_its_connection_closes() -> None:
+    async def answer() -> Wire:
+        transport = held_back(wire := Wire())
+        transport.write(HEAD)
+        transport.close()
+        return wire
+
+    wire = asyncio.run(answer())
+    assert (wire.writes, wire.closed) == ([HEAD], True)
+
+
+def test_an_interim_answer_is_not_taken_for_the_head_of_a_body() -> None:
+    async def answer() -> list[bytes]:
+        transport = held_back(wire := Wire())
+        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0)
+        transport.write(HEAD)
+        transport.write(b"ok")
+        return wire.writes
+
+    assert asyncio.run(answer()) == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"ok"]
+
+
+def test_a_refusal_leaves_in_the_turn_in_which_its_request_came() -> None:
+    async def refused() -> list[bytes]:
+        config = uvicorn.Config(Response(), lifespan="off", log_config=None)
+        protocol = _Protocol(
+            config=config,
+            server_state=ServerState(),
+            app_state={},
+            gate=_Gate(0),
+            refusal=lambda: HEAD + b"no",
+        )
+        protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
+        protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        return list(wire.writes)
+
+    assert asyncio.run(refused()) == [HEAD + b"no"]
+
+
+def test_a_burst_may_take_every_place_and_a_lasting_load_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "_BURST_SECONDS", 60)
+    gate = _Gate(8)
+    gate.count(7)
+    assert not gate.is_full
+
+    monkeypatch.setattr(server_module, "_BURST_SECONDS", 0)
+    assert gate.is_full
+    gate.count(-4)
+    assert not gate.is_full
+
+    gate.count(-3)
+    monkeypatch.setattr(server_module, "_BURST_SECONDS", 60)
+    gate.count(7)
+    assert not gate.is_full
+    gate.count(1)
+    assert gate.is_full
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    port = free_port()
+    arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port)]
+    started = Server(arguments, "/health", tmp_path / "log", port).start()
+    try:
+        yield started.wait_until_ready()
+    finally:
+        started.stop()
+
+
+def insist(client: httpx.Client) -> httpx.Response:
+    """Ask for /slow until the one place is free for it."""
+    while (response := client.get("/slow", timeout=20)).status_code == 503:
+        pass
+    return response
+
+
+@dataclass(frozen=True)
+class Full:
+    """A server whose one place is taken: by what, and a client that is turned away."""
+
+    slow: Future[httpx.Response]
+    other: httpx.Client
+
+
+@pytest.fixture
+def full(server: Server) -> Iterator[Full]:
+    with (
+        httpx.Client(base_url=server.url) as first,
+        httpx.Client(base_url=server.url) as second,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        slow = thread.submit(insist, first)
+        eventually(lambda: second.post("/echo", content=b"x").status_code == 503, 10)
+        yield Full(slow, second)
+
+
+def test_what_is_too_much_is_turned_away_and_the_connection_kept(full: Full) -> None:
+    refused = full.other.post("/echo", content=b"x" * 100_000)
+    assert (refused.status_code, refused.text) == (503, "full")
+    assert full.other.get("/health").text == "ok"
+
+    full.other.get("/health/go")
+    assert full.slow.result(10).text == "slow"
+    assert full.other.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
+
+
+def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        for _ in range(3):
+            with pytest.raises(httpx.ReadTimeout):
+                client.get("/slow", timeout=0.2)
+        assert client.post("/echo", content=b"x").text == "x"
+
+
+def test_a_request_without_end_does_not_keep_the_server_from_stopping(
+    server: Server, full: Full
+) -> None:
+    assert server.process
+    server.process.terminate()
+
+    assert server.process.wait(10) is not None
+    assert full.slow.exception(10) or full.slow.result().status_code != 200

@@ -1,0 +1,192 @@
+"""The golden contract: whole answers, compared literally."""
+
+import json
+from dataclasses import replace
+
+from evaluation_api.decision.domain import Alternative, Outcome, Prediction, Recorded, Review
+from evaluation_api.web import answers
+from tests.evaluations import (
+    MODEL,
+    NOON,
+    POLICY,
+    USAGE,
+    decided_entry,
+    evaluation,
+    pending_entry,
+    prediction,
+    usage,
+)
+
+ID = "01a203b4-6136-73cb-a890-819b3cc1d838"
+
+
+def test_the_golden_answer() -> None:
+    way_out = Alternative("balance", 406.0, cluster=3, confidence=0.0501)
+    refused = evaluation(
+        prediction(0, 0.31, (way_out,)), usage(balance=1126.0), evaluation_id=ID, name='M"aria'
+    )
+
+    assert json.loads(answers.answer(refused, POLICY)) == {
+        "nome": 'M"aria',
+        "cluster": 0,
+        "resposta": (
+            "Usa quase todo o limite que tem e devolve pouco do que deve: é um perfil de mau"
+            " pagador."
+        ),
+        "id": ID,
+        "decisao": "recusado",
+        "perfil": {"cluster": 0, "chave": "endividado", "nome": "Endividado no limite"},
+        "perfil_vizinho": {"cluster": 1, "chave": "saca_e_paga", "nome": "Saca muito e paga bem"},
+        "motivos": [
+            {
+                "campo": campo,
+                "rotulo": rotulo,
+                "valor": valor,
+                "contribuicao": contribuicao,
+                "sentido": sentido,
+                "frase": frase,
+            }
+            for campo, rotulo, valor, contribuicao, sentido, frase in [
+                (
+                    "purchases",
+                    "compras",
+                    3345.0,
+                    0.3,
+                    "aproxima",
+                    _fits("valor de compras", "3.345"),
+                ),
+                ("payments", "pagamentos", 3233.0, -0.1, "afasta", _not("pagamentos", "3.233")),
+                ("cash_advance", "saques", 147.0, -0.04, "afasta", _not("saques", "147")),
+                (
+                    "balance",
+                    "saldo devedor",
+                    1126.0,
+                    0.02,
+                    "aproxima",
+                    _fits("saldo devedor", "1.126"),
+                ),
+                (
+                    "credit_limit",
+                    "limite de crédito",
+                    3854.0,
+                    0.01,
+                    "aproxima",
+                    _fits("limite de crédito", "3.854"),
+                ),
+            ]
+        ],
+        "observacoes": [],
+        "confianca": 0.31,
+        "simulacao": {
+            "campo": "balance",
+            "rotulo": "saldo devedor",
+            "de": 1126.0,
+            "para": 406.0,
+            "cluster": 3,
+            "perfil": "Usa pouco",
+            "frase": (
+                "Com saldo devedor de no máximo R$ 406,00 (hoje R$ 1.126,00) e os outros valores"
+                " iguais, o perfil passaria a ser “Usa pouco”, que é aprovado."
+            ),
+        },
+        "modelo": MODEL.tag,
+        "modelo_sha256": MODEL.sha256,
+        "politica": POLICY.version,
+        "avaliado_em": "2026-11-22T12:00:00.123Z",
+        "duracao_ms": 2.142,
+    }
+
+
+def _fits(subject: str, reais: str) -> str:
+    return (
+        f"O {subject} de R$ {reais},00 combina mais com o perfil “Endividado no limite”"
+        " do que com “Saca muito e paga bem”."
+    )
+
+
+def _not(what: str, reais: str) -> str:
+    return (
+        f"O valor de {what} de R$ {reais},00 combina mais com o perfil “Saca muito e paga bem”"
+        " do que com “Endividado no limite”."
+    )
+
+
+def test_the_original_three_fields_come_first() -> None:
+    answer = answers.answer(evaluation(), POLICY)
+
+    assert list(json.loads(answer))[:3] == ["nome", "cluster", "resposta"]
+
+
+def test_a_model_without_geometry_gives_no_reasons_and_breaks_nothing() -> None:
+    bare = evaluation(Prediction(2, MODEL))
+
+    answer = json.loads(answers.answer(bare, POLICY))
+
+    assert (answer["motivos"], answer["confianca"], answer["perfil_vizinho"]) == ([], None, None)
+    assert (answer["decisao"], answer["simulacao"]) == ("analise_manual", None)
+
+
+def test_why_a_person_is_asked_is_said_in_the_policys_words() -> None:
+    doubtful = evaluation(prediction(4, 0.01), usage(credit_limit=31_000.0))
+
+    answer = json.loads(answers.answer(doubtful, POLICY))
+
+    assert answer["observacoes"] == [POLICY.border.sentence, POLICY.training_range.sentence]
+
+
+def test_a_record_holds_the_answer_byte_for_byte_and_the_last_review_counts() -> None:
+    entry = decided_entry()
+    people = tuple(
+        Review(f"r{n}", entry.id, outcome, "Renda comprovada.", "Ana", NOON)
+        for n, outcome in enumerate([Outcome.REFUSED, Outcome.MANUAL_REVIEW])
+    )
+    recorded = Recorded(
+        id=entry.id,
+        received_at=NOON,
+        applicant=entry.applicant,
+        degraded=False,
+        answer=entry.answer,
+        model_tag=MODEL.tag,
+        policy_version=POLICY.version,
+        reviews=people,
+    )
+
+    spelled = answers.recorded(recorded)
+
+    assert entry.answer is not None
+    assert entry.answer.encode() in spelled
+    assert json.loads(spelled)["decisao_final"] == "analise_manual"
+    assert (
+        json.loads(answers.recorded(replace(recorded, reviews=())))["decisao_final"] == "aprovado"
+    )
+
+
+def test_a_pending_record_has_no_decision_yet() -> None:
+    entry = pending_entry()
+    recorded = Recorded(
+        id=entry.id,
+        received_at=NOON,
+        applicant=entry.applicant,
+        degraded=True,
+        answer=None,
+        model_tag=None,
+        policy_version=None,
+    )
+
+    spelled = json.loads(answers.recorded(recorded))
+
+    assert spelled["situacao"] == "pendente"
+    assert spelled["pedido"]["credit_limit"] == USAGE.credit_limit
+    assert (spelled["avaliacao"], spelled["decisao_final"]) == (None, None)
+
+
+def test_answers_differ_by_what_was_said_and_not_by_when() -> None:
+    one = answers.answer(evaluation(), POLICY)
+    later = replace(evaluation(), milliseconds=9.0, evaluated_at=NOON.replace(year=2027))
+    rounded = evaluation(prediction(confidence=0.31 + 1e-15))
+    refused = evaluation(prediction(0))
+
+    assert answers.differences(one, answers.answer(later, POLICY)) == []
+    assert answers.differences(one, answers.answer(rounded, POLICY)) == []
+    fields = [field for field, _, _ in answers.differences(one, answers.answer(refused, POLICY))]
+    assert {"cluster", "decisao", "perfil", "motivos"} <= set(fields)

@@ -1,0 +1,147 @@
+"""What callers may send: each refusal names its fields in Portuguese."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation_api.decision.domain import Applicant, CardUsage, Outcome
+from evaluation_api.decision.errors import InvalidRequestError, MalformedJsonError
+from evaluation_api.web import requests
+from tests.clients import BAD_AMOUNTS, BAD_NAMES, MALFORMED, MARIA, Bad
+
+MARIAS = Applicant("Maria", CardUsage(1055.0, 3345.0, 147.0, 3854.0, 3233.0))
+
+
+def test_a_good_request_is_read() -> None:
+    assert requests.read_applicant(json.dumps(MARIA).encode()) == MARIAS
+
+
+def test_whole_numbers_are_numbers_and_a_name_is_trimmed() -> None:
+    body = json.dumps({**MARIA, "name": "  José  ", "balance": 7}).encode()
+
+    read = requests.read_applicant(body)
+
+    assert (read.name, read.usage.balance) == ("José", 7.0)
+
+
+def test_a_name_of_120_characters_and_the_largest_amount_are_taken() -> None:
+    body = json.dumps({**MARIA, "name": "é" * 120, "payments": 10_000_000}).encode()
+
+    assert requests.read_applicant(body).usage.payments == 1e7
+
+
+@pytest.mark.parametrize(
+    "bad", [*BAD_AMOUNTS.values(), *BAD_NAMES.values()], ids=[*BAD_AMOUNTS, *BAD_NAMES]
+)
+def test_every_wrong_field_is_named(bad: Bad) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        requests.read_applicant(bad.body)
+
+    fields = refused.value.fields
+    assert {field.pointer for field in fields} == set(bad.pointers)
+    assert bad.says in fields[0].detail
+
+
+@pytest.mark.parametrize("bad", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_no_json_is_refused_as_such(bad: Bad) -> None:
+    with pytest.raises(MalformedJsonError):
+        requests.read_applicant(bad.body)
+
+
+def test_a_pointer_escapes_what_pointers_are_made_of() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        requests.read_applicant(json.dumps({**MARIA, "a/b~c": 1}).encode())
+
+    assert refused.value.fields[0].pointer == "#/a~1b~0c"
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from([*MARIA, "x"]), inner, max_size=6)
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_anything_else_is_refused_and_never_breaks(body: bytes) -> None:
+    with pytest.raises((InvalidRequestError, MalformedJsonError)):
+        requests.read_applicant(body)
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "with space", "tab\t", "ação", "\x7f"])
+def test_a_key_that_is_not_visible_ascii_is_refused(key: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        requests.read_key(key, MARIAS)
+
+    assert refused.value.fields[0].pointer == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("key", ["a", "!~", "a" * 255])
+def test_a_key_is_taken_with_what_it_was_used_for(key: str) -> None:
+    read = requests.read_key(key, MARIAS)
+
+    other = requests.read_key(key, Applicant("José", MARIAS.usage))
+    assert read is not None
+    assert other is not None
+    assert read.key == other.key == key
+    assert read.fingerprint != other.fingerprint
+    assert read == requests.read_key(key, MARIAS)
+
+
+def test_a_request_needs_no_key() -> None:
+    assert requests.read_key(None, MARIAS) is None
+
+
+def test_days_are_days_of_sao_paulo_and_inclusive() -> None:
+    search = requests.read_search({"de": "2026-11-01", "ate": "2026-11-01"})
+
+    assert search.since == datetime(2026, 11, 1, 3, tzinfo=UTC)
+    assert search.until == datetime(2026, 11, 2, 3, tzinfo=UTC)
+
+
+def test_a_search_is_for_anything_by_default() -> None:
+    search = requests.read_search({})
+
+    assert search.limit == 20
+    assert {search.outcome, search.cluster, search.since, search.name, search.before_id} == {None}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, {"#/decisao", "#/justificativa", "#/revisor"}),
+        (
+            {"decisao": "talvez", "justificativa": "curta", "revisor": ""},
+            {"#/decisao", "#/justificativa", "#/revisor"},
+        ),
+        ({"decisao": "aprovado", "justificativa": " " * 20, "revisor": "Ana"}, {"#/justificativa"}),
+        (
+            {"decisao": "aprovado", "justificativa": "a" * 2001, "revisor": "Ana"},
+            {"#/justificativa"},
+        ),
+        (
+            {"decisao": "aprovado", "justificativa": "boa renda\u0000!", "revisor": "Ana"},
+            {"#/justificativa"},
+        ),
+        ({"decisao": "aprovado", "justificativa": "boa renda!", "revisor": "Ana", "x": 1}, {"#/x"}),
+    ],
+)
+def test_a_wrong_review_is_refused_by_field(body: dict[str, object], pointers: set[str]) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        requests.read_review(json.dumps(body).encode(), "r", "e")
+
+    assert {field.pointer for field in refused.value.fields} == pointers
+
+
+def test_a_review_may_have_several_lines() -> None:
+    body = {"decisao": "aprovado", "justificativa": "Renda:\n\t- boa", "revisor": "Ana"}
+
+    read = requests.read_review(json.dumps(body).encode(), "r", "e")
+
+    assert (read.outcome, read.justification) == (Outcome.APPROVED, "Renda:\n\t- boa")

@@ -1,0 +1,225 @@
+"""Batches of clients who want different things: each is answered as if alone."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.pipeline import Pipeline
+
+from model_store import geometry, golden, registry
+from model_store.errors import GoldenMismatch
+from model_store.features import FEATURES
+from model_store.geometry import Matrix
+from model_store.golden import GoldenClients
+from model_store.pickles.pickle_file import sha256_of
+from model_store.registry import StoredModel
+from model_store.serving import predictor, rows
+from tests.clients import FIVE_CLIENTS
+from tests.unit.model_store import amounts
+
+DEBTOR = np.array([FIVE_CLIENTS[0][0]], dtype=np.float64)
+#: Who pays well, which is where anybody would want to be.
+APPROVED = (1, 3, 4)
+
+
+@pytest.fixture(scope="session")
+def stored(committed: Pipeline, centroids: Matrix) -> StoredModel:
+    """Return the carried model as the store would hand it over."""
+    path = registry.DEFAULT_PICKLE
+    sha256 = sha256_of(path.read_bytes())
+    tag = f"{registry.NAME}:{sha256[:12]}"
+    return StoredModel(tag, sha256, path, centroids, golden.make(committed), {})
+
+
+@pytest.fixture(scope="session")
+def predict(stored: StoredModel) -> predictor.Predict:
+    return predictor.of(stored)
+
+
+def changes(prediction: rows.Prediction, client: Matrix) -> list[float]:
+    """Give how much each alternative changes."""
+    return [
+        abs(one.amount - client[FEATURES.index(one.feature)])
+        for one in prediction.alternatives or []
+    ]
+
+
+def spelled(predictions: Iterable[rows.Prediction]) -> list[dict[str, Any]]:
+    """Give predictions as a caller reads them, to 12 decimals: a batch may add up in any order."""
+    body = rows.write(list(predictions), single=False)
+    read: list[dict[str, Any]] = json.loads(body, parse_float=lambda text: round(float(text), 12))
+    return read
+
+
+def test_a_wish_is_carried_as_a_mask_and_a_margin() -> None:
+    matrix = predictor.with_wish(DEBTOR, (1, 3, 3), 0.25)
+
+    assert matrix.tolist() == [[*DEBTOR[0].tolist(), 0b01010, 0.25]]
+
+
+def test_who_wishes_for_nothing_is_told_why_and_no_alternative(predict: predictor.Predict) -> None:
+    (told,) = predict(predictor.with_wish(DEBTOR, (), 0.0))
+
+    assert told.cluster == FIVE_CLIENTS[0][1]
+    assert told.confidence is not None
+    assert told.contributions is not None
+    assert told.alternatives is None
+    assert "alternatives" not in spelled([told])[0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    wishes=st.lists(
+        st.tuples(st.sets(st.integers(0, 4)), st.sampled_from([0.0, 0.05, 0.3])),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_each_of_a_batch_is_answered_as_if_alone(
+    predict: predictor.Predict, wishes: list[tuple[set[int], float]]
+) -> None:
+    clients = amounts.spread(3 * len(wishes))
+    alone = [
+        predictor.with_wish(client[None], *wishes[place % len(wishes)])
+        for place, client in enumerate(clients)
+    ]
+
+    together = predict(np.vstack(alone))
+
+    assert spelled(together) == spelled(predict(one)[0] for one in alone)
+
+
+def test_an_alternative_comes_out_as_promised_least_change_first(
+    predict: predictor.Predict,
+) -> None:
+    clients = amounts.spread(500)
+
+    told = predict(predictor.with_wish(clients, APPROVED, 0.05))
+
+    promised = 0
+    for client, prediction in zip(clients, told, strict=True):
+        assert changes(prediction, client) == sorted(changes(prediction, client))
+        features = [one.feature for one in prediction.alternatives or []]
+        assert len(set(features)) == len(features)
+        for one in prediction.alternatives or []:
+            changed = client[None].copy()
+            changed[0, FEATURES.index(one.feature)] = one.amount
+            (then,) = predict(predictor.with_wish(changed, APPROVED, 0.05))
+            assert then.cluster == one.cluster
+            assert then.confidence == pytest.approx(one.confidence)
+            assert one.cluster in APPROVED
+            assert one.confidence >= 0.05
+            assert then.alternatives is None
+            promised += 1
+    assert promised > 500
+
+
+def test_who_is_there_is_told_no_alternative_and_who_is_nearly_there_is(
+    predict: predictor.Predict,
+) -> None:
+    (now,) = predict(predictor.with_wish(DEBTOR, (), 0.0))
+    assert now.confidence is not None
+    more = float(np.nextafter(now.confidence, 1))
+
+    (there,) = predict(predictor.with_wish(DEBTOR, (now.cluster,), now.confidence))
+    (nearly,) = predict(predictor.with_wish(DEBTOR, (now.cluster,), more))
+    (elsewhere,) = predict(predictor.with_wish(DEBTOR, APPROVED, 0.0))
+
+    assert there.alternatives is None
+    assert nearly.alternatives
+    assert min(changes(nearly, DEBTOR[0])) < 0.02
+    assert {one.cluster for one in nearly.alternatives} == {now.cluster}
+    assert elsewhere.alternatives
+    assert elsewhere.confidence == now.confidence
+
+
+def test_who_has_no_way_is_told_so(predict: predictor.Predict) -> None:
+    (told,) = predict(predictor.with_wish(DEBTOR, (3,), 0.5))
+
+    assert told.alternatives == []
+    assert spelled([told])[0]["alternatives"] == []
+
+
+def test_nobody_is_predicted_nothing(predict: predictor.Predict) -> None:
+    assert predict(predictor.with_wish(rows.EMPTY, APPROVED, 0.05)) == []
+
+
+def test_an_alternative_is_an_amount_that_a_client_may_have(predict: predictor.Predict) -> None:
+    rich = np.array([[9e6, 1e6, 1e6, 9e6, 1e6]])
+
+    told = [predict(predictor.with_wish(rich, (target,), 0.05))[0] for target in range(5)]
+
+    offered = [one.amount for prediction in told for one in prediction.alternatives or []]
+    assert offered
+    assert max(offered) <= 1e7
+
+
+def test_an_alternative_has_the_margin_even_beside_an_amount_that_dwarfs_it(
+    predict: predictor.Predict,
+) -> None:
+    client = np.array([[8636806.39, 0.49, 0.52, 0.98, 0.45]])
+
+    (told,) = predict(predictor.with_wish(client, (4,), 0.05))
+
+    assert told.alternatives is not None
+    assert all(one.confidence >= 0.05 for one in told.alternatives)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        (APPROVED, 0.05),
+        ((FIVE_CLIENTS[0][1],), 0.4),
+    ],
+    ids=["to another profile", "to more margin"],
+)
+def test_a_way_that_does_not_lead_there_is_not_offered(
+    predict: predictor.Predict,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: tuple[tuple[int, ...], float],
+) -> None:
+    """Every way is tried, so let all be wrong: they stop half way."""
+    find = geometry.counterfactual
+    (before,) = predict(predictor.with_wish(DEBTOR, *wish))
+
+    def stop_half_way(clients: Matrix, cones: geometry.Cones) -> geometry.Counterfactual:
+        found = find(clients, cones)
+        return replace(found, amount=(found.amount + clients[:, geometry.CHANGEABLE]) / 2)
+
+    monkeypatch.setattr(geometry, "counterfactual", stop_half_way)
+    (told,) = predict(predictor.with_wish(DEBTOR, *wish))
+
+    assert before.alternatives
+    assert told.alternatives == []
+
+
+@pytest.mark.parametrize("known", ["its centroids", "its predict alone"])
+def test_a_model_that_fails_a_golden_client_does_not_predict(
+    stored: StoredModel, known: str
+) -> None:
+    wrong = stored.golden.labels.copy()
+    wrong[-1] = (wrong[-1] + 1) % 5
+    altered = replace(stored, golden=GoldenClients(stored.golden.rows, wrong))
+    if known == "its predict alone":
+        altered = replace(altered, centroids=None)
+
+    with pytest.raises(GoldenMismatch, match=f"recorded as {wrong[-1]}"):
+        predictor.of(altered)
+
+
+def test_a_model_without_centroids_answers_labels_alone(
+    stored: StoredModel, committed: Pipeline
+) -> None:
+    clients = amounts.spread(50)
+    predict = predictor.of(replace(stored, centroids=None))
+
+    told = predict(predictor.with_wish(clients, APPROVED, 0.05))
+
+    labels = geometry.predict(clients, np.asarray(stored.centroids)).tolist()
+    assert labels == committed.predict(clients).tolist()
+    assert spelled(told) == [{"cluster": label} for label in labels]
