@@ -16,10 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from bench.load import clients
-from bench.load.clients import Client, avaliar_body
 from bench.report.tables import table
-from bench.subjects import systems
+from bench.subjects import clients, systems
+from bench.subjects.clients import Client, avaliar_body
 from bench.subjects.processes import HOST, NotReadyError, Processes
 
 _LOOP_REQUESTS = 2000

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bench.load import clients, side_by_side
+from bench.load import side_by_side
+from bench.load.measurements import Comparison, Measured
 from bench.load.scenario import Plan, Trial
 from bench.report import machine, targets
 from bench.report.machine import Machine
-from bench.report.measurements import Comparison, Measured
 from bench.report.tables import Report
 from bench.report.targets import Target
-from bench.subjects import mlserver, postgres, systems
+from bench.subjects import clients, mlserver, postgres, systems
 from bench.subjects.processes import Processes
 from bench.subjects.systems import Make
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.load import clients
-from bench.report.quantiles import percentile
+from bench.load.quantiles import percentile
+from bench.subjects import clients
 from bench.subjects.processes import HOST, Processes, Program, free_ports
 from evaluation_api.model.transport import KeptAliveTransport
 from model_store import registry

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from swagger_ui_bundle import swagger_ui_path
 
+from evaluation_api.client_files import contract
 from evaluation_api.client_files import routes as batch_routes
 from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.batches import Batches
@@ -28,6 +29,7 @@ from evaluation_api.record.file_log import FileLog
 from evaluation_api.record.pending import PendingWorker
 from evaluation_api.record.recorder import Recorder
 from evaluation_api.runtime import server
+from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import DECISIONS, Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, openapi, problems, routes
@@ -43,7 +45,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services_of(settings) as app.state.services:
+        async with services_of(settings) as running:
+            app.state.services, app.state.batches = running.services, running.batches
             server.spare_the_garbage_collector()
             yield
 
@@ -74,15 +77,23 @@ def bare_app() -> FastAPI:
     routes.install(app)
     app.add_middleware(_observed)
     problems.install(app)
-    openapi.install(app)
+    openapi.install(app, contract.ANSWERS)
     app.include_router(batch_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is open while the application runs: for clients one by one, and for files of them."""
+
+    services: Services
+    batches: Batches
+
+
 @asynccontextmanager
-async def services_of(settings: Settings) -> AsyncIterator[Services]:
+async def services_of(settings: Settings) -> AsyncIterator[Running]:
     """Open everything that settings name, workers at work; close it in the end."""
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
@@ -92,13 +103,15 @@ async def services_of(settings: Settings) -> AsyncIterator[Services]:
             Recorder(records.log, impatient=records.impatient, max_waiting=settings.max_in_flight)
         )
         model = await stack.enter_async_context(model_for(policy, settings))
-        evaluator = Evaluator(model, policy, recorder, rendered_with(policy))
+        evaluator = Evaluator(
+            model, policy, recorder, rendered_with(policy), new_id=new_id, now=now
+        )
         pending = PendingWorker(model, evaluator, recorder)
         worker = BatchWorker(records.batch_log, model, policy, recorder)
         for work in (pending.run(), worker.run()):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         batches = Batches(records.batch_log, records.log, recorder, worker)
-        yield Services(evaluator, model, recorder, policy, pending, batches)
+        yield Running(Services(evaluator, model, recorder, policy, pending), batches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,12 +88,16 @@ def _show(chosen: argparse.Namespace) -> None:
 
 
 def _promote(chosen: argparse.Namespace) -> None:
-    registry.promote(chosen.tag)
+    from model_store import promotion  # noqa: PLC0415 - brings scikit-learn
+
+    promotion.promote(chosen.tag)
     print(f"{chosen.tag} is published; services serve it from their next start")
 
 
 def _rollback(_chosen: argparse.Namespace) -> None:
-    print(f"{registry.rollback()} is published again")
+    from model_store import promotion  # noqa: PLC0415 - brings scikit-learn
+
+    print(f"{promotion.rollback()} is published again")
 
 
 if __name__ == "__main__":

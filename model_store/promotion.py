@@ -1,22 +1,53 @@
-"""Whether a version may replace the published one: its labels must go on meaning the same.
+"""Publishes a version, and takes it back: its labels must go on meaning the same."""
 
-Decides only; the registry writes.
-"""
-
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from model_store import golden, profiles
-from model_store.errors import GoldenMismatch
-from model_store.registry import FARTHEST_MOVE, LEAST_AGREEMENT
+from model_store.errors import GoldenMismatch, PromotionRefused
+from model_store.registry import PRODUCTION_FILE, StoredModel, load, published_tag
 
-if TYPE_CHECKING:
-    from model_store.registry import StoredModel
+FARTHEST_MOVE: Final = 0.15
+"""A centroid that moved farther from the published one may have changed its meaning."""
+LEAST_AGREEMENT: Final = 0.95
+"""Share of the published model's golden clients that must keep their label."""
 
 
-def objection(candidate: "StoredModel", published: "StoredModel | None") -> str | None:
+def promote(tag: str, production_file: Path = PRODUCTION_FILE) -> None:
+    """Publish a version: write its tag where the services look, keeping the one before.
+
+    Raises PromotionRefused when a label's meaning does not hold or has moved.
+    """
+    candidate = load(tag)
+    published = published_tag(production_file)
+    if published == tag:
+        return
+    reason = objection(candidate, load(published) if published else None)
+    if reason:
+        msg = f"{tag} is not published: {reason}."
+        raise PromotionRefused(msg)
+    if published:
+        _write(_history(production_file), [*_earlier(production_file), published])
+    _write(production_file, [tag])
+
+
+def rollback(production_file: Path = PRODUCTION_FILE) -> str:
+    """Publish again what was published before; return its tag. Raises PromotionRefused."""
+    earlier = _earlier(production_file)
+    if not earlier:
+        msg = "No version was published before this one."
+        raise PromotionRefused(msg)
+    load(earlier[-1])
+    _write(production_file, earlier[-1:])
+    _write(_history(production_file), earlier[:-1])
+    return earlier[-1]
+
+
+def objection(candidate: StoredModel, published: StoredModel | None) -> str | None:
     """Say why the candidate must not be published, without a full stop, or None when it may."""
     return (
         _own_objection(candidate)
@@ -26,7 +57,7 @@ def objection(candidate: "StoredModel", published: "StoredModel | None") -> str 
     )
 
 
-def _own_objection(candidate: "StoredModel") -> str | None:
+def _own_objection(candidate: StoredModel) -> str | None:
     try:
         golden.check(candidate.open_estimator(), candidate.golden)
     except GoldenMismatch as mismatch:
@@ -38,7 +69,7 @@ def _own_objection(candidate: "StoredModel") -> str | None:
     )
 
 
-def _moved_centroids(candidate: "StoredModel", published: "StoredModel") -> str | None:
+def _moved_centroids(candidate: StoredModel, published: StoredModel) -> str | None:
     """Match centroids pairwise, nearest in sum (Kuhn 1955, doi:10.1002/nav.3800020109)."""
     if candidate.centroids is None or published.centroids is None:
         return None
@@ -54,8 +85,23 @@ def _moved_centroids(candidate: "StoredModel", published: "StoredModel") -> str 
     return None
 
 
-def _moved_clients(candidate: "StoredModel", published: "StoredModel") -> str | None:
+def _moved_clients(candidate: StoredModel, published: StoredModel) -> str | None:
     kept = golden.agreement(candidate.open_estimator(), published.golden)
     if kept < LEAST_AGREEMENT:
         return f"{kept:.0%} of the golden clients keep their label, under {LEAST_AGREEMENT:.0%}"
     return None
+
+
+def _history(production_file: Path) -> Path:
+    return production_file.with_name(f"{production_file.name}.previous")
+
+
+def _earlier(production_file: Path) -> list[str]:
+    history = _history(production_file)
+    return history.read_text(encoding="utf-8").split() if history.exists() else []
+
+
+def _write(file: Path, tags: list[str]) -> None:
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished.write_text("".join(f"{tag}\n" for tag in tags), encoding="utf-8")
+    unfinished.replace(file)

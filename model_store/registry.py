@@ -1,4 +1,4 @@
-"""Versions of the model in BentoML's store: import, list, publish, roll back, load.
+"""Versions of the model in BentoML's store: import, list, load, and which is published.
 
 A version is made from a file's content, so the same file is the same version everywhere. Cheap to
 import, and "already imported" is answered without BentoML or scikit-learn: a second start must not
@@ -19,7 +19,6 @@ from model_store.errors import (
     CorruptModel,
     InvalidTag,
     ModelNotFound,
-    PromotionRefused,
     UnreadablePickle,
 )
 from model_store.pickles.foreign import inspect_apart
@@ -38,11 +37,6 @@ GOLDEN_NAME: Final = "golden.json"
 TAG_VARIABLE: Final = "CREDIT_CARD_MODEL_TAG"
 PRODUCTION_FILE: Final = Path(__file__).with_name("production")
 DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.pkl")
-
-FARTHEST_MOVE: Final = 0.15
-"""A centroid that moved farther from the published one may have changed its meaning."""
-LEAST_AGREEMENT: Final = 0.95
-"""Share of the published model's golden clients that must keep their label."""
 
 _TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
 
@@ -151,38 +145,6 @@ def load(tag: str) -> StoredModel:
     return _opened(tag, Path(stored.path), dict(stored.info.metadata))
 
 
-def promote(tag: str, production_file: Path = PRODUCTION_FILE) -> None:
-    """Publish a version: write its tag where the services look, keeping the one before.
-
-    Raises PromotionRefused when a label's meaning does not hold or has moved.
-    """
-    from model_store.promotion import objection  # noqa: PLC0415 - brings scikit-learn
-
-    candidate = load(tag)
-    published = published_tag(production_file)
-    if published == tag:
-        return
-    reason = objection(candidate, load(published) if published else None)
-    if reason:
-        msg = f"{tag} is not published: {reason}."
-        raise PromotionRefused(msg)
-    if published:
-        _write(_history(production_file), [*_earlier(production_file), published])
-    _write(production_file, [tag])
-
-
-def rollback(production_file: Path = PRODUCTION_FILE) -> str:
-    """Publish again what was published before; return its tag. Raises PromotionRefused."""
-    earlier = _earlier(production_file)
-    if not earlier:
-        msg = "No version was published before this one."
-        raise PromotionRefused(msg)
-    load(earlier[-1])
-    _write(production_file, earlier[-1:])
-    _write(_history(production_file), earlier[:-1])
-    return earlier[-1]
-
-
 def _models_home() -> Path:
     """Return the folder that BentoML keeps models in, found as BentoML itself finds it."""
     home = os.environ.get("BENTOML_HOME", str(Path.home() / "bentoml"))
@@ -263,18 +225,3 @@ def _centroids(metadata: dict[str, Any]) -> "NDArray[np.float64] | None":
 def _corrupt(tag: str, reason: str) -> CorruptModel:
     advice = f"run `bentoml models delete {tag}`, then `python -m model_store import`"
     return CorruptModel(f"{tag} is corrupt ({reason.rstrip('.')}): {advice}.")
-
-
-def _history(production_file: Path) -> Path:
-    return production_file.with_name(f"{production_file.name}.previous")
-
-
-def _earlier(production_file: Path) -> list[str]:
-    history = _history(production_file)
-    return history.read_text(encoding="utf-8").split() if history.exists() else []
-
-
-def _write(file: Path, tags: list[str]) -> None:
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text("".join(f"{tag}\n" for tag in tags), encoding="utf-8")
-    unfinished.replace(file)

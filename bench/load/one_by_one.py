@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from bench.load.answers import Line
-from bench.report.quantiles import percentile
+from bench.load.quantiles import percentile
 
 _GOOD = 200
 

@@ -17,7 +17,7 @@ from typing import cast
 import uvloop
 
 from bench.load import answers
-from bench.report.quantiles import percentile
+from bench.load.quantiles import percentile
 from bench.subjects.processes import HOST
 
 MAX_CONNECTIONS = 4096

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load import batches, one_by_one, open_loop, wrk
+from bench.load import batches, checks, one_by_one, open_loop, wrk
 from bench.load.answers import post
 from bench.load.batches import Batches
-from bench.load.clients import Client, write_bodies
+from bench.load.measurements import Burst, Measured, Overload, Point
 from bench.load.one_by_one import WrongAnswerError
 from bench.load.open_loop import Request
-from bench.report import checks
-from bench.report.measurements import Burst, Measured, Overload, Point
+from bench.subjects.clients import Client, write_bodies
 from bench.subjects.processes import Processes
 from bench.subjects.systems import System
 

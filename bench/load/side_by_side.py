@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 
 from bench.load import wrk
-from bench.load.clients import Client, write_bodies
+from bench.load.measurements import Comparison
 from bench.load.wrk import Load
-from bench.report.measurements import Comparison
+from bench.subjects.clients import Client, write_bodies
 from bench.subjects.processes import Processes
 from bench.subjects.systems import Make, System
 

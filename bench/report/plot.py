@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.measurements import Measured, Point
+from bench.load.measurements import Measured, Point
 
 _STYLE: Any = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 10}
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.load.measurements import Comparison, Measured, Point
 from bench.report.machine import Machine
-from bench.report.measurements import Comparison, Measured, Point
 from bench.report.targets import Target
 
 

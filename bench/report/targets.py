@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.report.measurements import Comparison, Measured, Point
+from bench.load.measurements import Comparison, Measured, Point
 
 _MANY = 1024
 _BUSY = 64

@@ -25,6 +25,7 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.runtime import logs, server
+from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.settings import Settings
 from evaluation_api.web import problems
 
@@ -82,7 +83,9 @@ class NoRecord:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Wire the canned parts, and tune the garbage collector as the real service does."""
     policy, _ = policy_file.read(policy_file.DEFAULT)
-    evaluator = Evaluator(CannedPredictor(), policy, NoRecord(), rendered_with(policy))
+    evaluator = Evaluator(
+        CannedPredictor(), policy, NoRecord(), rendered_with(policy), new_id=new_id, now=now
+    )
     app.state.services = SimpleNamespace(evaluator=evaluator)
     server.spare_the_garbage_collector()
     yield

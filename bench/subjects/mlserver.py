@@ -8,8 +8,7 @@ which one connection pays in full.
 import json
 from pathlib import Path
 
-from bench.load import clients
-from bench.subjects import spoken
+from bench.subjects import clients, spoken
 from bench.subjects.original import PICKLE
 from bench.subjects.processes import HOST, ROOT, Program, free_ports
 from bench.subjects.systems import System

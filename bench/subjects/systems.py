@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.load import clients
-from bench.load.clients import Client
-from bench.subjects import spoken
+from bench.subjects import clients, spoken
+from bench.subjects.clients import Client
 from bench.subjects.processes import HOST, ROOT, Program, free_ports
 from bench.subjects.spoken import Read
 

@@ -13,6 +13,7 @@ from evaluation_api.app import model_for, rendered_with
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.runtime import server
+from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.settings import Settings
 
 
@@ -21,7 +22,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Wire the real model and no record."""
     policy, _ = policy_file.read(policy_file.DEFAULT)
     async with model_for(policy, Settings()) as model:
-        evaluator = Evaluator(model, policy, NoRecord(), rendered_with(policy))
+        evaluator = Evaluator(
+            model, policy, NoRecord(), rendered_with(policy), new_id=new_id, now=now
+        )
         app.state.services = SimpleNamespace(evaluator=evaluator)
         server.spare_the_garbage_collector()
         yield

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-import uuid_utils
-
 from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.domain import CHUNK_LINES, Batch, Line, Step
 from evaluation_api.client_files.reading import FileReader
@@ -18,6 +16,7 @@ from evaluation_api.client_files.writing import ResultWriter
 from evaluation_api.decision.domain import Recorded
 from evaluation_api.decision.errors import EvaluationError, FileTooLargeError
 from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.runtime.identity import new_id
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Batches:
         Raises InvalidRequestError naming columns or a line, FileTooLargeError, or
         RecordUnavailableError.
         """
-        batch_id = str(uuid_utils.uuid7())
+        batch_id = new_id()
         await self._turns.in_turn(self._log.open, batch_id, name)
         try:
             reader, sample = await self._store(batch_id, chunks)

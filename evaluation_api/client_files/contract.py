@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -76,6 +77,10 @@ class Lotes(msgspec.Struct):
     """The newest batches, newest first."""
 
     itens: list[ItemDeLote]
+
+
+#: What the routes answer, for the description of the API.
+ANSWERS: Final = (Lote, Lotes)
 
 
 def read_name(sent: str | None) -> str:

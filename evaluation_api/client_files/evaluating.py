@@ -8,8 +8,6 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 
-import uuid_utils
-
 from evaluation_api.client_files import lines, slices
 from evaluation_api.client_files.domain import (
     CONFIDENCE_BINS,
@@ -23,6 +21,7 @@ from evaluation_api.client_files.domain import (
 from evaluation_api.decision.background import Predictor
 from evaluation_api.decision.domain import Applicant, Evaluation, Prediction
 from evaluation_api.decision.policy import Policy
+from evaluation_api.runtime.identity import new_id
 
 _reader = lru_cache(maxsize=16)(lines.reader)
 
@@ -45,7 +44,7 @@ async def _decided(
 
     def decide(applicant: Applicant, prediction: Prediction) -> Evaluation:
         decision = policy.decide(applicant.usage, prediction)
-        identity = str(uuid_utils.uuid7())
+        identity = new_id()
         return Evaluation(identity, applicant, prediction, decision, now, milliseconds)
 
     applicants = [one for one in read if isinstance(one, Applicant)]

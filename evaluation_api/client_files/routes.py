@@ -20,7 +20,7 @@ router = APIRouter()
 
 
 def _batches(request: Request) -> Batches:
-    batches: Batches = request.app.state.services.batches
+    batches: Batches = request.app.state.batches
     return batches
 
 

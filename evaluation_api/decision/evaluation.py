@@ -7,10 +7,8 @@ the Protocols below, and neither HTTP nor SQL nor Portuguese.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
-
-import uuid_utils
 
 from evaluation_api.decision.domain import (
     Applicant,
@@ -60,14 +58,27 @@ Render = Callable[[Evaluation], str]
 class Evaluator:
     """Predicts, decides, records, answers - in this order."""
 
-    def __init__(
-        self, predictor: Predictor, policy: Policy, record: Record, render: Render
+    def __init__(  # noqa: PLR0913 - the parts, the last two by name
+        self,
+        predictor: Predictor,
+        policy: Policy,
+        record: Record,
+        render: Render,
+        *,
+        new_id: Callable[[], str],
+        now: Callable[[], datetime],
     ) -> None:
-        """Take the parts; render spells an evaluation as the answer that is recorded and given."""
+        """Take the parts.
+
+        render: formats an evaluation as the answer that is recorded and given. new_id: makes ids
+        that sort by the time they were made. now: tells the time, in UTC.
+        """
         self._predictor = predictor
         self._policy = policy
         self._record = record
         self._render = render
+        self._new_id = new_id
+        self._now = now
         self._in_flight: set[str] = set()
 
     async def evaluate(
@@ -98,8 +109,8 @@ class Evaluator:
     async def _evaluate(
         self, applicant: Applicant, key: IdempotencyKey | None, *, may_wait: bool
     ) -> Outcome:
-        received_at, started = datetime.now(UTC), time.perf_counter()
-        entry = Entry(str(uuid_utils.uuid7()), received_at, applicant, idempotency_key=key)
+        received_at, started = self._now(), time.perf_counter()
+        entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key)
         try:
             prediction = await self._predictor.predict(applicant.usage)
         except ModelError:
@@ -120,7 +131,7 @@ class Evaluator:
             applicant=entry.applicant,
             prediction=prediction,
             decision=self._policy.decide(entry.applicant.usage, prediction),
-            evaluated_at=datetime.now(UTC),
+            evaluated_at=self._now(),
             milliseconds=milliseconds,
         )
         return replace(entry, evaluation=evaluation, answer=self._render(evaluation))

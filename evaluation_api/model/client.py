@@ -27,6 +27,7 @@ from evaluation_api.decision.errors import (
     ModelAnswerError,
     ModelUnavailableError,
     ModelVersionGoneError,
+    OverloadedError,
 )
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.runtime.coalescing import Coalescer
@@ -97,6 +98,7 @@ class ModelClient:
             max_items=MAX_ROWS,
             max_waiting=max_waiting,
             max_age_seconds=deadline_seconds,
+            overloaded=OverloadedError,
             lanes=lanes,
         )
 

@@ -14,7 +14,11 @@ from datetime import timedelta
 from typing import ParamSpec, Self, TypeVar
 
 from evaluation_api.decision.domain import Entry, Recorded, Review, Search, Summary
-from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.decision.errors import (
+    OverloadedError,
+    RecordBusyError,
+    RecordUnavailableError,
+)
 from evaluation_api.record.evaluations import DecisionLog
 from evaluation_api.record.file_log import FileLog
 from evaluation_api.runtime.coalescing import Coalescer
@@ -56,6 +60,7 @@ class Recorder:
             max_items=_MAX_ENTRIES,
             max_waiting=max_waiting,
             max_age_seconds=_MAX_AGE_SECONDS,
+            overloaded=OverloadedError,
         )
 
     async def __aenter__(self) -> Self:

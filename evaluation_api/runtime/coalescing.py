@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from evaluation_api.decision.errors import OverloadedError
-
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -30,16 +28,18 @@ class Coalescer(Generic[Item, Answer]):
     call: takes up to max_items items and gives as many answers, in the same order; what it raises
     is raised to those it carried and to nobody else.
     lanes: calls that may run at the same time. max_waiting: items beyond which callers are refused.
-    max_age_seconds: what has waited longer is refused instead of carried.
+    max_age_seconds: what has waited longer is refused instead of carried. overloaded: makes what a
+    caller who is refused is raised.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each limit by name
         self,
         call: Callable[[list[Item]], Awaitable[Sequence[Answer]]],
         *,
         max_items: int,
         max_waiting: int,
         max_age_seconds: float,
+        overloaded: Callable[[], Exception],
         lanes: int = 1,
     ) -> None:
         """Start idle; needs a running event loop only when called."""
@@ -47,6 +47,7 @@ class Coalescer(Generic[Item, Answer]):
         self._max_items = max_items
         self._max_waiting = max_waiting
         self._max_age_seconds = max_age_seconds
+        self._overloaded = overloaded
         self._lanes = self._free_lanes = lanes
         self._departing = False
         self._looking_again = False
@@ -56,10 +57,10 @@ class Coalescer(Generic[Item, Answer]):
     async def __call__(self, item: Item) -> Answer:
         """Carry one item and give its own answer.
 
-        Raises OverloadedError, at once when max_waiting items wait already.
+        Raises what overloaded makes, at once when max_waiting items wait already.
         """
         if len(self._waiting) >= self._max_waiting:
-            raise OverloadedError
+            raise self._overloaded()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future, loop.time()))
@@ -107,7 +108,7 @@ class Coalescer(Generic[Item, Answer]):
             if future.done():
                 continue
             if arrived < oldest:
-                future.set_exception(OverloadedError())
+                future.set_exception(self._overloaded())
             else:
                 batch.append(waiting)
         return batch

@@ -9,9 +9,10 @@ from collections.abc import Callable, Container
 from contextvars import ContextVar
 from typing import Final
 
-import uuid_utils
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from evaluation_api.runtime.identity import new_id
 
 #: The request being answered by this task; "-" outside of one.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -112,4 +113,4 @@ def _request_id(scope: Scope) -> str:
             text: str = value.decode("latin-1")
             if text.isascii() and text.isprintable():
                 return text
-    return str(uuid_utils.uuid7())
+    return new_id()

@@ -3,6 +3,7 @@
 Requests are pydantic's and answers msgspec's; both can say their JSON schema.
 """
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,7 +12,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 
-from evaluation_api.client_files import contract
 from evaluation_api.web import answers, requests
 from evaluation_api.web.problems import MEDIA_TYPE, Problema
 
@@ -34,8 +34,6 @@ _ANSWERS: Final = (
     answers.Revisao,
     answers.Saude,
     answers.Vida,
-    contract.Lote,
-    contract.Lotes,
     Problema,
 )
 _BODIES: Final = (requests.ApplicantBody, requests.ReviewBody)
@@ -97,15 +95,15 @@ def file() -> dict[str, Any]:
     return {"responses": responses, "response_class": Response}
 
 
-def install(app: FastAPI) -> None:
-    """Have an application describe itself with these types."""
+def install(app: FastAPI, more_answers: Iterable[type[msgspec.Struct]] = ()) -> None:
+    """Have an application describe itself with these types, and those of other routers."""
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
-            schema.setdefault("components", {})["schemas"] = _schemas()
+            schema.setdefault("components", {})["schemas"] = _schemas(more_answers)
             schema["paths"] = {"/avaliar": {"post": _EVALUATE}, **schema["paths"]}
             _group(schema["paths"])
             app.openapi_schema = schema
@@ -122,8 +120,8 @@ def _group(paths: dict[str, dict[str, Any]]) -> None:
             described["tags"] = [_SUBJECTS.get(path.split("/")[1], "Serviço")]
 
 
-def _schemas() -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components(_ANSWERS, ref_template=_REFERENCE)
+def _schemas(more_answers: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components((*_ANSWERS, *more_answers), ref_template=_REFERENCE)
     # The answer stands in the record as raw JSON, of which msgspec can only say "anything".
     reference = {"$ref": _REFERENCE.format(name="Avaliacao")}
     schemas["Registro"]["properties"]["avaliacao"] = {"oneOf": [reference, {"type": "null"}]}

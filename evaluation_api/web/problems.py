@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import msgspec
-import uuid_utils
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from evaluation_api.decision import errors
+from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.observation import REFUSED, request_id
 
 logger = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ def unexpected(exc: Exception) -> Response:
 
 def turn_away() -> bytes:
     """Give the whole HTTP answer to a request beyond what can be done, as server.Refusal."""
-    identity = str(uuid_utils.uuid7())
+    identity = new_id()
     REFUSED.inc()
     answer = _ANSWERS[errors.OverloadedError]
     body = msgspec.json.encode(Problema(answer.title, answer.status, answer.detail, identity))

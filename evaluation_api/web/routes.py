@@ -7,13 +7,11 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
-import uuid_utils
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from evaluation_api.client_files.batches import Batches
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import BodyTooLargeError, EvaluationError
 from evaluation_api.decision.evaluation import Evaluator
@@ -21,6 +19,7 @@ from evaluation_api.decision.policy import Policy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record.pending import PendingWorker
 from evaluation_api.record.recorder import Recorder
+from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.observation import MODEL_AWAY, PENDING
 from evaluation_api.web import answers, dossier, openapi, problems, requests
 
@@ -82,7 +81,6 @@ class Services:
     recorder: Recorder
     policy: Policy
     pending: PendingWorker
-    batches: Batches
 
 
 def _services(request: Request) -> Services:
@@ -126,7 +124,7 @@ async def find(request: Request, evaluation_id: str) -> Response:
 )
 async def review(request: Request, evaluation_id: str) -> Response:
     """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
-    sent = requests.read_review(await _body(request), str(uuid_utils.uuid7()), evaluation_id)
+    sent = requests.read_review(await _body(request), new_id(), evaluation_id)
     await _services(request).recorder.review(sent)
     return Response(answers.review(sent), HTTPStatus.CREATED, media_type=JSON)
 

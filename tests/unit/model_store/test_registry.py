@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model_store import registry, training
+from model_store import promotion, registry, training
 from model_store.errors import (
     CorruptModel,
     InvalidTag,
@@ -233,15 +233,15 @@ def test_a_retrained_model_is_published_and_rolled_back(
     production = tmp_path / "production"
     better = brought_in(retrained(clients), tmp_path / "better.pkl")
 
-    registry.promote(imported, production)
-    registry.promote(imported, production)
-    registry.promote(better, production)
+    promotion.promote(imported, production)
+    promotion.promote(imported, production)
+    promotion.promote(better, production)
     assert registry.published_tag(production) == better
 
-    assert registry.rollback(production) == imported
+    assert promotion.rollback(production) == imported
     assert registry.published_tag(production) == imported
     with pytest.raises(PromotionRefused, match="No version was published before"):
-        registry.rollback(production)
+        promotion.rollback(production)
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ def test_a_model_whose_labels_moved_is_not_published(
     tmp_path: Path,
 ) -> None:
     production = tmp_path / "production"
-    registry.promote(imported, production)
+    promotion.promote(imported, production)
     tag = brought_in(candidate(clients), tmp_path / "candidate.pkl")
 
     with pytest.raises(PromotionRefused, match=reason):
-        registry.promote(tag, production)
+        promotion.promote(tag, production)
 
     assert registry.published_tag(production) == imported
 

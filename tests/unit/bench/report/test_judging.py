@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from bench.load.measurements import Burst, Comparison, Measured, Overload, Point
 from bench.load.open_loop import OpenLoad
 from bench.load.wrk import Load
 from bench.report import plot, targets
 from bench.report.machine import Machine
-from bench.report.measurements import Burst, Comparison, Measured, Overload, Point
 from bench.report.tables import Report, table
 from bench.report.targets import Target
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench.load import answers, batches, wrk
-from bench.report.quantiles import percentile
+from bench.load.quantiles import percentile
 from bench.subjects import spoken
 
 MEASURED = (

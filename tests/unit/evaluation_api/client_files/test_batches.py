@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ParamSpec, TypeVar
 
 import httpx
@@ -102,7 +101,7 @@ def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: BatchLog) -> 
     batches = batches_of(log)
     batch = asyncio.run(batches.receive("a.csv", pieces(clients(3))))
     app = bare_app()
-    app.state.services = SimpleNamespace(batches=batches)
+    app.state.batches = batches
 
     async def read(path: str) -> httpx.Response:
         transport = httpx.ASGITransport(app)

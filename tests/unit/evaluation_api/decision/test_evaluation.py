@@ -27,6 +27,7 @@ from evaluation_api.decision.errors import (
 )
 from evaluation_api.decision.evaluation import Evaluator, Outcome
 from evaluation_api.record.pending import PendingWorker
+from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.web import answers
 from tests.evaluations import MODEL, POLICY, USAGE, pending_entry, prediction
 
@@ -136,7 +137,9 @@ class House:
         self.events: list[str] = []
         self.model = FakeModel(self.events, model_failures)
         self.record = FakeRecord(self.events, record_failure)
-        self.evaluator = Evaluator(self.model, POLICY, self.record, self._render)
+        self.evaluator = Evaluator(
+            self.model, POLICY, self.record, self._render, new_id=new_id, now=now
+        )
 
     def _render(self, evaluation: Evaluation) -> str:
         self.events.append("decide")
@@ -240,7 +243,14 @@ def test_a_key_that_failed_is_free_to_be_tried_again() -> None:
 
 def test_who_loses_a_key_to_another_replica_gets_that_ones_answer() -> None:
     house = House()
-    other = Evaluator(house.model, POLICY, house.record, lambda e: answers.answer(e, POLICY))
+    other = Evaluator(
+        house.model,
+        POLICY,
+        house.record,
+        lambda e: answers.answer(e, POLICY),
+        new_id=new_id,
+        now=now,
+    )
 
     async def both() -> tuple[Outcome, Outcome]:
         return await asyncio.gather(

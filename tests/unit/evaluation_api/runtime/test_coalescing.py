@@ -46,6 +46,7 @@ def shared(
         max_items=max_items,
         max_waiting=max_waiting,
         max_age_seconds=60,
+        overloaded=OverloadedError,
         lanes=lanes,
     )
 
@@ -143,7 +144,12 @@ def test_a_call_that_is_stuck_is_overtaken_after_a_while(monkeypatch: pytest.Mon
 
     async def scenario() -> None:
         coalesced = Coalescer(
-            stuck_at_first, max_items=9, max_waiting=9, max_age_seconds=60, lanes=2
+            stuck_at_first,
+            max_items=9,
+            max_waiting=9,
+            max_age_seconds=60,
+            overloaded=OverloadedError,
+            lanes=2,
         )
         stuck = asyncio.create_task(coalesced(0))
         await asyncio.sleep(0)
@@ -176,7 +182,9 @@ def test_a_call_that_answers_too_few_fails_those_without_an_answer() -> None:
         return items[:1]
 
     async def scenario() -> tuple[int | BaseException, int | BaseException]:
-        coalesced = Coalescer(answer_one, max_items=9, max_waiting=9, max_age_seconds=9)
+        coalesced = Coalescer(
+            answer_one, max_items=9, max_waiting=9, max_age_seconds=9, overloaded=OverloadedError
+        )
         return await asyncio.gather(coalesced(1), coalesced(2), return_exceptions=True)
 
     first, second = asyncio.run(scenario())
@@ -225,7 +233,9 @@ def test_who_waited_too_long_is_refused_and_not_carried() -> None:
         return await calls(items)
 
     async def scenario() -> int:
-        coalesced = Coalescer(slow, max_items=1, max_waiting=9, max_age_seconds=0.01)
+        coalesced = Coalescer(
+            slow, max_items=1, max_waiting=9, max_age_seconds=0.01, overloaded=OverloadedError
+        )
         first = asyncio.create_task(coalesced(0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)

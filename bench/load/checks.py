@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.load.answers import Line, post
-from bench.load.clients import Client
 from bench.load.one_by_one import WrongAnswerError
+from bench.subjects.clients import Client
 from bench.subjects.systems import System
 
 ASKED = 50

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.load import clients
+from bench.load import checks
 from bench.load.one_by_one import WrongAnswerError
-from bench.report import checks
-from bench.subjects import spoken
+from bench.subjects import clients, spoken
 from bench.subjects.systems import System
 from tests.unit.bench.answering import server
 

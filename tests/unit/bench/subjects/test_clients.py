@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bench.load import clients
+from bench.subjects import clients
 from evaluation_api.web import requests
 
 
