@@ -45,8 +45,8 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a request ended: the answer as recorded, or None while it waits for the model."""
+class Receipt:
+    """What a caller takes away: the answer as recorded, or None while it waits for the model."""
 
     id: str
     answer: str | None
@@ -87,7 +87,7 @@ class Evaluator:
         key: IdempotencyKey | None = None,
         *,
         may_wait: bool = False,
-    ) -> Outcome:
+    ) -> Receipt:
         """Evaluate an applicant, or give what the key's first request was given.
 
         may_wait: when the model is away, record the request as pending instead of raising.
@@ -108,7 +108,7 @@ class Evaluator:
 
     async def _evaluate(
         self, applicant: Applicant, key: IdempotencyKey | None, *, may_wait: bool
-    ) -> Outcome:
+    ) -> Receipt:
         received_at, started = self._now(), time.perf_counter()
         entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key)
         try:
@@ -122,7 +122,7 @@ class Evaluator:
         earlier = await self._record.append(entry)
         if earlier is not None and key is not None:
             return _repeat(earlier, key)
-        return Outcome(entry.id, entry.answer)
+        return Receipt(entry.id, entry.answer)
 
     def decided(self, entry: Entry, prediction: Prediction, milliseconds: float) -> Entry:
         """Complete an entry with the decision, and the answer that says it."""
@@ -137,11 +137,11 @@ class Evaluator:
         return replace(entry, evaluation=evaluation, answer=self._render(evaluation))
 
 
-def _repeat(earlier: Recorded, key: IdempotencyKey) -> Outcome:
+def _repeat(earlier: Recorded, key: IdempotencyKey) -> Receipt:
     """Give the first answer again.
 
     Raises IdempotencyKeyReusedError if it was to another question.
     """
     if earlier.fingerprint != key.fingerprint:
         raise IdempotencyKeyReusedError
-    return Outcome(earlier.id, earlier.answer)
+    return Receipt(earlier.id, earlier.answer)

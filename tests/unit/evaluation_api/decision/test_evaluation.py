@@ -25,7 +25,7 @@ from evaluation_api.decision.errors import (
     OverloadedError,
     RecordUnavailableError,
 )
-from evaluation_api.decision.evaluation import Evaluator, Outcome
+from evaluation_api.decision.evaluation import Evaluator, Receipt
 from evaluation_api.record.pending import PendingWorker
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.web import answers
@@ -145,7 +145,7 @@ class House:
         self.events.append("decide")
         return answers.answer(evaluation, POLICY)
 
-    def evaluate(self, key: IdempotencyKey | None = None, *, may_wait: bool = False) -> Outcome:
+    def evaluate(self, key: IdempotencyKey | None = None, *, may_wait: bool = False) -> Receipt:
         """Evaluate Maria."""
         return asyncio.run(self.evaluator.evaluate(MARIA, key, may_wait=may_wait))
 
@@ -218,7 +218,7 @@ def test_a_key_with_another_body_is_refused() -> None:
 def test_a_key_in_flight_is_refused_and_free_again_afterwards() -> None:
     house = House()
 
-    async def both() -> tuple[Outcome | BaseException, Outcome | BaseException]:
+    async def both() -> tuple[Receipt | BaseException, Receipt | BaseException]:
         return await asyncio.gather(
             house.evaluator.evaluate(MARIA, KEY),
             house.evaluator.evaluate(MARIA, KEY),
@@ -227,7 +227,7 @@ def test_a_key_in_flight_is_refused_and_free_again_afterwards() -> None:
 
     first, second = asyncio.run(both())
 
-    assert isinstance(first, Outcome)
+    assert isinstance(first, Receipt)
     assert isinstance(second, IdempotencyKeyInFlightError)
     assert house.evaluate(KEY) == first
 
@@ -252,7 +252,7 @@ def test_who_loses_a_key_to_another_replica_gets_that_ones_answer() -> None:
         now=now,
     )
 
-    async def both() -> tuple[Outcome, Outcome]:
+    async def both() -> tuple[Receipt, Receipt]:
         return await asyncio.gather(
             house.evaluator.evaluate(MARIA, KEY), other.evaluate(MARIA, KEY)
         )
