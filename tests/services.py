@@ -40,6 +40,7 @@ class Server:
     log: Path
     port: int
     environment: dict[str, str] = field(default_factory=dict)
+    project: Path = PROJECT
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +53,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments],
-                cwd=PROJECT,
+                cwd=self.project,
                 env={**ENVIRONMENT, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -103,8 +104,12 @@ class Server:
         return [first, *first.children(recursive=True)]
 
 
-def model_server(home: Path, port: int | None = None, **environment: str) -> Server:
+def model_server(
+    home: Path, port: int | None = None, project: Path = PROJECT, **environment: str
+) -> Server:
     """Prepare a model service that serves the models of a BentoML home.
+
+    project: the checkout whose code it runs.
 
     It gets a home of its own for the rest: BentoML empties the folder of the metrics in it at every
     start, and with that those of whoever serves from the same home.
@@ -120,11 +125,14 @@ def model_server(home: Path, port: int | None = None, **environment: str) -> Ser
         home / f"model-{port}.log",
         port,
         {"BENTOML_HOME": str(own_home), "BENTOML_DO_NOT_TRACK": "True", **environment},
+        project,
     )
 
 
-def evaluation_server(folder: Path, model_url: str, **environment: str) -> Server:
-    """Prepare an evaluation service that records in a SQLite file of its own."""
+def evaluation_server(
+    folder: Path, model_url: str, project: Path = PROJECT, **environment: str
+) -> Server:
+    """Prepare an evaluation service, of a checkout, that records in a SQLite file of its own."""
     port = free_port()
     return Server(
         ["-m", "evaluation_api"],
@@ -137,6 +145,7 @@ def evaluation_server(folder: Path, model_url: str, **environment: str) -> Serve
             "EVALUATION_DATABASE_URL": f"sqlite:///{folder / 'evaluations.db'}",
             **environment,
         },
+        project,
     )
 
 
