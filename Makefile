@@ -8,7 +8,7 @@ MLSERVER := var/bench-mlserver
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-batch bench-model bench-outage bench-record bench-replicas check check-lock \
+	bench bench-batch bench-checkouts bench-model bench-outage bench-record bench-replicas check check-lock \
 	lock upgrade clean
 
 help: ## List the targets
@@ -88,6 +88,10 @@ bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; 
 
 bench-batch: $(VENV)/dev.stamp ## Measure a CSV file beside a loop over /avaliar: make bench-batch LINES=200000
 	@$(BIN)/python -m bench.batch $(LINES)
+
+bench-checkouts: $(VENV)/dev.stamp ## Measure this checkout's system beside another's, in turn: make bench-checkouts OTHER=../main
+	@test -n "$(OTHER)" || { echo "Name the other checkout: make bench-checkouts OTHER=../main" >&2; exit 2; }
+	@$(BIN)/python -m bench.checkouts "$(OTHER)"
 
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)

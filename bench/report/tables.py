@@ -29,7 +29,7 @@ class Report:
         """Spell all of it in Markdown, readable in a terminal too."""
         parts = [self._points()]
         if self.compared:
-            parts.append(table(_comparison_rows(self.compared)))
+            parts.append(table(comparison_rows(self.compared)))
         parts += [*self._stress(), self._processes()]
         if self.targets:
             parts.append(table(_target_rows(self.targets)))
@@ -133,7 +133,8 @@ def _point_cells(point: Point) -> list[str]:
     ]
 
 
-def _comparison_rows(compared: Sequence[Comparison]) -> list[list[str]]:
+def comparison_rows(compared: Sequence[Comparison]) -> list[list[str]]:
+    """Return a head, and a row for each comparison."""
     head = ["system", "side by side with", "connections", "rounds"]
     rows = [[*head, "x requests/s", "x p50", "x p99"]]
     for one in compared:

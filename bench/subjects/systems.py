@@ -72,12 +72,12 @@ def ceiling(_: Path) -> System:
     return _evaluating("ceiling", "ceiling", programs, [port], spoken.canned)
 
 
-def this_system(folder: Path) -> System:
+def this_system(folder: Path, root: Path = ROOT, python: str = PYTHON) -> System:
     """Return both services as `make run` starts them, with a store and a record of their own."""
     model, evaluation = free_ports(2)
     record = folder / "evaluations.db"
     program = Program(
-        [PYTHON, "deploy/laptop.py"],
+        [python, str(root / "deploy/laptop.py")],
         [(model, "/readyz"), (evaluation, "/health/ready")],
         {
             "MODEL_PORT": str(model),
@@ -89,6 +89,12 @@ def this_system(folder: Path) -> System:
     read = spoken.explained_evaluation
     system = _evaluating("system", "this system", [program], [evaluation], read)
     return replace(system, record=record, batching_port=model)
+
+
+def checkout(folder: Path, root: Path) -> System:
+    """Return what `make run` starts in another checkout, from the environment in its .venv."""
+    system = this_system(folder, root, str(root / ".venv/bin/python"))
+    return replace(system, key="checkout", title=root.name)
 
 
 def replicated(evaluations: int, workers: int, database_url: str) -> Make:
