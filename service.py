@@ -13,7 +13,7 @@ import bentoml
 from model_store import registry
 from model_store.errors import ModelStoreError
 from model_store.geometry import Matrix
-from model_store.serving import bentoml_tuning, predictor, rows, versions
+from model_store.serving import answers, bentoml_tuning, predictor, routes
 from model_store.serving.bentoml_tuning import Clients, PredictFirst, Predictions
 
 try:
@@ -35,7 +35,7 @@ bentoml_tuning.answer_in_one_piece()
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": UNTRACED},
 )
-@bentoml.asgi_app(versions.routes(MODEL.tag), path="/")
+@bentoml.asgi_app(routes.routes(MODEL.tag), path="/")
 class CreditCardClusters:
     """Says which of five client profiles a client's card use belongs to, and why."""
 
@@ -60,12 +60,12 @@ class CreditCardClusters:
 
     @bentoml.api(  # type: ignore[untyped-decorator]
         batchable=True,
-        max_batch_size=rows.MAX_ROWS,
+        max_batch_size=answers.MAX_ROWS,
         max_latency_ms=2000,
         input_spec=Clients,
         output_spec=Predictions,
     )
-    async def predict(self, clients: Matrix) -> list[rows.Prediction]:
+    async def predict(self, clients: Matrix) -> list[answers.Prediction]:
         """Predict one client or up to 1,024; ?toward=1,3,4&margin=0.05 adds how to get there."""
         if self._is_slow:
             return await anyio.to_thread.run_sync(self._predict, clients)

@@ -7,7 +7,7 @@ from model_store import geometry
 from model_store.features import FEATURES
 from model_store.geometry import Matrix
 from model_store.registry import StoredModel
-from model_store.serving import predictor, rows
+from model_store.serving import answers, predictor
 from model_store.serving.predictor import Predict
 
 
@@ -17,8 +17,8 @@ def _labels_only(model: StoredModel) -> Predict:
     if centroids is None:
         raise ValueError("the published model has centroids")
 
-    def predict(batch: Matrix) -> list[rows.Prediction]:
-        return rows.bare(geometry.predict(batch[:, : len(FEATURES)], centroids))
+    def predict(batch: Matrix) -> list[answers.Prediction]:
+        return answers.bare(geometry.predict(batch[:, : len(FEATURES)], centroids))
 
     return predict
 

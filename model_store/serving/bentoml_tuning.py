@@ -20,15 +20,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from model_store.geometry import Matrix
-from model_store.serving import intake, rows
-from model_store.serving.intake import Refused
+from model_store.serving import answers, requests
+from model_store.serving.requests import Refused
 
 if TYPE_CHECKING:
     from _bentoml_impl.server.app import ServiceAppFactory
 
 _PATH = "/predict"
 
-Infer = Callable[[Matrix], Awaitable[list[rows.Prediction]]]
+Infer = Callable[[Matrix], Awaitable[list[answers.Prediction]]]
 
 
 class Clients(IODescriptor):  # type: ignore[misc]  # BentoML is not typed
@@ -37,7 +37,7 @@ class Clients(IODescriptor):  # type: ignore[misc]  # BentoML is not typed
     @classmethod
     def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ANN401
         """Describe one client, or a list of them."""
-        return rows.schema_of_input()
+        return answers.schema_of_input()
 
 
 class Predictions(IODescriptor):  # type: ignore[misc]
@@ -46,7 +46,7 @@ class Predictions(IODescriptor):  # type: ignore[misc]
     @classmethod
     def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ANN401
         """Describe one prediction, or a list of them."""
-        return rows.schema_of_output()
+        return answers.schema_of_output()
 
 
 class PredictFirst:
@@ -77,7 +77,7 @@ class PredictFirst:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, infer: Infer) -> Response:
-        batch = await intake.read(request)
+        batch = await requests.read(request)
         try:
             predictions = await infer(batch.matrix)
         except ServiceUnavailable as exc:

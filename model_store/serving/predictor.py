@@ -16,12 +16,12 @@ from model_store import geometry, golden
 from model_store.features import FEATURES
 from model_store.geometry import Labels, Matrix
 from model_store.registry import StoredModel
-from model_store.serving import rows
+from model_store.serving import answers
 
 #: How far inside the margin an alternative must land, so that rounding never takes it back out.
 _SLACK = 1e-9
 
-Predict = Callable[[Matrix], list[rows.Prediction]]
+Predict = Callable[[Matrix], list[answers.Prediction]]
 
 
 class NearestCentroid:
@@ -54,17 +54,17 @@ def with_wish(matrix: Matrix, targets: Iterable[int], margin: float) -> Matrix:
 
 def _from_estimator(estimator: golden.Predictor) -> Predict:
     """Predict through any model's own predict: labels and no reasons."""
-    return lambda batch: rows.bare(golden.predict(estimator, batch[:, : len(FEATURES)]))
+    return lambda batch: answers.bare(golden.predict(estimator, batch[:, : len(FEATURES)]))
 
 
 def _from_centroids(centroids: Matrix) -> Predict:
     """Predict by nearest centroid, and say why."""
     wish_of = lru_cache(maxsize=64)(partial(_wish, centroids))
 
-    def predict(batch: Matrix) -> list[rows.Prediction]:
+    def predict(batch: Matrix) -> list[answers.Prediction]:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
-        predictions = rows.explained(explanation)
+        predictions = answers.explained(explanation)
         for mask, margin, asking in _wishes(batch):
             wanted, cones = wish_of(mask, margin)
             there = wanted[explanation.cluster] & (explanation.confidence >= margin)
@@ -98,7 +98,7 @@ def _wishes(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
 
 def _alternatives(
     clients: Matrix, centroids: Matrix, cones: geometry.Cones, margin: float
-) -> list[list[rows.Alternative]]:
+) -> list[list[answers.Alternative]]:
     """Find each client's ways to a target, least change first, and keep those that hold.
 
     Every changed client is predicted: what is promised must come out.
@@ -115,7 +115,7 @@ def _alternatives(
     held = (cluster == found.cluster[who, which]) & (confidence >= margin)
     least_first = np.argsort(np.abs(amounts - clients[who, columns]), kind="stable")
     order = least_first[held[least_first]]
-    alternatives: list[list[rows.Alternative]] = [[] for _ in clients]
+    alternatives: list[list[answers.Alternative]] = [[] for _ in clients]
     for client, column, *reached in zip(
         who[order].tolist(),
         columns[order].tolist(),
@@ -124,5 +124,5 @@ def _alternatives(
         confidence[order].tolist(),
         strict=True,
     ):
-        alternatives[client].append(rows.Alternative(FEATURES[column], *reached))
+        alternatives[client].append(answers.Alternative(FEATURES[column], *reached))
     return alternatives

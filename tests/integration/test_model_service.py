@@ -16,7 +16,7 @@ import pytest
 
 from evaluation_api.decision.domain import FEATURES
 from model_store import registry
-from model_store.serving import rows
+from model_store.serving import answers
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
 from tests.services import READY_SECONDS, Server, eventually, model_server
 
@@ -91,9 +91,9 @@ def test_no_clients_are_answered_with_an_empty_list(http: httpx.Client) -> None:
 
 
 def test_1024_clients_are_taken_and_1025_refused(http: httpx.Client) -> None:
-    assert len(http.post("/predict", json=[AMOUNTS] * rows.MAX_ROWS).json()) == rows.MAX_ROWS
+    assert len(http.post("/predict", json=[AMOUNTS] * answers.MAX_ROWS).json()) == answers.MAX_ROWS
 
-    refusal = http.post("/predict", json=[AMOUNTS] * (rows.MAX_ROWS + 1))
+    refusal = http.post("/predict", json=[AMOUNTS] * (answers.MAX_ROWS + 1))
 
     assert refusal.status_code == 422
     assert "1024" in refusal.json()["detail"]

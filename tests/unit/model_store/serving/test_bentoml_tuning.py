@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from model_store.geometry import Matrix
-from model_store.serving import bentoml_tuning, rows
+from model_store.serving import answers, bentoml_tuning
 from model_store.serving.bentoml_tuning import PredictFirst
 
 CLIENT = {"balance": 1, "purchases": 2, "cash_advance": 3, "credit_limit": 4, "payments": 5}
@@ -57,12 +57,12 @@ class Route:
 
     async def batch_infer(
         self, name: str, args: tuple[Matrix], _: dict[str, Any]
-    ) -> list[rows.Prediction]:
+    ) -> list[answers.Prediction]:
         """Predict, as far as told."""
         if self._ends:
             raise self._ends
         self.seen.append((name, args[0].shape[1]))
-        return [rows.Prediction(3)] * len(args[0])
+        return [answers.Prediction(3)] * len(args[0])
 
 
 def ask(route: Route, *bodies: object) -> list[httpx.Response]:

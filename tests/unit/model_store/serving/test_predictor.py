@@ -18,7 +18,7 @@ from model_store.geometry import Matrix
 from model_store.golden import GoldenClients
 from model_store.pickles.pickle_file import sha256_of
 from model_store.registry import StoredModel
-from model_store.serving import predictor, rows
+from model_store.serving import answers, predictor
 from tests.clients import FIVE_CLIENTS
 from tests.unit.model_store import amounts
 
@@ -41,7 +41,7 @@ def predict(stored: StoredModel) -> predictor.Predict:
     return predictor.of(stored)
 
 
-def changes(prediction: rows.Prediction, client: Matrix) -> list[float]:
+def changes(prediction: answers.Prediction, client: Matrix) -> list[float]:
     """Give how much each alternative changes."""
     return [
         abs(one.amount - client[FEATURES.index(one.feature)])
@@ -49,9 +49,9 @@ def changes(prediction: rows.Prediction, client: Matrix) -> list[float]:
     ]
 
 
-def spelled(predictions: Iterable[rows.Prediction]) -> list[dict[str, Any]]:
+def spelled(predictions: Iterable[answers.Prediction]) -> list[dict[str, Any]]:
     """Give predictions as a caller reads them, to 12 decimals: a batch may add up in any order."""
-    body = rows.write(list(predictions), single=False)
+    body = answers.write(list(predictions), single=False)
     read: list[dict[str, Any]] = json.loads(body, parse_float=lambda text: round(float(text), 12))
     return read
 
@@ -146,7 +146,7 @@ def test_who_has_no_way_is_told_so(predict: predictor.Predict) -> None:
 
 
 def test_nobody_is_predicted_nothing(predict: predictor.Predict) -> None:
-    assert predict(predictor.with_wish(rows.EMPTY, APPROVED, 0.05)) == []
+    assert predict(predictor.with_wish(answers.EMPTY, APPROVED, 0.05)) == []
 
 
 def test_an_alternative_is_an_amount_that_a_client_may_have(predict: predictor.Predict) -> None:

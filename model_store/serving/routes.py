@@ -15,7 +15,7 @@ from starlette.routing import Route
 from model_store import registry
 from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
 from model_store.features import FEATURES
-from model_store.serving import intake, predictor
+from model_store.serving import predictor, requests
 
 
 def routes(tag: str) -> Starlette:
@@ -51,14 +51,14 @@ async def predict_as(request: Request) -> Response:
     """Predict with the version in the path; 404 without it in the store, 500 if it is corrupt."""
     tag = request.path_params["tag"]
     try:
-        batch = await intake.read(request)
+        batch = await requests.read(request)
         sha256, predict = await run_in_threadpool(_version, tag)
-    except intake.Refused as refused:
+    except requests.Refused as refused:
         return refused.response()
     except (InvalidTag, ModelNotFound) as exc:
-        return intake.Refused(HTTPStatus.NOT_FOUND, str(exc)).response()
+        return requests.Refused(HTTPStatus.NOT_FOUND, str(exc)).response()
     except ModelStoreError as exc:
-        return intake.Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc)).response()
+        return requests.Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc)).response()
     return batch.response(await run_in_threadpool(predict, batch.matrix), tag, sha256)
 
 

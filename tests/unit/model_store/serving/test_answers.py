@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model_store import geometry
 from model_store.features import FEATURES
 from model_store.geometry import Matrix
-from model_store.serving import rows
+from model_store.serving import answers
 from tests.clients import AMOUNTS
 from tests.unit.model_store import amounts
 
@@ -59,13 +59,13 @@ def spelled(literal: str, field: str = "payments") -> str:
 
 def said_of(body: str | bytes) -> str:
     """Return what is said of a body that is refused."""
-    with pytest.raises(rows.UnreadableRowsError) as refused:
-        rows.read(body.encode() if isinstance(body, str) else body)
+    with pytest.raises(answers.UnreadableRowsError) as refused:
+        answers.read(body.encode() if isinstance(body, str) else body)
     return str(refused.value)
 
 
-def explained(clients: Matrix, centroids: Matrix) -> list[rows.Prediction]:
-    return rows.explained(geometry.explain(clients, centroids))
+def explained(clients: Matrix, centroids: Matrix) -> list[answers.Prediction]:
+    return answers.explained(geometry.explain(clients, centroids))
 
 
 @settings(deadline=None)
@@ -74,8 +74,8 @@ def test_amounts_are_read_as_they_were_sent_in_the_order_of_the_features(clients
     sent = [dict(zip(FEATURES, client, strict=True)) for client in clients.tolist()]
     backwards = [dict(reversed(client.items())) for client in sent]
 
-    many = rows.read(json.dumps(backwards).encode())
-    one = rows.read(json.dumps(sent[0], indent=1).encode())
+    many = answers.read(json.dumps(backwards).encode())
+    one = answers.read(json.dumps(sent[0], indent=1).encode())
 
     assert many.matrix.tolist() == clients.tolist()
     assert one.matrix.tolist() == clients[:1].tolist()
@@ -85,20 +85,20 @@ def test_amounts_are_read_as_they_were_sent_in_the_order_of_the_features(clients
 def test_whole_numbers_exponents_and_both_ends_are_amounts() -> None:
     sent = spelled("1E3", "purchases").replace("147.0", "0").replace("3854.0", "10000000")
 
-    read = rows.read(sent.encode())
+    read = answers.read(sent.encode())
 
     assert read.matrix.tolist() == [[1055.0, 1000.0, 0.0, 1e7, 3233.0]]
     assert read.matrix.dtype == np.float64
 
 
 def test_no_clients_are_a_list_of_clients() -> None:
-    read = rows.read(b"[]")
+    read = answers.read(b"[]")
 
     assert (read.matrix.shape, read.single) == ((0, 5), False)
 
 
 def test_1024_clients_are_read_and_one_more_is_refused() -> None:
-    assert rows.read(json.dumps([AMOUNTS] * 1024).encode()).matrix.shape == (1024, 5)
+    assert answers.read(json.dumps([AMOUNTS] * 1024).encode()).matrix.shape == (1024, 5)
 
     assert "1024" in said_of(json.dumps([AMOUNTS] * 1025))
 
@@ -127,7 +127,7 @@ def test_every_amount_is_checked(field: str) -> None:
 def test_a_limit_of_zero_is_refused_and_any_other_zero_is_not() -> None:
     assert "> 0.0 - at `$.credit_limit`" in said_of(spelled("0", "credit_limit"))
     for field in set(FEATURES) - {"credit_limit"}:
-        assert rows.read(spelled("0", field).encode()).matrix.min() == 0
+        assert answers.read(spelled("0", field).encode()).matrix.min() == 0
 
 
 def test_a_field_that_nobody_asked_for_is_refused_by_name() -> None:
@@ -161,8 +161,8 @@ def test_a_body_that_is_no_text_is_refused() -> None:
 )
 def test_whatever_comes_is_read_as_amounts_or_refused_in_a_sentence(body: bytes) -> None:
     try:
-        matrix = rows.read(body).matrix
-    except rows.UnreadableRowsError as refused:
+        matrix = answers.read(body).matrix
+    except answers.UnreadableRowsError as refused:
         msgspec.json.encode(str(refused))  # it can be sent
     else:
         assert ((matrix >= 0) & (matrix <= 1e7)).all()
@@ -172,18 +172,18 @@ def test_whatever_comes_is_read_as_amounts_or_refused_in_a_sentence(body: bytes)
 @pytest.mark.parametrize("single", [True, False])
 def test_an_answer_reads_as_it_was_written(centroids: Matrix, *, single: bool) -> None:
     predictions = explained(amounts.spread(1 if single else 3), centroids)
-    predictions[0].alternatives = [rows.Alternative("payments", 12.34, 1, 0.0625)]
+    predictions[0].alternatives = [answers.Alternative("payments", 12.34, 1, 0.0625)]
 
-    body = rows.write(predictions, single=single)
+    body = answers.write(predictions, single=single)
 
-    shape = rows.Prediction if single else list[rows.Prediction]
+    shape = answers.Prediction if single else list[answers.Prediction]
     assert msgspec.json.decode(body, type=shape) == (predictions[0] if single else predictions)
 
 
 def test_an_explanation_is_written_field_by_field() -> None:
     (prediction,) = explained(np.array([[300.0, 0, 0, 400, 0]]), np.eye(5))
 
-    read = json.loads(rows.write([prediction], single=True))
+    read = json.loads(answers.write([prediction], single=True))
 
     assert (read["cluster"], read["runner_up"]) == (3, 0)
     assert read["confidence"] == pytest.approx((2**0.5 - 1) / (2**0.5 + 1))
@@ -194,7 +194,7 @@ def test_an_explanation_is_written_field_by_field() -> None:
 
 
 def test_labels_alone_are_written_as_nothing_else() -> None:
-    written = rows.write(rows.bare(np.array([3, 0])), single=False)
+    written = answers.write(answers.bare(np.array([3, 0])), single=False)
 
     assert json.loads(written) == [{"cluster": 3}, {"cluster": 0}]
 
@@ -209,7 +209,7 @@ def test_labels_alone_are_written_as_nothing_else() -> None:
     ],
 )
 def test_a_wish_is_read(toward: str, margin: str, wish: Any) -> None:  # noqa: ANN401 - a pair
-    assert rows.read_wish(toward, margin) == wish
+    assert answers.read_wish(toward, margin) == wish
 
 
 @pytest.mark.parametrize(
@@ -221,16 +221,16 @@ def test_a_wish_is_read(toward: str, margin: str, wish: Any) -> None:  # noqa: A
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_by_name(toward: str, margin: str, says: str) -> None:
-    with pytest.raises(rows.UnreadableRowsError, match=f"^{says}: "):
-        rows.read_wish(toward, margin)
+    with pytest.raises(answers.UnreadableRowsError, match=f"^{says}: "):
+        answers.read_wish(toward, margin)
 
 
 def test_the_schema_takes_what_is_read_and_nothing_else() -> None:
-    schema = jsonschema_rs.validator_for(rows.schema_of_input())
+    schema = jsonschema_rs.validator_for(answers.schema_of_input())
 
     for body in (AMOUNTS, [AMOUNTS] * 1024, [], json.loads(spelled("10000000"))):
         assert schema.is_valid(body)
-        rows.read(json.dumps(body).encode())
+        answers.read(json.dumps(body).encode())
     for literal in set(BAD_AMOUNTS) - {"NaN", "Infinity", "-Infinity", "1e999", "-1e999"}:
         assert not schema.is_valid(json.loads(spelled(literal)))
     for bad in ([AMOUNTS] * 1025, {}, {**AMOUNTS, "sexo": "F"}, {**AMOUNTS, "credit_limit": 0}):
@@ -238,11 +238,11 @@ def test_the_schema_takes_what_is_read_and_nothing_else() -> None:
 
 
 def test_the_schema_of_answers_describes_them(centroids: Matrix) -> None:
-    schema = jsonschema_rs.validator_for(rows.schema_of_output())
+    schema = jsonschema_rs.validator_for(answers.schema_of_output())
     predictions = explained(amounts.spread(3), centroids)
-    predictions[0].alternatives = [rows.Alternative("payments", 12.34, 1, 0.0625)]
+    predictions[0].alternatives = [answers.Alternative("payments", 12.34, 1, 0.0625)]
 
-    assert schema.is_valid(json.loads(rows.write(predictions, single=False)))
-    assert schema.is_valid(json.loads(rows.write(predictions, single=True)))
-    assert schema.is_valid(json.loads(rows.write(rows.bare(np.array([3])), single=True)))
+    assert schema.is_valid(json.loads(answers.write(predictions, single=False)))
+    assert schema.is_valid(json.loads(answers.write(predictions, single=True)))
+    assert schema.is_valid(json.loads(answers.write(answers.bare(np.array([3])), single=True)))
     assert not schema.is_valid({"runner_up": 1})

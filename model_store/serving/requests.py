@@ -1,6 +1,6 @@
 """Reads a request of the model service and spells its answer, or why it is refused.
 
-Sits between HTTP and rows.py; shared by BentoML's route and the plain ones beside it.
+Sits between HTTP and answers.py; shared by BentoML's route and the plain ones beside it.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from model_store.geometry import Matrix
-from model_store.serving import predictor, rows
+from model_store.serving import answers, predictor
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -43,10 +43,10 @@ class Batch(NamedTuple):
     matrix: Matrix
     single: bool
 
-    def response(self, predictions: list[rows.Prediction], tag: str, sha256: str) -> Response:
+    def response(self, predictions: list[answers.Prediction], tag: str, sha256: str) -> Response:
         """Spell predictions as the clients were sent, and which model they are from."""
         headers = {"X-Model-Tag": tag, "X-Model-Sha256": sha256}
-        body = rows.write(predictions, single=self.single)
+        body = answers.write(predictions, single=self.single)
         return Response(body, headers=headers, media_type="application/json")
 
 
@@ -54,8 +54,8 @@ async def read(request: Request) -> Batch:
     """Read the clients in a body and the wish in a query. Raises Refused."""
     try:
         wish = _wish(request.scope["query_string"])
-        clients = rows.read(await _body(request))
-    except rows.UnreadableRowsError as exc:
+        clients = answers.read(await _body(request))
+    except answers.UnreadableRowsError as exc:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
     return Batch(predictor.with_wish(clients.matrix, *wish), clients.single)
 
@@ -65,8 +65,8 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > rows.MAX_BODY_BYTES:
-            detail = f"The body is larger than {rows.MAX_BODY_BYTES} bytes"
+        if len(body) > answers.MAX_BODY_BYTES:
+            detail = f"The body is larger than {answers.MAX_BODY_BYTES} bytes"
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
     return bytes(body)
 
@@ -75,4 +75,4 @@ async def _body(request: Request) -> bytes:
 def _wish(query: bytes) -> tuple[tuple[int, ...], float]:
     """Read ?toward=1,3,4&margin=0.05; nothing is wished for by default."""
     fields = parse_qs(query.decode("latin-1"))
-    return rows.read_wish(fields.get("toward", [""])[-1], fields.get("margin", ["0"])[-1])
+    return answers.read_wish(fields.get("toward", [""])[-1], fields.get("margin", ["0"])[-1])

@@ -9,14 +9,14 @@ import pytest
 from model_store import registry
 from model_store.errors import CorruptModel, ModelNotFound, ModelStoreError
 from model_store.registry import StoredModel
-from model_store.serving import versions
+from model_store.serving import routes
 from tests.clients import AMOUNTS
 
 TAG = "credit_card_clusters:0123456789ab"
 
 
 async def ask_as(tag: str) -> httpx.Response:
-    transport = httpx.ASGITransport(app=versions.routes(tag))
+    transport = httpx.ASGITransport(app=routes.routes(tag))
     async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
         return await client.post(f"/models/{tag}/predict", json=[AMOUNTS])
 

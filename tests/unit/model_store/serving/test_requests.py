@@ -9,8 +9,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from model_store.serving import intake, rows
-from model_store.serving.intake import Batch, Refused
+from model_store.serving import answers, requests
+from model_store.serving.requests import Batch, Refused
 from tests.clients import AMOUNTS
 
 CLIENT = json.dumps(AMOUNTS).encode()
@@ -43,7 +43,7 @@ def taken_from(
 ) -> Batch:
     """Read a request with this body, query and headers."""
     scope = {"type": "http", "method": "POST", "query_string": query, "headers": [*headers]}
-    return asyncio.run(intake.read(Request(scope, sender.receive)))
+    return asyncio.run(requests.read(Request(scope, sender.receive)))
 
 
 def padded(size: int) -> bytes:
@@ -109,16 +109,16 @@ def test_no_body_is_refused() -> None:
 
 
 def test_a_body_of_exactly_the_limit_is_read() -> None:
-    assert len(read(padded(rows.MAX_BODY_BYTES)).matrix) == 1
-    assert len(read(padded(rows.MAX_BODY_BYTES - 5), b" " * 5).matrix) == 1
+    assert len(read(padded(answers.MAX_BODY_BYTES)).matrix) == 1
+    assert len(read(padded(answers.MAX_BODY_BYTES - 5), b" " * 5).matrix) == 1
 
 
 @pytest.mark.parametrize("announced", [(), ((b"content-length", b"1"),)])
 @pytest.mark.parametrize(
     "pieces",
     [
-        [padded(rows.MAX_BODY_BYTES + 1)],
-        [padded(rows.MAX_BODY_BYTES), b" "],
+        [padded(answers.MAX_BODY_BYTES + 1)],
+        [padded(answers.MAX_BODY_BYTES), b" "],
         [padded(1000), *[b" " * 1000] * 1000],
     ],
     ids=["in one piece", "in two", "in a thousand"],
@@ -138,13 +138,13 @@ def test_no_more_than_the_limit_is_taken_in() -> None:
     with pytest.raises(Refused):
         taken_from(sender)
 
-    assert sender.taken == rows.MAX_BODY_BYTES // 65536 + 1
+    assert sender.taken == answers.MAX_BODY_BYTES // 65536 + 1
 
 
 def test_the_largest_list_of_ordinary_clients_fits() -> None:
     amounts = dict.fromkeys(AMOUNTS, 1234567.89)
 
-    assert len(read(json.dumps([amounts] * rows.MAX_ROWS, indent=2).encode()).matrix) == 1024
+    assert len(read(json.dumps([amounts] * answers.MAX_ROWS, indent=2).encode()).matrix) == 1024
 
 
 def test_a_refusal_is_a_problem() -> None:
