@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api.client_files import contract
@@ -39,7 +39,7 @@ from evaluation_api.web.routes import Services
 _API_PAGE = Path(__file__).parent / "web" / "api_page"
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
+def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application; it opens the database and the model when it starts."""
     settings = settings or Settings()
 
@@ -50,34 +50,26 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             server.spare_the_garbage_collector()
             yield
 
-    app = bare_app()
-    app.router.lifespan_context = lifespan
+    app = create_fastapi_app(lifespan)
     app.frontend("/", directory=settings.frontend_path, fallback=None, check_dir=True)
-    return fronted(app)
+    return app
 
 
-def fronted(app: FastAPI) -> ASGIApp:
-    """Put before an application the route that most requests take."""
-    return routes.EvaluateFirst(app, _observed)
-
-
-def _observed(app: ASGIApp) -> ASGIApp:
-    return Observation(app, unexpected=problems.unexpected, plain_paths={routes.EVALUATE})
-
-
-def bare_app() -> FastAPI:
-    """Make the application without what it leans on: the bench measures it as the ceiling."""
+def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """Make the application without its pages. lifespan: puts what the routes need in its state."""
     app = FastAPI(
         title="Avaliação de clientes de cartão de crédito",
         description="Diz se um cliente em potencial pode ter um cartão, e por quê.",
         docs_url=None,
         redoc_url=None,
+        lifespan=lifespan,
     )
     app.add_middleware(CompressedFiles)
-    routes.install(app)
-    app.add_middleware(_observed)
+    app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     openapi.install(app, contract.ANSWERS)
+    app.include_router(routes.fast)
+    app.include_router(routes.router)
     app.include_router(batch_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")

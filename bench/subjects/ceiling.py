@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from fastapi import FastAPI
 
 from bench.subjects.processes import HOST
-from evaluation_api.app import bare_app, fronted, rendered_with
+from evaluation_api.app import create_fastapi_app, rendered_with
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import (
     Alternative,
@@ -94,10 +94,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def serve(port: int, lifespan: Lifespan = lifespan) -> None:
     """Serve the routes with these parts as evaluation_api.commands serves the real ones."""
     logs.configure("INFO", "text")
-    app = bare_app()
-    app.router.lifespan_context = lifespan
+    app = create_fastapi_app(lifespan)
     limit = Settings().max_in_flight
-    server.serve(fronted(app), HOST, port, max_in_flight=limit, refusal=problems.turn_away)
+    server.serve(app, HOST, port, max_in_flight=limit, refusal=problems.turn_away)
 
 
 if __name__ == "__main__":

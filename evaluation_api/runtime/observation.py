@@ -5,7 +5,7 @@ wraps. Knows nothing of evaluations.
 """
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -45,20 +45,10 @@ _HEADERS: Final = (
 class Observation:
     """Wraps the application, so that what nobody caught is answered with id and headers too."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        unexpected: Callable[[Exception], ASGIApp],
-        plain_paths: Container[str] = (),
-    ) -> None:
-        """Wrap an application.
-
-        unexpected: makes the answer to what nobody caught. plain_paths: of routes that do not
-        leave their pattern behind.
-        """
+    def __init__(self, app: ASGIApp, unexpected: Callable[[Exception], ASGIApp]) -> None:
+        """Wrap an application. unexpected: makes the answer to what nobody caught."""
         self._app = app
         self._unexpected = unexpected
-        self._plain_paths = plain_paths
         self._durations: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,8 +87,7 @@ class Observation:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Note a duration under the route's pattern: a path with an id would be a new series."""
-        plain = scope["path"] if scope["path"] in self._plain_paths else "other"
-        route = str(getattr(scope.get("route"), "path", plain))
+        route = str(getattr(scope.get("route"), "path", "other"))
         label = (route, str(scope["method"]), status)
         series = self._durations.get(label)
         if series is None:

@@ -147,7 +147,7 @@ def _query_parameters() -> list[dict[str, Any]]:
     ]
 
 
-#: The one route that FastAPI does not know: see routes.install.
+#: The route that reads by itself.
 _EVALUATE: Final = {
     "operationId": "evaluate_avaliar_post",
     "description": "Avalia um cliente, registra a decisão e responde com ela.",

@@ -7,11 +7,12 @@ not the first alone.
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+from fastapi import Request
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -31,11 +32,17 @@ from evaluation_api.decision.domain import (
     Review,
     Search,
 )
-from evaluation_api.decision.errors import FieldError, InvalidRequestError, MalformedJsonError
+from evaluation_api.decision.errors import (
+    BodyTooLargeError,
+    FieldError,
+    InvalidRequestError,
+    MalformedJsonError,
+)
 
 #: The analysts' days begin and end here.
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
+MAX_BODY_BYTES: Final = 64 * 1024
 _LARGEST = 1e7
 _LONGEST_KEY = 255
 _READABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -106,9 +113,23 @@ class SearchQuery(BaseModel):
 _B = TypeVar("_B", bound=_Body)
 
 
-def read_applicant(body: bytes) -> Applicant:
+async def read_body(request: Request) -> bytes:
+    """Read a body of up to 64 KB, counting as it comes. Raises BodyTooLargeError."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+    return bytes(body)
+
+
+def read_applicant_body(body: bytes) -> ApplicantBody:
     """Read the body of POST /avaliar. Raises InvalidRequestError naming every wrong field."""
-    sent = _read(ApplicantBody, body)
+    return _read(ApplicantBody, body)
+
+
+def applicant_of(sent: ApplicantBody) -> Applicant:
+    """Return who asks, as the domain has it."""
     usage = CardUsage(
         sent.balance, sent.purchases, sent.cash_advance, sent.credit_limit, sent.payments
     )

@@ -1,19 +1,18 @@
 """The routes: from a request to the use case and back. Status codes of errors are problems.py's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evaluation_api.decision import policy_file
-from evaluation_api.decision.errors import BodyTooLargeError, EvaluationError
+from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy import Policy
 from evaluation_api.model.client import ModelClient
@@ -21,55 +20,17 @@ from evaluation_api.record.pending import PendingWorker
 from evaluation_api.record.recorder import Recorder
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.observation import MODEL_AWAY, PENDING
-from evaluation_api.web import answers, dossier, openapi, problems, requests
+from evaluation_api.web import answers, dossier, openapi, requests
+from evaluation_api.web.fast_route import FastRoute
 
-#: The path of the one plain route.
+#: Where most requests go.
 EVALUATE: Final = "/avaliar"
-MAX_BODY_BYTES: Final = 64 * 1024
-
 JSON: Final = "application/json"
 #: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
+fast = APIRouter(route_class=FastRoute)
 router = APIRouter()
-
-
-def install(app: FastAPI) -> None:
-    """Give an application these routes."""
-    # No POST comes as far as this route: it is there to answer other methods with a 405.
-    app.add_route(EVALUATE, evaluate, methods=["POST"])
-    app.include_router(router)
-
-
-class EvaluateFirst:
-    """Answers POST /avaliar before FastAPI, its router and the layers around it.
-
-    It reads its request itself and needs none of them, and a lone request passes each one cold.
-    """
-
-    def __init__(self, app: FastAPI, observed: Callable[[ASGIApp], ASGIApp]) -> None:
-        """Wrap the application that answers everything else, and whose services this takes.
-
-        observed: wraps what answers, as the application is wrapped too.
-        """
-        self._app = app
-        self._evaluate = observed(_evaluate)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Evaluate, or pass on."""
-        if scope["type"] != "http" or scope["path"] != EVALUATE or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        scope["app"] = self._app
-        await self._evaluate(scope, receive, send)
-
-
-async def _evaluate(scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        response = await evaluate(Request(scope, receive))
-    except EvaluationError as exc:
-        response = problems.foreseen(exc)
-    await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +49,17 @@ def _services(request: Request) -> Services:
     return services
 
 
-async def evaluate(request: Request) -> Response:
+@fast.post(EVALUATE, include_in_schema=False)
+async def evaluate(
+    request: Request,
+    sent: requests.ApplicantBody,
+    idempotency_key: Annotated[str | None, Header()] = None,
+    prefer: Annotated[str | None, Header()] = None,
+) -> Response:
     """Avalia um cliente, registra a decisão e responde com ela."""
-    applicant = requests.read_applicant(await _body(request))
-    headers = request.headers
-    key = requests.read_key(headers.get("idempotency-key"), applicant)
-    may_wait = "respond-async" in headers.get("prefer", "")
+    applicant = requests.applicant_of(sent)
+    key = requests.read_key(idempotency_key, applicant)
+    may_wait = "respond-async" in (prefer or "")
     outcome = await _services(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
     if outcome.answer is None:
         location = {"Location": f"/avaliacoes/{outcome.id}", "Retry-After": "1"}
@@ -124,7 +90,7 @@ async def find(request: Request, evaluation_id: str) -> Response:
 )
 async def review(request: Request, evaluation_id: str) -> Response:
     """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
-    sent = requests.read_review(await _body(request), new_id(), evaluation_id)
+    sent = requests.read_review(await requests.read_body(request), new_id(), evaluation_id)
     await _services(request).recorder.review(sent)
     return Response(answers.review(sent), HTTPStatus.CREATED, media_type=JSON)
 
@@ -198,13 +164,3 @@ async def _part(check: Awaitable[object]) -> str:
     except EvaluationError:
         return "indisponivel"
     return "ok"
-
-
-async def _body(request: Request) -> bytes:
-    """Read a body of up to 64 KB, counting as it comes. Raises BodyTooLargeError."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLargeError
-    return bytes(body)

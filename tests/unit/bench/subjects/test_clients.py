@@ -9,8 +9,8 @@ from evaluation_api.web import requests
 
 def test_each_client_passes_the_real_validation() -> None:
     for client in clients.make(500):
-        applicant = requests.read_applicant(clients.avaliar_body(client).encode())
-        assert applicant.name == client.name
+        sent = requests.read_applicant_body(clients.avaliar_body(client).encode())
+        assert sent.name == client.name
 
 
 def test_the_clients_are_different_and_the_same_every_time() -> None:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import httpx
 import pytest
 
-from evaluation_api.app import bare_app
+from evaluation_api.app import create_fastapi_app
 from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.batches import Batches, Limits
 from evaluation_api.client_files.domain import CHUNK_LINES, Line, State, Step
@@ -100,7 +100,7 @@ def test_a_file_beyond_its_limits_is_refused_and_leaves_nothing(
 def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: BatchLog) -> None:
     batches = batches_of(log)
     batch = asyncio.run(batches.receive("a.csv", pieces(clients(3))))
-    app = bare_app()
+    app = create_fastapi_app()
     app.state.batches = batches
 
     async def read(path: str) -> httpx.Response:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.requests import ClientDisconnect
 
-from evaluation_api.app import bare_app, fronted
+from evaluation_api.app import create_fastapi_app
 from evaluation_api.web import problems
 from tests.clients import FIVE_CLIENTS, asked
 
@@ -24,11 +24,11 @@ class Broken:
 def test_a_defect_is_a_problem_with_id_and_headers_and_says_nothing_of_itself(
     caplog: pytest.LogCaptureFixture, method: str, path: str
 ) -> None:
-    app = bare_app()
+    app = create_fastapi_app()
     app.state.services = Broken()
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(fronted(app))
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             headers = {"X-Request-ID": "pedido-7"}
             return await client.request(

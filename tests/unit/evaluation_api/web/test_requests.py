@@ -15,14 +15,18 @@ from tests.clients import BAD_AMOUNTS, BAD_NAMES, MALFORMED, MARIA, Bad
 MARIAS = Applicant("Maria", CardUsage(1055.0, 3345.0, 147.0, 3854.0, 3233.0))
 
 
+def applicant(body: bytes) -> Applicant:
+    return requests.applicant_of(requests.read_applicant_body(body))
+
+
 def test_a_good_request_is_read() -> None:
-    assert requests.read_applicant(json.dumps(MARIA).encode()) == MARIAS
+    assert applicant(json.dumps(MARIA).encode()) == MARIAS
 
 
 def test_whole_numbers_are_numbers_and_a_name_is_trimmed() -> None:
     body = json.dumps({**MARIA, "name": "  José  ", "balance": 7}).encode()
 
-    read = requests.read_applicant(body)
+    read = applicant(body)
 
     assert (read.name, read.usage.balance) == ("José", 7.0)
 
@@ -30,7 +34,7 @@ def test_whole_numbers_are_numbers_and_a_name_is_trimmed() -> None:
 def test_a_name_of_120_characters_and_the_largest_amount_are_taken() -> None:
     body = json.dumps({**MARIA, "name": "é" * 120, "payments": 10_000_000}).encode()
 
-    assert requests.read_applicant(body).usage.payments == 1e7
+    assert applicant(body).usage.payments == 1e7
 
 
 @pytest.mark.parametrize(
@@ -38,7 +42,7 @@ def test_a_name_of_120_characters_and_the_largest_amount_are_taken() -> None:
 )
 def test_every_wrong_field_is_named(bad: Bad) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        requests.read_applicant(bad.body)
+        applicant(bad.body)
 
     fields = refused.value.fields
     assert {field.pointer for field in fields} == set(bad.pointers)
@@ -48,12 +52,12 @@ def test_every_wrong_field_is_named(bad: Bad) -> None:
 @pytest.mark.parametrize("bad", MALFORMED.values(), ids=MALFORMED)
 def test_what_is_no_json_is_refused_as_such(bad: Bad) -> None:
     with pytest.raises(MalformedJsonError):
-        requests.read_applicant(bad.body)
+        applicant(bad.body)
 
 
 def test_a_pointer_escapes_what_pointers_are_made_of() -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        requests.read_applicant(json.dumps({**MARIA, "a/b~c": 1}).encode())
+        applicant(json.dumps({**MARIA, "a/b~c": 1}).encode())
 
     assert refused.value.fields[0].pointer == "#/a~1b~0c"
 
@@ -71,7 +75,7 @@ def test_a_pointer_escapes_what_pointers_are_made_of() -> None:
 )
 def test_anything_else_is_refused_and_never_breaks(body: bytes) -> None:
     with pytest.raises((InvalidRequestError, MalformedJsonError)):
-        requests.read_applicant(body)
+        applicant(body)
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "with space", "tab\t", "ação", "\x7f"])
