@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation_api.decision.domain import FEATURES
+from tests.shared_cases import in_bodies
 
 #: One client for each profile, in the order of FEATURES, and the profile.
 FIVE_CLIENTS = [
@@ -40,49 +41,22 @@ class Bad:
     body: bytes
     status: int
     pointers: tuple[str, ...] = ()
-    says: str = ""
 
 
-def _with(field: str, literal: str) -> bytes:
-    """Put a JSON literal in the place of one field's value."""
-    fields = [
-        f'"{name}": {literal if name == field else json.dumps(value)}'
-        for name, value in MARIA.items()
-    ]
-    return ("{" + ", ".join(fields) + "}").encode()
-
-
-def _without(field: str) -> bytes:
-    return json.dumps({k: v for k, v in MARIA.items() if k != field}).encode()
+def _refused(*sections: str) -> dict[str, Bad]:
+    """Take from the shared table what is refused, each in one field."""
+    cases = in_bodies("request", *sections)
+    return {c.what: Bad(c.body(MARIA), 422, (f"#/{c.field}",)) for c in cases if c.fault}
 
 
 BAD_AMOUNTS = {
-    "NaN": Bad(_with("balance", "NaN"), 422, ("#/balance",), "finito"),
-    "Infinity": Bad(_with("purchases", "Infinity"), 422, ("#/purchases",), "finito"),
-    "1e999": Bad(_with("payments", "1e999"), 422, ("#/payments",), "finito"),
-    "a negative amount": Bad(_with("balance", "-1"), 422, ("#/balance",), "a partir de 0"),
-    "a number in quotes": Bad(_with("purchases", '"12"'), 422, ("#/purchases",), "sem aspas"),
-    "true": Bad(_with("cash_advance", "true"), 422, ("#/cash_advance",), "número"),
-    "null": Bad(_with("payments", "null"), 422, ("#/payments",), "número"),
-    "a missing amount": Bad(_without("payments"), 422, ("#/payments",), "informe este campo"),
-    "no credit limit": Bad(_with("credit_limit", "0"), 422, ("#/credit_limit",), "maior que zero"),
-    "too much": Bad(_with("credit_limit", "1e8"), 422, ("#/credit_limit",), "até 10.000.000"),
-    "an object": Bad(_with("balance", "{}"), 422, ("#/balance",), "número"),
-    "an unknown field": Bad(
-        json.dumps({**MARIA, "sexo": "F"}).encode(), 422, ("#/sexo",), "sexo” não é aceito"
-    ),
-    "a string for a client": Bad(b'"Maria"', 422, ("#",), "objeto"),
+    **_refused("amounts", "fields"),
+    "a string for a client": Bad(b'"Maria"', 422, ("#",)),
 }
 
 BAD_NAMES = {
-    "a name of 121 characters": Bad(_with("name", json.dumps("a" * 121)), 422, ("#/name",), "120"),
-    "an empty name": Bad(_with("name", '""'), 422, ("#/name",), "pelo menos 1"),
-    "a name of spaces": Bad(_with("name", '"   "'), 422, ("#/name",), "pelo menos 1"),
-    "a name with a control character": Bad(_with("name", r'"a\u0007b"'), 422, ("#/name",), "ler"),
-    "a name with a NUL": Bad(_with("name", r'"a\u0000b"'), 422, ("#/name",), "ler"),
-    "a number for a name": Bad(_with("name", "12"), 422, ("#/name",), "texto"),
-    "no name": Bad(_without("name"), 422, ("#/name",), "informe este campo"),
-    "a list": Bad(json.dumps([MARIA]).encode(), 422, ("#",), "objeto"),
+    **_refused("names"),
+    "a list": Bad(json.dumps([MARIA]).encode(), 422, ("#",)),
     "an empty object": Bad(b"{}", 422, tuple(f"#/{field}" for field in MARIA)),
     "three wrong fields": Bad(
         json.dumps({**MARIA, "name": "", "balance": -1, "payments": "x"}).encode(),
@@ -93,8 +67,8 @@ BAD_NAMES = {
 
 MALFORMED = {
     "malformed JSON": Bad(b'{"name": "Maria", "balance": 1', 400),
-    "invalid UTF-8": Bad(_with("name", '"Mar\u00eda"').decode().encode("latin-1"), 400),
-    "a lone surrogate": Bad(_with("name", r'"\ud800"'), 400),
+    "invalid UTF-8": Bad('{"name": "Mar\u00eda"}'.encode("latin-1"), 400),
+    "a lone surrogate": Bad(rb'{"name": "\ud800"}', 400),
     "an empty body": Bad(b"", 400),
 }
 

@@ -1,6 +1,5 @@
 """What callers are answered about batches, as types: the field names here are the contract's."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
@@ -11,10 +10,10 @@ from evaluation_api.client_files import messages
 from evaluation_api.client_files.domain import Batch, State, Tally
 from evaluation_api.decision.domain import CLUSTERS, Outcome
 from evaluation_api.decision.errors import FieldError, InvalidRequestError
+from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.web.answers import when
 
 _LONGEST_NAME = 255
-_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -86,7 +85,7 @@ ANSWERS: Final = (Lote, Lotes)
 def read_name(sent: str | None) -> str:
     """Read a file's name from the query. Raises InvalidRequestError."""
     name = (messages.DEFAULT_NAME if sent is None else sent).strip()
-    if not 0 < len(name) <= _LONGEST_NAME or _UNREADABLE.search(name):
+    if not 0 < len(name) <= _LONGEST_NAME or UNREADABLE.search(name):
         raise InvalidRequestError([FieldError("#/nome", messages.NAMELESS)])
     return name
 

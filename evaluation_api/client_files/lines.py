@@ -3,18 +3,16 @@
 The same rules as POST /avaliar has, which tests compare.
 """
 
-import re
 from collections.abc import Callable
 
 from evaluation_api.client_files import amounts, messages
 from evaluation_api.client_files.domain import Dialect, Fault, Line
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, Applicant, CardUsage
+from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, UNREADABLE, WHITE_SPACE
 
-_LARGEST = 1e7
-_LONGEST_NAME = 120
-#: What pydantic refuses in a name, and the mark of a byte that was no character.
-_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+#: The mark of a byte that was no character.
+_REPLACED = "\ufffd"
 
 Read = Callable[[Line], Applicant | Fault]
 
@@ -31,7 +29,7 @@ def reader(dialect: Dialect) -> Read:
         cells = line.cells
         if len(cells) != width:
             return Fault(None, messages.wrong_width(len(cells), width))
-        name = cells[name_at].strip()
+        name = cells[name_at].strip(WHITE_SPACE)
         try:
             usage = CardUsage(
                 amount(cells[at_b]),
@@ -42,20 +40,24 @@ def reader(dialect: Dialect) -> Read:
             )
         except ValueError:
             return _fault(dialect, cells)
-        if _holds(usage) and 0 < len(name) <= _LONGEST_NAME and not _UNREADABLE.search(name):
+        if _holds(usage) and 0 < len(name) <= LONGEST_NAME and _is_readable(name):
             return Applicant(name, usage)
         return _fault(dialect, cells)
 
     return read
 
 
+def _is_readable(name: str) -> bool:
+    return not UNREADABLE.search(name) and _REPLACED not in name
+
+
 def _holds(usage: CardUsage) -> bool:
     return (
-        0 <= usage.balance <= _LARGEST
-        and 0 <= usage.purchases <= _LARGEST
-        and 0 <= usage.cash_advance <= _LARGEST
-        and 0 < usage.credit_limit <= _LARGEST
-        and 0 <= usage.payments <= _LARGEST
+        0 <= usage.balance <= LARGEST_AMOUNT
+        and 0 <= usage.purchases <= LARGEST_AMOUNT
+        and 0 <= usage.cash_advance <= LARGEST_AMOUNT
+        and 0 < usage.credit_limit <= LARGEST_AMOUNT
+        and 0 <= usage.payments <= LARGEST_AMOUNT
     )
 
 
@@ -63,7 +65,9 @@ def _fault(dialect: Dialect, cells: list[str]) -> Fault:
     """Find the first wrong field, in the file's order, and say what is wrong with it."""
     for field, cell in zip(dialect.fields, cells, strict=True):
         wrong = (
-            _wrong_name(cell.strip()) if field == "name" else _wrong_amount(field, cell, dialect)
+            _wrong_name(cell.strip(WHITE_SPACE))
+            if field == "name"
+            else _wrong_amount(field, cell, dialect)
         )
         if wrong:
             return Fault(field, wrong)
@@ -73,9 +77,9 @@ def _fault(dialect: Dialect, cells: list[str]) -> Fault:
 def _wrong_name(name: str) -> str | None:
     if not name:
         return sentences.field_error("missing", "name", {})
-    if len(name) > _LONGEST_NAME:
-        return sentences.field_error("string_too_long", "name", {"max_length": _LONGEST_NAME})
-    if _UNREADABLE.search(name):
+    if len(name) > LONGEST_NAME:
+        return sentences.field_error("string_too_long", "name", {"max_length": LONGEST_NAME})
+    if not _is_readable(name):
         return sentences.field_error("string_pattern_mismatch", "name", {})
     return None
 
@@ -91,8 +95,8 @@ def _wrong_amount(field: str, cell: str, dialect: Dialect) -> str | None:
         return sentences.field_error("greater_than_equal", field, {"ge": 0})
     if field == "credit_limit" and amount == 0:
         return sentences.field_error("greater_than", field, {})
-    if amount > _LARGEST:
-        return sentences.field_error("less_than_equal", field, {"le": _LARGEST})
+    if amount > LARGEST_AMOUNT:
+        return sentences.field_error("less_than_equal", field, {"le": LARGEST_AMOUNT})
     return None
 
 

@@ -38,15 +38,13 @@ from evaluation_api.decision.errors import (
     InvalidRequestError,
     MalformedJsonError,
 )
+from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, READABLE, READABLE_LINES
 
 #: The analysts' days begin and end here.
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
 MAX_BODY_BYTES: Final = 64 * 1024
-_LARGEST = 1e7
 _LONGEST_KEY = 255
-_READABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
-_READABLE_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 
 
 def _day(text: str) -> date:
@@ -58,9 +56,12 @@ def _day(text: str) -> date:
 
 
 _Day = Annotated[date, BeforeValidator(_day)]
-_Amount = Annotated[float, Field(ge=0, le=_LARGEST, allow_inf_nan=False)]
+_Amount = Annotated[float, Field(ge=0, le=LARGEST_AMOUNT, allow_inf_nan=False)]
 _Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_READABLE)
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=READABLE
+    ),
 ]
 
 
@@ -75,7 +76,7 @@ class ApplicantBody(_Body):
     balance: _Amount = Field(description="Saldo devedor: o que o cliente deve", examples=[1055.0])
     purchases: _Amount = Field(description="Compras", examples=[3345.0])
     cash_advance: _Amount = Field(description="Saques", examples=[147.0])
-    credit_limit: Annotated[float, Field(gt=0, le=_LARGEST, allow_inf_nan=False)] = Field(
+    credit_limit: Annotated[float, Field(gt=0, le=LARGEST_AMOUNT, allow_inf_nan=False)] = Field(
         description="Limite de crédito", examples=[3854.0]
     )
     payments: _Amount = Field(description="Pagamentos", examples=[3233.0])
@@ -88,7 +89,7 @@ class ReviewBody(_Body):
     justificativa: Annotated[
         str,
         StringConstraints(
-            strip_whitespace=True, min_length=10, max_length=2000, pattern=_READABLE_LINES
+            strip_whitespace=True, min_length=10, max_length=2000, pattern=READABLE_LINES
         ),
     ]
     revisor: _Name
@@ -106,7 +107,7 @@ class SearchQuery(BaseModel):
     de: _Day | None = None
     ate: Annotated[_Day, Field(lt=date.max)] | None = None  # its day after must have a date
     nome: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=120, pattern=_READABLE)
+        str, StringConstraints(strip_whitespace=True, max_length=LONGEST_NAME, pattern=READABLE)
     ] = ""
 
 

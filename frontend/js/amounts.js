@@ -1,10 +1,10 @@
 /**
  * Amounts of money as a Brazilian analyst types them and as the page writes them back.
  *
- * Knows notation only: neither fields nor documents. The bounds are the HTTP contract's.
+ * Knows notation only: neither fields nor documents.
  */
 
-export const LARGEST_AMOUNT = 10_000_000;
+import { LARGEST_AMOUNT } from "./limits.js";
 
 const GROUPED = /^[1-9]\d{0,2}(\.\d{3})+(,\d{1,2})?$/;
 const PLAIN_WITH_COMMA = /^\d+(,\d{1,2})?$/;

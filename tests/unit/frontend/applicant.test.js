@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { EXAMPLE, readAmount, readApplicant, readName } from "../../../frontend/js/applicant.js";
+import { EXAMPLE, readApplicant } from "../../../frontend/js/applicant.js";
 
 const TYPED = {
   name: "  Maria ",
@@ -37,18 +37,6 @@ test("every mistaken field is named, in the form's order", () => {
 
 test("a form without any field asks for all six", () => {
   assert.equal(readApplicant({}).errors.length, 6);
-});
-
-test("a limit of zero is refused, a balance of zero is not", () => {
-  assert.match(readAmount("credit_limit", "0,00").error, /maior que zero/);
-  assert.equal(readAmount("balance", "0,00").value, 0);
-});
-
-test("a name has 1 to 120 characters once trimmed, counted as people count them", () => {
-  assert.match(readName("  ").error, /Informe o nome/);
-  assert.equal(readName(` ${"a".repeat(120)} `).value.length, 120);
-  assert.equal(readName("😀".repeat(120)).error, undefined);
-  assert.match(readName("a".repeat(121)).error, /120/);
 });
 
 test("the example can be sent as it is", () => {

@@ -162,16 +162,6 @@ def test_an_amount_may_be_written_as_a_spreadsheet_shows_money(
     assert applicant.usage.balance == balance
 
 
-@pytest.mark.parametrize("cell", ["R$", "R$ R$ 5", "-R$ 5,00", "R$ -5", "US$ 5", "$ 5", "-"])
-def test_a_currency_makes_no_amount_of_what_is_none(cell: str) -> None:
-    dialect, found = read(csv_of(f"Ana;{cell};1;2;3,50;4"))
-
-    fault = lines.reader(dialect)(found[0])
-
-    assert isinstance(fault, Fault)
-    assert fault.field == "balance"
-
-
 @pytest.mark.parametrize(
     ("content", "pointers", "says"),
     [
@@ -253,33 +243,6 @@ def test_latin_1_with_the_dashes_of_windows_is_read() -> None:
 
 GOOD = {"name": "Ana", **dict.fromkeys(FEATURES, "1,5")}
 DIALECT = Dialect("utf-8", ";", True, tuple(GOOD), tuple(GOOD))  # noqa: FBT003 - as msgspec has it
-
-
-@pytest.mark.parametrize(
-    ("field", "cell", "says"),
-    [
-        ("name", "", "informe este campo"),
-        ("name", "  ", "informe este campo"),
-        ("name", "a" * 121, "até 120"),
-        ("name", "a\nb", "se podem ler"),
-        ("name", "a\x00b", "se podem ler"),
-        ("balance", "", "informe este campo"),
-        ("balance", "mil", "1.234,56 ou 1234,56"),
-        ("balance", "1.5", "1.234,56 ou 1234,56"),
-        ("balance", "1_000", "1.234,56 ou 1234,56"),
-        ("purchases", "-1", "a partir de 0"),
-        ("purchases", "nan", "a partir de 0"),
-        ("cash_advance", "1e8", "até 10.000.000"),
-        ("payments", "inf", "até 10.000.000"),
-        ("credit_limit", "0", "maior que zero"),
-    ],
-)
-def test_a_faulty_cell_is_named_with_its_reason(field: str, cell: str, says: str) -> None:
-    fault = lines.reader(DIALECT)(Line(2, list({**GOOD, field: cell}.values())))
-
-    assert isinstance(fault, Fault)
-    assert fault.field == field
-    assert says in fault.reason
 
 
 def test_a_line_of_another_width_is_named_as_a_whole() -> None:

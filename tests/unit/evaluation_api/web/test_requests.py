@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation_api.decision.domain import Applicant, CardUsage, Outcome
+from evaluation_api.decision.domain import Applicant, CardUsage
 from evaluation_api.decision.errors import InvalidRequestError, MalformedJsonError
 from evaluation_api.web import requests
 from tests.clients import BAD_AMOUNTS, BAD_NAMES, MALFORMED, MARIA, Bad
@@ -31,12 +31,6 @@ def test_whole_numbers_are_numbers_and_a_name_is_trimmed() -> None:
     assert (read.name, read.usage.balance) == ("José", 7.0)
 
 
-def test_a_name_of_120_characters_and_the_largest_amount_are_taken() -> None:
-    body = json.dumps({**MARIA, "name": "é" * 120, "payments": 10_000_000}).encode()
-
-    assert applicant(body).usage.payments == 1e7
-
-
 @pytest.mark.parametrize(
     "bad", [*BAD_AMOUNTS.values(), *BAD_NAMES.values()], ids=[*BAD_AMOUNTS, *BAD_NAMES]
 )
@@ -44,9 +38,7 @@ def test_every_wrong_field_is_named(bad: Bad) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         applicant(bad.body)
 
-    fields = refused.value.fields
-    assert {field.pointer for field in fields} == set(bad.pointers)
-    assert bad.says in fields[0].detail
+    assert {field.pointer for field in refused.value.fields} == set(bad.pointers)
 
 
 @pytest.mark.parametrize("bad", MALFORMED.values(), ids=MALFORMED)
@@ -124,15 +116,6 @@ def test_a_search_is_for_anything_by_default() -> None:
             {"decisao": "talvez", "justificativa": "curta", "revisor": ""},
             {"#/decisao", "#/justificativa", "#/revisor"},
         ),
-        ({"decisao": "aprovado", "justificativa": " " * 20, "revisor": "Ana"}, {"#/justificativa"}),
-        (
-            {"decisao": "aprovado", "justificativa": "a" * 2001, "revisor": "Ana"},
-            {"#/justificativa"},
-        ),
-        (
-            {"decisao": "aprovado", "justificativa": "boa renda\u0000!", "revisor": "Ana"},
-            {"#/justificativa"},
-        ),
         ({"decisao": "aprovado", "justificativa": "boa renda!", "revisor": "Ana", "x": 1}, {"#/x"}),
     ],
 )
@@ -141,11 +124,3 @@ def test_a_wrong_review_is_refused_by_field(body: dict[str, object], pointers: s
         requests.read_review(json.dumps(body).encode(), "r", "e")
 
     assert {field.pointer for field in refused.value.fields} == pointers
-
-
-def test_a_review_may_have_several_lines() -> None:
-    body = {"decisao": "aprovado", "justificativa": "Renda:\n\t- boa", "revisor": "Ana"}
-
-    read = requests.read_review(json.dumps(body).encode(), "r", "e")
-
-    assert (read.outcome, read.justification) == (Outcome.APPROVED, "Renda:\n\t- boa")

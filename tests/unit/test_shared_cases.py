@@ -1,0 +1,129 @@
+"""Every process takes the same applicants and refuses the same, but where the table says so."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from evaluation_api.client_files import lines
+from evaluation_api.client_files.domain import FIELDS, Dialect, Line
+from evaluation_api.decision import sentences
+from evaluation_api.decision.domain import FEATURES, Applicant
+from evaluation_api.decision.errors import InvalidRequestError
+from evaluation_api.web import requests
+from model_store import features
+from model_store.serving import answers
+from tests.clients import AMOUNTS, MARIA
+from tests.shared_cases import TABLE, Case, in_bodies, in_texts
+
+#: What each fault is called in the sentences of the evaluation service, and of the model service.
+PORTUGUESE = {
+    "missing": "informe este campo",
+    "empty": "informe pelo menos 1 caractere",
+    "no_number": "informe um número, sem aspas",
+    "not_finite": "informe um número finito",
+    "no_text": "informe um texto",
+    "negative": "a partir de 0",
+    "zero": "maior que zero",
+    "too_large": "até 10.000.000",
+    "too_short": "pelo menos 10 caractere",
+    "too_long": "use até ",
+    "unreadable": "que se podem ler",
+    "unknown": "não é aceito",
+    "unknown_decision": "informe uma das decisões",
+}
+PORTUGUESE_OF_FILES = {
+    **PORTUGUESE,
+    "empty": "informe este campo",
+    "no_number": "escreva um número como ",
+}
+ENGLISH = {
+    "missing": "missing required field `{field}`",
+    "no_number": "`$.{field}`",
+    "not_finite": "out of range - at `$.{field}`",
+    "negative": "0.0 - at `$.{field}`",
+    "zero": "`float` > 0.0 - at `$.{field}`",
+    "too_large": "<= 10000000.0 - at `$.{field}`",
+    "unknown": "unknown field `{field}`",
+}
+REVIEW = {"decisao": "aprovado", "justificativa": "Renda comprovada", "revisor": "Ana"}
+
+
+def each(cases: list[Case]) -> Callable[[Any], Any]:
+    return pytest.mark.parametrize("case", cases, ids=[f"{c.field}: {c.what}" for c in cases])
+
+
+def assert_refused(case: Case, fields: list[Any]) -> None:
+    assert [field.pointer for field in fields] == [f"#/{case.field}"]
+    assert PORTUGUESE[str(case.fault)] in fields[0].detail
+
+
+@each(in_bodies("request", "amounts", "names", "fields"))
+def test_a_request_for_an_evaluation(case: Case) -> None:
+    if case.fault is None:
+        read = requests.applicant_of(requests.read_applicant_body(case.body(MARIA)))
+        assert (
+            read.name if case.field == "name" else getattr(read.usage, case.field)
+        ) == case.value
+    else:
+        with pytest.raises(InvalidRequestError) as refused:
+            requests.read_applicant_body(case.body(MARIA))
+        assert_refused(case, refused.value.fields)
+
+
+@each(in_bodies("request", "reviews"))
+def test_a_review(case: Case) -> None:
+    if case.fault is None:
+        read = requests.read_review(case.body(REVIEW), "r", "e")
+        assert case.value in {read.outcome, read.justification, read.reviewer}
+    else:
+        with pytest.raises(InvalidRequestError) as refused:
+            requests.read_review(case.body(REVIEW), "r", "e")
+        assert_refused(case, refused.value.fields)
+
+
+@each(in_bodies("predict", "amounts", "fields"))
+def test_a_request_for_a_prediction(case: Case) -> None:
+    if case.fault is None:
+        assert answers.read(case.body(AMOUNTS)).matrix[0, FEATURES.index(case.field)] == case.value
+    else:
+        with pytest.raises(answers.UnreadableRowsError) as refused:
+            answers.read(case.body(AMOUNTS))
+        assert ENGLISH[case.fault].format(field=case.field) in str(refused.value)
+
+
+def assert_line(case: Case, dialect: Dialect) -> None:
+    good = {"name": "Ana", **dict.fromkeys(FEATURES, "1")}
+    read = lines.reader(dialect)(Line(2, list({**good, case.field: case.sent}.values())))
+    if isinstance(read, Applicant):
+        assert case.fault is None
+        assert (
+            read.name if case.field == "name" else getattr(read.usage, case.field)
+        ) == case.value
+    else:
+        assert read.field == case.field
+        assert PORTUGUESE_OF_FILES[str(case.fault)] in read.reason
+
+
+@each(in_texts("file", "amounts", "names"))
+def test_a_line_of_a_file_with_decimal_commas(case: Case) -> None:
+    assert_line(case, Dialect("utf-8", ";", decimal_comma=True, header=FIELDS, fields=FIELDS))
+
+
+@each(in_texts("file_point", "amounts"))
+def test_a_line_of_a_file_with_decimal_points(case: Case) -> None:
+    assert_line(case, Dialect("utf-8", ",", decimal_comma=False, header=FIELDS, fields=FIELDS))
+
+
+def test_the_features_have_one_order_and_one_name_each() -> None:
+    assert FEATURES == features.FEATURES == tuple(TABLE["features"])
+    assert {k: label.capitalize() for k, label in sentences.LABELS.items()} == TABLE["features"]
+
+
+def test_every_row_is_of_columns_that_somebody_reads() -> None:
+    columns = {"what", "fields", "json", "text", "times", "value", "fault"}
+    sides = {"request", "predict", "form", "file", "file_point"}
+    for section in ("amounts", "names", "fields", "reviews"):
+        for row in TABLE[section]:
+            assert row.keys() <= columns | sides
+            assert row.keys() & {"value", "fault"} or row.keys() & {"file", "form"}
