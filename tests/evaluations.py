@@ -7,9 +7,9 @@ import uuid_utils
 
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import (
-    Alternative,
     Applicant,
     CardUsage,
+    Counterfactual,
     Entry,
     Evaluation,
     IdempotencyKey,
@@ -32,7 +32,7 @@ def usage(**amounts: float) -> CardUsage:
 def prediction(
     cluster: int = 4,
     confidence: float | None = 0.31,
-    alternatives: tuple[Alternative, ...] = (),
+    counterfactuals: tuple[Counterfactual, ...] = (),
 ) -> Prediction:
     """Make a prediction with reasons."""
     contributions = {
@@ -42,7 +42,7 @@ def prediction(
         "credit_limit": 0.01,
         "payments": -0.1,
     }
-    return Prediction(cluster, MODEL, 1, confidence, contributions, alternatives)
+    return Prediction(cluster, MODEL, 1, confidence, contributions, counterfactuals)
 
 
 def evaluation(

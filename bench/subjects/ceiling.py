@@ -16,8 +16,8 @@ from bench.subjects.processes import HOST
 from evaluation_api.app import create_fastapi_app, rendered_with
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import (
-    Alternative,
     CardUsage,
+    Counterfactual,
     Entry,
     Model,
     Prediction,
@@ -37,7 +37,10 @@ _CONTRIBUTIONS = {
     "credit_limit": 0.0542,
     "payments": -0.0119,
 }
-_WAYS_OUT = (Alternative("balance", 406.5, 3, 0.06), Alternative("payments", 2811.25, 1, 0.07))
+_COUNTERFACTUALS = (
+    Counterfactual("balance", 406.5, 3, 0.06),
+    Counterfactual("payments", 2811.25, 1, 0.07),
+)
 _NEIGHBOURS = {0: 3, 1: 3, 2: 0, 3: 0, 4: 1}
 
 
@@ -57,7 +60,7 @@ class CannedPredictor:
                 runner_up,
                 0.31,
                 _CONTRIBUTIONS,
-                _WAYS_OUT if cluster in {0, 2} else (),
+                _COUNTERFACTUALS if cluster in {0, 2} else (),
             )
             for cluster, runner_up in _NEIGHBOURS.items()
         )

@@ -67,17 +67,17 @@ class ResultWriter:
         prediction = unspelled.prediction
         decision = policy.decide(recorded.applicant.usage, prediction)
         profile = policy.profiles[prediction.cluster]
-        way_out = ""
-        if decision.way_out is not None:
-            current = getattr(recorded.applicant.usage, decision.way_out.feature)
-            target = policy.profiles[decision.way_out.cluster]
-            way_out = sentences.way_out(current, decision.way_out, target)
+        counterfactual = ""
+        if (change := decision.counterfactual) is not None:
+            current = getattr(recorded.applicant.usage, change.feature)
+            target = policy.profiles[change.cluster]
+            counterfactual = sentences.counterfactual(current, change, target)
         return (
             profile.cluster,
             profile.name,
             decision.outcome.value,
             self._confidence(prediction.confidence),
-            way_out,
+            counterfactual,
             recorded.id,
             "",
             "",

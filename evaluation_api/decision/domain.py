@@ -43,7 +43,7 @@ class Applicant:
 
 
 @dataclass(frozen=True, slots=True)
-class Alternative:
+class Counterfactual:
     """One amount changed, and where the model then places the client."""
 
     feature: str
@@ -80,7 +80,7 @@ class Prediction:
 
     confidence: (d2 - d1) / (d2 + d1) in [0, 1], 0 on the border to runner_up.
     contributions: by feature; they add up to d2^2 - d1^2, positive ones speak for the cluster.
-    alternatives: least change first. All four are empty for a model without geometry.
+    counterfactuals: least change first. All four are empty for a model without geometry.
     """
 
     cluster: int
@@ -88,7 +88,7 @@ class Prediction:
     runner_up: int | None = None
     confidence: float | None = None
     contributions: Mapping[str, float] | None = None
-    alternatives: tuple[Alternative, ...] = ()
+    counterfactuals: tuple[Counterfactual, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,13 @@ class Decision:
     """What the policy makes of a prediction.
 
     remarks: the keys of the policy's rules that asked for a person, in the policy's order.
-    way_out: the smallest change of one amount that the policy would approve, if any.
+    counterfactual: the smallest change of one amount that the policy would approve, if any.
     """
 
     outcome: Outcome
     policy_version: str
     remarks: tuple[str, ...] = ()
-    way_out: Alternative | None = None
+    counterfactual: Counterfactual | None = None
 
 
 @dataclass(frozen=True, slots=True)

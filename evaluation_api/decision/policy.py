@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from evaluation_api.decision.domain import Alternative, CardUsage, Decision, Outcome, Prediction
+from evaluation_api.decision.domain import CardUsage, Counterfactual, Decision, Outcome, Prediction
 
 #: The keys of the two rules that ask for a person, as Decision.remarks carries them.
 BORDER = "fronteira"
@@ -75,10 +75,11 @@ class Policy:
     def decide(self, usage: CardUsage, prediction: Prediction) -> Decision:
         """Decide, and where that is no approval, find the smallest change that would be one."""
         outcome, remarks = self._judge(usage, prediction.cluster, prediction.confidence)
-        way_out = None
+        approved = None
         if outcome is not Outcome.APPROVED:
-            way_out = next((a for a in prediction.alternatives if self._approves(usage, a)), None)
-        return Decision(outcome, self.version, remarks, way_out)
+            changes = prediction.counterfactuals
+            approved = next((change for change in changes if self._approves(usage, change)), None)
+        return Decision(outcome, self.version, remarks, approved)
 
     def _judge(
         self, usage: CardUsage, cluster: int, confidence: float | None
@@ -91,7 +92,7 @@ class Policy:
             return self.border.outcome, (BORDER,)
         return self.profiles[cluster].outcome, ()
 
-    def _approves(self, usage: CardUsage, alternative: Alternative) -> bool:
-        changed = replace(usage, **{alternative.feature: alternative.amount})
-        outcome, _ = self._judge(changed, alternative.cluster, alternative.confidence)
+    def _approves(self, usage: CardUsage, change: Counterfactual) -> bool:
+        changed = replace(usage, **{change.feature: change.amount})
+        outcome, _ = self._judge(changed, change.cluster, change.confidence)
         return outcome is Outcome.APPROVED

@@ -6,7 +6,7 @@ Functions from values to text. Knows the domain's words and nothing of JSON or H
 
 from functools import lru_cache
 
-from evaluation_api.decision.domain import Alternative
+from evaluation_api.decision.domain import Counterfactual
 from evaluation_api.decision.policy import Profile
 
 #: What an analyst calls each amount. balance is what the client owes, not the limit left.
@@ -45,11 +45,11 @@ def _comparison(nearer: str, farther: str) -> str:
     return f"combina mais com o perfil “{nearer}” do que com “{farther}”."
 
 
-def way_out(current: float, alternative: Alternative, profile: Profile) -> str:
+def counterfactual(current: float, change: Counterfactual, profile: Profile) -> str:
     """Say which change of one amount would lead to an approved profile."""
-    bound = "no máximo" if alternative.amount < current else "pelo menos"
+    bound = "no máximo" if change.amount < current else "pelo menos"
     return (
-        f"Com {LABELS[alternative.feature]} de {bound} {money(alternative.amount)}"
+        f"Com {LABELS[change.feature]} de {bound} {money(change.amount)}"
         f" (hoje {money(current)}) e os outros valores iguais, o perfil passaria a ser"
         f" “{profile.name}”, que é aprovado."
     )

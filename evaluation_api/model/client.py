@@ -17,8 +17,8 @@ import msgspec
 
 from evaluation_api.decision.domain import (
     FEATURES,
-    Alternative,
     CardUsage,
+    Counterfactual,
     Geometry,
     Model,
     Prediction,
@@ -50,7 +50,7 @@ class _Prediction(msgspec.Struct, gc=False):
     runner_up: _Cluster | None = None
     confidence: _Share | None = None
     contributions: dict[str, float] | None = None
-    alternatives: tuple[Alternative, ...] = ()
+    alternatives: tuple[Counterfactual, ...] = ()
 
 
 class _Description(msgspec.Struct):
@@ -84,7 +84,7 @@ class ModelClient:
         """Talk through transport to the model service at url.
 
         toward, margin: the approved clusters and the confidence to reach them with, for which the
-        model service looks for alternatives. deadline_seconds: for one call, its retry included.
+        model service looks for counterfactuals. deadline_seconds: for one call, its retry included.
         """
         wish = {"toward": ",".join(map(str, toward)), "margin": str(margin)}
         self._transport = transport

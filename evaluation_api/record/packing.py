@@ -5,10 +5,10 @@ The cluster, the confidence and the model have columns of their own.
 
 import msgspec
 
-from evaluation_api.decision.domain import FEATURES, Alternative, Model, Prediction
+from evaluation_api.decision.domain import FEATURES, Counterfactual, Model, Prediction
 
 _encode = msgspec.json.Encoder().encode
-#: runner_up, contributions in the order of FEATURES, alternatives.
+#: runner_up, contributions in the order of FEATURES, counterfactuals.
 _decode = msgspec.json.Decoder(
     tuple[
         int | None,
@@ -22,13 +22,16 @@ def pack(prediction: Prediction) -> str:
     """Spell what the columns do not hold."""
     told = prediction.contributions
     contributions = None if told is None else [told[feature] for feature in FEATURES]
-    alternatives = [(a.feature, a.amount, a.cluster, a.confidence) for a in prediction.alternatives]
-    return _encode((prediction.runner_up, contributions, alternatives)).decode()
+    counterfactuals = [
+        (change.feature, change.amount, change.cluster, change.confidence)
+        for change in prediction.counterfactuals
+    ]
+    return _encode((prediction.runner_up, contributions, counterfactuals)).decode()
 
 
 def unpack(text: str, cluster: int, confidence: float | None, model: Model) -> Prediction:
     """Read a prediction back, as it was."""
-    runner_up, told, alternatives = _decode(text)
+    runner_up, told, counterfactuals = _decode(text)
     contributions = None if told is None else dict(zip(FEATURES, told, strict=True))
     return Prediction(
         cluster,
@@ -36,5 +39,5 @@ def unpack(text: str, cluster: int, confidence: float | None, model: Model) -> P
         runner_up,
         confidence,
         contributions,
-        tuple(Alternative(*alternative) for alternative in alternatives),
+        tuple(Counterfactual(*change) for change in counterfactuals),
     )

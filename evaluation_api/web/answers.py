@@ -11,9 +11,9 @@ import msgspec
 
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import (
-    Alternative,
     Applicant,
     CardUsage,
+    Counterfactual,
     Evaluation,
     Geometry,
     Outcome,
@@ -239,7 +239,7 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
         motivos=_motivos(evaluation, profile, next_best),
         observacoes=[_remark(key, policy) for key in decision.remarks],
         confianca=prediction.confidence,
-        simulacao=_simulacao(usage, decision.way_out, policy),
+        simulacao=_simulacao(usage, decision.counterfactual, policy),
         modelo=prediction.model.tag,
         modelo_sha256=prediction.model.sha256,
         politica=decision.policy_version,
@@ -324,21 +324,19 @@ def _remark(key: str, policy: Policy) -> str:
     return {BORDER: policy.border.sentence, RANGE: policy.training_range.sentence}[key]
 
 
-def _simulacao(
-    usage: CardUsage, alternative: Alternative | None, policy: Policy
-) -> Simulacao | None:
-    if alternative is None:
+def _simulacao(usage: CardUsage, change: Counterfactual | None, policy: Policy) -> Simulacao | None:
+    if change is None:
         return None
-    current = getattr(usage, alternative.feature)
-    profile = policy.profiles[alternative.cluster]
+    current = getattr(usage, change.feature)
+    profile = policy.profiles[change.cluster]
     return Simulacao(
-        campo=alternative.feature,
-        rotulo=sentences.LABELS[alternative.feature],
+        campo=change.feature,
+        rotulo=sentences.LABELS[change.feature],
         de=current,
-        para=alternative.amount,
-        cluster=alternative.cluster,
+        para=change.amount,
+        cluster=change.cluster,
         perfil=profile.name,
-        frase=sentences.way_out(current, alternative, profile),
+        frase=sentences.counterfactual(current, change, profile),
     )
 
 

@@ -70,11 +70,11 @@ def test_a_decision_says_why_and_can_be_read_again_byte_for_byte(http: httpx.Cli
 
 def test_the_change_that_a_refusal_names_would_be_approved(http: httpx.Client) -> None:
     refused = asked(FIVE_CLIENTS[0][0])
-    way_out = http.post("/avaliar", json=refused).json()["simulacao"]
+    change = http.post("/avaliar", json=refused).json()["simulacao"]
 
-    answer = http.post("/avaliar", json={**refused, way_out["campo"]: way_out["para"]}).json()
+    answer = http.post("/avaliar", json={**refused, change["campo"]: change["para"]}).json()
 
-    assert (answer["decisao"], answer["cluster"]) == ("aprovado", way_out["cluster"])
+    assert (answer["decisao"], answer["cluster"]) == ("aprovado", change["cluster"])
 
 
 @pytest.mark.parametrize("bad", BAD_REQUESTS.values(), ids=BAD_REQUESTS)

@@ -21,7 +21,7 @@ from evaluation_api.client_files.domain import (
     State,
     Step,
 )
-from evaluation_api.decision.domain import Alternative, CardUsage, Outcome, Prediction, Search
+from evaluation_api.decision.domain import CardUsage, Counterfactual, Outcome, Prediction, Search
 from evaluation_api.decision.errors import (
     BatchNotFoundError,
     BatchStateError,
@@ -34,7 +34,7 @@ from tests.evaluations import POLICY, POLICY_TEXT, evaluation, new_id, predictio
 
 LEASE = timedelta(seconds=30)
 DIALECT = Dialect("utf-8", ";", True, tuple(FIELDS), tuple(FIELDS))  # noqa: FBT003 - as msgspec has it
-IN_DEBT = prediction(0, 0.4, (Alternative("balance", 300.25, 4, 0.2),))
+IN_DEBT = prediction(0, 0.4, (Counterfactual("balance", 300.25, 4, 0.2),))
 
 
 class OneAnswer:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation_api.decision.domain import Alternative, Outcome
+from evaluation_api.decision.domain import Counterfactual, Outcome
 from evaluation_api.decision.policy import BORDER, RANGE
 from tests.evaluations import POLICY, prediction, usage
 
@@ -80,30 +80,30 @@ def test_both_reasons_for_a_person_are_kept() -> None:
     assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (BORDER, RANGE))
 
 
-def test_the_way_out_is_the_first_alternative_that_the_policy_approves() -> None:
-    ways = (
-        Alternative("payments", 9.0, cluster=4, confidence=0.01),  # too near a border
-        Alternative("balance", 9e6, cluster=4, confidence=0.5),  # outside the range
-        Alternative("purchases", 8.0, cluster=2, confidence=0.5),  # not an approved profile
-        Alternative("balance", 7.0, cluster=3, confidence=0.5),
-        Alternative("payments", 6.0, cluster=4, confidence=0.5),
+def test_a_decision_carries_the_first_counterfactual_that_the_policy_approves() -> None:
+    changes = (
+        Counterfactual("payments", 9.0, cluster=4, confidence=0.01),  # too near a border
+        Counterfactual("balance", 9e6, cluster=4, confidence=0.5),  # outside the range
+        Counterfactual("purchases", 8.0, cluster=2, confidence=0.5),  # not an approved profile
+        Counterfactual("balance", 7.0, cluster=3, confidence=0.5),
+        Counterfactual("payments", 6.0, cluster=4, confidence=0.5),
     )
 
-    decision = POLICY.decide(usage(), prediction(0, alternatives=ways))
+    decision = POLICY.decide(usage(), prediction(0, counterfactuals=changes))
 
-    assert decision.way_out == ways[3]
-
-
-def test_without_an_alternative_that_holds_there_is_no_way_out() -> None:
-    ways = (Alternative("payments", 9.0, cluster=4, confidence=0.01),)
-
-    assert POLICY.decide(usage(), prediction(0, alternatives=ways)).way_out is None
+    assert decision.counterfactual == changes[3]
 
 
-def test_who_is_approved_is_told_no_way_out() -> None:
-    ways = (Alternative("payments", 9.0, cluster=3, confidence=0.5),)
+def test_a_counterfactual_that_does_not_hold_is_not_told() -> None:
+    changes = (Counterfactual("payments", 9.0, cluster=4, confidence=0.01),)
 
-    assert POLICY.decide(usage(), prediction(4, alternatives=ways)).way_out is None
+    assert POLICY.decide(usage(), prediction(0, counterfactuals=changes)).counterfactual is None
+
+
+def test_who_is_approved_is_told_no_counterfactual() -> None:
+    changes = (Counterfactual("payments", 9.0, cluster=3, confidence=0.5),)
+
+    assert POLICY.decide(usage(), prediction(4, counterfactuals=changes)).counterfactual is None
 
 
 def test_the_approved_profiles_are_known() -> None:

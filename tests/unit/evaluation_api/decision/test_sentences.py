@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation_api.decision import sentences
-from evaluation_api.decision.domain import FEATURES, Alternative
+from evaluation_api.decision.domain import FEATURES, Counterfactual
 from tests.evaluations import POLICY
 
 
@@ -54,8 +54,9 @@ def test_a_reason_says_which_profile_an_amount_speaks_for(*, fits: bool, sentenc
 
 
 @pytest.mark.parametrize(("amount", "bound"), [(406.0, "no máximo"), (2000.0, "pelo menos")])
-def test_a_way_out_says_in_which_direction(amount: float, bound: str) -> None:
-    said = sentences.way_out(1126.0, Alternative("balance", amount, 3, 0.1), POLICY.profiles[3])
+def test_a_counterfactual_says_in_which_direction(amount: float, bound: str) -> None:
+    change = Counterfactual("balance", amount, 3, 0.1)
+    said = sentences.counterfactual(1126.0, change, POLICY.profiles[3])
 
     assert f"Com saldo devedor de {bound} {sentences.money(amount)} (hoje R$ 1.126,00)" in said
     assert "“Usa pouco”, que é aprovado." in said

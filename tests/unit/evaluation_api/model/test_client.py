@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from evaluation_api.decision.domain import FEATURES, Alternative, Geometry, Prediction
+from evaluation_api.decision.domain import FEATURES, Counterfactual, Geometry, Prediction
 from evaluation_api.decision.errors import (
     ModelAnswerError,
     ModelUnavailableError,
@@ -94,7 +94,7 @@ def test_a_prediction_is_read_whole() -> None:
 
     assert (found.cluster, found.runner_up, found.confidence) == (4, 1, 0.31)
     assert found.model == MODEL
-    assert found.alternatives == (Alternative("balance", 1.5, 3, 0.06),)
+    assert found.counterfactuals == (Counterfactual("balance", 1.5, 3, 0.06),)
     assert wire.asked[0].url == "http://model/predict?toward=1%2C3%2C4&margin=0.05"
 
 

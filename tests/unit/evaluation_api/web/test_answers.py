@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from evaluation_api.decision.domain import Alternative, Outcome, Prediction, Recorded, Review
+from evaluation_api.decision.domain import Counterfactual, Outcome, Prediction, Recorded, Review
 from evaluation_api.web import answers
 from tests.evaluations import (
     MODEL,
@@ -21,9 +21,12 @@ ID = "01a203b4-6136-73cb-a890-819b3cc1d838"
 
 
 def test_the_golden_answer() -> None:
-    way_out = Alternative("balance", 406.0, cluster=3, confidence=0.0501)
+    change = Counterfactual("balance", 406.0, cluster=3, confidence=0.0501)
     refused = evaluation(
-        prediction(0, 0.31, (way_out,)), usage(balance=1126.0), evaluation_id=ID, name='M"aria'
+        prediction(0, 0.31, (change,)),
+        usage(balance=1126.0),
+        evaluation_id=ID,
+        name='M"aria',
     )
 
     assert json.loads(answers.answer(refused, POLICY)) == {
