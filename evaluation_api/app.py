@@ -63,13 +63,14 @@ def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # Nobody collects it, and looking for who might took 5 % of a request's time.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_middleware(CompressedFiles)
     app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     openapi.install(app, contract.ANSWERS)
-    app.include_router(routes.fast)
-    app.include_router(routes.router)
+    routes.install(app)
     app.include_router(batch_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -29,8 +29,20 @@ JSON: Final = "application/json"
 #: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
-fast = APIRouter(route_class=FastRoute)
 router = APIRouter()
+
+
+def install(app: FastAPI) -> None:
+    """Give an application these routes."""
+    # Not by way of a router: FastAPI looks for an included one's route twice.
+    app.router.add_api_route(
+        EVALUATE,
+        evaluate,
+        methods=["POST"],
+        include_in_schema=False,
+        route_class_override=FastRoute,
+    )
+    app.include_router(router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,6 @@ def _services(request: Request) -> Services:
     return services
 
 
-@fast.post(EVALUATE, include_in_schema=False)
 async def evaluate(
     request: Request,
     sent: requests.ApplicantBody,
