@@ -12,19 +12,9 @@ _SPACES = re.compile(r"[\s_-]+")
 #: The unit that people write behind an amount's name, as the form does.
 _UNIT = re.compile(r"\(r\$\)$")
 _FIELD_OF = {
-    "nome": "name",
-    "name": "name",
-    "saldo_devedor": "balance",
-    "balance": "balance",
-    "compras": "purchases",
-    "purchases": "purchases",
-    "saques": "cash_advance",
-    "cash_advance": "cash_advance",
-    "limite_de_credito": "credit_limit",
+    **{field: field for field in FIELDS},
+    **{column: field for field, column in messages.COLUMNS.items()},
     "limite": "credit_limit",
-    "credit_limit": "credit_limit",
-    "pagamentos": "payments",
-    "payments": "payments",
 }
 
 

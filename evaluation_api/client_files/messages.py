@@ -4,17 +4,10 @@ Functions from values to text. Knows nothing of JSON, HTTP or SQL.
 """
 
 from evaluation_api.client_files.domain import FIELDS
-from evaluation_api.decision.sentences import LABELS
+from evaluation_api.decision.sentences import LABELS, NAMES
 
 #: What a template and a result call each column.
-COLUMNS = {
-    "name": "nome",
-    "balance": "saldo_devedor",
-    "purchases": "compras",
-    "cash_advance": "saques",
-    "credit_limit": "limite_de_credito",
-    "payments": "pagamentos",
-}
+COLUMNS = {"name": "nome", **NAMES}
 #: Made-up clients, so that a template shows what the amounts look like.
 EXAMPLES = (
     ("Ana Exemplo", 1035.00, 5788.00, 0.00, 2700.00, 5651.00),

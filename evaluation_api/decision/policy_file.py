@@ -16,16 +16,9 @@ from typing import Any, NoReturn
 from evaluation_api.decision.domain import CLUSTERS, Outcome
 from evaluation_api.decision.errors import PolicyError
 from evaluation_api.decision.policy import Border, Policy, Profile, TrainingRange
+from evaluation_api.decision.sentences import NAMES
 
 DEFAULT = Path(__file__).with_name("politica.toml")
-
-_FEATURES = {
-    "saldo_devedor": "balance",
-    "compras": "purchases",
-    "saques": "cash_advance",
-    "limite_de_credito": "credit_limit",
-    "pagamentos": "payments",
-}
 
 
 def read(path: Path) -> tuple[Policy, str]:
@@ -103,7 +96,7 @@ class _Table:
         inner = self.table(key)
         amounts = {
             feature: inner.number(name, 0, 1e9)
-            for name, feature in _FEATURES.items()
+            for feature, name in NAMES.items()
             if inner.has(name)
         }
         inner.refuse_others()

@@ -1,6 +1,6 @@
 """The Portuguese sentences about clients, criteria and fields.
 
-Those of errors are in problems.py, of files in batch/messages.py, the policy's own in its file.
+Those of errors are in problems.py, of files in client_files/messages.py, the policy's own in its file.
 Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 
@@ -15,6 +15,14 @@ LABELS = {
     "purchases": "compras",
     "cash_advance": "saques",
     "credit_limit": "limite de crédito",
+    "payments": "pagamentos",
+}
+#: What files call each amount: the policy's, those of clients, and their results.
+NAMES = {
+    "balance": "saldo_devedor",
+    "purchases": "compras",
+    "cash_advance": "saques",
+    "credit_limit": "limite_de_credito",
     "payments": "pagamentos",
 }
 
