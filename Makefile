@@ -25,6 +25,7 @@ train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=pat
 ENV_FILE ?= .env
 IMAGE_PREFIX ?= $(or $(shell sed -n 's/^IMAGE_PREFIX=//p' $(ENV_FILE) 2>/dev/null),credit-card-)
 VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
+NGINX_IMAGE ?= $(shell sed -n 's/^NGINX_IMAGE=//p' $(ENV_FILE) 2>/dev/null)
 STACK := $(PYTHON) deploy/stack.py --env-file $(ENV_FILE)
 COMPOSE := docker compose --env-file $(ENV_FILE)
 DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
@@ -36,7 +37,7 @@ bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model in
 images: image-web image-evaluation image-model ## Build the three container images (VERSION=local)
 
 image-web:
-	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)web:$(VERSION) -f deploy/docker/web.Dockerfile .
+	$(DOCKER_BUILD) $(if $(NGINX_IMAGE),--build-arg NGINX_IMAGE=$(NGINX_IMAGE)) -t $(IMAGE_PREFIX)web:$(VERSION) -f deploy/docker/web.Dockerfile .
 
 image-evaluation:
 	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)evaluation:$(VERSION) -f deploy/docker/evaluation.Dockerfile .

@@ -1,5 +1,7 @@
 # The gateway and the static front: nginx. Build from the project's root.
-FROM nginx:1.22
+# nginx's stable line; another base, 1.22 or later with bash and envsubst, is named when it is built.
+ARG NGINX_IMAGE=nginx:1.30
+FROM $NGINX_IMAGE
 COPY deploy/docker/healthy.sh /usr/local/bin/healthy
 COPY deploy/nginx/gateway.sh /usr/local/bin/gateway
 COPY deploy/nginx/*.conf deploy/nginx/*.template /etc/gateway/

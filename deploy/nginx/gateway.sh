@@ -14,6 +14,7 @@ main() {
   export GATEWAY_SCHEME
   fill nginx.conf
   fill site.conf
+  listen_https >"$conf/listen_https.conf"
   trusted_proxies >"$conf/trusted_proxies.conf"
   upstream "$(replicas)" >"$conf/upstream.conf"
   follow_replicas &
@@ -24,6 +25,18 @@ fill() {
   # shellcheck disable=SC2016  # the names of variables, for envsubst
   envsubst '$GATEWAY_WORKERS $GATEWAY_RATE_PER_SECOND $GATEWAY_BURST $GATEWAY_SCHEME' \
     <"/etc/gateway/$1.template" >"$conf/$1"
+}
+
+# HTTP/2 is a word of `listen` before nginx 1.25.1, and deprecated there since.
+listen_https() {
+  local version
+  version=$(nginx -v 2>&1)
+  version=${version##*/}
+  if printf '1.25.1\n%s\n' "${version%% *}" | sort --version-sort --check=quiet; then
+    printf 'listen 8443 ssl default_server;\nhttp2 on;\n'
+  else
+    printf 'listen 8443 ssl http2 default_server;\n'
+  fi
 }
 
 trusted_proxies() {

@@ -46,6 +46,7 @@ def test_every_image_of_ours_runs_unprivileged_and_says_whether_it_is_well(name:
 
 def test_the_example_settings_name_every_variable_and_no_other() -> None:
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text() + TLS))
+    used |= set(re.findall(r"sed -n 's/\^(\w+)=", (ROOT / "Makefile").read_text()))
     example = (ROOT / ".env.example").read_text()
 
     assert set(re.findall(r"^#?(\w+)=", example, re.MULTILINE)) - {"COMPOSE_FILE"} == used
