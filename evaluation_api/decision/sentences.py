@@ -1,7 +1,8 @@
 """The Portuguese sentences about clients, criteria and fields.
 
-Those of errors are in problems.py, of files in client_files/messages.py, the policy's own in its file.
-Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
+Those of errors are in web/problems.py, of files in client_files/messages.py, the policy's own in
+its file. Functions from values to text. Knows the domain's words and nothing of JSON
+or HTTP.
 """
 
 from functools import lru_cache
