@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
@@ -24,10 +25,12 @@ from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record import database
-from evaluation_api.record.evaluations import DecisionLog
-from evaluation_api.record.file_log import FileLog
-from evaluation_api.record.pending import PendingWorker
-from evaluation_api.record.recorder import Recorder
+from evaluation_api.record.appender import Appender
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.pending_worker import PendingWorker
+from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import DECISIONS, Observation
@@ -90,45 +93,41 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
     """Open everything that settings name, workers at work; close it in the end."""
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
-        records = _records(settings.database_url.get_secret_value(), stack)
-        await asyncio.to_thread(records.log.remember_policy, policy.version, source)
-        recorder = await stack.enter_async_context(
-            Recorder(records.log, impatient=records.impatient, max_waiting=settings.max_in_flight)
-        )
+        engine = _connect(settings, stack)
+        database.migrate(engine)
+        evaluations, policies = EvaluationLog(engine), PolicyLog(engine)
+        await asyncio.to_thread(policies.remember, policy.version, source)
+        executor = await stack.enter_async_context(RecordExecutor())
+        appender = _appender(settings, stack, evaluations, executor)
+        await stack.enter_async_context(appender)
         model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(
-            model, policy, recorder, rendered_with(policy), new_id=new_id, now=now
+            model, policy, appender, rendered_with(policy), new_id=new_id, now=now
         )
-        pending = PendingWorker(model, evaluator, recorder)
-        worker = BatchWorker(records.batch_log, model, policy, recorder)
+        pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
+        batch_log = BatchLog(engine)
+        worker = BatchWorker(batch_log, model, policy, executor, appender)
         for work in (pending.run(), worker.run()):
             stack.push_async_callback(_stop, asyncio.create_task(work))
-        batches = Batches(records.batch_log, records.log, recorder, worker)
-        yield Running(Services(evaluator, model, recorder, policy, pending), batches)
+        batches = Batches(batch_log, evaluations, executor, worker)
+        services = Services(evaluator, model, executor, evaluations, policies, policy, pending)
+        yield Running(services, batches)
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
-    """What is kept, in one database. impatient: for the event loop, where it is a file."""
-
-    log: DecisionLog
-    batch_log: BatchLog
-    impatient: FileLog | None
-
-
-def _records(url: str, stack: AsyncExitStack) -> Records:
-    """Open the record, and once more without patience where it is a file on this machine."""
-    engine = database.connect(url)
+def _connect(settings: Settings, stack: AsyncExitStack, **options: float) -> Engine:
+    engine = database.connect(settings.database_url.get_secret_value(), **options)
     stack.callback(engine.dispose)
-    database.migrate(engine)
-    log, batch_log = DecisionLog(engine), BatchLog(engine)
-    if not database.is_file(url):
-        return Records(log, batch_log, None)
-    impatient = database.connect(url, patience_seconds=0)
-    stack.callback(impatient.dispose)
-    file_log = FileLog(impatient)
-    stack.callback(file_log.close)
-    return Records(log, batch_log, file_log)
+    return engine
+
+
+def _appender(
+    settings: Settings, stack: AsyncExitStack, log: EvaluationLog, executor: RecordExecutor
+) -> Appender:
+    """Return what appends; where the record is a file, it has a second log that never waits."""
+    no_wait_log = None
+    if database.is_file(settings.database_url.get_secret_value()):
+        no_wait_log = EvaluationLog(_connect(settings, stack, busy_timeout_seconds=0))
+    return Appender(log, executor, max_waiting=settings.max_in_flight, no_wait_log=no_wait_log)
 
 
 def rendered_with(policy: Policy) -> Render:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from evaluation_api import app, replay
 from evaluation_api.client_files import command
@@ -22,8 +23,9 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import ModelError, PolicyError, RecordUnavailableError
 from evaluation_api.decision.policy import Policy
 from evaluation_api.model.client import MAX_ROWS
-from evaluation_api.record import database
-from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.record import database, retention
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs, server
 from evaluation_api.settings import Settings
 from evaluation_api.web import problems
@@ -133,24 +135,25 @@ def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 @contextmanager
-def _record(settings: Settings) -> Iterator[DecisionLog]:
-    """Open the record, its tables up to date."""
+def _record(settings: Settings) -> Iterator[Engine]:
+    """Open the record's database, its tables up to date."""
     engine = database.connect(settings.database_url.get_secret_value())
     try:
         database.migrate(engine)
-        yield DecisionLog(engine)
+        yield engine
     finally:
         engine.dispose()
 
 
 def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
     before = datetime.now(UTC) - chosen.older_than
-    with _record(settings) as record:
-        older = record.count_older(before)
+    with _record(settings) as engine:
+        older = retention.count_older(engine, before)
         what = f"{older.evaluations} evaluations and {older.files} files of clients"
         print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
         if any(older) and (chosen.yes or _confirmed()):
-            print(f"{record.purge(before)} deleted, with their reviews and keys, and the files.")
+            deleted = retention.purge(engine, before)
+            print(f"{deleted} deleted, with their reviews and keys, and the files.")
         elif any(older):
             print("Nothing was deleted.")
     return 0
@@ -163,16 +166,16 @@ def _confirmed() -> bool:
 
 
 def _replay(chosen: argparse.Namespace, settings: Settings) -> int:
-    with _record(settings) as record:
-        return asyncio.run(_replayed(record, settings, None if chosen.all else chosen.ids))
+    with _record(settings) as engine:
+        return asyncio.run(_replayed(engine, settings, None if chosen.all else chosen.ids))
 
 
-async def _replayed(record: DecisionLog, settings: Settings, ids: list[str] | None) -> int:
+async def _replayed(engine: Engine, settings: Settings, ids: list[str] | None) -> int:
     """Replay all evaluations, or those with ids; print what differs and tell whether any does."""
     unseen, done, found = set(ids or ()), 0, 0
     async with AsyncExitStack() as stack:
-        criteria_of = _criteria(record, settings, stack)
-        for chunk in record.decided(ids, MAX_ROWS):
+        criteria_of = _criteria(PolicyLog(engine), settings, stack)
+        for chunk in EvaluationLog(engine).decided(ids, MAX_ROWS):
             unseen -= {recorded.id for recorded in chunk}
             async for sentence in replay.differences(chunk, criteria_of):
                 print(sentence)
@@ -186,13 +189,13 @@ async def _replayed(record: DecisionLog, settings: Settings, ids: list[str] | No
     return DIFFERENT if found or unseen else 0
 
 
-def _criteria(record: DecisionLog, settings: Settings, stack: AsyncExitStack) -> replay.CriteriaOf:
-    """Give the function that finds a policy's criteria, reading each policy once."""
+def _criteria(log: PolicyLog, settings: Settings, stack: AsyncExitStack) -> replay.CriteriaOf:
+    """Return the function that finds a policy's criteria, reading each policy once."""
     known: dict[str, replay.Criteria | None] = {}
 
     async def criteria_of(version: str) -> replay.Criteria | None:
         if version not in known:
-            source = record.policy_text(version)
+            source = log.text(version)
             known[version] = None if source is None else await asked_as(policy_file.parse(source))
         return known[version]
 

@@ -71,7 +71,7 @@ def _compared(recorded: Recorded, prediction: Prediction, policy: Policy) -> lis
         evaluated_at=recorded.received_at,
         milliseconds=0.0,
     )
-    given, again = answers.given(recorded) or "", answers.answer(evaluation, policy)
+    given, again = answers.answer_json(recorded) or "", answers.answer(evaluation, policy)
     return [
         f"{recorded.id}: {field}: recorded {before!r}, now {now!r}"
         for field, before, now in answers.differences(given, again)

@@ -19,9 +19,9 @@ from evaluation_api.decision.domain import (
     CardUsage,
     Counterfactual,
     Entry,
+    FirstUse,
     Model,
     Prediction,
-    Recorded,
 )
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.runtime import logs, server
@@ -73,11 +73,11 @@ class CannedPredictor:
 class NoRecord:
     """Keeps nothing."""
 
-    async def append(self, entry: Entry) -> Recorded | None:  # noqa: ARG002 - kept by nobody
+    async def append(self, entry: Entry) -> FirstUse | None:  # noqa: ARG002 - kept by nobody
         """Say that the entry is new."""
         return None
 
-    async def find_by_key(self, key: str) -> Recorded | None:  # noqa: ARG002 - kept by nobody
+    async def find_by_key(self, key: str) -> FirstUse | None:  # noqa: ARG002 - kept by nobody
         """Say that the key is new."""
         return None
 

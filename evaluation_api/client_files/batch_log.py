@@ -26,7 +26,6 @@ from sqlalchemy import (
     update,
 )
 
-from evaluation_api.client_files import bulk
 from evaluation_api.client_files.domain import (
     STEPS,
     Batch,
@@ -43,11 +42,12 @@ from evaluation_api.client_files.domain import (
     add,
     empty_tally,
 )
-from evaluation_api.decision.domain import Evaluation
+from evaluation_api.decision.domain import Entry, Evaluation
 from evaluation_api.decision.errors import BatchNotFoundError, BatchStateError
 from evaluation_api.record import database
-from evaluation_api.record.evaluations import is_id
+from evaluation_api.record.rows import Values, in_utc, is_id
 from evaluation_api.record.tables import batch_chunks, batches
+from evaluation_api.record.writer import writer_for
 
 #: How far back the rate looks.
 _WINDOW = timedelta(seconds=10)
@@ -65,7 +65,7 @@ class BatchLog:
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are database.migrate's business."""
         self.engine = engine
-        self._inserter = bulk.inserter(engine)
+        self._writer = writer_for(engine)
 
     def open(self, batch_id: str, name: str) -> None:
         """Begin to receive a file."""
@@ -191,14 +191,15 @@ class BatchLog:
         with self._transaction() as connection:
             connection.execute(_unsettled(chunk).values(claimed_until=None))
 
-    def row(self, evaluation: Evaluation) -> bulk.Row:
-        """Spell an evaluation as settle takes it; asks nothing of the database."""
-        return self._inserter.row(evaluation)
+    def row(self, evaluation: Evaluation) -> Values:
+        """Return an evaluation as settle takes it; asks nothing of the database."""
+        applicant, received_at = evaluation.applicant, evaluation.evaluated_at
+        return self._writer.encode(Entry(evaluation.id, received_at, applicant, evaluation))
 
-    def settle(self, settled: SettledChunk, rows: Sequence[bulk.Row]) -> bool:
+    def settle(self, settled: SettledChunk, rows: Sequence[Values]) -> bool:
         """Record a chunk's evaluations, all or none; tell whether they were.
 
-        rows: its evaluations, spelled. They are not recorded when another replica has settled the
+        rows: its evaluations, encoded. They are not recorded when another replica has settled the
         chunk, or its batch was cancelled meanwhile.
         """
         cancelled = (
@@ -218,7 +219,7 @@ class BatchLog:
         with self._transaction() as connection:
             if connection.execute(mark).rowcount == 0:
                 return False
-            self._inserter.insert(connection, rows)
+            self._writer.insert(connection, rows)
         return True
 
     def finish(self) -> int:
@@ -315,7 +316,7 @@ def _to_batch(row: Row[Any], progress: Progress) -> Batch:
         id=row.id,
         name=row.name,
         state=State(row.state),
-        changed_at=database.in_utc(row.changed_at),
+        changed_at=in_utc(row.changed_at),
         dialect=_decode_dialect(row.dialect),
         sample=_decode_lines(row.sample),
         line_count=row.line_count,

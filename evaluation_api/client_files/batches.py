@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.domain import CHUNK_LINES, Batch, Line, Step
 from evaluation_api.client_files.reading import FileReader
-from evaluation_api.client_files.worker import BatchWorker, Turns
+from evaluation_api.client_files.worker import BatchWorker, Executor
 from evaluation_api.client_files.writing import ResultWriter
 from evaluation_api.decision.domain import Recorded
 from evaluation_api.decision.errors import EvaluationError, FileTooLargeError
-from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.runtime.identity import new_id
 
 logger = logging.getLogger(__name__)
@@ -42,15 +42,15 @@ class Batches:
     def __init__(
         self,
         log: BatchLog,
-        evaluations: DecisionLog,
-        turns: Turns,
+        evaluations: EvaluationLog,
+        executor: Executor,
         worker: BatchWorker,
         limits: Limits = Limits(),  # noqa: B008 - a tuple cannot change
     ) -> None:
         """Take the parts; worker is called when there is something to do."""
         self._log = log
         self._evaluations = evaluations
-        self._turns = turns
+        self._executor = executor
         self._worker = worker
         self._limits = limits
 
@@ -61,10 +61,10 @@ class Batches:
         RecordUnavailableError.
         """
         batch_id = new_id()
-        await self._turns.in_turn(self._log.open, batch_id, name)
+        await self._executor.run_write(self._log.open, batch_id, name)
         try:
             reader, sample = await self._store(batch_id, chunks)
-            await self._turns.in_turn(self._log.complete, batch_id, reader.dialect, sample)
+            await self._executor.run_write(self._log.complete, batch_id, reader.dialect, sample)
         except BaseException:
             await self._discard(batch_id)
             raise
@@ -83,28 +83,30 @@ class Batches:
             held += lines
             held_bytes += size
             while len(held) >= CHUNK_LINES or (held and held_bytes > _CHUNK_BYTES):
-                await self._turns.in_turn(self._log.store, batch_id, number, held[:CHUNK_LINES])
+                await self._executor.run_write(
+                    self._log.store, batch_id, number, held[:CHUNK_LINES]
+                )
                 number, held, held_bytes = number + 1, held[CHUNK_LINES:], 0
         if held:
-            await self._turns.in_turn(self._log.store, batch_id, number, held)
+            await self._executor.run_write(self._log.store, batch_id, number, held)
         return reader, sample
 
     async def _discard(self, batch_id: str) -> None:
         logger.info("batch_upload_discarded", extra={"batch": batch_id})
         with suppress(EvaluationError):  # the workers tidy up what is left
-            await self._turns.in_turn(self._log.discard, batch_id)
+            await self._executor.run_write(self._log.discard, batch_id)
 
     async def find(self, batch_id: str) -> Batch:
         """Give one batch and how far it is. Raises BatchNotFoundError."""
-        return await self._turns.beside(self._log.find, batch_id)
+        return await self._executor.run_read(self._log.find, batch_id)
 
     async def latest(self, limit: int) -> list[Batch]:
         """Give the newest batches, without their tallies."""
-        return await self._turns.beside(self._log.latest, limit)
+        return await self._executor.run_read(self._log.latest, limit)
 
     async def step(self, batch_id: str, step: Step) -> Batch:
         """Start, pause, resume or cancel. Raises BatchNotFoundError or BatchStateError."""
-        await self._turns.in_turn(self._log.step, batch_id, step)
+        await self._executor.run_write(self._log.step, batch_id, step)
         self._worker.call()
         return await self.find(batch_id)
 
@@ -112,10 +114,12 @@ class Batches:
         """Spell the file again with what became of each line, chunk by chunk."""
         writer, number = ResultWriter(batch.dialect), 0
         yield writer.head()
-        while (kept := await self._turns.beside(self._log.endings, batch.id, number)) is not None:
+        while (
+            kept := await self._executor.run_read(self._log.endings, batch.id, number)
+        ) is not None:
             lines, endings = kept
             ids = [ending for ending in endings if isinstance(ending, str)]
-            recorded = await self._turns.beside(self._recorded, ids)
+            recorded = await self._executor.run_read(self._recorded, ids)
             async for part in writer.lines(lines, endings, recorded):
                 yield part
             number += 1

@@ -35,29 +35,40 @@ _BROKEN_OFF: Final = timedelta(minutes=5)
 _TIDY_SECONDS: Final = 60
 
 
-class Turns(Protocol):
+class Executor(Protocol):
     """Threads for the log's calls, shared with those who evaluate one by one."""
 
-    appended: int
-
-    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write."""
 
-    async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read."""
+
+
+class Callers(Protocol):
+    """Those who evaluate one by one."""
+
+    #: How many evaluations of theirs were recorded so far.
+    appended: int
 
 
 class BatchWorker:
     """Works until cancelled; between batches it looks twice a second for another."""
 
     def __init__(
-        self, log: BatchLog, model: background.Model, policy: Policy, turns: Turns
+        self,
+        log: BatchLog,
+        model: background.Model,
+        policy: Policy,
+        executor: Executor,
+        callers: Callers,
     ) -> None:
         """Take the parts; run() starts."""
         self._log = log
         self._model = model
         self._policy = policy
-        self._turns = turns
+        self._executor = executor
+        self._callers = callers
         self._called = asyncio.Event()
         self._tidied = -float(_TIDY_SECONDS)
 
@@ -79,7 +90,7 @@ class BatchWorker:
 
     async def work(self) -> None:
         """Evaluate until nothing can be claimed. Raises EvaluationError."""
-        if not await self._turns.beside(self._log.running):
+        if not await self._executor.run_read(self._log.running):
             return
         evaluated = await self._next()
         while evaluated is not None:
@@ -92,13 +103,13 @@ class BatchWorker:
                 await asyncio.gather(following, return_exceptions=True)
                 raise
             evaluated = await following
-        await self._turns.in_turn(self._log.finish)
+        await self._executor.run_write(self._log.finish)
 
     async def _next(self) -> SettledChunk | None:
         """Claim and evaluate a chunk; give way for as long as that took to whoever else came."""
-        started, appended = time.perf_counter(), self._turns.appended
+        started, appended = time.perf_counter(), self._callers.appended
         await background.require(self._model)
-        chunk = await self._turns.in_turn(self._log.claim, _LEASE)
+        chunk = await self._executor.run_write(self._log.claim, _LEASE)
         if chunk is None:
             return None
         try:
@@ -106,17 +117,17 @@ class BatchWorker:
         except BaseException:
             await asyncio.shield(self._release(chunk))
             raise
-        if self._turns.appended != appended:
+        if self._callers.appended != appended:
             await asyncio.sleep(time.perf_counter() - started)
         return evaluated
 
     async def _release(self, chunk: Chunk) -> None:
         with suppress(EvaluationError):  # the lease runs out by itself
-            await self._turns.in_turn(self._log.release, chunk)
+            await self._executor.run_write(self._log.release, chunk)
 
     async def _settle(self, evaluated: SettledChunk) -> None:
         rows = await slices.mapped(self._log.row, evaluated.evaluations)
-        if not await self._turns.in_turn(self._log.settle, evaluated, rows):
+        if not await self._executor.run_write(self._log.settle, evaluated, rows):
             logger.info("batch_chunk_not_needed", extra={"batch": evaluated.chunk.batch_id})
             return
         decided = Counter((e.decision.outcome, e.prediction.cluster) for e in evaluated.evaluations)
@@ -128,7 +139,7 @@ class BatchWorker:
             return
         self._tidied = time.monotonic()
         before = datetime.now(UTC) - _BROKEN_OFF
-        if count := await self._turns.in_turn(self._log.discard_broken_off, before):
+        if count := await self._executor.run_write(self._log.discard_broken_off, before):
             logger.info("batch_broken_off_discarded", extra={"count": count})
 
     async def _until_called(self) -> None:

@@ -61,10 +61,10 @@ class ResultWriter:
         return self._decided(recorded[ending]) if ending in recorded else _NOTHING
 
     def _decided(self, recorded: Recorded) -> Sequence[object]:
-        unspelled = recorded.unspelled
-        assert unspelled is not None  # noqa: S101 - so are all that come of a file
-        policy = policy_file.parse(unspelled.policy_text)
-        prediction = unspelled.prediction
+        stored = recorded.stored_decision
+        assert stored is not None  # noqa: S101 - so are all that come of a file
+        policy = policy_file.parse(stored.policy_text)
+        prediction = stored.prediction
         decision = policy.decide(recorded.applicant.usage, prediction)
         profile = policy.profiles[prediction.cluster]
         counterfactual = ""

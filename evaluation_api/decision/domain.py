@@ -144,6 +144,15 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstUse:
+    """The evaluation that used a key first. answer: as it was given, None while pending."""
+
+    id: str
+    fingerprint: str
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What the record keeps of one request. Pending while evaluation and answer are None.
 
@@ -190,29 +199,34 @@ class Search:
 class Recorded:
     """One evaluation as the record has it: what came in, what was answered, what people decided.
 
-    answer: the JSON that was given, byte for byte. unspelled: what stands in its place for a
-    row of a batch, to whom no JSON was given yet.
+    answer: the JSON that was given, byte for byte. stored_decision: what stands in its place for
+    a client out of a file, who was given none yet. Both, and what follows, are None while it waits.
     """
 
     id: str
     received_at: datetime
     applicant: Applicant
     degraded: bool
-    answer: str | None
-    model_tag: str | None
-    policy_version: str | None
+    answer: str | None = None
+    outcome: Outcome | None = None
+    model_tag: str | None = None
+    policy_version: str | None = None
     reviews: tuple[Review, ...] = ()
-    fingerprint: str | None = None
-    unspelled: "Unspelled | None" = None
+    stored_decision: "StoredDecision | None" = None
 
     @property
     def pending(self) -> bool:
         """Whether it still waits for the model."""
-        return self.answer is None and self.unspelled is None
+        return self.outcome is None
+
+    @property
+    def final_outcome(self) -> Outcome | None:
+        """The last person's decision, else the machine's, else nothing yet."""
+        return self.reviews[-1].outcome if self.reviews else self.outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Unspelled:
+class StoredDecision:
     """A decided evaluation without its answer: all that the answer is made of, but the applicant.
 
     policy_text: the file of the policy that decided.

@@ -15,9 +15,9 @@ from evaluation_api.decision.domain import (
     CardUsage,
     Entry,
     Evaluation,
+    FirstUse,
     IdempotencyKey,
     Prediction,
-    Recorded,
 )
 from evaluation_api.decision.errors import (
     IdempotencyKeyInFlightError,
@@ -35,13 +35,13 @@ class Predictor(Protocol):
 
 
 class Record(Protocol):
-    """Whatever keeps entries; see recorder.Recorder for what each raises."""
+    """Whatever keeps entries. Both raise RecordUnavailableError or OverloadedError."""
 
-    async def append(self, entry: Entry) -> Recorded | None:
-        """Write one entry; give what stands in its place, if its key was used before."""
+    async def append(self, entry: Entry) -> FirstUse | None:
+        """Write one entry; return what stands in its place, if its key was used before."""
 
-    async def find_by_key(self, key: str) -> Recorded | None:
-        """Give what used a key first."""
+    async def find_by_key(self, key: str) -> FirstUse | None:
+        """Return what used a key first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Evaluator:
         return replace(entry, evaluation=evaluation, answer=self._render(evaluation))
 
 
-def _repeat(earlier: Recorded, key: IdempotencyKey) -> Receipt:
+def _repeat(earlier: FirstUse, key: IdempotencyKey) -> Receipt:
     """Give the first answer again.
 
     Raises IdempotencyKeyReusedError if it was to another question.

@@ -1,29 +1,26 @@
 """Opens the database that a URL names, and brings its tables up to date.
 
-The only place where SQLite and PostgreSQL differ, but for the way of many rows (batch/bulk.py).
+SQLite and PostgreSQL differ here, and in how rows are written (writer.py).
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import PoolProxiedConnection
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
-from evaluation_api.record.tables import evaluations
 
 #: Every migration, oldest first; a test compares them with the folder.
 _VERSIONS = ("0001", "0002")
 HEAD = _VERSIONS[-1]
 
 #: An error's text names the statement that failed, and not the client that it was about.
-_DISCREET: Final = {"hide_parameters": True}
+HIDE_PARAMETERS: Final = {"hide_parameters": True}
 #: An evaluation takes 2 KB with its answer, so that of pages of 4 KB each would hold one, and the
 #: file be half as large again; a file that is there keeps its own.
 _PAGE_BYTES = 8192
@@ -34,35 +31,35 @@ _PRAGMAS = (
     "foreign_keys=ON",
 )
 #: Also makes one transaction of all: a start that is killed halfway leaves nothing half done.
-_ONE_AT_A_TIME = {
+MIGRATION_LOCK = {
     "postgresql": "SELECT pg_advisory_xact_lock(4203381)",
     "sqlite": "BEGIN IMMEDIATE",
 }
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def connect(url: str, *, patience_seconds: float = 5) -> Engine:
+def connect(url: str, *, busy_timeout_seconds: float = 5) -> Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
-    patience_seconds: how long to wait for another process that is writing to the same file;
+    busy_timeout_seconds: how long to wait for another process that is writing to the same file;
     with none at all, not for the disk either: checkpoint is then for somebody else to call.
     Raises RecordUnavailableError when the URL names nothing that can be used.
     """
     try:
         if is_file(url):
-            return _connect_file(make_url(url), patience_seconds)
-        patience = {"connect_timeout": 3}
-        return create_engine(url, pool_pre_ping=True, connect_args=patience, **_DISCREET)
+            return _connect_file(make_url(url), busy_timeout_seconds)
+        timeout = {"connect_timeout": 3}
+        return create_engine(url, pool_pre_ping=True, connect_args=timeout, **HIDE_PARAMETERS)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise RecordUnavailableError(str(exc)) from exc
 
 
-def _connect_file(url: URL, patience_seconds: float) -> Engine:
+def _connect_file(url: URL, busy_timeout_seconds: float) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": patience_seconds}, **_DISCREET)
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds}, **HIDE_PARAMETERS)
     event.listen(engine, "connect", _configure_sqlite)
-    if not patience_seconds:
+    if not busy_timeout_seconds:
         event.listen(engine, "connect", _leave_checkpoints)
     return engine
 
@@ -79,36 +76,6 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except SQLAlchemyError as exc:
         raise _kind(getattr(exc, "orig", None))(str(exc)) from exc
-
-
-def write_directly(
-    connection: PoolProxiedConnection, statement: str, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Run a SQLite driver's own statement for each row, in one transaction. Raises as above."""
-    driver = cast("sqlite3.Connection", connection.driver_connection)
-    try:
-        with driver:
-            driver.executemany(statement, rows)
-    except sqlite3.Error as exc:
-        raise _kind(exc)(str(exc)) from exc
-
-
-def insertion(engine: Engine, columns: Sequence[str]) -> str:
-    """Give the driver's own INSERT of evaluations, which takes each row as a dict by column."""
-    name = ":{}" if engine.dialect.name == "sqlite" else "%({})s"
-    values = ", ".join(map(name.format, columns))
-    return f"INSERT INTO evaluations ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - names only
-
-
-def time_spelling(engine: Engine) -> Callable[[datetime], Any]:
-    """Give what makes of a time what the driver takes: SQLite has no type for it."""
-    kind = evaluations.c.received_at.type.dialect_impl(engine.dialect)
-    return kind.bind_processor(engine.dialect) or (lambda time: time)
-
-
-def in_utc(when: datetime) -> datetime:
-    """Give a time that was read: SQLite's have no zone, PostgreSQL's are in its session's."""
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def is_file(url: str) -> bool:
@@ -165,7 +132,7 @@ def migrate(engine: Engine) -> None:
 
 
 def _version(engine: Engine) -> str | None:
-    """Give the migration the tables are at; None for an empty database."""
+    """Return the migration the tables are at; None for an empty database."""
     if not inspect(engine).has_table("alembic_version"):
         return None
     with engine.connect() as connection:
@@ -179,6 +146,6 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
-        connection.execute(text(_ONE_AT_A_TIME[engine.dialect.name]))
+        connection.execute(text(MIGRATION_LOCK[engine.dialect.name]))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -19,8 +19,8 @@ from evaluation_api.decision.domain import (
     Outcome,
     Recorded,
     Review,
+    StoredDecision,
     Summary,
-    Unspelled,
 )
 from evaluation_api.decision.policy import BORDER, RANGE, Policy, Profile
 
@@ -248,24 +248,24 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
     )
 
 
-def given(recorded: Recorded) -> str | None:
-    """Give a recorded answer, spelled now if it was not before; None while it waits."""
-    unspelled = recorded.unspelled
-    if unspelled is None:
+def answer_json(recorded: Recorded) -> str | None:
+    """Return a recorded answer, made now if none was stored; None while it waits."""
+    stored = recorded.stored_decision
+    if stored is None:
         return recorded.answer
-    policy = policy_file.parse(unspelled.policy_text)
-    return answer(evaluation_of(recorded, unspelled, policy), policy)
+    policy = policy_file.parse(stored.policy_text)
+    return answer(evaluation_of(recorded, stored, policy), policy)
 
 
-def evaluation_of(recorded: Recorded, unspelled: Unspelled, policy: Policy) -> Evaluation:
+def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: Policy) -> Evaluation:
     """Put together what was decided, by the policy that decided it."""
     return Evaluation(
         id=recorded.id,
         applicant=recorded.applicant,
-        prediction=unspelled.prediction,
-        decision=policy.decide(recorded.applicant.usage, unspelled.prediction),
-        evaluated_at=unspelled.evaluated_at,
-        milliseconds=unspelled.milliseconds,
+        prediction=stored.prediction,
+        decision=policy.decide(recorded.applicant.usage, stored.prediction),
+        evaluated_at=stored.evaluated_at,
+        milliseconds=stored.milliseconds,
     )
 
 
@@ -347,7 +347,7 @@ def pending(evaluation_id: str) -> bytes:
 
 def recorded(evaluation: Recorded) -> bytes:
     """Spell one evaluation with its reviews."""
-    machine = given(evaluation)
+    machine = answer_json(evaluation)
     return _encode(
         Registro(
             id=evaluation.id,
@@ -357,7 +357,7 @@ def recorded(evaluation: Recorded) -> bytes:
             avaliacao=None if machine is None else msgspec.Raw(machine.encode()),
             degradada=evaluation.degraded,
             revisoes=[_revisao(review) for review in evaluation.reviews],
-            decisao_final=final_outcome(evaluation),
+            decisao_final=evaluation.final_outcome,
         )
     )
 
@@ -378,17 +378,9 @@ def _pedido(applicant: Applicant) -> Pedido:
     )
 
 
-def final_outcome(evaluation: Recorded) -> Outcome | None:
-    """Give what counts: the last person's decision, else the machine's, else nothing yet."""
-    if evaluation.reviews:
-        return evaluation.reviews[-1].outcome
-    answered = reread(evaluation)
-    return None if answered is None else answered.decisao
-
-
 def reread(evaluation: Recorded) -> Avaliacao | None:
     """Read back the answer that an evaluation was given, or None while it waits."""
-    text = given(evaluation)
+    text = answer_json(evaluation)
     return None if text is None else msgspec.json.decode(text, type=Avaliacao)
 
 

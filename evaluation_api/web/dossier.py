@@ -54,5 +54,5 @@ def render(evaluation: Recorded, policy: Policy) -> str:
         amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in FEATURES],
         answer=answers.reread(evaluation),
         criteria=answers.criteria_of(policy),
-        final_outcome=answers.final_outcome(evaluation),
+        final_outcome=evaluation.final_outcome,
     )

@@ -16,8 +16,10 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy import Policy
 from evaluation_api.model.client import ModelClient
-from evaluation_api.record.pending import PendingWorker
-from evaluation_api.record.recorder import Recorder
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.pending_worker import PendingWorker
+from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.observation import MODEL_AWAY, PENDING
 from evaluation_api.web import answers, dossier, openapi, requests
@@ -51,7 +53,9 @@ class Services:
 
     evaluator: Evaluator
     model: ModelClient
-    recorder: Recorder
+    executor: RecordExecutor
+    evaluations: EvaluationLog
+    policies: PolicyLog
     policy: Policy
     pending: PendingWorker
 
@@ -83,7 +87,7 @@ async def search(request: Request) -> Response:
     """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
     services = _services(request)
     wanted = requests.read_search(request.query_params)
-    found = await services.recorder.search(wanted)
+    found = await services.executor.run_read(services.evaluations.search, wanted)
     page = answers.page(found, wanted.limit, services.policy)
     return Response(page, headers=NO_STORE, media_type=JSON)
 
@@ -91,7 +95,8 @@ async def search(request: Request) -> Response:
 @router.get("/avaliacoes/{evaluation_id}", **openapi.operation("Registro"))
 async def find(request: Request, evaluation_id: str) -> Response:
     """Mostra uma avaliação com suas revisões."""
-    found = await _services(request).recorder.find(evaluation_id)
+    services = _services(request)
+    found = await services.executor.run_read(services.evaluations.find, evaluation_id)
     return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
 
 
@@ -102,7 +107,8 @@ async def find(request: Request, evaluation_id: str) -> Response:
 async def review(request: Request, evaluation_id: str) -> Response:
     """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
     sent = requests.read_review(await requests.read_body(request), new_id(), evaluation_id)
-    await _services(request).recorder.review(sent)
+    services = _services(request)
+    await services.executor.run_write(services.evaluations.review, sent)
     return Response(answers.review(sent), HTTPStatus.CREATED, media_type=JSON)
 
 
@@ -114,8 +120,9 @@ async def review(request: Request, evaluation_id: str) -> Response:
 async def show_dossier(request: Request, evaluation_id: str) -> Response:
     """Mostra, para imprimir, tudo o que explica uma avaliação."""
     services = _services(request)
-    found = await services.recorder.find(evaluation_id)
-    source = await services.recorder.policy_text(found.policy_version or services.policy.version)
+    found = await services.executor.run_read(services.evaluations.find, evaluation_id)
+    version = found.policy_version or services.policy.version
+    source = await services.executor.run_read(services.policies.text, version)
     policy = services.policy if source is None else policy_file.parse(source)
     return HTMLResponse(dossier.render(found, policy), headers=NO_STORE)
 
@@ -160,9 +167,8 @@ async def metrics(request: Request) -> Response:
 
 
 async def _health(services: Services) -> answers.Saude:
-    database, model = await asyncio.gather(
-        _part(services.recorder.ping()), _part(services.model.describe())
-    )
+    pinged = services.executor.run_read(services.evaluations.ping)
+    database, model = await asyncio.gather(_part(pinged), _part(services.model.describe()))
     worst = "ok" if model == "ok" else "degradada"
     return answers.Saude(
         worst if database == "ok" else "indisponivel", answers.Partes(database, model)

@@ -27,8 +27,9 @@ from evaluation_api.decision.errors import (
     BatchStateError,
     RecordUnavailableError,
 )
-from evaluation_api.record import database
-from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.record import database, retention
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.policies import PolicyLog
 from evaluation_api.web import answers
 from tests.evaluations import POLICY, POLICY_TEXT, evaluation, new_id, prediction, usage
 
@@ -60,7 +61,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             connection.execute(text("DROP SCHEMA public CASCADE"))
             connection.execute(text("CREATE SCHEMA public"))
     database.migrate(engine)
-    DecisionLog(engine).remember_policy(POLICY.version, POLICY_TEXT)
+    PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
     yield engine
     engine.dispose()
 
@@ -171,7 +172,7 @@ def test_a_chunk_is_settled_once_by_whoever_comes_first(log: BatchLog, engine: E
     settled = [settle(log, evaluated(chunk)), settle(log, evaluated(chunk))]
 
     assert settled == [True, False]
-    assert len(DecisionLog(engine).search(Search(limit=100))) == 2
+    assert len(EvaluationLog(engine).search(Search(limit=100))) == 2
 
 
 def test_a_cancelled_batch_takes_no_more_decisions(log: BatchLog, engine: Engine) -> None:
@@ -181,7 +182,7 @@ def test_a_cancelled_batch_takes_no_more_decisions(log: BatchLog, engine: Engine
     log.step(batch_id, Step.CANCEL)
 
     assert not settle(log, evaluated(chunk))
-    assert DecisionLog(engine).search(Search(limit=100)) == []
+    assert EvaluationLog(engine).search(Search(limit=100)) == []
 
 
 def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine: Engine) -> None:
@@ -190,15 +191,15 @@ def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine:
     settle(log, settled)
     evaluation = settled.evaluations[0]
 
-    found = DecisionLog(engine).find(evaluation.id)
+    found = EvaluationLog(engine).find(evaluation.id)
 
-    assert answers.given(found) == answers.answer(evaluation, POLICY)
+    assert answers.answer_json(found) == answers.answer(evaluation, POLICY)
     assert not found.pending
-    assert answers.final_outcome(found) is Outcome.REFUSED
-    (page,) = DecisionLog(engine).decided([evaluation.id], 10)
-    assert answers.given(page[0]) == answers.given(found)
+    assert found.final_outcome is Outcome.REFUSED
+    (page,) = EvaluationLog(engine).decided([evaluation.id], 10)
+    assert answers.answer_json(page[0]) == answers.answer_json(found)
     by_name = Search(limit=10, name="jose", outcome=Outcome.REFUSED)
-    assert len(DecisionLog(engine).search(by_name)) == 2
+    assert len(EvaluationLog(engine).search(by_name)) == 2
 
 
 def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engine) -> None:
@@ -218,7 +219,7 @@ def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engin
     log.step(received(log, chunks=1), Step.START)
     settle(log, replace(evaluated(claimed(log)), evaluations=made))
 
-    (page,) = DecisionLog(engine).decided([one.id for one in made], 100)
+    (page,) = EvaluationLog(engine).decided([one.id for one in made], 100)
 
     found = {one.id: one.applicant for one in page}
     assert found == {one.id: one.applicant for one in made}
@@ -235,7 +236,7 @@ def test_a_chunk_that_cannot_be_recorded_whole_is_not_recorded_at_all(
         settle(log, replace(settled, evaluations=[*settled.evaluations, settled.evaluations[0]]))
 
     assert log.find(batch_id).progress.settled == 0
-    assert DecisionLog(engine).search(Search(limit=100)) == []
+    assert EvaluationLog(engine).search(Search(limit=100)) == []
     assert settle(log, settled)
 
 
@@ -245,10 +246,10 @@ def test_a_model_without_geometry_is_recorded_as_it_answered(log: BatchLog, engi
     settled = evaluated(claimed(log), OneAnswer(bare))
     settle(log, settled)
 
-    found = DecisionLog(engine).find(settled.evaluations[0].id)
+    found = EvaluationLog(engine).find(settled.evaluations[0].id)
 
-    assert found.unspelled is not None
-    assert found.unspelled.prediction == bare
+    assert found.stored_decision is not None
+    assert found.stored_decision.prediction == bare
     assert settled.tally.confidence == [0] * 10
 
 
@@ -329,8 +330,8 @@ def test_a_purge_takes_files_with_their_names_and_amounts(log: BatchLog, engine:
     batch_id = received(log)
     soon = datetime.now(UTC) + timedelta(minutes=1)
 
-    assert DecisionLog(engine).count_older(soon) == (0, 1)
-    DecisionLog(engine).purge(soon)
+    assert retention.count_older(engine, soon) == (0, 1)
+    retention.purge(engine, soon)
 
     assert log.endings(batch_id, 0) is None
     assert log.latest(10) == []

@@ -22,7 +22,8 @@ from evaluation_api.decision.errors import (
     ModelUnavailableError,
 )
 from evaluation_api.record import database
-from evaluation_api.record.evaluations import DecisionLog
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.policies import PolicyLog
 from tests.batches import clients, csv_of
 from tests.evaluations import MODEL, POLICY, POLICY_TEXT, prediction
 
@@ -31,15 +32,15 @@ T = TypeVar("T")
 
 
 class Here:
-    """Turns without threads."""
+    """An executor without threads, and the callers beside it."""
 
     appended = 0
 
-    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write."""
         return call(*args, **kwargs)
 
-    beside = in_turn
+    run_read = run_write
 
 
 class Model:
@@ -72,14 +73,14 @@ class Model:
 def log(tmp_path: Path) -> Iterator[BatchLog]:
     engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
     database.migrate(engine)
-    DecisionLog(engine).remember_policy(POLICY.version, POLICY_TEXT)
+    PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
     yield BatchLog(engine)
     engine.dispose()
 
 
 def batches_of(log: BatchLog, limits: Limits | None = None) -> Batches:
-    worker = BatchWorker(log, Model(), POLICY, Here())
-    return Batches(log, DecisionLog(log.engine), Here(), worker, limits or Limits())
+    worker = BatchWorker(log, Model(), POLICY, Here(), Here())
+    return Batches(log, EvaluationLog(log.engine), Here(), worker, limits or Limits())
 
 
 async def pieces(content: bytes, pace: int = 1000) -> AsyncIterator[bytes]:
@@ -164,7 +165,7 @@ def test_a_chunk_is_one_call_of_the_model(log: BatchLog) -> None:
     async def evaluated() -> None:
         batch = await batches_of(log).receive("a.csv", pieces(clients(2 * CHUNK_LINES + 10)))
         log.step(batch.id, Step.START)
-        await BatchWorker(log, model, POLICY, Here()).work()
+        await BatchWorker(log, model, POLICY, Here(), Here()).work()
 
     asyncio.run(evaluated())
 
@@ -177,7 +178,7 @@ def test_a_worker_that_meets_trouble_goes_on_by_itself(log: BatchLog) -> None:
     async def survived() -> State:
         batch = await batches_of(log).receive("a.csv", pieces(clients(10)))
         log.step(batch.id, Step.START)
-        worker = BatchWorker(log, model, POLICY, Here())
+        worker = BatchWorker(log, model, POLICY, Here(), Here())
         task = asyncio.create_task(worker.run())
         while (state := log.find(batch.id).state) is State.RUNNING:
             worker.call()
@@ -190,12 +191,12 @@ def test_a_worker_that_meets_trouble_goes_on_by_itself(log: BatchLog) -> None:
 
 
 class Busy(Here):
-    """Turns of a service that somebody asks for one evaluation after the other."""
+    """A service that somebody asks for one evaluation after the other."""
 
-    async def in_turn(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, while others come."""
         self.appended += 1
-        return await super().in_turn(call, *args, **kwargs)
+        return await super().run_write(call, *args, **kwargs)
 
 
 class SlowModel(Model):
@@ -208,11 +209,11 @@ class SlowModel(Model):
 
 
 def test_a_batch_gives_way_to_those_who_ask_one_by_one(log: BatchLog) -> None:
-    async def seconds(turns: Here) -> float:
+    async def seconds(service: Here) -> float:
         batch = await batches_of(log).receive("a.csv", pieces(clients(10)))
         log.step(batch.id, Step.START)
         begun = time.perf_counter()
-        await BatchWorker(log, SlowModel(), POLICY, turns).work()
+        await BatchWorker(log, SlowModel(), POLICY, service, service).work()
         return time.perf_counter() - begun
 
     alone, among_others = asyncio.run(seconds(Here())), asyncio.run(seconds(Busy()))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -12,10 +11,9 @@ from evaluation_api.decision.domain import (
     CardUsage,
     Entry,
     Evaluation,
-    Geometry,
+    FirstUse,
     IdempotencyKey,
     Prediction,
-    Recorded,
 )
 from evaluation_api.decision.errors import (
     IdempotencyKeyInFlightError,
@@ -26,10 +24,9 @@ from evaluation_api.decision.errors import (
     RecordUnavailableError,
 )
 from evaluation_api.decision.evaluation import Evaluator, Receipt
-from evaluation_api.record.pending import PendingWorker
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.web import answers
-from tests.evaluations import MODEL, POLICY, USAGE, pending_entry, prediction
+from tests.evaluations import POLICY, USAGE, prediction
 
 MARIA = Applicant("Maria", USAGE)
 KEY = IdempotencyKey("key-1", "fingerprint")
@@ -40,29 +37,16 @@ class FakeModel:
 
     def __init__(self, events: list[str], failures: Sequence[Exception] = ()) -> None:
         """Note each call in events."""
-        self.is_away = False
         self._events = events
         self._failures = list(failures)
 
-    async def predict(self, usage: CardUsage) -> Prediction:
+    async def predict(self, usage: CardUsage) -> Prediction:  # noqa: ARG002 - the same for all
         """Predict one client."""
-        return (await self.predict_many([usage]))[0]
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict several."""
         self._events.append("predict")
         await asyncio.sleep(0)
         if self._failures:
             raise self._failures.pop(0)
-        return [prediction() for _ in usages]
-
-    async def describe(self) -> Geometry:
-        """Fail as predictions do."""
-        self._events.append("describe")
-        if self._failures:
-            raise self._failures.pop(0)
-        self.is_away = False
-        return Geometry(MODEL, ())
+        return prediction()
 
 
 class FakeRecord:
@@ -71,60 +55,28 @@ class FakeRecord:
     def __init__(self, events: list[str], failure: Exception | None = None) -> None:
         """Note each write in events."""
         self.entries: dict[str, Entry] = {}
-        self.settled: list[str] = []
-        self._keys: dict[str, str] = {}
+        self._keys: dict[str, FirstUse] = {}
         self._events = events
         self._failure = failure
 
-    async def append(self, entry: Entry) -> Recorded | None:
+    async def append(self, entry: Entry) -> FirstUse | None:
         """Write one entry, unless its key is used."""
         self._events.append("append")
         await asyncio.sleep(0)
         if self._failure:
             raise self._failure
-        if entry.idempotency_key:
-            winner = self._keys.setdefault(entry.idempotency_key.key, entry.id)
-            if winner != entry.id:
-                return self._recorded(winner)
+        if (key := entry.idempotency_key) and (first := self._keys.get(key.key)):
+            return first
+        if key:
+            self._keys[key.key] = FirstUse(entry.id, key.fingerprint, entry.answer)
         self.entries[entry.id] = entry
         self._events.append("committed")
         return None
 
-    async def find_by_key(self, key: str) -> Recorded | None:
-        """Give what used a key first."""
+    async def find_by_key(self, key: str) -> FirstUse | None:
+        """Return what used a key first."""
         await asyncio.sleep(0)
-        return self._recorded(self._keys[key]) if key in self._keys else None
-
-    async def count_pending(self) -> int:
-        """Give how many wait."""
-        return sum(entry.evaluation is None for entry in self.entries.values())
-
-    async def claim_pending(self, limit: int, lease: timedelta) -> list[Recorded]:
-        """Give the first ones that wait."""
-        assert lease > timedelta(0)
-        waiting = [key for key, entry in self.entries.items() if entry.evaluation is None]
-        return [self._recorded(key) for key in waiting[:limit]]
-
-    async def settle(self, entries: Sequence[Entry]) -> int:
-        """Replace what waited."""
-        for entry in entries:
-            self.entries[entry.id] = entry
-            self.settled.append(entry.id)
-        return len(entries)
-
-    def _recorded(self, evaluation_id: str) -> Recorded:
-        entry = self.entries[evaluation_id]
-        used = entry.idempotency_key
-        return Recorded(
-            id=entry.id,
-            received_at=entry.received_at,
-            applicant=entry.applicant,
-            degraded=entry.degraded,
-            answer=entry.answer,
-            model_tag=None,
-            policy_version=None,
-            fingerprint=used.fingerprint if used else None,
-        )
+        return self._keys.get(key)
 
 
 class House:
@@ -268,53 +220,3 @@ def test_a_pending_key_is_still_pending_when_repeated() -> None:
     first = house.evaluate(KEY, may_wait=True)
 
     assert house.evaluate(KEY, may_wait=True) == first
-
-
-async def until_settled(house: House, count: int) -> None:
-    """Let a worker look until so many are settled."""
-    worker = PendingWorker(house.model, house.evaluator, house.record, tick_seconds=0.001)
-    task = asyncio.create_task(worker.run())
-    async with asyncio.timeout(5):
-        while len(house.record.settled) < count or worker.waiting:  # noqa: ASYNC110 - a fake
-            await asyncio.sleep(0.001)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-def waiting_house(*failures: Exception) -> House:
-    """Make a house where three evaluations wait."""
-    house = House(failures)
-    for _ in range(3):
-        entry = pending_entry()
-        house.record.entries[entry.id] = entry
-    return house
-
-
-@pytest.mark.parametrize(
-    "failures",
-    [
-        [],
-        [ModelUnavailableError("x")] * 3,
-        [ModelAnswerError("x")],
-        [RecordUnavailableError("x")],
-        [ZeroDivisionError("a defect")],
-    ],
-)
-def test_what_waits_is_decided_once_the_model_is_back_whatever_failed_before(
-    failures: list[Exception],
-) -> None:
-    house = waiting_house(*failures)
-
-    asyncio.run(until_settled(house, 3))
-
-    assert sorted(house.record.settled) == sorted(house.record.entries)
-    assert all(entry.answer and entry.degraded for entry in house.record.entries.values())
-
-
-def test_a_model_that_is_away_is_asked_whether_it_is_back_before_anything_is_claimed() -> None:
-    house = waiting_house(ModelUnavailableError("x"))
-    house.model.is_away = True
-
-    asyncio.run(until_settled(house, 3))
-
-    assert house.events[:3] == ["describe", "describe", "predict"]

@@ -149,16 +149,17 @@ def test_a_record_holds_the_answer_byte_for_byte_and_the_last_review_counts() ->
         applicant=entry.applicant,
         degraded=False,
         answer=entry.answer,
+        outcome=Outcome.APPROVED,
         model_tag=MODEL.tag,
         policy_version=POLICY.version,
         reviews=people,
     )
 
-    spelled = answers.recorded(recorded)
+    shown = answers.recorded(recorded)
 
     assert entry.answer is not None
-    assert entry.answer.encode() in spelled
-    assert json.loads(spelled)["decisao_final"] == "analise_manual"
+    assert entry.answer.encode() in shown
+    assert json.loads(shown)["decisao_final"] == "analise_manual"
     assert (
         json.loads(answers.recorded(replace(recorded, reviews=())))["decisao_final"] == "aprovado"
     )
@@ -176,11 +177,11 @@ def test_a_pending_record_has_no_decision_yet() -> None:
         policy_version=None,
     )
 
-    spelled = json.loads(answers.recorded(recorded))
+    shown = json.loads(answers.recorded(recorded))
 
-    assert spelled["situacao"] == "pendente"
-    assert spelled["pedido"]["credit_limit"] == USAGE.credit_limit
-    assert (spelled["avaliacao"], spelled["decisao_final"]) == (None, None)
+    assert shown["situacao"] == "pendente"
+    assert shown["pedido"]["credit_limit"] == USAGE.credit_limit
+    assert (shown["avaliacao"], shown["decisao_final"]) == (None, None)
 
 
 def test_answers_differ_by_what_was_said_and_not_by_when() -> None:

@@ -1,0 +1,118 @@
+"""Appends evaluations for callers on the event loop, who share transactions.
+
+To a file they run on the loop, where they are shorter than the way to a thread and back
+(docs/adr/0004); to a server, in the writing thread. Knows what runs where, and nothing of SQL or of
+what an entry holds.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Final, Self
+
+from evaluation_api.decision.domain import Entry, FirstUse
+from evaluation_api.decision.errors import (
+    OverloadedError,
+    RecordBusyError,
+    RecordUnavailableError,
+)
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.runtime.coalescing import Coalescer
+
+logger = logging.getLogger(__name__)
+
+#: Rows in one transaction; more would make the first of them wait for the last.
+_MAX_ENTRIES: Final = 256
+#: A caller has gone by then; what it asked for must not be decided behind its back.
+_MAX_AGE_SECONDS: Final = 5.0
+#: What was appended on the event loop is safe from a power cut after this time.
+_CHECKPOINT_SECONDS: Final = 1.0
+
+
+class Appender:
+    """Appends one by one for its callers, and many at once to the log."""
+
+    def __init__(
+        self,
+        log: EvaluationLog,
+        executor: RecordExecutor,
+        *,
+        max_waiting: int,
+        no_wait_log: EvaluationLog | None = None,
+        checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+    ) -> None:
+        """Take the parts.
+
+        max_waiting: entries beyond which callers are refused. no_wait_log: the same record, where
+        it is a file on this machine, for the event loop: it is tried first, and what it wrote is
+        brought to the disk after checkpoint_seconds.
+        """
+        #: Entries so far, so that whoever works in the background can see callers pass.
+        self.appended = 0
+        self._log = log
+        self._executor = executor
+        self._no_wait_log = no_wait_log
+        self._checkpoint_seconds = checkpoint_seconds
+        self._unsafe = asyncio.Event()  # something is written that is not on the disk yet
+        self._checkpoints: asyncio.Task[None] | None = None
+        self._append = Coalescer(
+            self._append_many,
+            max_items=_MAX_ENTRIES,
+            max_waiting=max_waiting,
+            max_age_seconds=_MAX_AGE_SECONDS,
+            overloaded=OverloadedError,
+        )
+        self._find = Coalescer(
+            self._find_many,
+            max_items=_MAX_ENTRIES,
+            max_waiting=max_waiting,
+            max_age_seconds=_MAX_AGE_SECONDS,
+            overloaded=OverloadedError,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Begin to bring what is written to the disk."""
+        self._checkpoints = asyncio.create_task(self._run_checkpoints())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Leave the last checkpoint to whoever closes the file."""
+        if self._checkpoints is not None:
+            self._checkpoints.cancel()
+
+    async def append(self, entry: Entry) -> FirstUse | None:
+        """Write one entry; return once it is committed.
+
+        Returns None, or the evaluation that won the entry's Idempotency-Key before. Raises
+        RecordUnavailableError, or OverloadedError when too many wait.
+        """
+        return await self._append(entry)
+
+    async def find_by_key(self, key: str) -> FirstUse | None:
+        """Return what used an Idempotency-Key first. Raises as append does."""
+        return await self._find(key)
+
+    async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
+        self.appended += len(entries)
+        if self._no_wait_log is not None:
+            with suppress(RecordBusyError):
+                stands_instead = self._no_wait_log.append(entries)
+                self._unsafe.set()
+                return stands_instead
+        return await self._executor.run_write(self._log.append, entries)
+
+    async def _find_many(self, keys: list[str]) -> list[FirstUse | None]:
+        if self._no_wait_log is not None:
+            return self._no_wait_log.find_by_keys(keys)
+        return await self._executor.run_read(self._log.find_by_keys, keys)
+
+    async def _run_checkpoints(self) -> None:
+        while True:
+            await self._unsafe.wait()
+            await asyncio.sleep(self._checkpoint_seconds)
+            self._unsafe.clear()
+            try:
+                await self._executor.run_read(self._log.checkpoint)
+            except RecordUnavailableError as exc:
+                logger.warning("checkpoint_failed", extra={"reason": str(exc)})

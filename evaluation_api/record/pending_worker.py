@@ -1,0 +1,87 @@
+"""Evaluates what was received while the model was away, as soon as it is back.
+
+Every replica runs one of these; the record hands each of them different evaluations.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+from evaluation_api.decision import background
+from evaluation_api.decision.domain import Entry, Recorded
+from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.evaluation import Evaluator
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.pending import PendingQueue
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.5
+_AT_ONCE = 256
+#: Longer than one call may take, short enough that after a crash another replica takes over
+#: before anybody has waited 5 s.
+_LEASE = timedelta(seconds=3)
+
+
+class PendingWorker:
+    """Looks twice a second whether something waits and the model is there."""
+
+    def __init__(  # noqa: PLR0913 - the parts, and two times by name
+        self,
+        model: background.Model,
+        evaluator: Evaluator,
+        queue: PendingQueue,
+        executor: RecordExecutor,
+        *,
+        tick_seconds: float = _TICK_SECONDS,
+        lease: timedelta = _LEASE,
+    ) -> None:
+        """Take the parts; run() starts.
+
+        tick_seconds: between two looks. lease: for how long other replicas leave alone what this
+        one has taken.
+        """
+        self._model = model
+        self._evaluator = evaluator
+        self._queue = queue
+        self._executor = executor
+        self._tick_seconds = tick_seconds
+        self._lease = lease
+        #: As of the last look.
+        self.waiting = 0
+
+    async def run(self) -> None:
+        """Work until cancelled; whatever fails is tried again at the next look."""
+        while True:
+            try:
+                await self._look()
+            except EvaluationError as exc:
+                logger.info("pending_wait", extra={"reason": type(exc).__name__})
+            except Exception:
+                logger.exception("pending_failed")  # a defect must not leave the others waiting
+            await asyncio.sleep(self._tick_seconds)
+
+    async def _look(self) -> None:
+        run_read, run_write = self._executor.run_read, self._executor.run_write
+        self.waiting = await run_read(self._queue.count)
+        while self.waiting:
+            await background.require(self._model)
+            leased = await run_write(self._queue.lease, _AT_ONCE, self._lease)
+            if not leased:
+                return
+            decided = await self._decide(leased)
+            committed = await run_write(self._queue.commit, decided)
+            logger.info("pending_committed", extra={"count": committed})
+            self.waiting = await run_read(self._queue.count)
+
+    async def _decide(self, leased: list[Recorded]) -> list[Entry]:
+        predictions = await self._model.predict_many([r.applicant.usage for r in leased])
+        now = datetime.now(UTC)
+        return [
+            self._evaluator.decided(
+                Entry(r.id, r.received_at, r.applicant, degraded=True),
+                prediction,
+                (now - r.received_at).total_seconds() * 1000,
+            )
+            for r, prediction in zip(leased, predictions, strict=True)
+        ]

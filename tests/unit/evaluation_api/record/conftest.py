@@ -1,0 +1,37 @@
+"""A database of each kind, its tables up to date."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import EvaluationLog
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'evaluations.db'}"
+    server: str = request.getfixturevalue("postgres_url")
+    engine = database.connect(server)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return server
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = database.connect(url)
+    database.migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def log(engine: Engine) -> EvaluationLog:
+    return EvaluationLog(engine)

@@ -1,0 +1,111 @@
+"""Appends on the event loop, and what is left to a thread."""
+
+import asyncio
+import shutil
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from evaluation_api.decision.domain import IdempotencyKey
+from evaluation_api.record import database
+from evaluation_api.record.appender import Appender
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import RecordExecutor
+from tests.evaluations import decided_entry
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "evaluations.db"
+
+
+@asynccontextmanager
+async def opened(file: Path) -> AsyncIterator[Appender]:
+    """Append to a file as the application does, and bring it to the disk at once."""
+    engine, no_wait = (
+        database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (5, 0)
+    )
+    database.migrate(engine)
+    engine.dispose()  # whoever leaves last brings everything to the file
+    log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait)
+    async with (
+        RecordExecutor() as executor,
+        Appender(
+            log, executor, no_wait_log=no_wait_log, max_waiting=9, checkpoint_seconds=0.01
+        ) as appender,
+    ):
+        yield appender
+    no_wait.dispose()
+    engine.dispose()
+
+
+def count(file: Path) -> int:
+    with sqlite3.connect(file) as connection:
+        rows: int = connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+    connection.close()
+    return rows
+
+
+def count_on_disk(file: Path) -> int:
+    """Count what is in the file itself, without the log beside it."""
+    return count(Path(shutil.copy(file, file.with_name("alone.db"))))
+
+
+def test_what_was_appended_on_the_loop_reaches_the_file_by_itself(file: Path) -> None:
+    async def scenario() -> None:
+        async with opened(file) as appender:
+            for rows in (1, 2):
+                await appender.append(decided_entry())
+                deadline = time.monotonic() + 10
+                while count_on_disk(file) < rows:
+                    assert time.monotonic() < deadline, "never reached the file"
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_while_another_process_writes_a_thread_waits_for_it(file: Path) -> None:
+    async def scenario() -> None:
+        async with opened(file) as appender:
+            other = sqlite3.connect(file, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            append = asyncio.create_task(appender.append(decided_entry()))
+            done, _ = await asyncio.wait([append], timeout=0.1)
+            assert not done
+            other.execute("ROLLBACK")
+            other.close()
+            assert await append is None
+
+    asyncio.run(scenario())
+    assert count(file) == 1
+
+
+def test_a_key_is_found_and_lost_on_the_loop_as_in_a_thread(file: Path) -> None:
+    first, second = (decided_entry(key=IdempotencyKey("k", name)) for name in ("first", "second"))
+
+    async def scenario() -> None:
+        async with opened(file) as appender:
+            assert await appender.find_by_key("k") is None
+            won, lost = await asyncio.gather(appender.append(first), appender.append(second))
+            assert won is None
+            assert lost == await appender.find_by_key("k")
+            assert lost is not None
+            assert (lost.id, lost.fingerprint, lost.answer) == (first.id, "first", first.answer)
+
+    asyncio.run(scenario())
+
+
+def test_the_pages_of_a_new_file_hold_several_evaluations(file: Path) -> None:
+    engine = database.connect(f"sqlite:///{file}")
+    database.migrate(engine)
+    before = file.stat().st_size
+    log = EvaluationLog(engine)
+    log.append([decided_entry() for _ in range(300)])
+    log.checkpoint()
+    engine.dispose()
+
+    assert (file.stat().st_size - before) / 300 < 4096

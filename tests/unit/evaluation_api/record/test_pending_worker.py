@@ -1,0 +1,158 @@
+"""What waits is decided by itself once the model is back."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from evaluation_api.decision.domain import CardUsage, Entry, Geometry, Prediction
+from evaluation_api.decision.errors import (
+    ModelAnswerError,
+    ModelUnavailableError,
+    RecordUnavailableError,
+)
+from evaluation_api.decision.evaluation import Evaluator
+from evaluation_api.record import database
+from evaluation_api.record.appender import Appender
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.pending_worker import PendingWorker
+from evaluation_api.runtime.identity import new_id, now
+from evaluation_api.web import answers
+from tests.evaluations import MODEL, POLICY, pending_entry, prediction
+
+
+class FakeModel:
+    """A model that fails in the ways it is told, one call after the other."""
+
+    def __init__(self, failures: Sequence[Exception] = (), *, is_away: bool = False) -> None:
+        """Fail so often."""
+        self.is_away = is_away
+        self.calls: list[str] = []
+        self._failures = list(failures)
+
+    async def predict(self, usage: CardUsage) -> Prediction:
+        """Predict one client."""
+        return (await self.predict_many([usage]))[0]
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Say the same of everybody."""
+        self._fail("predict")
+        return [prediction() for _ in usages]
+
+    async def describe(self) -> Geometry:
+        """Answer once it is back."""
+        self._fail("describe")
+        self.is_away = False
+        return Geometry(MODEL, ())
+
+    def _fail(self, call: str) -> None:
+        self.calls.append(call)
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+class FailingQueue(PendingQueue):
+    """A queue that fails once to take decisions."""
+
+    failures = 1
+
+    def commit(self, entries: Sequence[Entry]) -> int:
+        """Fail, the first time."""
+        if self.failures:
+            self.failures -= 1
+            raise RecordUnavailableError
+        return super().commit(entries)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    database.migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def work_until_nothing_waits(
+    engine: Engine, model: FakeModel, queue: PendingQueue | None = None
+) -> None:
+    queue = queue or PendingQueue(engine)
+
+    async def scenario() -> None:
+        async with RecordExecutor() as executor:
+            record = Appender(EvaluationLog(engine), executor, max_waiting=9)
+            evaluator = Evaluator(
+                model, POLICY, record, lambda e: answers.answer(e, POLICY), new_id=new_id, now=now
+            )
+            worker = PendingWorker(
+                model, evaluator, queue, executor, tick_seconds=0.001, lease=timedelta(0)
+            )
+            task = asyncio.create_task(worker.run())
+            async with asyncio.timeout(10):
+                while queue.count():  # noqa: ASYNC110 - the record tells nobody
+                    await asyncio.sleep(0.001)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [],
+        [ModelUnavailableError("x")] * 3,
+        [ModelAnswerError("x")],
+        [ZeroDivisionError("a defect")],
+    ],
+)
+def test_what_waits_is_decided_once_the_model_is_back_whatever_failed_before(
+    engine: Engine, log: EvaluationLog, failures: list[Exception]
+) -> None:
+    entries = [pending_entry() for _ in range(3)]
+    log.append(entries)
+
+    work_until_nothing_waits(engine, FakeModel(failures))
+
+    for entry in entries:
+        found = log.find(entry.id)
+        assert found.answer
+        assert found.degraded
+
+
+def test_decisions_that_were_not_taken_are_made_again(engine: Engine, log: EvaluationLog) -> None:
+    entry = pending_entry()
+    log.append([entry])
+
+    work_until_nothing_waits(engine, FakeModel(), FailingQueue(engine))
+
+    assert log.find(entry.id).answer
+
+
+def test_a_model_that_is_away_is_asked_whether_it_is_back_before_anything_is_leased(
+    engine: Engine, log: EvaluationLog
+) -> None:
+    log.append([pending_entry()])
+    model = FakeModel([ModelUnavailableError("x")], is_away=True)
+
+    work_until_nothing_waits(engine, model)
+
+    assert model.calls == ["describe", "describe", "predict"]
+
+
+def test_the_time_it_waited_is_told_in_milliseconds(engine: Engine, log: EvaluationLog) -> None:
+    received_at = datetime.now(UTC) - timedelta(seconds=40)
+    entry = replace(pending_entry(), received_at=received_at)
+    log.append([entry])
+
+    work_until_nothing_waits(engine, FakeModel())
+
+    answer = log.find(entry.id).answer
+    assert answer is not None
+    assert 40_000 <= json.loads(answer)["duracao_ms"] < 100_000
