@@ -1,4 +1,4 @@
-"""Amounts as files spell them: with a decimal comma or a decimal point, grouped or not.
+"""Amounts as files write them: with a decimal comma or a decimal point, grouped or not.
 
 A cell that a spreadsheet shows as money is written as shown: `R$ 1.234,56`, with spaces around
 it, and `R$ -` for nothing.
@@ -16,7 +16,7 @@ _NOTHING = "-"
 
 
 def uses_decimal_comma(cells: Iterable[str], *, otherwise: bool) -> bool:
-    """Tell how amounts are spelled by those that can be read in one way only.
+    """Tell how amounts are written by those that can be read in one way only.
 
     otherwise: what to assume where there is none, as of 12 or 1.234.
     """
@@ -51,7 +51,7 @@ def _grouped(cell: str, grammar: re.Pattern[str], group: str) -> float:
 
 
 def _bare(cell: str) -> str:
-    """Give a cell without what stands around its figures."""
+    """Return a cell without what stands around its figures."""
     text = cell.strip()
     if not text.upper().startswith(_CURRENCY):
         return text
@@ -59,7 +59,7 @@ def _bare(cell: str) -> str:
     return "0" if figures == _NOTHING else figures
 
 
-def spelled(amount: float, *, decimal_comma: bool) -> str:
-    """Spell a number as a file does, without groups."""
+def written(amount: float, *, decimal_comma: bool) -> str:
+    """Write a number as a file does, without groups."""
     text = repr(amount)
     return text.replace(".", ",") if decimal_comma else text

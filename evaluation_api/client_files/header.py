@@ -19,12 +19,12 @@ _FIELD_OF = {
 
 
 def delimiter_of(line: str) -> str:
-    """Give the separator that a header uses; no name of a column holds either."""
+    """Return the separator that a header uses; no name of a column holds either."""
     return ";" if line.count(";") >= line.count(",") else ","
 
 
 def fields_of(header: Sequence[str]) -> tuple[str, ...]:
-    """Give which field each column is. Raises InvalidRequestError naming every wrong column."""
+    """Return which field each column is. Raises InvalidRequestError naming every wrong column."""
     fields = [_FIELD_OF.get(_plain(name), "") for name in header]
     faults = list(_faults(header, fields))
     if faults:
@@ -49,7 +49,7 @@ def _pointer(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Give a name without case, accents, unit, and what may stand between its words."""
+    """Return a name without case, accents, unit, and what may stand between its words."""
     decomposed = unicodedata.normalize("NFKD", name)
     bare = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
     return _SPACES.sub("_", _UNIT.sub("", bare.strip()).strip())

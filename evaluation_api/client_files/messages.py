@@ -62,6 +62,6 @@ def wrong_width(found: int, expected: int) -> str:
 
 
 def no_amount(field: str, *, decimal_comma: bool) -> str:
-    """Say that a cell is no amount as the file spells amounts."""
+    """Say that a cell is no amount as the file writes amounts."""
     example = "1.234,56 ou 1234,56" if decimal_comma else "1234.56"
     return f"{LABELS[field].capitalize()}: escreva um número como {example}."

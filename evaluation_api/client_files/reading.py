@@ -51,7 +51,7 @@ class FileReader:
 
     @property
     def dialect(self) -> Dialect:
-        """Give how the file is written; for after finish."""
+        """Return how the file is written; for after finish."""
         assert self._records is not None  # noqa: S101 - finish has raised otherwise
         delimiter = self._records.delimiter
         decimal_comma = amounts.uses_decimal_comma(self._amounts, otherwise=delimiter == ";")
@@ -73,7 +73,7 @@ class FileReader:
             raise _unreadable(number, messages.MIXED_ENCODING) from exc
 
     def _next_line(self) -> int:
-        """Give the number of the line that the next byte belongs to."""
+        """Return the number of the line that the next byte belongs to."""
         if self._records is None:
             return self._head_number + self._head.count("\n")
         return self._records.number + self._records.held.count("\n")
@@ -143,7 +143,7 @@ class _Records:
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:
-    """Give how many lines at a text's start are blank, and the text after them."""
+    """Return how many lines at a text's start are blank, and the text after them."""
     blank = text[: len(text) - len(text.lstrip())]
     start = blank.rfind("\n") + 1
     return blank.count("\n"), text[start:]
@@ -160,7 +160,7 @@ def _names(head: str, delimiter: str, number: int) -> list[str]:
 
 
 def _amounts(lines: Sequence[Line], fields: Sequence[str]) -> Iterator[str]:
-    """Give what stands where amounts do, by which to tell how a file spells them."""
+    """Return what stands where amounts do, by which to tell how a file writes them."""
     for line in lines:
         if len(line.cells) == len(fields):
             for field, cell in zip(fields, line.cells, strict=True):

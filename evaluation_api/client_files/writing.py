@@ -1,4 +1,4 @@
-"""Spells CSV: the file that was received with what became of each line, and the template.
+"""Writes CSV: the file that was received with what became of each line, and the template.
 
 In UTF-8 with a mark, by which Excel knows it, with the separator and the decimals of the file.
 """
@@ -21,7 +21,7 @@ _NOTHING = ("",) * len(messages.ANSWER_COLUMNS)
 
 
 class ResultWriter:
-    """Spells the result of one file."""
+    """Writes the result of one file."""
 
     def __init__(self, dialect: Dialect) -> None:
         """Take how the file was written."""
@@ -29,20 +29,20 @@ class ResultWriter:
         self._width = len(dialect.header)
 
     def head(self) -> bytes:
-        """Spell the first line."""
+        """Write the first line."""
         names = [messages.LINE_COLUMN, *self._dialect.header, *messages.ANSWER_COLUMNS]
-        return codecs.BOM_UTF8 + self._spelled([names])
+        return codecs.BOM_UTF8 + self._encoded([names])
 
     async def lines(
         self, lines: Sequence[Line], endings: Sequence[Ending], recorded: Mapping[str, Recorded]
     ) -> AsyncIterator[bytes]:
-        """Spell some lines in slices; those that have not ended yet have empty answers.
+        """Write some lines in slices; those that have not ended yet have empty answers.
 
         recorded: by id; what was purged since is missing, and its answer empty.
         """
         for part in slices.slices(len(lines)):
             ended = zip_longest(lines[part], endings[part])
-            yield self._spelled([self._row(line, ending, recorded) for line, ending in ended])
+            yield self._encoded([self._row(line, ending, recorded) for line, ending in ended])
             await asyncio.sleep(0)
 
     def _row(
@@ -86,25 +86,25 @@ class ResultWriter:
     def _confidence(self, confidence: float | None) -> str:
         if confidence is None:
             return ""
-        return amounts.spelled(round(confidence, 4), decimal_comma=self._dialect.decimal_comma)
+        return amounts.written(round(confidence, 4), decimal_comma=self._dialect.decimal_comma)
 
-    def _spelled(self, rows: Sequence[Sequence[object]]) -> bytes:
-        return _spelled(rows, self._dialect.delimiter)
+    def _encoded(self, rows: Sequence[Sequence[object]]) -> bytes:
+        return _encoded(rows, self._dialect.delimiter)
 
 
 def template() -> bytes:
-    """Spell a file to start from, as spreadsheets in Brazil write them."""
+    """Write a file to start from, as spreadsheets in Brazil write them."""
     rows = [
         (name, *(f"{amount:.2f}".replace(".", ",") for amount in figures))
         for name, *figures in messages.EXAMPLES
     ]
-    return codecs.BOM_UTF8 + _spelled([[messages.COLUMNS[field] for field in FIELDS], *rows], ";")
+    return codecs.BOM_UTF8 + _encoded([[messages.COLUMNS[field] for field in FIELDS], *rows], ";")
 
 
-def _spelled(rows: Sequence[Sequence[object]], delimiter: str) -> bytes:
-    spelled = io.StringIO(newline="")
-    csv.writer(spelled, delimiter=delimiter).writerows(rows)
-    return spelled.getvalue().encode()
+def _encoded(rows: Sequence[Sequence[object]], delimiter: str) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _harmless(cell: str) -> str:

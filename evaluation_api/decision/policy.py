@@ -69,7 +69,7 @@ class Policy:
 
     @property
     def approved_clusters(self) -> tuple[int, ...]:
-        """Give the labels whose profile is approved, for the model to look for ways there."""
+        """Return the labels whose profile is approved: the targets of counterfactuals."""
         return tuple(p.cluster for p in self.profiles if p.outcome is Outcome.APPROVED)
 
     def decide(self, usage: CardUsage, prediction: Prediction) -> Decision:

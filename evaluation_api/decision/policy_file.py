@@ -116,13 +116,13 @@ class _Table:
         name = ".".join((*self._path, key))
         raise PolicyError(f"linha {self._line(key)}: {name}: {reason}")
 
-    def _get(self, key: str, kind: Any, spelled: str) -> Any:  # noqa: ANN401 - TOML values
+    def _get(self, key: str, kind: Any, expected: str) -> Any:  # noqa: ANN401 - TOML values
         self._read.add(key)
         if key not in self._values:
-            self.refuse(key, f"falta; deve ser {spelled}")
+            self.refuse(key, f"falta; deve ser {expected}")
         value = self._values[key]
         if not isinstance(value, kind):
-            self.refuse(key, f"deve ser {spelled}")
+            self.refuse(key, f"deve ser {expected}")
         return value
 
     def _line(self, key: str) -> int:

@@ -1,8 +1,7 @@
 """The Portuguese sentences about clients, criteria and fields.
 
 Those of errors are in web/problems.py, of files in client_files/messages.py, the policy's own in
-its file. Functions from values to text. Knows the domain's words and nothing of JSON
-or HTTP.
+its file. Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 
 from functools import lru_cache
@@ -38,7 +37,7 @@ _BRAZILIAN = str.maketrans(",.", ".,")
 
 
 def money(amount: float) -> str:
-    """Spell an amount as R$ 1.234,56."""
+    """Format an amount as R$ 1.234,56."""
     reais, _, cents = f"{amount:,.2f}".partition(".")
     return f"R$ {reais.replace(',', '.')},{cents}"
 

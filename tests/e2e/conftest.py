@@ -35,13 +35,13 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site(evaluation_service: Server) -> str:
-    """Give the address of the pages, with the model at work behind them."""
+    """Return the address of the pages, with the model at work behind them."""
     return evaluation_service.url
 
 
 @pytest.fixture(scope="session")
 def site_without_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of pages whose model never comes."""
+    """Return the address of pages whose model never comes."""
     nobody = f"http://127.0.0.1:{free_port()}"
     server = evaluation_server(tmp_path_factory.mktemp("alone"), nobody)
     try:

@@ -20,7 +20,7 @@ class Watch:
         context.on("request", self._see)
 
     def take(self) -> list[str]:
-        """Give the complaints so far, and forget them."""
+        """Return the complaints so far, and forget them."""
         taken, self.complaints = self.complaints, []
         return taken
 

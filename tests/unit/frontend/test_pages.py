@@ -34,12 +34,12 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
-        """Give the attributes of each element with this tag."""
+        """Return the attributes of each element with this tag."""
         return [attributes for name, attributes in self.found if name == tag]
 
 
 def navigation(page: Path) -> list[str]:
-    """Give the navigation's lines, without the mark of the current page."""
+    """Return the navigation's lines, without the mark of the current page."""
     block = page.read_text(encoding="utf-8").split("<nav", 1)[1].split("</nav>", 1)[0]
     return block.replace(' aria-current="page"', "").splitlines()
 

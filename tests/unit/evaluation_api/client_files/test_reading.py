@@ -1,4 +1,4 @@
-"""Files as people have them: every encoding, separator and spelling of amounts, and each fault."""
+"""Files as people have them: every encoding, separator and notation of amounts, and each fault."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def read(content: bytes, pace: int = 7) -> tuple[Dialect, list[Line]]:
     return reader.dialect, found
 
 
-def spelled(value: float, notation: str) -> str:
+def formatted(value: float, notation: str) -> str:
     if notation == "1.234,56":
         return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
     return f"{value:.2f}".replace(".", ",") if notation == "1234,56" else f"{value:.2f}"
@@ -70,7 +70,7 @@ def test_whatever_is_written_is_read_again(  # noqa: PLR0913, PLR0917 - one for 
     writer = csv.writer(written, delimiter=delimiter, lineterminator=end)
     writer.writerow([header[i] for i in order])
     for called, figures in clients:
-        cells = [called, *(spelled(figure, notation) for figure in figures)]
+        cells = [called, *(formatted(figure, notation) for figure in figures)]
         writer.writerow([cells[i] for i in order])
 
     dialect, found = read(written.getvalue().encode(encoding), pace)

@@ -8,7 +8,7 @@ from tests.evaluations import POLICY
 
 
 @pytest.mark.parametrize(
-    ("amount", "spelled"),
+    ("amount", "formatted"),
     [
         (0, "R$ 0,00"),
         (0.005, "R$ 0,01"),
@@ -17,8 +17,8 @@ from tests.evaluations import POLICY
         (10_000_000, "R$ 10.000.000,00"),
     ],
 )
-def test_money_is_spelled_as_in_brazil(amount: float, spelled: str) -> None:
-    assert sentences.money(amount) == spelled
+def test_money_is_formatted_as_in_brazil(amount: float, formatted: str) -> None:
+    assert sentences.money(amount) == formatted
 
 
 def test_every_amount_has_a_name() -> None:
