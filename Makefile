@@ -15,7 +15,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
-	@exec $(BIN)/python deploy/laptop.py
+	@exec $(BIN)/python -m deploy.laptop
 
 train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=path/to/cc_general.csv
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
@@ -26,7 +26,7 @@ ENV_FILE ?= .env
 IMAGE_PREFIX ?= $(or $(shell sed -n 's/^IMAGE_PREFIX=//p' $(ENV_FILE) 2>/dev/null),credit-card-)
 VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
 NGINX_IMAGE ?= $(shell sed -n 's/^NGINX_IMAGE=//p' $(ENV_FILE) 2>/dev/null)
-STACK := $(PYTHON) deploy/stack.py --env-file $(ENV_FILE)
+STACK := $(PYTHON) -m deploy.stack --env-file $(ENV_FILE)
 COMPOSE := docker compose --env-file $(ENV_FILE)
 DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
 

@@ -16,7 +16,7 @@ from bench import experiments
 from bench.load import wrk
 from bench.load.one_by_one import WrongAnswerError
 from bench.report import publication
-from bench.subjects.processes import NotReadyError
+from deploy.processes import NotReadyError
 
 
 def main() -> int:

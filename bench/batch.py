@@ -19,7 +19,9 @@ import psutil
 from bench.report.tables import table
 from bench.subjects import clients, systems
 from bench.subjects.clients import Client, avaliar_body
-from bench.subjects.processes import HOST, NotReadyError, Processes
+from bench.subjects.processes import Processes
+from deploy.ports import HOST
+from deploy.processes import NotReadyError
 
 _LOOP_REQUESTS = 2000
 _LOOK_SECONDS = 0.2

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.load import side_by_side, wrk
 from bench.report.tables import comparison_rows, table
 from bench.subjects import clients, systems
-from bench.subjects.processes import NotReadyError
+from deploy.processes import NotReadyError
 
 
 def main() -> int:

@@ -21,7 +21,10 @@ import httpx
 
 from bench.load.quantiles import percentile
 from bench.subjects import clients
-from bench.subjects.processes import HOST, Processes, Program, free_ports
+from bench.subjects.processes import Processes
+from deploy import ports
+from deploy.ports import HOST
+from deploy.processes import Program
 from evaluation_api.model.transport import KeptAliveTransport
 from model_store import registry
 
@@ -184,7 +187,7 @@ async def run(
     """Run one scenario on services and a database of its own."""
     print(f"{title}: {REQUESTS_A_SECOND} requests/s for {seconds:.0f} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="outage-") as name, ExitStack() as stack:
-        model_port, evaluation_port = free_ports(2)
+        model_port, evaluation_port = ports.free(2)
         house = House(Path(name), stack, model_port, evaluation_port)
         return await scenario(house, seconds)
 

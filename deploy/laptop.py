@@ -1,36 +1,31 @@
 """Run both services on one machine, without containers: what `make run` starts.
 
-Checks that both ports are free, starts the two services under honcho, says when both are ready and
-where, and stops both together. It knows commands, ports and readiness addresses, and must not know
-what the services do.
+Checks that both ports are free, starts the two services, passes on what they print, says when both
+are ready and where, and stops both together. It knows commands, ports and readiness addresses, and
+must not know what the services do.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 a service ended by itself or never became ready;
 2 nothing was started, for the reason printed.
 """
 
-import http.client
 import os
 import shlex
 import signal
-import socket
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import psutil
-from honcho.manager import KILL_WAIT, Manager
+from deploy import ports, processes
+from deploy.ports import HOST
+from deploy.processes import READY_SECONDS, Program, Running
 
-ROOT = Path(__file__).resolve().parents[1]
-HOST = "127.0.0.1"
 HIGHEST_PORT = 65535
-READY_DEADLINE_SECONDS = 120.0
+GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1
-MARK = "LAPTOP_SERVICE"
+#: Cyan and yellow, as ANSI has them: what each service's lines begin with, at a terminal.
+COLOURS = (36, 33)
 
 
 class CannotStartError(Exception):
@@ -39,14 +34,12 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """One process to keep: how to start it, and how to know that it is ready."""
+    """A program with a name, and the port that it listens on, with the variable that sets it."""
 
     name: str
-    command: str
+    program: Program
     port: int
     port_variable: str
-    ready_path: str
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -77,182 +70,115 @@ def port_from(environ: Mapping[str, str], variable: str, default: int) -> int:
     raise CannotStartError(message)
 
 
-def model_service(port: int) -> Service:
+def model_service(port: int, python: str = sys.executable) -> Service:
     """Return the model service; its model is imported first, which is quick the second time."""
-    python = shlex.quote(sys.executable)
-    serve = f"{python} -m bentoml serve --host {HOST} --port {port}"
-    return Service(
-        name="model",
-        command=f"{python} -m model_store import && exec {serve}",
-        port=port,
-        port_variable="MODEL_PORT",
-        ready_path="/readyz",
-    )
+    serve = f"{shlex.quote(python)} -m bentoml serve --host {HOST} --port {port}"
+    script = f"{shlex.quote(python)} -m model_store import && exec {serve}"
+    environment = {"BENTOML_DO_NOT_TRACK": "True", "PYTHONUNBUFFERED": "1"}
+    program = Program(["/bin/sh", "-c", script], [(port, "/readyz")], environment)
+    return Service("model", program, port, "MODEL_PORT")
 
 
-def evaluation_service(port: int, model_url: str) -> Service:
+def evaluation_service(port: int, model_url: str, python: str = sys.executable) -> Service:
     """Return the evaluation service, told where its model service listens."""
-    return Service(
-        name="evaluation",
-        command=f"exec {shlex.quote(sys.executable)} -m evaluation_api",
-        port=port,
-        port_variable="EVALUATION_PORT",
-        ready_path="/health/ready",
-        environment={"EVALUATION_PORT": str(port), "EVALUATION_MODEL_URL": model_url},
-    )
+    environment = {
+        "EVALUATION_PORT": str(port),
+        "EVALUATION_MODEL_URL": model_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    program = Program([python, "-m", "evaluation_api"], [(port, "/health/ready")], environment)
+    return Service("evaluation", program, port, "EVALUATION_PORT")
 
 
 def require_free_ports(services: Sequence[Service]) -> None:
     """Raise CannotStartError for the first port that cannot be listened on."""
     for service in services:
         try:
-            listen_briefly(service.port)
+            ports.listen_briefly(service.port)
         except OSError as error:
             message = (
                 f"Port {service.port} of the {service.name} service cannot be used "
                 f"({(error.strerror or str(error)).lower()}): free it, or choose another: "
-                f"make run {service.port_variable}={another_port(service.port)}"
+                f"make run {service.port_variable}={ports.another(service.port)}"
             )
             raise CannotStartError(message) from error
 
 
-def listen_briefly(port: int) -> None:
-    """Listen on a port for a moment, as a server would; raise OSError when that is refused."""
-    with socket.socket() as probe:
-        # Servers set it too: a port whose last connections are only fading away is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((HOST, port))
-        probe.listen()
+class Supervisor:
+    """Keeps the services running side by side until one ends, or somebody stops them all."""
 
-
-def another_port(port: int) -> int:
-    """Suggest a port in the 8000s, which need no privilege: 8010 for 8000, 8090 for 80."""
-    return 8000 + (port + 10) % 1000
-
-
-def is_ready(service: Service) -> bool:
-    """Tell whether the readiness address answers 200 within a second."""
-    connection = http.client.HTTPConnection(HOST, service.port, timeout=1)
-    try:
-        connection.request("GET", service.ready_path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def kill_marked(mark: str) -> None:
-    """Kill every process that carries this mark in its environment.
-
-    A process group is not enough: BentoML's supervisor (circus) puts each worker into a session of
-    its own, so that a killed supervisor leaves workers behind that nothing else points to.
-    """
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get(MARK) == mark:
-                process.kill()
-
-
-class Supervisor(Manager):  # type: ignore[misc]  # honcho ships no types
-    """Honcho's manager, which also watches readiness and leaves no grandchild behind."""
-
-    def __init__(self, services: Sequence[Service]) -> None:
-        """Prepare the services; nothing is started before `run`."""
-        super().__init__()
-        run_id = uuid.uuid4().hex
+    def __init__(self, services: Sequence[Service], grace_seconds: float) -> None:
+        """Prepare; nothing is started before `run`. grace_seconds: what a stop may take."""
         self._services = services
-        self._marks = {service.name: f"{run_id}/{service.name}" for service in services}
-        self._stopping = threading.Event()
-        self._ended_alone: list[str] = []
-        self._late: list[str] = []
-        for service in services:
-            self._add(service)
-
-    def _add(self, service: Service) -> None:
-        mark = {MARK: self._marks[service.name], "PYTHONUNBUFFERED": "1"}
-        environment = {**os.environ, **service.environment, **mark}
-        self.add_process(service.name, service.command, env=environment, cwd=str(ROOT))
+        self._grace_seconds = grace_seconds
+        self._running: dict[str, Running] = {}
+        self._relays: list[threading.Thread] = []
+        self._is_stopping = False
 
     def run(self) -> int:
         """Start the services, block until all have stopped, return this program's exit code."""
-        # A closed terminal hangs up; honcho knows SIGINT and SIGTERM only.
-        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        threading.Thread(target=self._watch, daemon=True).start()
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, self._on_signal)
         try:
-            self.loop()
+            for service, colour in zip(self._services, COLOURS, strict=True):
+                self._start(service, colour)
+            complaints = self._watch()
         finally:
-            self._kill_what_is_left()
-        return self._exit_code()
+            self._stop()
+        for complaint in complaints:
+            say(complaint)
+        return 1 if complaints else 0
 
-    def terminate(self) -> None:
-        """Ask every service to stop; honcho calls it for a signal and when a service has ended."""
-        if not self._stopping.is_set():
-            self._stopping.set()
-            self._ended_alone = self._ended()
-        # Honcho stumbles over a service that it has no process id for yet.
-        with suppress(KeyError):
-            super().terminate()
+    def _on_signal(self, *_: object) -> None:
+        self._is_stopping = True
 
-    def _watch(self) -> None:
-        """Announce readiness, notice a service's end before honcho does, see the stop through.
+    def _start(self, service: Service, colour: int) -> None:
+        self._running[service.name] = Running(service.program)
+        relay = threading.Thread(target=self._relay, args=(service.name, colour), daemon=True)
+        relay.start()
+        self._relays.append(relay)
 
-        Honcho takes a service for running until its output is closed, and a worker that outlives
-        its supervisor holds it open.
-        """
-        self._await_readiness()
-        while not self._stopping.wait(POLL_SECONDS):
-            if self._ended():
-                self.terminate()
-        patience = time.monotonic() + KILL_WAIT
-        while time.monotonic() < patience:
-            self._kill_workers_left_behind()
-            time.sleep(POLL_SECONDS)
-        self._kill_what_is_left()
+    def _relay(self, name: str, colour: int) -> None:
+        """Print what a service prints, each line with the time and the service's name."""
+        try:
+            for line in self._running[name].lines():
+                begin = f"{time.strftime('%H:%M:%S')} {name:<10} | "
+                if sys.stdout.isatty():
+                    begin = f"\033[{colour}m{begin}\033[0m"
+                say(begin + line.decode(errors="replace").rstrip())
+        except OSError:  # nobody reads any more
+            self._is_stopping = True
 
-    def _await_readiness(self) -> None:
+    def _watch(self) -> list[str]:
+        """Announce readiness; return what there is to complain of once everything has to stop."""
         started = time.monotonic()
-        waiting = list(self._services)
-        while waiting and not self._stopping.wait(POLL_SECONDS):
-            waiting = [service for service in waiting if not is_ready(service)]
-            if waiting and time.monotonic() - started > READY_DEADLINE_SECONDS:
-                self._late = [service.name for service in waiting]
-                self.terminate()
-        if not waiting:
-            say(f"Ready in {time.monotonic() - started:.1f} s: {self._services[-1].address}")
+        waiting: Sequence[Service] = self._services
+        while not self._is_stopping:
+            seconds = time.monotonic() - started
+            if complaints := [*self._ended(), *_late(waiting, seconds)]:
+                return complaints
+            if waiting:
+                waiting = [service for service in waiting if not service.program.is_ready()]
+                if not waiting:
+                    say(f"Ready in {seconds:.1f} s: {self._services[-1].address}")
+            time.sleep(POLL_SECONDS)
+        return []
 
-    def _ended(self) -> list[str]:
-        """Name the services whose first process has ended, its helpers alive or not."""
-        return [
-            name
-            for name, process in self._processes.items()
-            if "returncode" in process or has_ended(process.get("pid"))
-        ]
+    def _ended(self) -> Iterator[str]:
+        for name, running in self._running.items():
+            if running.has_ended:
+                yield f"The {name} service ended by itself, so everything was stopped."
 
-    def _kill_workers_left_behind(self) -> None:
-        for name in self._ended():
-            kill_marked(self._marks[name])
-
-    def _kill_what_is_left(self) -> None:
-        for mark in self._marks.values():
-            kill_marked(mark)
-
-    def _exit_code(self) -> int:
-        for name in self._ended_alone:
-            say(f"The {name} service ended by itself, so everything was stopped.")
-        for name in self._late:
-            say(f"The {name} service was not ready within {READY_DEADLINE_SECONDS:.0f} s.")
-        return 1 if self._ended_alone or self._late else 0
+    def _stop(self) -> None:
+        processes.stop(list(self._running.values()), self._grace_seconds)
+        for relay in self._relays:
+            relay.join(POLL_SECONDS)
 
 
-def has_ended(pid: int | None) -> bool:
-    """Tell whether a started process is gone, or only waits for its parent to notice its end."""
-    if pid is None:
-        return False
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+def _late(waiting: Sequence[Service], seconds: float) -> Iterator[str]:
+    for service in waiting:
+        if seconds > READY_SECONDS:
+            yield f"The {service.name} service was not ready within {READY_SECONDS:.0f} s."
 
 
 def say(sentence: str) -> None:
@@ -261,7 +187,7 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(grace_seconds: float = GRACE_SECONDS) -> int:
     """Run both services until Ctrl-C."""
     try:
         services = laptop_services(os.environ)
@@ -269,7 +195,7 @@ def main() -> int:
     except CannotStartError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return Supervisor(services).run()
+    return Supervisor(services, grace_seconds).run()
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ and nothing of the services.
 import argparse
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from deploy import ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,10 +36,13 @@ class StackError(Exception):
 class Stack:
     """One Compose project and its file of settings."""
 
-    def __init__(self, env_file: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, env_file: Path, environment: Mapping[str, str], settle_seconds: float
+    ) -> None:
         """Take the file, which need not exist yet, and what the environment sets before it."""
         self._env_file = env_file
         self._environment = environment
+        self._settle_seconds = settle_seconds
 
     def up(self) -> None:
         """Start everything and wait until it is healthy."""
@@ -72,7 +76,7 @@ class Stack:
             self._remove(self._replicas(service) - before)
             message = f"Version {version} did not become healthy: nothing was changed."
             raise StackError(message) from error
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(self._settle_seconds)
         self._remove(before)
         self._remember(variable, version)
 
@@ -95,12 +99,12 @@ class Stack:
             if is_taken(address, port):
                 message = (
                     f"Port {port} is taken, and nothing was started: free it, or choose another:"
-                    f" make up {variable}={8000 + (port + 10) % 1000}"
+                    f" make up {variable}={ports.another(port)}"
                 )
                 raise StackError(message)
 
     def _ports(self) -> Iterator[tuple[str, int]]:
-        """Give the gateway's ports, each with its setting; HTTPS has its own file."""
+        """Yield the gateway's ports, each with its setting; HTTPS has its own file."""
         yield "WEB_PORT", int(self._setting("WEB_PORT", "80"))
         if "compose.tls.yml" in self._setting("COMPOSE_FILE", ""):
             yield "WEB_TLS_PORT", int(self._setting("WEB_TLS_PORT", "443"))
@@ -160,21 +164,18 @@ def run(*command: str, environment: Mapping[str, str] | None = None, captured: b
 
 def is_taken(address: str, port: int) -> bool:
     """Tell whether something listens there. That one may not listen there oneself is no answer."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            probe.listen()
-        except PermissionError:
-            return False
-        except OSError:
-            return True
+    try:
+        ports.listen_briefly(port, address)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
     return False
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    commands = argparse.ArgumentParser("stack.py", description=__doc__)
+    commands = argparse.ArgumentParser("deploy.stack", description=__doc__)
     commands.add_argument("--env-file", type=Path, default=ROOT / ".env")
     chosen = commands.add_subparsers(dest="command", required=True)
     chosen.add_parser("up", help="start everything")
@@ -187,10 +188,10 @@ def parser() -> argparse.ArgumentParser:
     return commands
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None, settle_seconds: float = SETTLE_SECONDS) -> int:
     """Run one command; return 0, or 2 after one sentence on standard error."""
-    chosen = parser().parse_args()
-    stack = Stack(chosen.env_file.absolute(), os.environ)
+    chosen = parser().parse_args(arguments)
+    stack = Stack(chosen.env_file.absolute(), os.environ, settle_seconds)
     try:
         if chosen.command == "up":
             stack.up()

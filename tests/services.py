@@ -4,22 +4,21 @@ The session's pair serves whoever only asks. A test that kills something starts 
 """
 
 import os
-import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-import httpx
-import psutil
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from deploy import ports
+from deploy.processes import ROOT, Program, Running
+
+PROJECT = ROOT
 READY_SECONDS = 90
 STOP_SECONDS = 20
 
@@ -28,80 +27,73 @@ STOP_SECONDS = 20
 CERTIFICATES = ssl.create_default_context()
 
 #: Byte code is kept even where the caller's Python keeps none: it is half of BentoML's start.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclass
 class Server:
-    """One service: a process and its helpers, which can be killed and started again."""
+    """One service on a port, which can be killed and started again."""
 
     arguments: list[str]
     ready_path: str
     log: Path
     port: int
     environment: dict[str, str] = field(default_factory=dict)
-    project: Path = PROJECT
-    process: subprocess.Popen[bytes] | None = None
+    project: Path = ROOT
+    running: Running | None = None
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> "Server":
+    @property
+    def program(self) -> Program:
+        """How it is started."""
+        ready = [(self.port, self.ready_path)]
+        environment = {**ENVIRONMENT, **self.environment}
+        return Program([sys.executable, *self.arguments], ready, environment, self.project)
+
+    def __enter__(self) -> Self:
+        """Start it, and return once it answers."""
+        try:
+            return self.start().wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Stop it."""
+        self.stop()
+
+    def start(self) -> Self:
         """Start it, without waiting."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *self.arguments],
-                cwd=self.project,
-                env={**ENVIRONMENT, **self.environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.running = Running(self.program, self.log)
         return self
 
-    def wait_until_ready(self) -> "Server":
+    def wait_until_ready(self) -> Self:
         """Return once it answers; fail with what it printed when it ends or takes too long."""
-        assert self.process
-        process = self.process
-        eventually(lambda: process.poll() is not None or self.is_ready(), READY_SECONDS, self.log)
-        assert process.poll() is None, self.printed()
+        assert self.running
+        self.running.wait_until_ready(READY_SECONDS)
         return self
 
     def is_ready(self) -> bool:
         """Tell whether its readiness address answers 200."""
-        with suppress(httpx.HTTPError):
-            return httpx.get(self.url + self.ready_path, timeout=2, verify=CERTIFICATES).is_success
-        return False
+        return self.program.is_ready()
 
     def kill(self) -> None:
-        """Kill it and its helpers at once. BentoML's workers have sessions of their own."""
-        for process in self._family():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        if self.process:
-            self.process.wait(STOP_SECONDS)
+        """Kill it and its helpers at once."""
+        if self.running:
+            self.running.kill()
 
     def stop(self) -> None:
-        """Ask it to stop; whatever is left after a while is killed."""
-        family = self._family()
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_SECONDS)
-        for process in psutil.wait_procs(family, timeout=1)[1]:
-            process.kill()
+        """Ask it to stop; whatever is left is killed."""
+        if self.running:
+            self.running.stop(STOP_SECONDS)
 
     def printed(self) -> str:
         """Return everything it has printed."""
         return self.log.read_text(errors="replace")
-
-    def _family(self) -> list[psutil.Process]:
-        if self.process is None or self.process.poll() is not None:
-            return []
-        first = psutil.Process(self.process.pid)
-        return [first, *first.children(recursive=True)]
 
 
 def model_server(
@@ -151,19 +143,17 @@ def evaluation_server(
 
 def free_port() -> int:
     """Find a port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free(1)[0]
 
 
-def eventually(holds: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
-    """Wait until something holds, looking often; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
+def eventually(holds: Callable[[], bool], seconds: float = 60, log: Path | None = None) -> float:
+    """Return after how many seconds something holds, looking often; fail when it is too many."""
+    started = time.monotonic()
     while not holds():
-        if time.monotonic() > deadline:
-            said = log.read_text(errors="replace") if log else ""
-            pytest.fail(f"not within {seconds} s {said}")
+        if time.monotonic() - started > seconds:
+            pytest.fail(f"not within {seconds} s {log.read_text(errors='replace') if log else ''}")
         time.sleep(0.05)
+    return time.monotonic() - started
 
 
 @pytest.fixture(scope="session")
@@ -179,11 +169,8 @@ def bentoml_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model_service(bentoml_home: Path) -> Iterator[Server]:
     """Start the model service for the session."""
-    server = model_server(bentoml_home)
-    try:
-        yield server.start().wait_until_ready()
-    finally:
-        server.stop()
+    with model_server(bentoml_home) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -191,8 +178,5 @@ def evaluation_service(
     model_service: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """Start the evaluation service for the session, in front of the session's model service."""
-    server = evaluation_server(tmp_path_factory.mktemp("evaluation"), model_service.url)
-    try:
-        yield server.start().wait_until_ready()
-    finally:
-        server.stop()
+    with evaluation_server(tmp_path_factory.mktemp("evaluation"), model_service.url) as server:
+        yield server

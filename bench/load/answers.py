@@ -3,7 +3,7 @@
 import socket
 from dataclasses import dataclass
 
-from bench.subjects.processes import HOST
+from deploy.ports import HOST
 
 _SECONDS = 10.0
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.subjects.processes import HOST
+from deploy.ports import HOST
 
 _NAME = "bentoml_service_adaptive_batch_size"
 

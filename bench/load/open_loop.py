@@ -18,7 +18,7 @@ import uvloop
 
 from bench.load import answers
 from bench.load.quantiles import percentile
-from bench.subjects.processes import HOST
+from deploy.ports import HOST
 
 MAX_CONNECTIONS = 4096
 _OPEN_AT_FIRST = 512

@@ -16,9 +16,6 @@ from bench.subjects.clients import Client, write_bodies
 from bench.subjects.processes import Processes
 from bench.subjects.systems import System
 
-LAPTOP_MARK = "LAPTOP_SERVICE"
-"""What deploy/laptop.py sets for the services and not for itself."""
-
 _PAUSE_SECONDS = 1.0
 _OVERLOAD = 2.0
 _WARM_CONNECTIONS = 16
@@ -62,7 +59,7 @@ class Trial:
         """Measure all. stressed: burst and overload too. Raises WrongAnswerError."""
         self._check()
         idle_mb = self._processes.memory_mb()
-        services_mb = self._processes.memory_mb(LAPTOP_MARK)
+        services_mb = self._processes.memory_mb(of_a_runner=True)
         self._drive(_WARM_CONNECTIONS, self._plan.warm_seconds)
         fresh_ms = self._one_by_one() if stressed else 0.0
         points = [self._point(*load) for load in self._plan.loads]

@@ -7,7 +7,7 @@ import argparse
 
 from bench.report import plot
 from bench.report.tables import Report
-from bench.subjects.processes import ROOT
+from deploy.processes import ROOT
 
 PAGE = ROOT / "docs/performance.md"
 _LEAST_SECONDS = 5

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from fastapi import FastAPI
 
-from bench.subjects.processes import HOST
+from deploy.ports import HOST
 from evaluation_api.app import create_fastapi_app, rendered_with
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import (

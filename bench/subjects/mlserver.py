@@ -10,8 +10,10 @@ from pathlib import Path
 
 from bench.subjects import clients, spoken
 from bench.subjects.original import PICKLE
-from bench.subjects.processes import HOST, ROOT, Program, free_ports
 from bench.subjects.systems import System
+from deploy import ports
+from deploy.ports import HOST
+from deploy.processes import ROOT, Program
 
 PROGRAM = ROOT / "var/bench-mlserver/bin/mlserver"
 _MODEL = {
@@ -25,7 +27,7 @@ _MODEL = {
 
 def mlserver(folder: Path) -> System:
     """Return the same pickle behind MLServer."""
-    http, grpc, metrics = free_ports(3)
+    http, grpc, metrics = ports.free(3)
     settings = {
         "host": HOST,
         "http_port": http,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from bench.subjects import clients, spoken
 from bench.subjects.clients import Client
-from bench.subjects.processes import HOST, ROOT, Program, free_ports
 from bench.subjects.spoken import Read
+from deploy import ports
+from deploy.ports import HOST
+from deploy.processes import ROOT, Program
 
 PYTHON = sys.executable
 
@@ -40,7 +42,7 @@ Make = Callable[[Path], System]
 
 def monolith(_: Path) -> System:
     """Return what the system replaces, in one uvicorn process."""
-    (port,) = free_ports(1)
+    (port,) = ports.free(1)
     programs = [_uvicorn("bench.subjects.monolith:app", port)]
     return _evaluating("monolith", "monolith", programs, [port])
 
@@ -55,7 +57,7 @@ def monolith_async(folder: Path) -> System:
 
 def split(_: Path) -> System:
     """Return the monolith cut in two and no more."""
-    model, front = free_ports(2)
+    model, front = ports.free(2)
     environment = {"SPLIT_MODEL_URL": f"http://{HOST}:{model}"}
     programs = [
         _uvicorn("bench.subjects.split_model:app", model),
@@ -66,7 +68,7 @@ def split(_: Path) -> System:
 
 def ceiling(_: Path) -> System:
     """Return our route without model and record."""
-    (port,) = free_ports(1)
+    (port,) = ports.free(1)
     command = [PYTHON, "-m", "bench.subjects.ceiling", str(port)]
     programs = [Program(command, [(port, "/health/live")])]
     return _evaluating("ceiling", "ceiling", programs, [port], spoken.canned)
@@ -74,10 +76,10 @@ def ceiling(_: Path) -> System:
 
 def this_system(folder: Path, root: Path = ROOT, python: str = PYTHON) -> System:
     """Return both services as `make run` starts them, with a store and a record of their own."""
-    model, evaluation = free_ports(2)
+    model, evaluation = ports.free(2)
     record = folder / "evaluations.db"
     program = Program(
-        [python, str(root / "deploy/laptop.py")],
+        [python, "-m", "deploy.laptop"],
         [(model, "/readyz"), (evaluation, "/health/ready")],
         {
             "MODEL_PORT": str(model),
@@ -85,6 +87,7 @@ def this_system(folder: Path, root: Path = ROOT, python: str = PYTHON) -> System
             "EVALUATION_DATABASE_URL": f"sqlite:///{record}",
             "BENTOML_HOME": str(folder / "bentoml"),
         },
+        root,
     )
     read = spoken.explained_evaluation
     system = _evaluating("system", "this system", [program], [evaluation], read)
@@ -101,7 +104,7 @@ def replicated(evaluations: int, workers: int, database_url: str) -> Make:
     """Return so many evaluation processes in front of one model service, on one database."""
 
     def make(folder: Path) -> System:
-        model, *fronts = free_ports(1 + evaluations)
+        model, *fronts = ports.free(1 + evaluations)
         programs = [_model_service(folder, model, workers)]
         command = [PYTHON, "-m", "evaluation_api"]
         programs += [_evaluation(command, folder, port, model, database_url) for port in fronts]
@@ -117,7 +120,7 @@ def recorded(key: str, title: str, database_url: str, service: str = str(ROOT)) 
     """Return one process of each service, with its record in a database of choice."""
 
     def make(folder: Path) -> System:
-        model, evaluation = free_ports(2)
+        model, evaluation = ports.free(2)
         programs = [
             _model_service(folder, model, 1, service),
             _evaluation([PYTHON, "-m", "evaluation_api"], folder, evaluation, model, database_url),
@@ -129,7 +132,7 @@ def recorded(key: str, title: str, database_url: str, service: str = str(ROOT)) 
 
 def unrecorded(folder: Path) -> System:
     """Return one process of each service, and no record."""
-    model, evaluation = free_ports(2)
+    model, evaluation = ports.free(2)
     command = [PYTHON, "-m", "bench.subjects.unrecorded", str(evaluation)]
     programs = [
         _model_service(folder, model, 1),
@@ -146,7 +149,7 @@ def model_service(workers: int) -> Make:
     """Return the model service alone."""
 
     def make(folder: Path) -> System:
-        (port,) = free_ports(1)
+        (port,) = ports.free(1)
         program = _model_service(folder, port, workers)
         plural = "worker" if workers == 1 else "workers"
         return System(
@@ -165,7 +168,7 @@ def model_service(workers: int) -> Make:
 
 def bentoml_as_documented(folder: Path) -> System:
     """Return the same pickle behind BentoML as its documentation shows it."""
-    (port,) = free_ports(1)
+    (port,) = ports.free(1)
     serve = _bentoml_serve("bench.subjects.bentoml_as_documented:Clusters", port)
     environment = {"BENTOML_HOME": str(folder / "bentoml")}
     return System(

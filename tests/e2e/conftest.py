@@ -43,11 +43,8 @@ def site(evaluation_service: Server) -> str:
 def site_without_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of pages whose model never comes."""
     nobody = f"http://127.0.0.1:{free_port()}"
-    server = evaluation_server(tmp_path_factory.mktemp("alone"), nobody)
-    try:
-        yield server.start().wait_until_ready().url
-    finally:
-        server.stop()
+    with evaluation_server(tmp_path_factory.mktemp("alone"), nobody) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -36,11 +36,8 @@ def http(evaluation_service: Server) -> Iterator[httpx.Client]:
 @pytest.fixture
 def own_evaluation(model_service: Server, tmp_path: Path) -> Iterator[Server]:
     """Start an evaluation service that a test may kill."""
-    server = evaluation_server(tmp_path, model_service.url)
-    try:
-        yield server.start().wait_until_ready()
-    finally:
-        server.stop()
+    with evaluation_server(tmp_path, model_service.url) as server:
+        yield server
 
 
 def send(http: httpx.Client, content: Any, name: str = "clientes.csv") -> dict[str, Any]:  # noqa: ANN401 - bytes or pieces

@@ -56,11 +56,8 @@ def written(
                 answers = await asyncio.gather(*(client.post("/avaliar", json=b) for b in bodies))
                 assert all(answer.status_code == 200 for answer in answers)
 
-    try:
-        server.start().wait_until_ready()
+    with server:
         asyncio.run(evaluate_many())
-    finally:
-        server.stop()
     return folder / "evaluations.db", server.environment
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import pytest
 
+from deploy.processes import Running
 from evaluation_api.decision.domain import FEATURES
 from model_store import registry
 from model_store.serving import answers
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
-from tests.services import READY_SECONDS, Server, eventually, model_server
+from tests.services import READY_SECONDS, Server, model_server
 
 
 @pytest.fixture
@@ -243,15 +243,10 @@ def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
     assert tag is not None
     assert callable(spoil)
     spoil(home / "models" / tag.replace(":", "/"))
-    server = model_server(home).start()
-    assert server.process is not None
-    process = psutil.Process(server.process.pid)
-    try:
-        eventually(lambda: server.process.poll() is not None, READY_SECONDS, server.log)  # type: ignore[union-attr]
+    server = model_server(home)
 
-        assert server.process.returncode != 0
-        assert server.printed().count(says) == 1
-        assert "Traceback" not in server.printed()
-        assert not process.is_running()
-    finally:
-        server.stop()
+    with Running(server.program, server.log) as running:
+        assert running.first.wait(READY_SECONDS) != 0
+
+    assert server.printed().count(says) == 1
+    assert "Traceback" not in server.printed()

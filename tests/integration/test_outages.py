@@ -22,20 +22,14 @@ WAITING = {"Prefer": "respond-async"}
 @pytest.fixture(scope="module")
 def model(bentoml_home: Path) -> Iterator[Server]:
     """Start a model service that these tests may kill; whoever kills it starts it again."""
-    server = model_server(bentoml_home)
-    try:
-        yield server.start().wait_until_ready()
-    finally:
-        server.stop()
+    with model_server(bentoml_home) as server:
+        yield server
 
 
 @pytest.fixture
 def evaluation(model: Server, tmp_path: Path) -> Iterator[Server]:
-    server = evaluation_server(tmp_path, model.url)
-    try:
-        yield server.start().wait_until_ready()
-    finally:
-        server.stop()
+    with evaluation_server(tmp_path, model.url) as server:
+        yield server
 
 
 def rows(server: Server, query: str) -> list[Any]:

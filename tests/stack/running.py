@@ -2,14 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from deploy import ports
+from deploy.processes import ROOT
+
 COMMAND_SECONDS = 600
 
 WEB, EVALUATION, MODEL, DB = "web", "client_evaluation_service", "ml_model_service", "db"
@@ -28,7 +27,7 @@ class Stack:
         """Choose ports; build and start nothing."""
         self.env_file = folder / "stack.env"
         self.project = f"credit-card-test-{os.getpid()}"
-        self.port = free_port()
+        (self.port,) = ports.free(1)
         first = free_ports(20)
         inherited = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL"}}
         self.environment = {
@@ -124,15 +123,6 @@ class Stack:
             self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> float:
-    """Return after how many seconds something holds; fail when it never does."""
-    started = time.monotonic()
-    while not holds():
-        assert time.monotonic() - started < seconds, f"still not after {seconds} s"
-        time.sleep(0.25)
-    return time.monotonic() - started
-
-
 def free_ports(count: int) -> int:
     """Find the first of so many free ports, below those that outgoing connections take."""
     return next(
@@ -143,16 +133,8 @@ def free_ports(count: int) -> int:
 
 
 def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    try:
+        ports.listen_briefly(port)
+    except OSError:
+        return False
     return True
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,9 +3,10 @@
 import httpx
 import pytest
 
+from tests.services import eventually
 from tests.stack.conftest import Figures
 from tests.stack.load import Load
-from tests.stack.running import DB, EVALUATION, MODEL, WEB, Stack, eventually
+from tests.stack.running import DB, EVALUATION, MODEL, WEB, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 

@@ -11,7 +11,8 @@ import pytest
 
 from evaluation_api.runtime import observation
 from tests.clients import MARIA
-from tests.stack.running import Stack, eventually
+from tests.services import eventually
+from tests.stack.running import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 

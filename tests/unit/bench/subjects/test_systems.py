@@ -11,5 +11,6 @@ def test_another_checkout_runs_its_own_code_in_its_own_environment(tmp_path: Pat
     system = systems.checkout(tmp_path, root=other)
 
     (program,) = system.programs
-    assert program.command == [str(other / ".venv/bin/python"), str(other / "deploy/laptop.py")]
+    assert program.command == [str(other / ".venv/bin/python"), "-m", "deploy.laptop"]
+    assert program.folder == other
     assert system.title == "other"

@@ -135,11 +135,8 @@ def test_a_burst_may_take_every_place_and_a_lasting_load_half(
 def server(tmp_path: Path) -> Iterator[Server]:
     port = free_port()
     arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port)]
-    started = Server(arguments, "/health", tmp_path / "log", port).start()
-    try:
-        yield started.wait_until_ready()
-    finally:
-        started.stop()
+    with Server(arguments, "/health", tmp_path / "log", port) as started:
+        yield started
 
 
 def insist(client: httpx.Client) -> httpx.Response:
@@ -190,8 +187,8 @@ def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> Non
 def test_a_request_without_end_does_not_keep_the_server_from_stopping(
     server: Server, full: Full
 ) -> None:
-    assert server.process
-    server.process.terminate()
+    assert server.running
+    server.running.first.terminate()
 
-    assert server.process.wait(10) is not None
+    assert server.running.first.wait(10) is not None
     assert full.slow.exception(10) or full.slow.result().status_code != 200

@@ -12,14 +12,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
 
-from deploy import laptop
+from deploy import laptop, ports
+from tests.services import eventually
 
 WAIT_SECONDS = 20
 
@@ -49,11 +50,17 @@ EVALUATION = (
     + ANSWERING
 )
 
+HARDY_LOG = """
+    def log_message(self, *_):
+        try:
+            print("asked", flush=True)
+        except OSError:
+            pass
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def do_GET"""
+
+#: The runner as `make run` starts it, but for a stop that need not take as long.
+RUNNER = "import sys; from deploy import laptop; sys.exit(laptop.main(grace_seconds=0.5))"
 
 
 class Laptop:
@@ -63,11 +70,9 @@ class Laptop:
         """Lay out the project under `root`; nothing runs yet."""
         self.root = root
         self.output = root / "output"
-        self.model_port = free_port()
-        self.evaluation_port = free_port()
+        self.model_port, self.evaluation_port = ports.free(2)
         self.runner: subprocess.Popen[bytes] | None = None
-        (root / "deploy").mkdir()
-        shutil.copy(laptop.__file__, root / "deploy/laptop.py")
+        shutil.copytree(Path(laptop.__file__).parent, root / "deploy")
         self.stand_in("bentoml", MODEL)
         (root / "bentoml/worker.py").write_text(MODEL_WORKER)
         self.stand_in("model_store", MODEL_IMPORT)
@@ -79,17 +84,20 @@ class Laptop:
         (self.root / package / "__init__.py").touch()
         (self.root / package / "__main__.py").write_text(source)
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start the runner on two free ports, or on those given."""
-        ports = {
+    def start(
+        self, environment: Mapping[str, str] = MappingProxyType({}), stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start the runner on two free ports, or on those given; it prints to a file or stdout."""
+        chosen = {
             "MODEL_PORT": str(self.model_port),
             "EVALUATION_PORT": str(self.evaluation_port),
         }
         with self.output.open("wb") as output:
             self.runner = subprocess.Popen(
-                [sys.executable, self.root / "deploy/laptop.py"],
-                env={**os.environ, **ports, **environment},
-                stdout=output,
+                [sys.executable, "-c", RUNNER],
+                cwd=self.root,
+                env={**os.environ, **chosen, **environment},
+                stdout=stdout or output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -98,7 +106,7 @@ class Laptop:
     def start_and_await_readiness(self) -> subprocess.Popen[bytes]:
         """Start the runner and return it once both stand-ins answer."""
         runner = self.start()
-        eventually(lambda: "Ready in" in self.printed() or runner.poll() is not None)
+        eventually(lambda: "Ready in" in self.printed() or runner.poll() is not None, WAIT_SECONDS)
         assert runner.poll() is None, self.printed()
         return runner
 
@@ -127,13 +135,6 @@ class Laptop:
             process.kill()
         if self.runner is not None:
             self.runner.wait(WAIT_SECONDS)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -166,7 +167,8 @@ def test_nothing_is_announced_while_a_service_is_not_ready(project: Laptop) -> N
     project.stand_in("evaluation_api", EVALUATION.replace("/health/ready", "/elsewhere"))
     project.start()
 
-    eventually(lambda: project.printed().count('"GET /health/ready HTTP/1.1" 404') > 2)
+    asked = '"GET /health/ready HTTP/1.1" 404'
+    eventually(lambda: project.printed().count(asked) > 2, WAIT_SECONDS)
 
     assert "Ready in" not in project.printed()
 
@@ -194,6 +196,23 @@ def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_still_ends_cleanly(
     assert runner.wait(WAIT_SECONDS) == 0
     assert project.processes() == []
     assert "Traceback" not in project.printed()
+
+
+def test_services_whose_output_nobody_reads_any_more_are_stopped(project: Laptop) -> None:
+    project.stand_in("evaluation_api", EVALUATION.replace("    def do_GET", HARDY_LOG))
+    reading, writing = os.pipe()
+    runner = project.start(stdout=writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as printed:
+        assert any(line.startswith(b"Ready in") for line in printed)
+
+    connection = http.client.HTTPConnection("127.0.0.1", project.evaluation_port, timeout=5)
+    connection.request("GET", "/")  # which is logged
+    connection.getresponse().read()
+    connection.close()
+
+    runner.wait(WAIT_SECONDS)
+    assert project.processes() == []
 
 
 @pytest.mark.parametrize(
@@ -242,12 +261,12 @@ def test_a_taken_port_is_named_with_the_way_out_before_anything_starts(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other_program:
         port = other_program.getsockname()[1]
-        runner = project.start(**{variable: str(port)})
+        runner = project.start({variable: str(port)})
         assert runner.wait(WAIT_SECONDS) == 2
 
     assert project.printed() == (
         f"Port {port} of the {name} service cannot be used (address already in use): "
-        f"free it, or choose another: make run {variable}={laptop.another_port(port)}\n"
+        f"free it, or choose another: make run {variable}={ports.another(port)}\n"
     )
     assert not (project.root / "imported").exists()
 

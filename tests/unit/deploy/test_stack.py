@@ -3,15 +3,12 @@
 import os
 import socket
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from deploy import stack
+from deploy import ports, stack
 
 DOCKER = """#!/bin/sh
 echo "${MODEL_VERSION:-} $*" >> "$CALLS"
@@ -24,28 +21,36 @@ exit 0
 """
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and its exit code."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
 class Shell:
     """A folder with settings and a `docker` of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         """Write the stand-in; nothing runs."""
         self.folder = folder
         self.env_file = folder / "settings.env"
+        self._capfd = capfd
         (folder / "docker").write_text(DOCKER)
         (folder / "docker").chmod(0o755)
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of stack.py."""
-        program = [sys.executable, stack.__file__, "--env-file", str(self.env_file)]
+    def run(self, *arguments: str, **environment: str) -> Done:
+        """Run a command of deploy.stack, which need not wait for anybody to settle."""
         path = f"{self.folder}:{os.environ['PATH']}"
         here = {"CALLS": str(self.folder / "calls"), "FOLDER": str(self.folder), "PATH": path}
-        return subprocess.run(
-            [*program, *arguments],
-            env={**os.environ, **here, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (here | environment).items():
+                patch.setenv(name, value)
+            chosen = ["--env-file", str(self.env_file), *arguments]
+            code = stack.main(chosen, settle_seconds=0.1)
+        return Done(code, *self._capfd.readouterr())
 
     @property
     def calls(self) -> list[str]:
@@ -55,10 +60,12 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Shell:
     for name in ("WEB_PORT", "WEB_ADDRESS", "MODEL_VERSION"):
         monkeypatch.delenv(name, raising=False)
-    return Shell(tmp_path)
+    return Shell(tmp_path, capfd)
 
 
 @pytest.fixture
@@ -70,9 +77,9 @@ def quick(shell: Shell) -> Shell:
 
 
 def test_the_first_start_writes_settings_with_a_password_for_the_owner_only(shell: Shell) -> None:
-    shell.run("up", WEB_PORT=str(free_port()))
+    shell.run("up", WEB_PORT=str(ports.free(1)[0]))
     first = shell.env_file.read_text()
-    shell.run("up", WEB_PORT=str(free_port()))
+    shell.run("up", WEB_PORT=str(ports.free(1)[0]))
 
     password = first.split("POSTGRES_PASSWORD=")[1].splitlines()[0]
     assert len(password) == 32
@@ -81,35 +88,38 @@ def test_the_first_start_writes_settings_with_a_password_for_the_owner_only(shel
 
 
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(shell: Shell) -> None:
-    with listening() as taken:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
         done = shell.run("up", WEB_PORT=str(taken), WEB_ADDRESS="127.0.0.1")
 
-    assert done.returncode == 2
+    assert done.code == 2
     assert done.stderr.count("\n") == 1
     assert f"Port {taken} is taken" in done.stderr
-    assert f"make up WEB_PORT={8000 + (taken + 10) % 1000}" in done.stderr
+    assert f"make up WEB_PORT={ports.another(taken)}" in done.stderr
     assert not [call for call in shell.calls if " up " in call]
 
 
 def test_the_port_of_https_is_looked_at_where_https_is_on(shell: Shell) -> None:
     files = "docker-compose.yml:deploy/compose.tls.yml"
-    with listening() as taken:
-        ports = {"WEB_PORT": str(free_port()), "WEB_TLS_PORT": str(taken)}
-        plain = shell.run("up", **ports, WEB_ADDRESS="127.0.0.1")
-        encrypted = shell.run("up", **ports, WEB_ADDRESS="127.0.0.1", COMPOSE_FILE=files)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        chosen = {"WEB_PORT": str(ports.free(1)[0]), "WEB_TLS_PORT": str(taken)}
+        plain = shell.run("up", **chosen, WEB_ADDRESS="127.0.0.1")
+        encrypted = shell.run("up", **chosen, WEB_ADDRESS="127.0.0.1", COMPOSE_FILE=files)
 
-    assert plain.returncode == 0
-    assert encrypted.returncode == 2
-    assert f"make up WEB_TLS_PORT={8000 + (taken + 10) % 1000}" in encrypted.stderr
+    assert plain.code == 0
+    assert encrypted.code == 2
+    assert f"make up WEB_TLS_PORT={ports.another(taken)}" in encrypted.stderr
 
 
 def test_the_port_of_the_running_stack_itself_is_not_taken(shell: Shell) -> None:
     (shell.folder / "web").write_text("gateway\n")
 
-    with listening() as taken:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
         done = shell.run("up", WEB_PORT=str(taken), WEB_ADDRESS="127.0.0.1")
 
-    assert done.returncode == 0
+    assert done.code == 0
     assert done.stdout == f"Ready: http://localhost:{taken}\n"
 
 
@@ -139,21 +149,7 @@ def test_an_update_that_does_not_get_well_removes_the_new_and_keeps_the_old(quic
     done = quick.run("roll", "ml_model_service", "2")
 
     stopped = [call.split()[1:] for call in quick.calls if " stop " in call]
-    assert done.returncode == 2
+    assert done.code == 2
     assert "nothing was changed" in done.stderr
     assert stopped == [["new"]]
     assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
-
-
-@contextmanager
-def listening() -> Iterator[int]:
-    """Take a port for a while."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        yield int(taken.getsockname()[1])
-
-
-def free_port() -> int:
-    with listening() as port:
-        return port

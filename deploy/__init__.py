@@ -1,0 +1,1 @@
+"""What runs the services: on a laptop, in containers, on Kubernetes."""

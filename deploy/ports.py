@@ -1,0 +1,27 @@
+"""Which ports are free. The standard library alone: `make up` needs no environment for it."""
+
+import contextlib
+import socket
+
+HOST = "127.0.0.1"
+
+
+def listen_briefly(port: int, address: str = HOST) -> None:
+    """Listen on a port for a moment, as a server would; raise OSError when that is refused."""
+    with socket.socket() as probe:
+        # Servers set it too: a port whose last connections are only fading away is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
+        probe.listen()
+
+
+def another(port: int) -> int:
+    """Suggest a port in the 8000s, which need no privilege: 8010 for 8000, 8090 for 80."""
+    return 8000 + (port + 10) % 1000
+
+
+def free(count: int) -> list[int]:
+    """Find ports that nobody listens on, all different."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
