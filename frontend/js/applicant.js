@@ -6,7 +6,7 @@
  */
 
 import { parseAmount } from "./amounts.js";
-import { isReadable, lengthOf, LONGEST_NAME, trimmed } from "./limits.js";
+import { isReadable, lengthOf, LONGEST_NAME, trimmed, UNREADABLE } from "./limits.js";
 
 /** The five amounts in the model's order, with the words the analyst knows them by. */
 export const AMOUNT_FIELDS = [
@@ -59,7 +59,7 @@ export function readName(text) {
   if (name === "") return { error: "Informe o nome do cliente." };
   if (lengthOf(name) > LONGEST_NAME)
     return { error: `Use no máximo ${LONGEST_NAME} caracteres no nome.` };
-  if (!isReadable(name)) return { error: "Use no nome apenas caracteres que se podem ler." };
+  if (!isReadable(name)) return { error: UNREADABLE };
   return { value: name };
 }
 

@@ -8,9 +8,10 @@ export const LARGEST_AMOUNT = 10_000_000;
 export const LONGEST_NAME = 120;
 export const SHORTEST_JUSTIFICATION = 10;
 export const LONGEST_JUSTIFICATION = 2000;
+export const UNREADABLE = "Use apenas caracteres que se podem ler.";
 
 const AROUND = /^\p{White_Space}+|\p{White_Space}+$/gu;
-const UNREADABLE = /[\p{Cc}\p{Cs}]/u;
+const CONTROL = /[\p{Cc}\p{Cs}]/u;
 const BETWEEN_LINES = /[\t\n\r]/g;
 
 /** The text without the white space around it; `String.trim` has other ideas of that. */
@@ -20,7 +21,7 @@ export const trimmed = (text) => text.replace(AROUND, "");
 export const lengthOf = (text) => [...text].length;
 
 /** Whether a text of one line holds no control character. */
-export const isReadable = (text) => !UNREADABLE.test(text);
+export const isReadable = (text) => !CONTROL.test(text);
 
 /** Whether a text of any number of lines holds none but those between and within them. */
 export const areReadable = (lines) => isReadable(lines.replace(BETWEEN_LINES, ""));

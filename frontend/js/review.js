@@ -8,10 +8,9 @@ import {
   LONGEST_NAME,
   SHORTEST_JUSTIFICATION,
   trimmed,
+  UNREADABLE,
 } from "./limits.js";
 import { DECISIONS } from "./words.js";
-
-const UNREADABLE = "Use apenas caracteres que se podem ler.";
 
 /**
  * Read what was typed, a text for each field name.

@@ -20,7 +20,7 @@ class AxeTable:
         self._counts: dict[str, dict[str, int]] = {}
 
     def look(self, page: Page, state: str, look: str) -> list[str]:
-        """Have axe look at a page, and give what it finds: the rule and the first element."""
+        """Have axe look at a page, and return what it finds: the rule and the first element."""
         if not page.evaluate(IS_THERE):
             page.evaluate(AXE_SCRIPT)
         found: list[str] = page.evaluate(VIOLATIONS)

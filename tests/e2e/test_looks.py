@@ -50,6 +50,13 @@ def page_in_state(reach: Reach, site: str, site_without_model: str, open_page: O
     return page
 
 
+def test_a_look_sees_what_is_not_accessible_or_does_not_fit(page: Page) -> None:
+    page.set_content('<img src="data:," width="3000">')
+
+    assert page.evaluate(SCROLLS_SIDEWAYS)
+    assert any("image-alt" in violation for violation in AxeTable().look(page, "none", "desk"))
+
+
 def test_a_page_in_any_state_is_accessible_and_fits_a_desk_and_a_telephone(
     page_in_state: Page, reach: Reach, axe_table: AxeTable, artifacts_directory: Path
 ) -> None:

@@ -1,10 +1,12 @@
 """Promises of the pages as a whole: what they show, weigh and need, and whom they ask."""
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e import analyst
 from tests.e2e.conftest import Opener
+from tests.e2e.window import Window
+from tests.services import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +28,23 @@ KEEP_SHIFTS = """
 #: What has changed is on the screen, and whoever watches for shifts has heard of it.
 TWO_FRAMES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 USABLE = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+
+
+def test_the_watch_over_every_test_hears_what_no_page_may_do(browser: Browser, site: str) -> None:
+    window = Window(browser, site)
+    page = window.open()
+    page.evaluate("console.error('told')")
+    page.evaluate(f"fetch('http://127.0.0.1:{free_port()}/').catch(() => {{}})")
+    with page.context.expect_event("weberror"):
+        page.evaluate("setTimeout(() => { throw new Error('thrown') })")
+
+    complaints = window.leave()
+
+    assert {complaint.split(":")[0] for complaint in complaints} == {
+        "another host",
+        "console",
+        "script",
+    }
 
 
 def test_the_criteria_are_the_policys(page: Page) -> None:
@@ -162,6 +181,9 @@ def test_nothing_on_a_page_jumps_while_it_loads(
     page.evaluate(TWO_FRAMES)
 
     assert page.evaluate("shifts") == []
+    page.evaluate("document.body.style.paddingTop = '300px'")
+    page.evaluate(TWO_FRAMES)
+    assert page.evaluate("shifts.length") > 0, "a jump would have been seen"
 
 
 def test_nothing_jumps_while_an_evaluation_loads(page: Page, site: str) -> None:

@@ -36,7 +36,7 @@ class Window:
         return self._context.new_page()
 
     def leave(self) -> list[str]:
-        """Close what a test has opened, and give what there is to complain of."""
+        """Close what a test has opened, and return what there is to complain of."""
         for page in self._context.pages:
             if page is not self._anchor:
                 page.close()

@@ -243,6 +243,7 @@ def test_a_file_with_wrong_columns_is_refused_by_name_and_leaves_nothing(
 def test_an_upload_that_breaks_off_leaves_nothing(own_evaluation: Server) -> None:
     def breaks_off() -> Iterator[bytes]:
         yield from pieces(clients(5000))
+        eventually(lambda: ask(own_evaluation, "SELECT * FROM batch_chunks") != [], SECONDS)
         raise ConnectionError
 
     with (

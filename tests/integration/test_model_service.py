@@ -6,7 +6,7 @@ import shutil
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -235,13 +235,12 @@ def test_a_single_caller_is_answered_at_once_after_a_burst(
     ids=["missing", "corrupt pickle", "corrupt golden clients"],
 )
 def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
-    bentoml_home: Path, tmp_path: Path, spoil: object, says: str
+    bentoml_home: Path, tmp_path: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(bentoml_home, home)
     tag = registry.published_tag()
     assert tag is not None
-    assert callable(spoil)
     spoil(home / "models" / tag.replace(":", "/"))
     server = model_server(home)
 

@@ -56,7 +56,7 @@ def distances(rows: Amounts, centroids: Amounts) -> Amounts:
 
 
 def confidences(rows: Amounts, centroids: Amounts) -> tuple[NDArray[np.int64], Amounts]:
-    """Give the nearest label and (d2 - d1) / (d2 + d1) of each row."""
+    """Return the nearest label and (d2 - d1) / (d2 + d1) of each row."""
     measured = distances(rows, centroids)
     first, second = np.moveaxis(np.sort(measured, axis=-1)[..., :2], -1, 0)
     return measured.argmin(axis=-1), (second - first) / (second + first)
@@ -114,9 +114,10 @@ def test_every_alternative_leads_where_it_says_with_confidence(
 def test_who_is_well_placed_already_is_told_no_alternative(
     predictions: list[dict[str, Any]],
 ) -> None:
-    for one in predictions:
-        if one["cluster"] in APPROVED and one["confidence"] >= MARGIN:
-            assert not one.get("alternatives")
+    placed = [p for p in predictions if p["cluster"] in APPROVED and p["confidence"] >= MARGIN]
+
+    assert len(placed) > COUNT // 4
+    assert not any(one.get("alternatives") for one in placed)
 
 
 @pytest.mark.parametrize("feature", CHANGEABLE)
@@ -143,7 +144,7 @@ def test_no_smaller_change_of_one_amount_is_found_on_a_grid(
 
 
 def _told(prediction: dict[str, Any], feature: str) -> float:
-    """Give the amount that a client was told for a feature, or NaN."""
+    """Return the amount that a client was told for a feature, or NaN."""
     amounts = (a["amount"] for a in prediction["alternatives"] if a["feature"] == feature)
     return next(amounts, float("nan"))
 
@@ -151,9 +152,11 @@ def _told(prediction: dict[str, Any], feature: str) -> float:
 def test_alternatives_come_least_change_first(
     clients: Amounts, predictions: list[dict[str, Any]]
 ) -> None:
-    for row, one in zip(clients, predictions, strict=True):
-        changes = [
-            abs(alternative["amount"] - row[FEATURES.index(alternative["feature"])])
-            for alternative in one.get("alternatives", [])
-        ]
-        assert changes == sorted(changes)
+    told = [
+        [abs(found["amount"] - row[FEATURES.index(found["feature"])]) for found in alternatives]
+        for row, one in zip(clients, predictions, strict=True)
+        if len(alternatives := one.get("alternatives", [])) > 1
+    ]
+
+    assert len(told) > COUNT // 4
+    assert all(changes == sorted(changes) for changes in told)

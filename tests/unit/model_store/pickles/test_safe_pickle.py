@@ -146,6 +146,8 @@ def test_a_hostile_file_runs_nothing(hide: Any, dump: Any, tmp_path: Path) -> No
         safe_pickle.load(dump(hide(bomb)))
 
     assert not proof.exists()
+    joblib.load(io.BytesIO(dump(hide(bomb))))
+    assert proof.exists(), "the file would have run it"
 
 
 @pytest.mark.parametrize(
