@@ -139,7 +139,7 @@ def test_too_many_requests_of_one_address_are_told_when_to_come_back(alone: http
 
 def test_addresses_are_believed_from_a_trusted_proxy_only(stack: Stack) -> None:
     limits = ("-e", "GATEWAY_RATE_PER_SECOND=1", "-e", "GATEWAY_BURST=1")
-    for trusted, admitted in (("0.0.0.0/0", 6), ("192.0.2.0/24", 2)):
+    for trusted, is_limited in (("0.0.0.0/0", False), ("192.0.2.0/24", True)):
         proxies = ("-e", f"GATEWAY_TRUSTED_PROXIES={trusted} 198.51.100.0/24")
         with gateway(stack, *limits, *proxies) as address:
             statuses = [
@@ -148,7 +148,7 @@ def test_addresses_are_believed_from_a_trusted_proxy_only(stack: Stack) -> None:
                 ).status_code
                 for n in range(6)
             ]
-        assert statuses.count(503) == admitted
+        assert (429 in statuses) is is_limited
 
 
 def test_with_a_certificate_everything_is_https(stack: Stack, tmp_path: Path) -> None:
