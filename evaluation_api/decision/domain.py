@@ -208,8 +208,12 @@ class Recorded:
     applicant: Applicant
     degraded: bool
     answer: str | None = None
+    evaluated_at: datetime | None = None
+    cluster: int | None = None
+    confidence: float | None = None
     outcome: Outcome | None = None
     model_tag: str | None = None
+    model_sha256: str | None = None
     policy_version: str | None = None
     reviews: tuple[Review, ...] = ()
     stored_decision: "StoredDecision | None" = None

@@ -6,6 +6,7 @@ msgspec spells them and describes them for the interactive page, so the two cann
 import math
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
 
@@ -378,10 +379,11 @@ def _pedido(applicant: Applicant) -> Pedido:
     )
 
 
-def reread(evaluation: Recorded) -> Avaliacao | None:
-    """Read back the answer that an evaluation was given, or None while it waits."""
+def parse_answer(evaluation: Recorded) -> dict[str, Any]:
+    """Return a recorded answer as it is, whatever fields its release gave it; {} while it waits."""
     text = answer_json(evaluation)
-    return None if text is None else msgspec.json.decode(text, type=Avaliacao)
+    answered: dict[str, Any] = {} if text is None else msgspec.json.decode(text)
+    return answered
 
 
 def review(review: Review) -> bytes:

@@ -3,8 +3,9 @@
 HTML out of a template; every value is escaped by it. Knows the contract's answer and no SQL.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -20,6 +21,9 @@ _OUTCOMES: Final = {
     "recusado": "Recusado",
 }
 
+#: What the page draws of each reason.
+_REASON: Final = {"rotulo", "valor", "contribuicao", "sentido", "frase"}
+
 _templates = Environment(
     loader=PackageLoader("evaluation_api.web"),
     autoescape=True,
@@ -32,27 +36,43 @@ _templates.filters["decisao"] = _OUTCOMES.__getitem__
 
 
 def _local(when: datetime) -> str:
-    """Spell a time as the analysts' clocks show it."""
+    """Format a time as the analysts' clocks show it."""
     return when.astimezone(SAO_PAULO).strftime("%d/%m/%Y %H:%M:%S")
 
 
 def _number(value: float, decimals: int) -> str:
-    """Spell a number with a decimal comma and a real minus sign."""
+    """Format a number with a decimal comma and a real minus sign."""
     return f"{value:.{decimals}f}".replace(".", ",").replace("-", "\N{MINUS SIGN}")
 
 
 _templates.filters["hora"] = _local
-_templates.filters["instante"] = datetime.fromisoformat
 _templates.filters["numero"] = _number
 
 
+def _shown(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of an answer; what another release did not say is left out."""
+    return {
+        "profile": _part(answer, "perfil", "nome"),
+        "sentence": _part(answer, "resposta"),
+        "neighbour": _part(answer, "perfil_vizinho", "nome"),
+        "remarks": _part(answer, "observacoes") or [],
+        "reasons": [r for r in _part(answer, "motivos") or [] if r.keys() >= _REASON],
+        "counterfactual": _part(answer, "simulacao", "frase"),
+    }
+
+
+def _part(answer: Any, *path: str) -> Any:  # noqa: ANN401 - JSON
+    for name in path:
+        answer = (answer or {}).get(name)
+    return answer
+
+
 def render(evaluation: Recorded, policy: Policy) -> str:
-    """Give the page. policy: the one that decided, or would decide a pending evaluation."""
+    """Return the page. policy: the one that decided, or would decide a pending evaluation."""
     usage = evaluation.applicant.usage
     return _templates.get_template("dossie.html").render(
         evaluation=evaluation,
         amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in FEATURES],
-        answer=answers.reread(evaluation),
+        answer=_shown(answers.parse_answer(evaluation)),
         criteria=answers.criteria_of(policy),
-        final_outcome=evaluation.final_outcome,
     )

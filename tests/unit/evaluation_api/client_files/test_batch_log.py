@@ -1,14 +1,13 @@
 """Batches in the record, the same on SQLite and on PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from evaluation_api.client_files import evaluating
 from evaluation_api.client_files.batch_log import BatchLog
@@ -50,24 +49,9 @@ class OneAnswer:
         return [self.answer] * len(usages)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = f"sqlite:///{tmp_path / 'evaluations.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    engine = database.connect(url)
-    if request.param == "postgresql":
-        with engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-    database.migrate(engine)
-    PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
-    yield engine
-    engine.dispose()
-
-
 @pytest.fixture
 def log(engine: Engine) -> BatchLog:
+    PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
     return BatchLog(engine)
 
 
