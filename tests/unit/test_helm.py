@@ -127,7 +127,9 @@ def test_an_ingress_and_autoscalers_point_at_what_exists(production: Rendered) -
 
     assert backend["name"] == "release-web"
     assert backend["port"]["name"] in {port["name"] for port in ports}
-    for autoscaler in production.of("HorizontalPodAutoscaler"):
+    autoscalers = production.of("HorizontalPodAutoscaler")
+    assert autoscalers
+    for autoscaler in autoscalers:
         target = production.named("Deployment", autoscaler["metadata"]["name"][len("release-") :])
         assert autoscaler["spec"]["scaleTargetRef"]["name"] == target["metadata"]["name"]
         assert "replicas" not in target["spec"], "a deployment would undo what it scaled"
@@ -219,7 +221,9 @@ def test_egress_goes_to_ports_that_somebody_listens_on(production: Rendered) -> 
 
 
 def test_service_monitors_find_services_and_their_ports(production: Rendered) -> None:
-    for monitor in production.of("ServiceMonitor"):
+    monitors = production.of("ServiceMonitor")
+    assert monitors
+    for monitor in monitors:
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         (service,) = [
             s for s in production.of("Service") if wanted <= s["metadata"]["labels"].items()

@@ -1,8 +1,10 @@
 """What is decided: the whole table of the default policy, near borders and outside the range."""
 
+from dataclasses import replace
+
 import pytest
 
-from evaluation_api.decision.domain import Counterfactual, Outcome
+from evaluation_api.decision.domain import CardUsage, Counterfactual, Outcome
 from evaluation_api.decision.policy import BORDER, RANGE
 from tests.evaluations import POLICY, prediction, usage
 
@@ -72,6 +74,27 @@ def test_a_client_on_the_edge_of_the_training_range_is_inside() -> None:
     )
 
     assert POLICY.decide(at_the_edge, prediction(4)).outcome is Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("feature", "times"),
+    [("balance", 2), ("purchases", 10), ("cash_advance", 20), ("payments", 20)],
+)
+def test_an_amount_of_as_many_times_the_limit_as_allowed_is_inside(
+    feature: str, times: float
+) -> None:
+    at_the_edge = replace(CardUsage(0, 0, 0, 500, 0), **{feature: times * 500})
+
+    assert POLICY.decide(at_the_edge, prediction(4)).outcome is Outcome.APPROVED
+
+
+def test_outside_the_training_range_nearness_to_a_border_decides_nothing() -> None:
+    border = replace(POLICY.border, outcome=Outcome.REFUSED)
+    policy = replace(POLICY, border=border)
+    outside = usage(credit_limit=31000.0)
+
+    assert policy.decide(usage(), prediction(4, 0.01)).outcome is Outcome.REFUSED
+    assert policy.decide(outside, prediction(4, 0.01)).outcome is Outcome.MANUAL_REVIEW
 
 
 def test_both_reasons_for_a_person_are_kept() -> None:
