@@ -77,8 +77,8 @@ restore: ## Read a backup into an empty database: make restore FILE=record.dump
 	@$(COMPOSE) up --detach --wait db
 	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
 
-test: $(VENV)/dev.stamp ## Run the unit, integration and end-to-end tests
-	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/e2e
+test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
+	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
 
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
 	$(BIN)/pytest -m stack tests

@@ -1,8 +1,8 @@
 """Which tests may be left out, and where.
 
-Tests marked `browser`, `helm`, `postgres` or `stack` need something that a laptop may not have;
-there they are skipped with what is missing. With CI=true nothing is skipped: a skip for any reason
-fails.
+Tests marked `browser`, `helm`, `postgres`, `release` or `stack` need something that a laptop may
+not have; there they are skipped with what is missing. With CI=true nothing is skipped: a skip for
+any reason fails.
 """
 
 import functools
@@ -20,6 +20,7 @@ NEEDS = {
     "browser": (tiers.chromium, "no Chromium: none on PATH and $CHROMIUM names none"),
     "postgres": (tiers.postgres_programs, "no PostgreSQL: its server programs were not found"),
     "helm": (tiers.helm, "no helm: none on PATH"),
+    "release": (tiers.last_release, "no last release: git has no commit of it; a shallow clone?"),
     "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),
 }
 

@@ -8,6 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+PROJECT = Path(__file__).parents[1]
+#: The last release until there is a tag: the state before the packages were cut anew.
+UNTAGGED_RELEASE = "5da18cdc57e3c4b62333bb1c50ab637a98b49c5a"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DOCKER_TIMEOUT_SECONDS = 20
 
@@ -59,3 +62,29 @@ def docker_engine() -> Path | None:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     return Path(docker)
+
+
+def last_release() -> str | None:
+    """Find the commit of the last release before this one."""
+    return release_before(PROJECT)
+
+
+def release_before(project: Path) -> str | None:
+    """Find the commit of a clone's last v* tag before HEAD, or, without tags, of what came first.
+
+    A clone that is too shallow has neither.
+    """
+    tag = _git(project, "describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^")
+    named = f"{tag or UNTAGGED_RELEASE}^{{commit}}"
+    return _git(project, "rev-parse", "--verify", "--quiet", named)
+
+
+def _git(project: Path, *arguments: str) -> str | None:
+    """Ask git; None where there is none, or where it does not know."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    asked = subprocess.run(
+        [git, *arguments], cwd=project, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiers
+
 PROJECT = Path(__file__).parents[2]
 
 BROWSER_TEST = """
@@ -16,6 +18,7 @@ import pytest
 def test_page():
     pass
 """
+RELEASE_TEST = BROWSER_TEST.replace("browser", "release")
 UNRELATED_SKIP = """
 import pytest
 
@@ -72,6 +75,7 @@ def test_a_machine_with_chromium_runs_its_tests(tmp_path: Path) -> None:
     ("source", "reason"),
     [
         (BROWSER_TEST, "no Chromium"),
+        (RELEASE_TEST, "no last release"),
         (UNRELATED_SKIP, "not today"),
         (SKIPPED_MODULE, "a_module_that_nobody_has"),
     ],
@@ -88,3 +92,28 @@ def test_in_ci_an_expected_failure_stays_one(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, EXPECTED_FAILURE, CI="true")
 
     assert "1 xfailed" in run.stdout
+
+
+@pytest.mark.release
+def test_the_last_release_is_the_last_tag_before_this_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    for tag in ("v1.0", "other", "v1.1"):
+        git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", tag)
+        git(tmp_path, "tag", tag)
+
+    assert tiers.release_before(tmp_path) == git(tmp_path, "rev-parse", "v1.0")
+
+
+@pytest.mark.release
+def test_a_shallow_clone_has_no_last_release(tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", "--depth", "1", PROJECT.as_uri(), "clone")
+
+    assert tiers.release_before(tmp_path / "clone") is None
+
+
+def git(folder: Path, *arguments: str) -> str:
+    author = ["-c", "user.name=Ana", "-c", "user.email=ana@example.com"]
+    command = ["git", *author, *arguments]
+    return subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()

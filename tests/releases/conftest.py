@@ -1,0 +1,129 @@
+"""The present code beside the last release: halves of both, and records of the last one.
+
+Whatever runs is a real process on 127.0.0.1. What is expensive is made once a session: the services
+of both releases, and for each kind of database one filled record, which tests copy.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests import tiers
+from tests.clients import MARIA
+from tests.releases import checkout
+from tests.releases.databases import copied, new_database
+from tests.releases.filling import Filled, fill, on
+from tests.releases.serving import SECONDS, WAITING, client, serving
+from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually, model_server
+
+NOW, BEFORE = "now", "before"
+
+
+@pytest.fixture(scope="session")
+def release() -> Iterator[Path]:
+    """Check out the last release, for as long as the session."""
+    commit = tiers.last_release()
+    assert commit, "a test that asks for the last release must be marked `release`"
+    with tempfile.TemporaryDirectory(prefix="release-") as name:
+        checkout.unpack(commit, Path(name))
+        assert checkout.unmet_requirements(Path(name)) == [], "it needs an environment of its own"
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the BentoML home that an update leaves on a laptop: both releases have imported."""
+    home = tmp_path_factory.mktemp("store")
+    environment = {**ENVIRONMENT, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    for project in (release, PROJECT):
+        command = [sys.executable, "-m", "model_store", "import"]
+        subprocess.run(command, cwd=project, env=environment, check=True, timeout=SECONDS)
+    return home
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Services of both releases. evaluations: by their own release and that of their model service.
+
+    waiting: what each evaluation service had accepted before its model service ever answered.
+    """
+
+    models: dict[str, Server]
+    evaluations: dict[tuple[str, str], Server]
+    waiting: dict[tuple[str, str], str]
+
+
+@pytest.fixture(scope="session")
+def halves(
+    release: Path, store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Halves]:
+    """Start every half of either release before every other, the model services last."""
+    projects = {NOW: PROJECT, BEFORE: release}
+    tag = (PROJECT / "model_store" / "production").read_text().strip()
+    models = {
+        age: model_server(store, project=project, CREDIT_CARD_MODEL_TAG=tag)
+        for age, project in projects.items()
+    }
+    evaluations = {
+        (age, model_age): evaluation_server(tmp_path_factory.mktemp("half"), model.url, project)
+        for age, project in projects.items()
+        for model_age, model in models.items()
+    }
+    with serving(*evaluations.values()):
+        waiting = {pair: _accepted(server) for pair, server in evaluations.items()}
+        with serving(*models.values()):
+            for server in evaluations.values():
+                eventually(partial(_finds_its_model, server), SECONDS)
+            yield Halves(models, evaluations, waiting)
+
+
+def _accepted(server: Server) -> str:
+    """Have a service accept a client while its model is away; return where the answer will be."""
+    with client(server) as http:
+        answer = http.post("/avaliar", json=MARIA, headers=WAITING)
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"])
+
+
+def _finds_its_model(server: Server) -> bool:
+    """Tell whether a service has noticed that its model is there: it looks once a second."""
+    with client(server) as http:
+        return bool(http.get("/health").json()["situacao"] == "ok")
+
+
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def filled(
+    request: pytest.FixtureRequest,
+    release: Path,
+    halves: Halves,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Filled:
+    """Fill a record by the last release, once for each kind of database."""
+    folder = tmp_path_factory.mktemp(request.param)
+    server = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    return fill(new_database(server, folder), folder, release, halves.models[BEFORE])
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A filled record after the present code's `migrate`: its URL, and how that ended."""
+
+    url: str
+    returncode: int
+    stdout: str
+
+
+@pytest.fixture(scope="session")
+def migrated(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Migrated:
+    """Bring the tables of a copy of a filled record up to date."""
+    url = copied(filled.url, tmp_path_factory.mktemp("migrated"))
+    ended = checkout.command(PROJECT, "migrate", environment=on(url, filled.policy))
+    return Migrated(url, ended.returncode, ended.stdout)

@@ -1,0 +1,124 @@
+"""Replicas of both releases on one record, as they are for the length of an update."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import httpx
+import pytest
+
+from tests.batches import clients
+from tests.clients import MARIA
+from tests.releases.checkout import command
+from tests.releases.comparing import lost_of_dossier, lost_of_page, rows
+from tests.releases.conftest import BEFORE, NOW, Halves, Migrated
+from tests.releases.databases import asked, copied
+from tests.releases.filling import FAULTY, FEW_LINES, MANY_LINES, Filled, on
+from tests.releases.serving import client, finish, review, send, serving, step
+from tests.services import PROJECT, evaluation_server, free_port
+
+pytestmark = pytest.mark.release
+
+KEYS = 60
+
+
+@pytest.fixture(scope="module")
+def together(
+    filled: Filled, halves: Halves, release: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    """Have replicas of both releases at work on one copy of the record, the present one second."""
+    folder = tmp_path_factory.mktemp("together")
+    environment = on(copied(filled.url, folder), filled.policy)
+    before = evaluation_server(folder, halves.models[BEFORE].url, release, **environment)
+    now = evaluation_server(folder, halves.models[NOW].url, PROJECT, **environment)
+    with serving(before), serving(now), client(before) as one, client(now) as other:
+        yield one, other
+
+
+def test_a_key_that_races_across_releases_has_one_answer(
+    together: tuple[httpx.Client, httpx.Client],
+) -> None:
+    start = Barrier(2)
+
+    def ask(http: httpx.Client) -> list[bytes]:
+        answers = []
+        for number in range(KEYS):
+            start.wait(20)
+            body, headers = {**MARIA, "balance": number}, {"Idempotency-Key": f"race-{number}"}
+            answers.append(
+                http.post("/avaliar", json=body, headers=headers).raise_for_status().content
+            )
+        return answers
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(ask, together)
+
+    assert one == other
+    assert len({json.loads(answer)["id"] for answer in one}) == KEYS
+
+
+def test_an_old_key_gives_the_same_bytes_by_either_release(
+    filled: Filled, together: tuple[httpx.Client, httpx.Client]
+) -> None:
+    for http in together:
+        assert {key: filled.ask(http, key).content for key in filled.given} == filled.given
+
+
+@pytest.mark.parametrize("writer", [0, 1], ids=["written-before", "written-now"])
+def test_what_one_release_writes_the_other_shows(
+    together: tuple[httpx.Client, httpx.Client], writer: int
+) -> None:
+    http, other = together[writer], together[1 - writer]
+    answer = http.post("/avaliar", json={**MARIA, "name": "Íris"}).raise_for_status()
+    path = f"/avaliacoes/{answer.json()['id']}"
+    http.post(f"{path}/revisao", json=review("recusado")).raise_for_status()
+    file = send(http, clients(FEW_LINES, bad_every=10), "ambos.csv")
+    step(other, file, "iniciar")
+    finish(http, file)
+
+    shown = other.get(path).raise_for_status()
+    assert answer.content in shown.content
+    assert shown.json()["decisao_final"] == "recusado"
+    assert lost_of_dossier(shown.json(), other.get(f"{path}/dossie").content) == []
+    assert path.rpartition("/")[2] in {
+        item["id"] for item in other.get("/avaliacoes?nome=iris").json()["itens"]
+    }
+    for page in (path, f"/lotes/{file}/resultado.csv"):
+        assert lost_of_page(page, http.get(page).content, other.get(page).content) == []
+
+
+def test_both_releases_work_on_one_file_and_decide_each_line_once(
+    together: tuple[httpx.Client, httpx.Client],
+) -> None:
+    file = send(together[0], clients(MANY_LINES, bad_every=100), "juntos.csv")
+    step(together[1], file, "iniciar")
+
+    ended = finish(together[1], file)
+
+    results = [rows(http.get(f"/lotes/{file}/resultado.csv").content) for http in together]
+    assert (ended["decididas"], ended["com_erro"]) == (MANY_LINES - FAULTY, FAULTY)
+    assert results[0] == results[1]
+    assert len({row["id"] for row in results[0] if row["id"]}) == MANY_LINES - FAULTY
+
+
+def test_the_last_release_starts_on_the_upgraded_tables_or_says_that_they_are_newer(
+    filled: Filled, migrated: Migrated, release: Path, tmp_path: Path
+) -> None:
+    """It starts only on tables of its own version; a replica of it that runs goes on."""
+    environment = on(migrated.url, filled.policy)
+    if _version(migrated.url) == _version(filled.url):
+        nobody = f"http://127.0.0.1:{free_port()}"
+        server = evaluation_server(tmp_path, nobody, release, **environment)
+        with serving(server), client(server) as http:
+            assert {path: http.get(path).content for path in filled.pages} == filled.pages
+    else:
+        ended = command(release, environment=environment)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert f"{_version(migrated.url)}, of a newer program" in ended.stderr
+
+
+def _version(url: str) -> str:
+    ((version,),) = asked(url, "SELECT version_num FROM alembic_version")
+    return str(version)

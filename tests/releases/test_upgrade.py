@@ -1,0 +1,149 @@
+"""A record of the last release, opened by the present code: every page, every command."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from evaluation_api.record.database import HEAD
+from tests.clients import MARIA
+from tests.releases.checkout import command
+from tests.releases.comparing import lost, lost_of_dossier, lost_of_page, rows
+from tests.releases.conftest import NOW, Halves, Migrated
+from tests.releases.databases import asked, columns, copied, make_old
+from tests.releases.filling import FAULTY, FEW_LINES, MANY_LINES, Filled, on
+from tests.releases.serving import client, finish, look, review, serving, settled, step
+from tests.services import PROJECT, evaluation_server, free_port
+
+pytestmark = pytest.mark.release
+
+
+@pytest.fixture(scope="module")
+def upgraded(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Open a copy of the record by the present service, its model away: what waits goes on to."""
+    folder = tmp_path_factory.mktemp("upgraded")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    environment = on(copied(filled.url, folder), filled.policy)
+    server = evaluation_server(folder, nobody, PROJECT, **environment)
+    with serving(server), client(server) as http:
+        yield http
+
+
+def test_the_record_is_half_done_as_the_tests_need_it(filled: Filled) -> None:
+    files = {how: json.loads(filled.pages[f"/lotes/{one}"]) for how, one in filled.files.items()}
+
+    assert 0 < files["halfway"]["feitas"] < MANY_LINES
+    assert files["running"]["feitas"] == 0
+    assert len(filled.waiting) == 5
+    versions = asked(filled.url, "SELECT DISTINCT policy_version FROM evaluations")
+    assert len({version for (version,) in versions if version}) == 2
+
+
+def test_every_page_shows_what_the_last_release_showed(
+    filled: Filled, upgraded: httpx.Client
+) -> None:
+    changed = []
+    for path, before in filled.pages.items():
+        answer = upgraded.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+        if path.endswith("/dossie"):
+            own_page = json.loads(filled.pages[path.removesuffix("/dossie")])
+            changed += lost_of_dossier(own_page, answer.content)
+        else:
+            changed += lost_of_page(path, before, answer.content)
+
+    assert changed == []
+
+
+def test_a_repeat_of_an_old_key_gives_the_old_answer_byte_for_byte(
+    filled: Filled, upgraded: httpx.Client
+) -> None:
+    answers = {key: filled.ask(upgraded, key) for key in filled.bodies}
+
+    assert {key: answers[key].content for key in filled.given} == filled.given
+    assert {key: answers[key].headers["location"] for key in filled.waiting} == filled.waiting
+
+
+def test_an_old_key_with_another_client_is_refused(filled: Filled, upgraded: httpx.Client) -> None:
+    headers = {"Idempotency-Key": next(iter(filled.given))}
+
+    refused = upgraded.post("/avaliar", json={**MARIA, "balance": 7}, headers=headers)
+
+    assert (refused.status_code, refused.json()["title"]) == (422, "Chave já usada")
+
+
+def test_a_review_is_added_to_those_of_the_last_release(
+    filled: Filled, upgraded: httpx.Client
+) -> None:
+    path = f"/avaliacoes/{json.loads(filled.given['default-0'])['id']}"
+    before = json.loads(filled.pages[path])["revisoes"]
+
+    upgraded.post(f"{path}/revisao", json=review("analise_manual")).raise_for_status()
+
+    now = upgraded.get(path).json()
+    assert (now["revisoes"][: len(before)], len(before)) == (before, 2)
+    assert now["decisao_final"] == "analise_manual"
+
+
+def test_what_waited_is_decided_and_files_go_on_where_they_were(
+    filled: Filled, halves: Halves, tmp_path: Path
+) -> None:
+    halfway = filled.files["halfway"]
+    rows_before = rows(filled.pages[f"/lotes/{halfway}/resultado.csv"])
+    ended_before = [row for row in rows_before if row["id"] or row["erro_motivo"]]
+    environment = on(copied(filled.url, tmp_path), filled.policy)
+    server = evaluation_server(tmp_path, halves.models[NOW].url, PROJECT, **environment)
+    with serving(server), client(server) as http:
+        step(http, halfway, "retomar")
+        step(http, filled.files["untouched"], "iniciar")
+        late = [settled(http, location) for location in filled.waiting.values()]
+        ended = {
+            how: finish(http, filled.files[how]) for how in ("running", "untouched", "halfway")
+        }
+        results = rows(http.get(f"/lotes/{halfway}/resultado.csv").content)
+        cancelled = look(http, filled.files["cancelled"])
+
+    assert [one["avaliacao"]["cluster"] for one in late] == [0, 1, 2, 3, 4]
+    assert ended["running"]["decididas"] == ended["untouched"]["decididas"] == FEW_LINES
+    assert (ended["halfway"]["decididas"], ended["halfway"]["com_erro"]) == (
+        MANY_LINES - FAULTY,
+        FAULTY,
+    )
+    assert [int(row["linha"]) for row in results] == list(range(2, MANY_LINES + 2))
+    assert len({row["id"] for row in results if row["id"]}) == MANY_LINES - FAULTY
+    assert lost(ended_before, results[: len(ended_before)]) == []
+    assert cancelled["situacao"] == "cancelado"
+
+
+def test_no_column_that_the_last_release_has_is_dropped(filled: Filled, migrated: Migrated) -> None:
+    assert (migrated.returncode, migrated.stdout) == (0, f"The tables are at {HEAD}.\n")
+    assert columns(filled.url) - columns(migrated.url) == set()
+
+
+def test_every_command_works_on_the_record(
+    filled: Filled, migrated: Migrated, halves: Halves, tmp_path: Path
+) -> None:
+    """One after the other: a replay of what there is, then more, then nothing."""
+    url = copied(migrated.url, tmp_path)
+    environment = {**on(url, filled.policy), "EVALUATION_MODEL_URL": halves.models[NOW].url}
+    run = partial(command, PROJECT, environment=environment)
+
+    replayed = run("replay", "--all")
+    assert (replayed.returncode, replayed.stdout) == (0, ""), replayed.stderr
+    ((count,),) = asked(url, "SELECT count(*) FROM evaluations WHERE NOT pending")
+    assert f"{count} evaluated again, 0 differences" in replayed.stderr
+
+    output = tmp_path / "decisoes.csv"
+    resumed = run("batch", "--resume", filled.files["halfway"], "-o", str(output))
+    assert resumed.returncode == 1, resumed.stderr
+    assert f"{MANY_LINES - FAULTY} decided, {FAULTY} faulty" in resumed.stderr
+    assert len(rows(output.read_bytes())) == MANY_LINES
+
+    make_old(url)
+    purged = run("purge", "--older-than", "1", "--yes")
+    assert purged.returncode == 0, purged.stderr
+    for table in ("evaluations", "idempotency_keys", "reviews", "batches", "batch_chunks"):
+        assert asked(url, f"SELECT count(*) FROM {table}") == [(0,)], table  # noqa: S608
