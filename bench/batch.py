@@ -91,11 +91,11 @@ def _loop(port: int, made: Sequence[Client]) -> float:
 
 
 def _file(made: Sequence[Client], lines: int) -> Iterator[bytes]:
-    """Spell so many clients, a piece at a time."""
-    spelled = [_line(client) for client in made]
+    """Write so many clients, a piece at a time."""
+    rows = [_line(client) for client in made]
     yield _HEADER.encode()
-    for start in range(0, lines, len(spelled)):
-        yield "".join(spelled[: lines - start]).encode()
+    for start in range(0, lines, len(rows)):
+        yield "".join(rows[: lines - start]).encode()
 
 
 def _line(client: Client) -> str:
@@ -134,7 +134,7 @@ def _download(port: int, path: str) -> int:
 
 
 def _peak_memory_mb(port: int) -> float:
-    """Give the peak resident memory of whoever listens on a port, as Linux keeps it."""
+    """Return the peak resident memory of whoever listens on a port, as Linux keeps it."""
     for connection in psutil.net_connections("tcp4"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr == (HOST, port):
             status = Path(f"/proc/{connection.pid}/status").read_text()

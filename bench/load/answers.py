@@ -38,7 +38,7 @@ def first(received: bytes | bytearray) -> Answer | None:
 
 
 def post(path: str, body: str) -> bytes:
-    """Spell one request."""
+    """Encode one request."""
     payload = body.encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"

@@ -29,7 +29,7 @@ def require_right_answers(
 
 
 def _ask(system: System, line: Line, group: Sequence[Client], expected: list[int]) -> None:
-    answer = line.ask(post(system.path, system.spell(group)))
+    answer = line.ask(post(system.path, system.encode(group)))
     said = answer.body[:300].decode(errors="replace")
     if answer.status != _GOOD:
         message = f"{system.title} answered {answer.status}: {said}"

@@ -153,8 +153,8 @@ class _Offer:
         self.freed(connection)
 
     async def _drain(self) -> None:
-        patience = time.perf_counter() + _DRAIN_SECONDS
-        while self._unanswered() > 0 and time.perf_counter() < patience:  # noqa: ASYNC110 - an
+        deadline = time.perf_counter() + _DRAIN_SECONDS
+        while self._unanswered() > 0 and time.perf_counter() < deadline:  # noqa: ASYNC110 - an
             # event would have to be looked at with each answer
             await asyncio.sleep(_TICK_SECONDS * 10)
 

@@ -52,7 +52,7 @@ class Trial:
         self._folder = folder
         self._clients = clients
         self._clusters = clusters
-        self._requests = [post(system.path, system.spell([client])) for client in clients]
+        self._requests = [post(system.path, system.encode([client])) for client in clients]
         self._answered = 0
 
     def run(self, *, stressed: bool) -> Measured:
@@ -90,7 +90,7 @@ class Trial:
     def _drive(self, connections: int, seconds: float, rows: int = 1) -> wrk.Load:
         bodies = self._folder / f"bodies-{rows}.txt"
         if not bodies.exists():
-            write_bodies(bodies, self._clients, self._system.spell, rows)
+            write_bodies(bodies, self._clients, self._system.encode, rows)
         load = wrk.drive(self._system.ports, self._system.path, bodies, connections, seconds)
         self._answered += load.answers - load.not_2xx
         return load

@@ -31,7 +31,7 @@ def compare(
     with ExitStack() as running:
         systems = {key: _start(make, folder / key, running) for key, make in makers.items()}
         for key, system in systems.items():
-            write_bodies(folder / key / "bodies.txt", applicants, system.spell)
+            write_bodies(folder / key / "bodies.txt", applicants, system.encode)
         return [
             comparison
             for count in connections

@@ -26,7 +26,7 @@ class Report:
     compared: Sequence[Comparison] = ()
 
     def text(self) -> str:
-        """Spell all of it in Markdown, readable in a terminal too."""
+        """Format all of it in Markdown, readable in a terminal too."""
         parts = [self._points()]
         if self.compared:
             parts.append(table(comparison_rows(self.compared)))

@@ -1,6 +1,6 @@
 """The ceiling: the evaluation service's own /avaliar with no model behind it and no record.
 
-Reads, checks, decides, spells and observes as the real one does; only the prediction is there at
+Reads, checks, decides, encodes and observes as the real one does; only the prediction is there at
 once, and the entry is kept by nobody. No system that asks a model and writes can be faster.
 """
 
@@ -66,7 +66,7 @@ class CannedPredictor:
         )
 
     async def predict(self, usage: CardUsage) -> Prediction:  # noqa: ARG002 - canned
-        """Give the next prediction."""
+        """Return the next prediction."""
         return next(self._next)
 
 

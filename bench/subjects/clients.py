@@ -73,23 +73,23 @@ def shares(clusters: Sequence[int]) -> dict[int, float]:
 
 
 def avaliar_body(client: Client) -> str:
-    """Spell a client as /avaliar takes it."""
+    """Encode a client as /avaliar takes it."""
     return json.dumps(asdict(client))
 
 
 def predict_body(clients: Sequence[Client]) -> str:
-    """Spell clients as our model service takes them: one as an object, several as a list."""
+    """Encode clients as our model service takes them: one as an object, several as a list."""
     rows = [_without_name(client) for client in clients]
     return json.dumps(rows[0] if len(rows) == 1 else rows)
 
 
 def listed_body(clients: Sequence[Client]) -> str:
-    """Spell clients as a BentoML service with a parameter `clients` takes them."""
+    """Encode clients as a BentoML service with a parameter `clients` takes them."""
     return json.dumps({"clients": [_without_name(client) for client in clients]})
 
 
 def tensor_body(clients: Sequence[Client]) -> str:
-    """Spell clients in the V2 inference protocol, which MLServer speaks."""
+    """Encode clients in the V2 inference protocol, which MLServer speaks."""
     amounts = [amount for client in clients for amount in client.usage]
     shape = [len(clients), 5]
     tensor = {"name": "predict", "shape": shape, "datatype": "FP64", "data": amounts}
@@ -99,13 +99,13 @@ def tensor_body(clients: Sequence[Client]) -> str:
 def write_bodies(
     path: Path,
     clients: Sequence[Client],
-    spell: Callable[[Sequence[Client]], str],
+    encode: Callable[[Sequence[Client]], str],
     rows: int = 1,
 ) -> Path:
     """Write one body a line, each of so many different clients."""
     groups = [clients[start : start + rows] for start in range(0, len(clients), rows)]
     whole = (group for group in groups if len(group) == rows)
-    path.write_text("\n".join(spell(group) for group in whole) + "\n")
+    path.write_text("\n".join(encode(group) for group in whole) + "\n")
     return path
 
 

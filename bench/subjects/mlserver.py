@@ -45,6 +45,6 @@ def mlserver(folder: Path) -> System:
         programs=[Program(command, [(http, "/v2/models/clusters/ready")])],
         ports=[http],
         path="/v2/models/clusters/infer",
-        spell=clients.tensor_body,
+        encode=clients.tensor_body,
         read=spoken.tensor,
     )

@@ -20,7 +20,7 @@ PYTHON = sys.executable
 class System:
     """Programs in the order of starting, and how to talk to them.
 
-    ports: where requests go, in turn. spell, read: the body for n clients, and the labels in an
+    ports: where requests go, in turn. encode, read: the body for n clients, and the labels in an
     answer to it, or None where nothing was predicted. record: the SQLite file it must write.
     batching_port: where BentoML says what it batched.
     """
@@ -30,7 +30,7 @@ class System:
     programs: Sequence[Program]
     ports: Sequence[int]
     path: str
-    spell: Callable[[Sequence[Client]], str]
+    encode: Callable[[Sequence[Client]], str]
     read: Read
     record: Path | None = None
     batching_port: int | None = None
@@ -158,7 +158,7 @@ def model_service(workers: int) -> Make:
             programs=[program],
             ports=[port],
             path="/predict",
-            spell=clients.predict_body,
+            encode=clients.predict_body,
             read=spoken.predictions,
             batching_port=port,
         )
@@ -177,7 +177,7 @@ def bentoml_as_documented(folder: Path) -> System:
         programs=[Program(serve, [(port, "/readyz")], environment)],
         ports=[port],
         path="/predict",
-        spell=clients.listed_body,
+        encode=clients.listed_body,
         read=spoken.labels,
     )
 
@@ -189,11 +189,11 @@ def _evaluating(
     ports: Sequence[int],
     read: Read = spoken.evaluation,
 ) -> System:
-    def spell(group: Sequence[Client]) -> str:
+    def encode(group: Sequence[Client]) -> str:
         (client,) = group
         return clients.avaliar_body(client)
 
-    return System(key, title, programs, ports, "/avaliar", spell, read)
+    return System(key, title, programs, ports, "/avaliar", encode, read)
 
 
 def _uvicorn(app: str, port: int, environment: dict[str, str] | None = None) -> Program:
