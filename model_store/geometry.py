@@ -2,7 +2,7 @@
 
 A Normalizer("l2") before KMeans makes every client a direction z = x / |x|, so predicting,
 explaining and asking "what would have to change" are closed-form. Everything here works on
-whole batches and knows nothing of HTTP, of stores or of what a profile means.
+whole matrices and knows nothing of HTTP, of stores or of what a profile means.
 
 Derivations: docs/model.md, section "Geometry".
 """
@@ -12,16 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.features import FEATURES
+from model_store.features import FEATURES, LARGEST_AMOUNT
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 #: The columns an applicant can change; the credit limit is the bank's to set.
 CHANGEABLE = tuple(i for i, name in enumerate(FEATURES) if name != "credit_limit")
-
-#: No amount is above it, in what is asked or in what is answered.
-LARGEST_AMOUNT = 1e7
 
 _CENTS = 100.0
 #: 4 x 5: for each changeable amount, the amounts that stay.
@@ -46,7 +43,7 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Counterfactual:
+class Counterfactuals:
     """The smallest change of one amount, for each changeable feature, that reaches a target.
 
     amount: n x 4 in the order of CHANGEABLE, the new amount in whole cents; NaN where none does.
@@ -68,19 +65,19 @@ def directions(rows: Matrix) -> Matrix:
 
 
 def squared_distances(unit: Matrix, centroids: Matrix) -> Matrix:
-    """Give |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5."""
+    """Return |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5."""
     squared: Matrix = unit @ (-2 * centroids.T)
     squared += 1 + np.einsum("ij,ij->i", centroids, centroids)
     return squared.clip(min=0, out=squared)
 
 
 def predict(rows: Matrix, centroids: Matrix) -> Labels:
-    """Give each row (n x 5, in the order of FEATURES) the label of its nearest centroid."""
+    """Return the label of the nearest centroid of each row (n x 5, in the order of FEATURES)."""
     return np.asarray(squared_distances(directions(rows), centroids).argmin(axis=1))
 
 
 def confidence(squared: Matrix, cluster: Labels, runner_up: Labels) -> Matrix:
-    """Give (d2 - d1) / (d2 + d1) for n clients, from their squared distances (n x 5)."""
+    """Return (d2 - d1) / (d2 + d1) for n clients, from their squared distances (n x 5)."""
     every = np.arange(len(squared))
     first, second = np.sqrt(squared[every, cluster]), np.sqrt(squared[every, runner_up])
     share: Matrix = (second - first) / (second + first)
@@ -88,7 +85,7 @@ def confidence(squared: Matrix, cluster: Labels, runner_up: Labels) -> Matrix:
 
 
 def nearest_two(squared: Matrix) -> tuple[Labels, Labels]:
-    """Give the labels of the nearest and the second nearest centroid, n each."""
+    """Return the labels of the nearest and the second nearest centroid, n each."""
     cluster, runner_up = np.argpartition(squared, 1, axis=1)[:, :2].T
     return cluster, runner_up
 
@@ -136,18 +133,18 @@ def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
     return Cones(own, staying, offsets, slopes, slopes**2 - offsets**2)
 
 
-def counterfactual(rows: Matrix, cones: Cones) -> Counterfactual:
+def counterfactuals(rows: Matrix, cones: Cones) -> Counterfactuals:
     """Find, one amount at a time, the smallest change that reaches a target with its margin.
 
     rows: n x 5, each in need of a change.
     """
     starts = range(0, max(len(rows), 1), _BLOCK)
-    parts = [_counterfactual(rows[start : start + _BLOCK], cones) for start in starts]
+    parts = [_nearest_changes(rows[start : start + _BLOCK], cones) for start in starts]
     amounts, labels = zip(*parts, strict=True)
-    return Counterfactual(np.concatenate(amounts), np.concatenate(labels))
+    return Counterfactuals(np.concatenate(amounts), np.concatenate(labels))
 
 
-def _counterfactual(rows: Matrix, cones: Cones) -> tuple[Matrix, Labels]:
+def _nearest_changes(rows: Matrix, cones: Cones) -> tuple[Matrix, Labels]:
     """Do so for a block of clients.
 
     Along one amount t the border of a cone is a quadratic, so the nearest point inside all four

@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.features import FEATURES
+from model_store.features import FEATURES, PROFILE_COUNT
 
-PROFILE_COUNT: Final = 5
 LEAST_MARGIN: Final = 0.15
 """A lead smaller than this in its own feature makes a meaning a matter of chance."""
 LEAST_SHARE: Final = 0.03

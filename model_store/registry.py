@@ -21,6 +21,7 @@ from model_store.errors import (
     ModelNotFound,
     UnreadablePickle,
 )
+from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.pickles.foreign import inspect_apart
 from model_store.pickles.pickle_file import read, sha256_of
 
@@ -216,7 +217,7 @@ def _centroids(metadata: dict[str, Any]) -> "NDArray[np.float64] | None":
     if recorded is None:
         return None
     centroids = np.array(recorded, dtype=np.float64)
-    if centroids.shape != (5, 5) or not np.isfinite(centroids).all():
+    if centroids.shape != (PROFILE_COUNT, len(FEATURES)) or not np.isfinite(centroids).all():
         msg = "centroids are 5 x 5 finite numbers"
         raise ValueError(msg)
     return centroids

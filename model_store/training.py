@@ -23,8 +23,8 @@ from sklearn.preprocessing import Normalizer
 from threadpoolctl import threadpool_limits
 
 from model_store.errors import TrainingRefused
-from model_store.features import FEATURES
-from model_store.profiles import PROFILE_COUNT, label_order, publishing_objection
+from model_store.features import FEATURES, PROFILE_COUNT
+from model_store.profiles import label_order, publishing_objection
 
 MAY_BE_BLANK: Final = "credit_limit"
 """One client of the data set has no limit: it takes the median of the others."""

@@ -20,11 +20,10 @@ from sklearn.preprocessing import Normalizer
 
 from model_store import geometry, golden
 from model_store.errors import ModelStoreError, NotAModel
-from model_store.features import FEATURES
+from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.pickles import safe_pickle
 from model_store.pickles.foreign import REFUSED, TIMEOUT_SECONDS
 from model_store.pickles.pickle_file import MAX_BYTES, sha256_of
-from model_store.profiles import PROFILE_COUNT
 
 MEMORY_BYTES: Final = 4 << 30
 """Of address space: numpy and OpenBLAS reserve much more than they touch."""

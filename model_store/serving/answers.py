@@ -1,54 +1,27 @@
-"""The JSON of the model service: clients in, predictions out.
+"""Writes what /predict answers: predictions, or why there are none."""
 
-The only place that knows how /predict spells them. It checks every amount before a batch is
-formed, since one bad row inside a batch would fail its neighbours. Knows nothing of HTTP.
-"""
+from http import HTTPStatus
+from typing import Any, ClassVar
 
-import json
-import operator
-from typing import Annotated, Any, NamedTuple
-
+import bentoml
 import msgspec
-import numpy as np
+from starlette.responses import Response
 
 from model_store.features import FEATURES
-from model_store.geometry import LARGEST_AMOUNT, Explanation, Labels, Matrix
+from model_store.geometry import Explanation, Labels
+from model_store.registry import StoredModel
+from model_store.serving import requests
+from model_store.serving.requests import UnreadableRequestError
 
-CLUSTERS = 5
-MAX_ROWS = 1024
-#: Four times what 1,024 rows of seven-digit amounts take.
-MAX_BODY_BYTES = 1024 * 512
-_WIDEST_MARGIN = 0.5
-
-_Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
-_Limit = Annotated[float, msgspec.Meta(gt=0, le=LARGEST_AMOUNT)]
-
-
-class UnreadableRowsError(ValueError):
-    """The body is no client and no list of clients; the sentence names the row and the field."""
+Contributions = msgspec.defstruct(
+    "Contributions",
+    [(name, float) for name in FEATURES],
+    namespace={"__doc__": "What each amount adds to d2^2 - d1^2; positive is for the cluster."},
+    gc=False,
+)
 
 
-class Row(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One client as /predict takes it: five amounts in one currency, any currency."""
-
-    balance: _Amount
-    purchases: _Amount
-    cash_advance: _Amount
-    credit_limit: _Limit
-    payments: _Amount
-
-
-class Contributions(msgspec.Struct, gc=False):
-    """What each amount adds to d2^2 - d1^2; positive speaks for the predicted cluster."""
-
-    balance: float
-    purchases: float
-    cash_advance: float
-    credit_limit: float
-    payments: float
-
-
-class Alternative(msgspec.Struct, gc=False):
+class Counterfactual(msgspec.Struct, gc=False):
     """One changed amount and the cluster that the client would then be in."""
 
     feature: str
@@ -63,99 +36,52 @@ class Prediction(msgspec.Struct, omit_defaults=True, gc=False):
     cluster: int
     runner_up: int | None = None
     confidence: float | None = None
-    contributions: Contributions | None = None
-    alternatives: list[Alternative] | None = None
+    contributions: Contributions | None = None  # type: ignore[valid-type]  # made from FEATURES
+    counterfactuals: list[Counterfactual] | None = msgspec.field(default=None, name="alternatives")
 
 
-class Rows(NamedTuple):
-    """Clients read: matrix is n x 5 in the order of FEATURES; single if not sent as a list."""
+class Predictions(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not typed
+    """The answer of /predict, written without a pydantic model for each client."""
 
-    matrix: Matrix
-    single: bool
+    #: Which model answers, by tag and sha256; the service sets it once it has opened one.
+    headers: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    async def to_http_response(cls, obj: list[Prediction], serde: object) -> Response:  # noqa: ARG003
+        """Answer n predictions as they were asked for, or why the request could not be read."""
+        asked = requests.asked.get()
+        if isinstance(asked, UnreadableRequestError):
+            return problem(asked.status, str(asked))
+        return written(obj, cls.headers, single=asked.single)
+
+    @classmethod
+    def model_json_schema(cls, *_: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Describe one prediction, or a list of them."""
+        return requests.one_or_more(Prediction, **options)
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Row | Annotated[list[Row], msgspec.Meta(max_length=MAX_ROWS)])
-EMPTY = np.empty((0, len(FEATURES)))
-_COLUMNS = tuple(operator.attrgetter(feature) for feature in FEATURES)
 
 
-def read(body: bytes) -> Rows:
-    """Read one client or a list of up to 1,024.
-
-    Raises UnreadableRowsError naming the first row and field that cannot be accepted.
-    """
-    try:
-        clients = _decode.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise UnreadableRowsError(_reason(body, exc)) from exc
-    if isinstance(clients, Row):
-        return Rows(_matrix([clients]), single=True)
-    return Rows(_matrix(clients) if clients else EMPTY, single=False)
+def headers_of(model: StoredModel) -> dict[str, str]:
+    """Return the headers that say which model made a prediction."""
+    return {"X-Model-Tag": model.tag, "X-Model-Sha256": model.sha256}
 
 
-def _matrix(clients: list[Row]) -> Matrix:
-    """Take the amounts column by column, which is faster than row by row."""
-    return np.array([list(map(column, clients)) for column in _COLUMNS]).T
+def written(predictions: list[Prediction], headers: dict[str, str], *, single: bool) -> Response:
+    """Write n predictions as one object, or as a list in the order of the clients."""
+    body = _encode(predictions[0] if single else predictions)
+    return Response(body, headers=headers, media_type="application/json")
 
 
-def _reason(body: bytes, exc: Exception) -> str:
-    """Name the field even where the number itself is no JSON, as in NaN and 1e999."""
-    if isinstance(exc, msgspec.ValidationError):
-        return str(exc)
-    try:
-        msgspec.convert(json.loads(body), _decode.type)
-    except msgspec.ValidationError as named:
-        return str(named)
-    except (ValueError, RecursionError):
-        pass
-    return f"The body is not valid JSON: {exc}"
+def problem(status: HTTPStatus, detail: str) -> Response:
+    """Write why there are no predictions, as RFC 9457 problem+json."""
+    body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+    return Response(_encode(body), status, media_type="application/problem+json")
 
 
-def write(predictions: list[Prediction], *, single: bool) -> bytes:
-    """Spell n predictions as one object, or as a list in the order of the clients."""
-    return _encode(predictions[0] if single else predictions)
-
-
-def read_wish(toward: str, margin: str) -> tuple[tuple[int, ...], float]:
-    """Read the labels worth reaching ("1,3,4", or "" for none) and the margin ("0.05").
-
-    Raises UnreadableRowsError naming the one that cannot be read.
-    """
-    try:
-        targets = tuple(int(label) for label in toward.split(",") if label)
-    except ValueError:
-        targets = (-1,)
-    if not all(0 <= target < CLUSTERS for target in targets):
-        raise UnreadableRowsError("toward: a list of clusters from 0 to 4, such as 1,3,4")
-    try:
-        spare = float(margin)
-    except ValueError:
-        spare = -1.0
-    if not 0 <= spare <= _WIDEST_MARGIN:
-        raise UnreadableRowsError(f"margin: a number from 0 to {_WIDEST_MARGIN}, such as 0.05")
-    return targets, spare
-
-
-def schema_of_input() -> dict[str, Any]:
-    """Describe what read takes, as JSON schema."""
-    return _schema(Row)
-
-
-def schema_of_output() -> dict[str, Any]:
-    """Describe what write gives, as JSON schema."""
-    return _schema(Prediction)
-
-
-def _schema(item: type[msgspec.Struct]) -> dict[str, Any]:
-    one = msgspec.json.schema(item, ref_template="#/$defs/{name}")
-    definitions = one.pop("$defs")
-    either = [one, {"type": "array", "maxItems": MAX_ROWS, "items": one}]
-    return {"title": item.__name__, "oneOf": either, "$defs": definitions}
-
-
-def bare(cluster: Labels) -> list[Prediction]:
-    """Make predictions of labels alone (n), for a model whose geometry is not known."""
+def labels_only(cluster: Labels) -> list[Prediction]:
+    """Make predictions of labels (n), for a model whose geometry is not known."""
     return [Prediction(label) for label in cluster.tolist()]
 
 

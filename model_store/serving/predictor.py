@@ -1,12 +1,10 @@
 """From a batch of clients to a batch of predictions, by the model's own geometry or its predict.
 
-A batch is n x 7: the five amounts in the order of FEATURES, then what the caller wants of
-alternatives - the targets as a bit mask (bit k for label k, 0 for none) and the margin that a
-changed client must have. Carrying the wish in the row lets requests with different wishes
-share one batch.
+A batch is n x 7, as requests.with_options makes it: each row carries what its caller wants.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
@@ -17,11 +15,32 @@ from model_store.features import FEATURES
 from model_store.geometry import Labels, Matrix
 from model_store.registry import StoredModel
 from model_store.serving import answers
+from model_store.serving.requests import ExplanationOptions, with_options
 
-#: How far inside the margin an alternative must land, so that rounding never takes it back out.
+#: How far inside the margin a counterfactual must land, so that rounding never takes it back out.
 _SLACK = 1e-9
 
 Predict = Callable[[Matrix], list[answers.Prediction]]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A stored model that predicts: a batch, n x 7, gives n predictions."""
+
+    stored: StoredModel
+    predict: Predict
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether predicting takes long enough to leave the event loop for."""
+        return self.stored.centroids is None
+
+    def keeps_its_labels(self) -> bool:
+        """Ask one golden client of each label, and tell whether all come out as recorded."""
+        labels, first = np.unique(self.stored.golden.labels, return_index=True)
+        asked = with_options(self.stored.golden.rows[first], ExplanationOptions())
+        answered = [prediction.cluster for prediction in self.predict(asked)]
+        return bool(answered == labels.tolist())
 
 
 class NearestCentroid:
@@ -36,74 +55,70 @@ class NearestCentroid:
         return geometry.predict(rows, self.centroids)
 
 
-def of(model: StoredModel) -> Predict:
+def serve(model: StoredModel) -> ServedModel:
     """Make a stored model predict. Raises GoldenMismatch or PickleRefused."""
     if model.centroids is None:
         estimator = model.open_estimator()
         golden.check(estimator, model.golden)
-        return _from_estimator(estimator)
+        return ServedModel(model, _from_estimator(estimator))
     golden.check(NearestCentroid(model.centroids), model.golden)
-    return _from_centroids(model.centroids)
-
-
-def with_wish(matrix: Matrix, targets: Iterable[int], margin: float) -> Matrix:
-    """Append to clients (n x 5) the labels worth reaching and the margin to reach them with."""
-    mask = sum(1 << target for target in set(targets))
-    return np.hstack([matrix, np.broadcast_to((mask, margin), (len(matrix), 2))])
+    return ServedModel(model, _from_centroids(model.centroids))
 
 
 def _from_estimator(estimator: golden.Predictor) -> Predict:
     """Predict through any model's own predict: labels and no reasons."""
-    return lambda batch: answers.bare(golden.predict(estimator, batch[:, : len(FEATURES)]))
+    return lambda batch: answers.labels_only(golden.predict(estimator, batch[:, : len(FEATURES)]))
 
 
 def _from_centroids(centroids: Matrix) -> Predict:
     """Predict by nearest centroid, and say why."""
-    wish_of = lru_cache(maxsize=64)(partial(_wish, centroids))
+    target_of = lru_cache(maxsize=64)(partial(_target, centroids))
 
     def predict(batch: Matrix) -> list[answers.Prediction]:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
         predictions = answers.explained(explanation)
-        for mask, margin, asking in _wishes(batch):
-            wanted, cones = wish_of(mask, margin)
-            there = wanted[explanation.cluster] & (explanation.confidence >= margin)
-            needy = np.flatnonzero(asking & ~there)
-            if len(needy):
-                found = _alternatives(clients[needy], centroids, cones, margin)
-                for position, alternatives in zip(needy.tolist(), found, strict=True):
-                    predictions[position].alternatives = alternatives
+        for mask, margin, asking in _options_in(batch):
+            is_target, cones = target_of(mask, margin)
+            there = is_target[explanation.cluster] & (explanation.confidence >= margin)
+            elsewhere = np.flatnonzero(asking & ~there)
+            if len(elsewhere):
+                found = _counterfactuals(clients[elsewhere], centroids, cones, margin)
+                for position, counterfactuals in zip(elsewhere.tolist(), found, strict=True):
+                    predictions[position].counterfactuals = counterfactuals
         return predictions
 
     return predict
 
 
-def _wish(centroids: Matrix, mask: int, margin: float) -> tuple[NDArray[np.bool_], geometry.Cones]:
-    """Give which labels are worth reaching, and where they are reached with the margin."""
+def _target(
+    centroids: Matrix, mask: int, margin: float
+) -> tuple[NDArray[np.bool_], geometry.Cones]:
+    """Return which labels are targets, and where they are reached with the margin."""
     targets = tuple(label for label in range(len(centroids)) if mask >> label & 1)
-    wanted = np.isin(np.arange(len(centroids)), targets)
-    return wanted, geometry.cones(centroids, targets, margin + _SLACK)
+    is_target = np.isin(np.arange(len(centroids)), targets)
+    return is_target, geometry.cones(centroids, targets, margin + _SLACK)
 
 
-def _wishes(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
-    """Give each different wish for anything in a batch, and who has it; nearly always one."""
-    wishes = batch[:, len(FEATURES) :]
-    left = wishes[:, 0] > 0
+def _options_in(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
+    """Yield each different pair of targets and margin, and whose it is; nearly always one."""
+    options = batch[:, len(FEATURES) :]
+    left = options[:, 0] > 0
     while left.any():
-        mask, margin = wishes[left.argmax()].tolist()
-        asking = (wishes == (mask, margin)).all(axis=1)
+        mask, margin = options[left.argmax()].tolist()
+        asking = (options == (mask, margin)).all(axis=1)
         yield int(mask), margin, asking
         left &= ~asking
 
 
-def _alternatives(
+def _counterfactuals(
     clients: Matrix, centroids: Matrix, cones: geometry.Cones, margin: float
-) -> list[list[answers.Alternative]]:
+) -> list[list[answers.Counterfactual]]:
     """Find each client's ways to a target, least change first, and keep those that hold.
 
     Every changed client is predicted: what is promised must come out.
     """
-    found = geometry.counterfactual(clients, cones)
+    found = geometry.counterfactuals(clients, cones)
     who, which = np.nonzero(found.cluster >= 0)
     columns = np.array(geometry.CHANGEABLE)[which]
     amounts = found.amount[who, which]
@@ -115,7 +130,7 @@ def _alternatives(
     held = (cluster == found.cluster[who, which]) & (confidence >= margin)
     least_first = np.argsort(np.abs(amounts - clients[who, columns]), kind="stable")
     order = least_first[held[least_first]]
-    alternatives: list[list[answers.Alternative]] = [[] for _ in clients]
+    counterfactuals: list[list[answers.Counterfactual]] = [[] for _ in clients]
     for client, column, *reached in zip(
         who[order].tolist(),
         columns[order].tolist(),
@@ -124,5 +139,5 @@ def _alternatives(
         confidence[order].tolist(),
         strict=True,
     ):
-        alternatives[client].append(answers.Alternative(FEATURES[column], *reached))
-    return alternatives
+        counterfactuals[client].append(answers.Counterfactual(FEATURES[column], *reached))
+    return counterfactuals

@@ -15,10 +15,10 @@ from starlette.routing import Route
 from model_store import registry
 from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
 from model_store.features import FEATURES
-from model_store.serving import predictor, requests
+from model_store.serving import answers, predictor, requests
 
 
-def routes(tag: str) -> Starlette:
+def create_app(tag: str) -> Starlette:
     """Make the application that is mounted beside the API of the model with this tag."""
 
     async def health(_: Request) -> JSONResponse:
@@ -49,20 +49,19 @@ def _description(tag: str) -> dict[str, object]:
 
 async def predict_as(request: Request) -> Response:
     """Predict with the version in the path; 404 without it in the store, 500 if it is corrupt."""
-    tag = request.path_params["tag"]
     try:
-        batch = await requests.read(request)
-        sha256, predict = await run_in_threadpool(_version, tag)
-    except requests.Refused as refused:
-        return refused.response()
+        asked = await requests.read(request)
+        model = await run_in_threadpool(_version, request.path_params["tag"])
+    except requests.UnreadableRequestError as exc:
+        return answers.problem(exc.status, str(exc))
     except (InvalidTag, ModelNotFound) as exc:
-        return requests.Refused(HTTPStatus.NOT_FOUND, str(exc)).response()
+        return answers.problem(HTTPStatus.NOT_FOUND, str(exc))
     except ModelStoreError as exc:
-        return requests.Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc)).response()
-    return batch.response(await run_in_threadpool(predict, batch.matrix), tag, sha256)
+        return answers.problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc))
+    predictions = await run_in_threadpool(model.predict, asked.matrix)
+    return answers.written(predictions, answers.headers_of(model.stored), single=asked.single)
 
 
 @lru_cache(maxsize=8)
-def _version(tag: str) -> tuple[str, predictor.Predict]:
-    model = registry.load(tag)
-    return model.sha256, predictor.of(model)
+def _version(tag: str) -> predictor.ServedModel:
+    return predictor.serve(registry.load(tag))

@@ -3,22 +3,22 @@
 import asyncio
 import json
 import shutil
-import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import bentoml
 import httpx
 import pytest
 
 from deploy.processes import Running
 from evaluation_api.decision.domain import FEATURES
 from model_store import registry
-from model_store.serving import answers
+from model_store.serving.requests import MAX_CLIENTS
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
-from tests.services import READY_SECONDS, Server, model_server
+from tests.services import CERTIFICATES, READY_SECONDS, Server, model_server
 
 
 @pytest.fixture
@@ -62,16 +62,6 @@ def batches_of_one_and_all(http: httpx.Client) -> tuple[float, float]:
     return float(one.rpartition(" ")[2]), float(every.rpartition(" ")[2])
 
 
-def test_an_answer_comes_in_one_piece(model_service: Server) -> None:
-    url, body = urlsplit(model_service.url), json.dumps(AMOUNTS).encode()
-    head = b"POST /predict HTTP/1.1\r\nhost: model\r\ncontent-length: %d\r\n\r\n" % len(body)
-    with socket.create_connection((url.hostname, url.port), timeout=20) as caller:
-        caller.sendall(head + body)
-        answer = caller.recv(65536)
-
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["cluster"] in range(5)
-
-
 def test_one_client_is_answered_with_an_object(http: httpx.Client) -> None:
     for values, cluster in FIVE_CLIENTS:
         answer = http.post("/predict", json=amounts(values))
@@ -91,9 +81,9 @@ def test_no_clients_are_answered_with_an_empty_list(http: httpx.Client) -> None:
 
 
 def test_1024_clients_are_taken_and_1025_refused(http: httpx.Client) -> None:
-    assert len(http.post("/predict", json=[AMOUNTS] * answers.MAX_ROWS).json()) == answers.MAX_ROWS
+    assert len(http.post("/predict", json=[AMOUNTS] * MAX_CLIENTS).json()) == MAX_CLIENTS
 
-    refusal = http.post("/predict", json=[AMOUNTS] * (answers.MAX_ROWS + 1))
+    refusal = http.post("/predict", json=[AMOUNTS] * (MAX_CLIENTS + 1))
 
     assert refusal.status_code == 422
     assert "1024" in refusal.json()["detail"]
@@ -118,24 +108,52 @@ def test_any_version_in_the_store_predicts_and_one_that_is_gone_is_named(
     assert "000000000000" in gone.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    "query", ["toward=5", "toward=-1", "toward=a", "margin=x", "margin=0.6", "margin=nan"]
-)
-def test_a_wish_that_makes_no_sense_is_refused(http: httpx.Client, query: str) -> None:
+@pytest.mark.parametrize("query", ["targets=5", "toward=5", "margin=0.6", "target=1"])
+def test_options_that_make_no_sense_are_refused(http: httpx.Client, query: str) -> None:
     refusal = http.post(f"/predict?{query}", json=AMOUNTS)
 
     assert refusal.status_code == 422
-    assert refusal.json()["detail"].startswith(query.partition("=")[0])
+    assert query.partition("=")[0].replace("toward", "targets") in refusal.json()["detail"]
 
 
-def test_alternatives_come_only_when_asked_for(http: httpx.Client) -> None:
+@pytest.mark.parametrize("targets", ["targets", "toward"])
+def test_counterfactuals_come_only_when_asked_for(http: httpx.Client, targets: str) -> None:
     debtor = amounts(FIVE_CLIENTS[0][0])
 
     assert "alternatives" not in http.post("/predict", json=debtor).json()
-    found = http.post("/predict?toward=1,3,4&margin=0.05", json=debtor).json()["alternatives"]
+    found = http.post(f"/predict?{targets}=1,3,4&margin=0.05", json=debtor).json()["alternatives"]
     assert found
     assert {one["cluster"] for one in found} <= {1, 3, 4}
     assert all(one["confidence"] >= 0.05 for one in found)
+
+
+def test_bentomls_own_client_predicts_one_client_and_several(model_service: Server) -> None:
+    clients = [amounts(values) for values, _ in FIVE_CLIENTS]
+
+    with bentoml.SyncHTTPClient(model_service.url) as client:
+        one, several = client.predict(clients[0]), client.predict(clients)
+    client._temp_dir.cleanup()  # noqa: SLF001 - its close() forgets the folder
+
+    assert one["cluster"] == FIVE_CLIENTS[0][1]
+    assert [prediction["cluster"] for prediction in several] == [c for _, c in FIVE_CLIENTS]
+
+
+def test_the_openapi_document_says_what_is_taken_and_answered(http: httpx.Client) -> None:
+    document = http.get("/docs.json").json()
+
+    predict = document["paths"]["/predict"]["post"]
+    taken = predict["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    answered = predict["responses"]["200"]["content"]["application/json"]["schema"]["oneOf"]
+    for (one, several), name in ((taken, "Client"), (answered, "Prediction")):
+        assert one == several["items"] == {"$ref": f"#/components/schemas/{name}"}
+        assert document["components"]["schemas"][name]["required"]
+
+
+def test_a_millisecond_can_be_read_from_the_metrics(http: httpx.Client) -> None:
+    assert http.post("/predict", json=AMOUNTS).is_success
+
+    durations = [line for line in http.get("/metrics").text.splitlines() if "duration" in line]
+    assert any('endpoint="/predict"' in line and 'le="0.001"' in line for line in durations)
 
 
 def without_name(bad: Bad) -> bytes:
@@ -229,19 +247,16 @@ def test_a_single_caller_is_answered_at_once_after_a_burst(
     ("spoil", "says"),
     [
         (shutil.rmtree, "The store has no credit_card_clusters:"),
-        (lambda folder: (folder / "model.pkl").write_bytes(b"rubbish"), "is corrupt"),
-        (lambda folder: (folder / "golden.json").write_text("{}"), "is corrupt"),
+        (lambda folder: (folder / "model.yaml").write_text("name: ["), "is corrupt"),
     ],
-    ids=["missing", "corrupt pickle", "corrupt golden clients"],
+    ids=["missing", "torn"],
 )
 def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
     bentoml_home: Path, tmp_path: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     home = tmp_path / "home"
-    shutil.copytree(bentoml_home, home)
-    tag = registry.published_tag()
-    assert tag is not None
-    spoil(home / "models" / tag.replace(":", "/"))
+    shutil.copytree(bentoml_home / "models", home / "models")
+    spoil(home / "models" / str(registry.published_tag()).replace(":", "/"))
     server = model_server(home)
 
     with Running(server.program, server.log) as running:
@@ -249,3 +264,38 @@ def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
 
     assert server.printed().count(says) == 1
     assert "Traceback" not in server.printed()
+
+
+def test_the_fast_path_answers_as_bentomls_own_way_does(
+    model_service: Server, bentoml_home: Path
+) -> None:
+    good = json.dumps(AMOUNTS).encode()
+    several = json.dumps([amounts(values) for values, _ in FIVE_CLIENTS]).encode()
+    bad = [without_name(bad) for bad in [*BAD_AMOUNTS.values(), *MALFORMED.values()]]
+    queries = ["", "targets=1,3,4&margin=0.05", "toward=2", "targets=5", "margin=x", "target=1"]
+    asked = [(body, query) for query in queries for body in (good, several, b"[]", *bad[:3])]
+    asked += [(body, "") for body in (*bad, b"[" + b"[]," * 2000 + b"[]]", b" " * 600_000)]
+
+    with model_server(bentoml_home, MODEL_SERVICE_SHORTCUTS="off") as plain_service:
+        for body, query in asked:
+            fast, plain = (
+                httpx.post(f"{service.url}/predict?{query}", content=body, verify=CERTIFICATES)
+                for service in (model_service, plain_service)
+            )
+
+            assert (fast.status_code, fast.content) == (plain.status_code, plain.content)
+            assert told(fast) == told(plain)
+
+
+def told(answer: httpx.Response) -> dict[str, str]:
+    """Return the headers that tell a caller anything: BentoML's own way signs with its name."""
+    return {k: v for k, v in answer.headers.items() if k not in {"date", "server"}}
+
+
+def test_a_model_that_has_gone_wrong_is_alive_and_not_ready(bentoml_home: Path) -> None:
+    server = model_server(bentoml_home)
+    server.arguments.append("tests.integration.forgetful_model:CreditCardClusters")
+    server.ready_path = "/livez"
+
+    with server:
+        assert httpx.get(f"{server.url}/readyz", verify=CERTIFICATES).status_code == 503

@@ -12,7 +12,7 @@ from evaluation_api.decision.domain import FEATURES, Applicant
 from evaluation_api.decision.errors import InvalidRequestError
 from evaluation_api.web import requests
 from model_store import features
-from model_store.serving import answers
+from model_store.serving import requests as model_requests
 from tests.clients import AMOUNTS, MARIA
 from tests.shared_cases import TABLE, Case, in_bodies, in_texts
 
@@ -85,10 +85,13 @@ def test_a_review(case: Case) -> None:
 @each(in_bodies("predict", "amounts", "fields"))
 def test_a_request_for_a_prediction(case: Case) -> None:
     if case.fault is None:
-        assert answers.read(case.body(AMOUNTS)).matrix[0, FEATURES.index(case.field)] == case.value
+        assert (
+            model_requests.read_clients(case.body(AMOUNTS))[0][0, FEATURES.index(case.field)]
+            == case.value
+        )
     else:
-        with pytest.raises(answers.UnreadableRowsError) as refused:
-            answers.read(case.body(AMOUNTS))
+        with pytest.raises(model_requests.UnreadableRequestError) as refused:
+            model_requests.read_clients(case.body(AMOUNTS))
         assert ENGLISH[case.fault].format(field=case.field) in str(refused.value)
 
 

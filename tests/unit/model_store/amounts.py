@@ -47,7 +47,7 @@ def distances(rows: Matrix, centroids: Matrix) -> Matrix:
 
 
 def placed(rows: Matrix, centroids: Matrix) -> tuple[Labels, Matrix]:
-    """Give the label and the confidence of each of ... x 5 clients, the long way."""
+    """Return the label and the confidence of each of ... x 5 clients, the long way."""
     measured = distances(rows, centroids)
     first, second = np.moveaxis(np.sort(measured, axis=-1)[..., :2], -1, 0)
     return measured.argmin(axis=-1), (second - first) / (second + first)

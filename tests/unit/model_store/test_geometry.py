@@ -15,7 +15,7 @@ AXES: Matrix = np.eye(5)
 
 
 def between(one: Matrix, other: Matrix) -> Matrix:
-    """Give the point (1 x 5) of a segment whose direction is as far from either end's centroid."""
+    """Find the point (1 x 5) of a segment whose direction is as far from either end's centroid."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -15,9 +15,9 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from model_store import golden
 from model_store.errors import NotAModel
+from model_store.features import PROFILE_COUNT
 from model_store.pickles import inspection
 from model_store.pickles.foreign import inspect_apart
-from model_store.profiles import PROFILE_COUNT
 
 
 def fitted_on(rows: NDArray[np.float64], *steps: Any) -> Pipeline:  # noqa: ANN401 - estimators

@@ -18,7 +18,8 @@ from model_store.geometry import Matrix
 from model_store.golden import GoldenClients
 from model_store.pickles.pickle_file import sha256_of
 from model_store.registry import StoredModel
-from model_store.serving import answers, predictor
+from model_store.serving import answers, predictor, requests
+from model_store.serving.requests import ExplanationOptions
 from tests.clients import FIVE_CLIENTS
 from tests.unit.model_store import amounts
 
@@ -38,140 +39,140 @@ def stored(committed: Pipeline, centroids: Matrix) -> StoredModel:
 
 @pytest.fixture(scope="session")
 def predict(stored: StoredModel) -> predictor.Predict:
-    return predictor.of(stored)
+    return predictor.serve(stored).predict
+
+
+def asked(clients: Matrix, targets: Iterable[int], margin: float) -> Matrix:
+    """Return clients (n x 5) as a batch in which all want the same: n x 7."""
+    return requests.with_options(clients, ExplanationOptions(tuple(targets), margin))
 
 
 def changes(prediction: answers.Prediction, client: Matrix) -> list[float]:
-    """Give how much each alternative changes."""
+    """Return how much each counterfactual changes."""
     return [
         abs(one.amount - client[FEATURES.index(one.feature)])
-        for one in prediction.alternatives or []
+        for one in prediction.counterfactuals or []
     ]
 
 
-def spelled(predictions: Iterable[answers.Prediction]) -> list[dict[str, Any]]:
-    """Give predictions as a caller reads them, to 12 decimals: a batch may add up in any order."""
-    body = answers.write(list(predictions), single=False)
-    read: list[dict[str, Any]] = json.loads(body, parse_float=lambda text: round(float(text), 12))
+def read_back(predictions: Iterable[answers.Prediction]) -> list[dict[str, Any]]:
+    """Read predictions as a caller does, to 12 decimals: a batch may add up in any order."""
+    body = answers.written(list(predictions), {}, single=False).body
+    read: list[dict[str, Any]] = json.loads(
+        bytes(body), parse_float=lambda text: round(float(text), 12)
+    )
     return read
 
 
-def test_a_wish_is_carried_as_a_mask_and_a_margin() -> None:
-    matrix = predictor.with_wish(DEBTOR, (1, 3, 3), 0.25)
-
-    assert matrix.tolist() == [[*DEBTOR[0].tolist(), 0b01010, 0.25]]
-
-
-def test_who_wishes_for_nothing_is_told_why_and_no_alternative(predict: predictor.Predict) -> None:
-    (told,) = predict(predictor.with_wish(DEBTOR, (), 0.0))
+def test_who_asks_for_nothing_is_told_why_and_no_counterfactual(predict: predictor.Predict) -> None:
+    (told,) = predict(asked(DEBTOR, (), 0.0))
 
     assert told.cluster == FIVE_CLIENTS[0][1]
     assert told.confidence is not None
     assert told.contributions is not None
-    assert told.alternatives is None
-    assert "alternatives" not in spelled([told])[0]
+    assert told.counterfactuals is None
+    assert "alternatives" not in read_back([told])[0]
 
 
 @settings(deadline=None, max_examples=50)
 @given(
-    wishes=st.lists(
+    several=st.lists(
         st.tuples(st.sets(st.integers(0, 4)), st.sampled_from([0.0, 0.05, 0.3])),
         min_size=2,
         max_size=6,
     )
 )
 def test_each_of_a_batch_is_answered_as_if_alone(
-    predict: predictor.Predict, wishes: list[tuple[set[int], float]]
+    predict: predictor.Predict, several: list[tuple[set[int], float]]
 ) -> None:
-    clients = amounts.spread(3 * len(wishes))
+    clients = amounts.spread(3 * len(several))
     alone = [
-        predictor.with_wish(client[None], *wishes[place % len(wishes)])
-        for place, client in enumerate(clients)
+        asked(client[None], *several[place % len(several)]) for place, client in enumerate(clients)
     ]
 
     together = predict(np.vstack(alone))
 
-    assert spelled(together) == spelled(predict(one)[0] for one in alone)
+    assert read_back(together) == read_back(predict(one)[0] for one in alone)
 
 
-def test_an_alternative_comes_out_as_promised_least_change_first(
+def test_a_counterfactual_comes_out_as_promised_least_change_first(
     predict: predictor.Predict,
 ) -> None:
     clients = amounts.spread(500)
 
-    told = predict(predictor.with_wish(clients, APPROVED, 0.05))
+    told = predict(asked(clients, APPROVED, 0.05))
 
     promised = 0
     for client, prediction in zip(clients, told, strict=True):
         assert changes(prediction, client) == sorted(changes(prediction, client))
-        features = [one.feature for one in prediction.alternatives or []]
+        features = [one.feature for one in prediction.counterfactuals or []]
         assert len(set(features)) == len(features)
-        for one in prediction.alternatives or []:
+        for one in prediction.counterfactuals or []:
             changed = client[None].copy()
             changed[0, FEATURES.index(one.feature)] = one.amount
-            (then,) = predict(predictor.with_wish(changed, APPROVED, 0.05))
+            (then,) = predict(asked(changed, APPROVED, 0.05))
             assert then.cluster == one.cluster
             assert then.confidence == pytest.approx(one.confidence)
             assert one.cluster in APPROVED
             assert one.confidence >= 0.05
-            assert then.alternatives is None
+            assert then.counterfactuals is None
             promised += 1
     assert promised > 500
 
 
-def test_who_is_there_is_told_no_alternative_and_who_is_nearly_there_is(
+def test_who_is_there_is_told_no_counterfactual_and_who_is_nearly_there_is(
     predict: predictor.Predict,
 ) -> None:
-    (now,) = predict(predictor.with_wish(DEBTOR, (), 0.0))
+    (now,) = predict(asked(DEBTOR, (), 0.0))
     assert now.confidence is not None
     more = float(np.nextafter(now.confidence, 1))
 
-    (there,) = predict(predictor.with_wish(DEBTOR, (now.cluster,), now.confidence))
-    (nearly,) = predict(predictor.with_wish(DEBTOR, (now.cluster,), more))
-    (elsewhere,) = predict(predictor.with_wish(DEBTOR, APPROVED, 0.0))
+    (there,) = predict(asked(DEBTOR, (now.cluster,), now.confidence))
+    (nearly,) = predict(asked(DEBTOR, (now.cluster,), more))
+    (elsewhere,) = predict(asked(DEBTOR, APPROVED, 0.0))
 
-    assert there.alternatives is None
-    assert nearly.alternatives
+    assert there.counterfactuals is None
+    assert nearly.counterfactuals
     assert min(changes(nearly, DEBTOR[0])) < 0.02
-    assert {one.cluster for one in nearly.alternatives} == {now.cluster}
-    assert elsewhere.alternatives
+    assert {one.cluster for one in nearly.counterfactuals} == {now.cluster}
+    assert elsewhere.counterfactuals
     assert elsewhere.confidence == now.confidence
 
 
 def test_who_has_no_way_is_told_so(predict: predictor.Predict) -> None:
-    (told,) = predict(predictor.with_wish(DEBTOR, (3,), 0.5))
+    (told,) = predict(asked(DEBTOR, (3,), 0.5))
 
-    assert told.alternatives == []
-    assert spelled([told])[0]["alternatives"] == []
+    assert told.counterfactuals == []
+    assert read_back([told])[0]["alternatives"] == []
 
 
 def test_nobody_is_predicted_nothing(predict: predictor.Predict) -> None:
-    assert predict(predictor.with_wish(answers.EMPTY, APPROVED, 0.05)) == []
+    assert predict(asked(requests.NO_CLIENTS, APPROVED, 0.05)) == []
 
 
-def test_an_alternative_is_an_amount_that_a_client_may_have(predict: predictor.Predict) -> None:
+def test_a_counterfactual_is_an_amount_that_a_client_may_have(predict: predictor.Predict) -> None:
     rich = np.array([[9e6, 1e6, 1e6, 9e6, 1e6]])
 
-    told = [predict(predictor.with_wish(rich, (target,), 0.05))[0] for target in range(5)]
+    told = [predict(asked(rich, (target,), 0.05))[0] for target in range(5)]
 
-    offered = [one.amount for prediction in told for one in prediction.alternatives or []]
+    offered = [one.amount for prediction in told for one in prediction.counterfactuals or []]
     assert offered
     assert max(offered) <= 1e7
 
 
-def test_an_alternative_has_the_margin_even_beside_an_amount_that_dwarfs_it(
+def test_a_counterfactual_has_the_margin_even_beside_an_amount_that_dwarfs_it(
     predict: predictor.Predict,
 ) -> None:
     client = np.array([[8636806.39, 0.49, 0.52, 0.98, 0.45]])
 
-    (told,) = predict(predictor.with_wish(client, (4,), 0.05))
+    (told,) = predict(asked(client, (4,), 0.05))
 
-    assert told.alternatives is not None
-    assert all(one.confidence >= 0.05 for one in told.alternatives)
+    assert told.counterfactuals is not None
+    assert all(one.confidence >= 0.05 for one in told.counterfactuals)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [
         (APPROVED, 0.05),
         ((FIVE_CLIENTS[0][1],), 0.4),
@@ -181,21 +182,21 @@ def test_an_alternative_has_the_margin_even_beside_an_amount_that_dwarfs_it(
 def test_a_way_that_does_not_lead_there_is_not_offered(
     predict: predictor.Predict,
     monkeypatch: pytest.MonkeyPatch,
-    wish: tuple[tuple[int, ...], float],
+    options: tuple[tuple[int, ...], float],
 ) -> None:
     """Every way is tried, so let all be wrong: they stop half way."""
-    find = geometry.counterfactual
-    (before,) = predict(predictor.with_wish(DEBTOR, *wish))
+    find = geometry.counterfactuals
+    (before,) = predict(asked(DEBTOR, *options))
 
-    def stop_half_way(clients: Matrix, cones: geometry.Cones) -> geometry.Counterfactual:
+    def stop_half_way(clients: Matrix, cones: geometry.Cones) -> geometry.Counterfactuals:
         found = find(clients, cones)
         return replace(found, amount=(found.amount + clients[:, geometry.CHANGEABLE]) / 2)
 
-    monkeypatch.setattr(geometry, "counterfactual", stop_half_way)
-    (told,) = predict(predictor.with_wish(DEBTOR, *wish))
+    monkeypatch.setattr(geometry, "counterfactuals", stop_half_way)
+    (told,) = predict(asked(DEBTOR, *options))
 
-    assert before.alternatives
-    assert told.alternatives == []
+    assert before.counterfactuals
+    assert told.counterfactuals == []
 
 
 @pytest.mark.parametrize("known", ["its centroids", "its predict alone"])
@@ -209,17 +210,31 @@ def test_a_model_that_fails_a_golden_client_does_not_predict(
         altered = replace(altered, centroids=None)
 
     with pytest.raises(GoldenMismatch, match=f"recorded as {wrong[-1]}"):
-        predictor.of(altered)
+        predictor.serve(altered)
+
+
+@pytest.mark.parametrize("label", range(5))
+def test_a_model_that_answers_one_label_wrong_does_not_keep_its_labels(
+    stored: StoredModel, label: int
+) -> None:
+    right = predictor.serve(stored)
+
+    def forget(batch: Matrix) -> list[answers.Prediction]:
+        labels = [one.cluster for one in right.predict(batch)]
+        return [answers.Prediction((one + (one == label)) % 5) for one in labels]
+
+    assert right.keeps_its_labels()
+    assert not replace(right, predict=forget).keeps_its_labels()
 
 
 def test_a_model_without_centroids_answers_labels_alone(
     stored: StoredModel, committed: Pipeline
 ) -> None:
     clients = amounts.spread(50)
-    predict = predictor.of(replace(stored, centroids=None))
+    predict = predictor.serve(replace(stored, centroids=None)).predict
 
-    told = predict(predictor.with_wish(clients, APPROVED, 0.05))
+    told = predict(asked(clients, APPROVED, 0.05))
 
     labels = geometry.predict(clients, np.asarray(stored.centroids)).tolist()
     assert labels == committed.predict(clients).tolist()
-    assert spelled(told) == [{"cluster": label} for label in labels]
+    assert read_back(told) == [{"cluster": label} for label in labels]

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from model_store import geometry
 from model_store.features import FEATURES
-from model_store.geometry import CHANGEABLE, Counterfactual, Matrix
+from model_store.geometry import CHANGEABLE, Counterfactuals, Matrix
 from tests.unit.model_store import amounts
 
 Wish = tuple[tuple[int, ...], float]
 
 #: Labels worth reaching, and the margin to reach them with.
-WISHES: list[Wish] = [
+OPTIONS: list[Wish] = [
     ((1, 3, 4), 0.05),
     ((0, 1, 2, 3, 4), 0.1),
     ((0,), 0.0),
@@ -28,20 +28,20 @@ STEPS = 150
 AXES: Matrix = np.eye(5)
 
 
-def needy(clients: Matrix, centroids: Matrix, wish: Wish) -> Matrix:
+def needy(clients: Matrix, centroids: Matrix, options: Wish) -> Matrix:
     """Keep the clients who are not at a target with the margin."""
     labels, confidence = amounts.placed(clients, centroids)
-    kept: Matrix = clients[~(np.isin(labels, wish[0]) & (confidence >= wish[1]))]
+    kept: Matrix = clients[~(np.isin(labels, options[0]) & (confidence >= options[1]))]
     return kept
 
 
-def ways(clients: Matrix, centroids: Matrix, wish: Wish) -> Counterfactual:
+def ways(clients: Matrix, centroids: Matrix, options: Wish) -> Counterfactuals:
     """Ask as predictor does: a hair more than the margin."""
-    targets, margin = wish
-    return geometry.counterfactual(clients, geometry.cones(centroids, targets, margin + SLACK))
+    targets, margin = options
+    return geometry.counterfactuals(clients, geometry.cones(centroids, targets, margin + SLACK))
 
 
-def changed(clients: Matrix, found: Counterfactual) -> tuple[Matrix, NDArray[np.intp]]:
+def changed(clients: Matrix, found: Counterfactuals) -> tuple[Matrix, NDArray[np.intp]]:
     """Make each promised change; return the changed clients, and where in `found` they are."""
     where = np.argwhere(found.cluster >= 0)
     rows = clients[where[:, 0]]
@@ -49,9 +49,9 @@ def changed(clients: Matrix, found: Counterfactual) -> tuple[Matrix, NDArray[np.
     return rows, where
 
 
-def check_promises(clients: Matrix, centroids: Matrix, wish: Wish) -> int:
+def check_promises(clients: Matrix, centroids: Matrix, options: Wish) -> int:
     """Make every promised change and place the client the long way; return how many held."""
-    found = ways(clients, centroids, wish)
+    found = ways(clients, centroids, options)
     rows, where = changed(clients, found)
     promised = found.amount[*where.T]
 
@@ -61,8 +61,8 @@ def check_promises(clients: Matrix, centroids: Matrix, wish: Wish) -> int:
     assert promised.tolist() == np.round(promised, 2).tolist()
     assert ((rows != clients[where[:, 0]]).sum(axis=1) == 1).all()
     assert labels.tolist() == found.cluster[*where.T].tolist()
-    assert set(labels.tolist()) <= set(wish[0])
-    assert (confidence >= wish[1]).all()
+    assert set(labels.tolist()) <= set(options[0])
+    assert (confidence >= options[1]).all()
     return len(where)
 
 
@@ -75,41 +75,41 @@ def test_all_but_the_limit_is_the_clients_to_change() -> None:
     ]
 
 
-@pytest.mark.parametrize("wish", WISHES)
-def test_every_promise_holds(centroids: Matrix, wish: Wish) -> None:
-    clients = needy(amounts.spread(3000), centroids, wish)
+@pytest.mark.parametrize("options", OPTIONS)
+def test_every_promise_holds(centroids: Matrix, options: Wish) -> None:
+    clients = needy(amounts.spread(3000), centroids, options)
 
-    assert check_promises(clients, centroids, wish) > 100
+    assert check_promises(clients, centroids, options) > 100
 
 
 @settings(deadline=None)
-@given(clients=amounts.batches(least_limit=50, largest=1e5), wish=st.sampled_from(WISHES))
-def test_every_promise_to_anybody_holds(centroids: Matrix, clients: Matrix, wish: Wish) -> None:
-    clients = needy(clients, centroids, wish)
+@given(clients=amounts.batches(least_limit=50, largest=1e5), options=st.sampled_from(OPTIONS))
+def test_every_promise_to_anybody_holds(centroids: Matrix, clients: Matrix, options: Wish) -> None:
+    clients = needy(clients, centroids, options)
     assume(len(clients))
 
-    check_promises(clients, centroids, wish)
+    check_promises(clients, centroids, options)
 
 
-@pytest.mark.parametrize("wish", WISHES[:4])
-def test_promises_hold_where_one_amount_dwarfs_the_others(centroids: Matrix, wish: Wish) -> None:
+@pytest.mark.parametrize("options", OPTIONS[:4])
+def test_promises_hold_where_one_amount_dwarfs_the_others(centroids: Matrix, options: Wish) -> None:
     rng = np.random.default_rng(5)
     clients = np.round(rng.uniform(0.01, 1, (4000, 5)), 2)
     clients[np.arange(4000), rng.choice(CHANGEABLE, 4000)] = np.round(rng.uniform(1e6, 1e7, 4000))
 
-    assert check_promises(needy(clients, centroids, wish), centroids, wish) > 50
+    assert check_promises(needy(clients, centroids, options), centroids, options) > 50
 
 
 @pytest.mark.parametrize("column", range(len(CHANGEABLE)))
-@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_no_smaller_change_does_and_where_none_is_found_none_does(
-    centroids: Matrix, wish: Wish, column: int
+    centroids: Matrix, options: Wish, column: int
 ) -> None:
     """Try the cents just short of the promise, both ways to it, and far beyond."""
     extremes = amounts.EXTREMES[:3]
-    clients = needy(np.vstack([amounts.spread(150), extremes]), centroids, wish)
+    clients = needy(np.vstack([amounts.spread(150), extremes]), centroids, options)
     own = clients[:, CHANGEABLE[column], None]
-    found = ways(clients, centroids, wish).amount[:, column, None]
+    found = ways(clients, centroids, options).amount[:, column, None]
     told = np.abs(found - own)
     reach = np.where(np.isnan(told), 4 * clients.max(axis=1, keepdims=True), told)
     near = np.concatenate([np.linspace(-1, 1, STEPS) * reach, reach - 0.02, 0.02 - reach], axis=1)
@@ -121,7 +121,7 @@ def test_no_smaller_change_does_and_where_none_is_found_none_does(
     labels, confidence = amounts.placed(rows, centroids)
 
     possible = (tried >= 0) & (tried <= 1e7)
-    would_do = np.isin(labels, wish[0]) & (confidence >= wish[1] + 1e-7) & possible
+    would_do = np.isin(labels, options[0]) & (confidence >= options[1] + 1e-7) & possible
     closer = np.abs(tried - own) < np.where(np.isnan(told), np.inf, told - 0.011)
     assert not (would_do & closer).any(), clients[(would_do & closer).any(axis=1)][:3]
 
@@ -148,20 +148,20 @@ def test_the_amount_on_a_border_itself_will_do(
     client: list[float], targets: tuple[int, ...], amount: list[float], cluster: list[int]
 ) -> None:
     """With a profile an amount, the largest amount is the profile: as much as the limit it is."""
-    found = geometry.counterfactual(np.array([client]), geometry.cones(AXES, targets, 0.0))
+    found = geometry.counterfactuals(np.array([client]), geometry.cones(AXES, targets, 0.0))
 
     assert found.amount[0].tolist() == pytest.approx(amount, nan_ok=True)
     assert found.cluster[0].tolist() == cluster
 
 
 def test_neighbours_and_their_order_change_nothing(centroids: Matrix) -> None:
-    clients = needy(amounts.spread(200), centroids, WISHES[0])
+    clients = needy(amounts.spread(200), centroids, OPTIONS[0])
     order = np.random.default_rng(3).permutation(len(clients))
 
-    together = ways(clients, centroids, WISHES[0])
+    together = ways(clients, centroids, OPTIONS[0])
 
-    alone = [ways(client[None], centroids, WISHES[0]) for client in clients]
-    shuffled = ways(clients[order], centroids, WISHES[0])
+    alone = [ways(client[None], centroids, OPTIONS[0]) for client in clients]
+    shuffled = ways(clients[order], centroids, OPTIONS[0])
     one_by_one = np.vstack([one.amount for one in alone])
     np.testing.assert_array_equal(together.amount, one_by_one)
     np.testing.assert_array_equal(together.cluster, np.vstack([one.cluster for one in alone]))
@@ -170,6 +170,6 @@ def test_neighbours_and_their_order_change_nothing(centroids: Matrix) -> None:
 
 
 def test_nobody_has_nothing_to_change(centroids: Matrix) -> None:
-    found = ways(np.empty((0, 5)), centroids, WISHES[0])
+    found = ways(np.empty((0, 5)), centroids, OPTIONS[0])
 
     assert found.amount.shape == found.cluster.shape == (0, 4)
