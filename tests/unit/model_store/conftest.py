@@ -11,6 +11,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from model_store import registry, training
 from model_store.pickles import inspection, safe_pickle
@@ -26,6 +27,13 @@ DIRECTIONS = np.array(
     ]
 )
 CLIENTS_PER_PROFILE = (60, 30, 40, 90, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Fit on one thread: several spin while they wait for each other, on so few clients."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
