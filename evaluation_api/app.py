@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -12,7 +13,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api.client_files import contract
 from evaluation_api.client_files import routes as batch_routes
 from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.batches import Batches
@@ -35,11 +35,20 @@ from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import DECISIONS, Observation
 from evaluation_api.settings import Settings
-from evaluation_api.web import answers, openapi, problems, routes
+from evaluation_api.web import answers, problems, routes
 from evaluation_api.web.compression import CompressedFiles
+from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
 
 _API_PAGE = Path(__file__).parent / "web" / "api_page"
+
+#: Their names are in ASCII, as the names of what clients are generated from.
+_SUBJECTS: Final = [
+    {"name": "avaliacoes", "description": "Avaliações e revisões"},
+    {"name": "criterios", "description": "Política e modelo em vigor"},
+    {"name": "lotes", "description": "Arquivos de muitos clientes"},
+    {"name": "servico", "description": "Como o serviço está"},
+]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -60,11 +69,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """Make the application without its pages. lifespan: puts what the routes need in its state."""
-    app = FastAPI(
+    app = DescribedApp(
         title="Avaliação de clientes de cartão de crédito",
         description="Diz se um cliente em potencial pode ter um cartão, e por quê.",
         docs_url=None,
         redoc_url=None,
+        openapi_tags=_SUBJECTS,
         lifespan=lifespan,
         # Nobody collects it, and looking for who might took 5 % of a request's time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -72,7 +82,6 @@ def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     app.add_middleware(CompressedFiles)
     app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
-    openapi.install(app, contract.ANSWERS)
     routes.install(app)
     app.include_router(batch_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")

@@ -1,98 +1,162 @@
 """The routes of batches: from a request to the use case and back."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from evaluation_api.client_files import contract, writing
 from evaluation_api.client_files.batches import MAX_BYTES, Batches
+from evaluation_api.client_files.contract import Lote, Lotes
 from evaluation_api.client_files.domain import Step
-from evaluation_api.decision.errors import FileTooLargeError
-from evaluation_api.web import openapi
-from evaluation_api.web.routes import JSON, NO_STORE
+from evaluation_api.decision.errors import (
+    BatchNotFoundError,
+    BatchStateError,
+    FileTooLargeError,
+    RecordUnavailableError,
+)
+from evaluation_api.web.api_route import ApiRoute
+from evaluation_api.web.problems import Responses, described
+from evaluation_api.web.routes import NO_STORE, no_store
 
-_CSV: Final = "text/csv; charset=utf-8"
 _LISTED: Final = 50
 
-router = APIRouter()
+_FILE: Final = {"type": "string", "format": "binary"}
+_UPLOAD: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "CSV em UTF-8 ou Latin-1, com vírgula ou ponto e vírgula",
+        "content": {"application/octet-stream": {"schema": _FILE}},
+    }
+}
+_CREATED: Final[Responses] = {
+    HTTPStatus.CREATED: {
+        "headers": {"Location": {"description": "Onde o lote está", "schema": {"type": "string"}}}
+    }
+}
+_DOWNLOAD: Final[Responses] = {
+    HTTPStatus.OK: {
+        "description": "O arquivo, em UTF-8",
+        "headers": {
+            "Content-Disposition": {"description": "Nome do arquivo", "schema": {"type": "string"}}
+        },
+    }
+}
+_ONE: Final = described(BatchNotFoundError, RecordUnavailableError)
+_STEP: Final = described(BatchNotFoundError, BatchStateError, RecordUnavailableError)
+
+router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
 
-def _batches(request: Request) -> Batches:
+class CsvResponse(StreamingResponse):
+    """A file, written while it is sent."""
+
+    media_type = "text/csv"
+
+
+async def _batches(request: Request) -> Batches:
     batches: Batches = request.app.state.batches
     return batches
 
 
-@router.post("/lotes", **openapi.upload("Lote"))
-async def receive(request: Request) -> Response:
+Needed = Annotated[Batches, Depends(_batches)]
+BatchId = Annotated[str, Path(description="Código do lote")]
+
+
+@router.post(
+    "/lotes",
+    operation_id="enviar_lote",
+    status_code=HTTPStatus.CREATED,
+    responses=described(FileTooLargeError, RecordUnavailableError) | _CREATED,
+    openapi_extra=_UPLOAD,
+)
+async def receive(
+    request: Request,
+    response: Response,
+    batches: Needed,
+    nome: Annotated[str | None, Query(description="Nome do arquivo")] = None,
+) -> Lote:
     """Recebe um arquivo CSV de clientes, para avaliar quando for pedido."""
-    name = contract.read_name(request.query_params.get("nome"))
+    name = contract.read_name(nome)
     if _announced_bytes(request) > MAX_BYTES:
         raise FileTooLargeError
-    batch = await _batches(request).receive(name, request.stream())
-    location = {"Location": f"/lotes/{batch.id}"}
-    return Response(contract.batch(batch), HTTPStatus.CREATED, location, JSON)
+    batch = await batches.receive(name, request.stream())
+    response.headers["Location"] = f"/lotes/{batch.id}"
+    return contract.batch(batch)
 
 
 def _announced_bytes(request: Request) -> int:
-    """Give what Content-Length says, or 0; the server has checked that it is a number."""
+    """Return what Content-Length says, or 0; the server has checked that it is a number."""
     return int(request.headers.get("content-length") or 0)
 
 
-@router.get("/lotes", **openapi.operation("Lotes"))
-async def latest(request: Request) -> Response:
+@router.get(
+    "/lotes",
+    operation_id="listar_lotes",
+    responses=described(RecordUnavailableError),
+    dependencies=[Depends(no_store)],
+)
+async def latest(batches: Needed) -> Lotes:
     """Lista os lotes mais novos, do mais novo para o mais antigo."""
-    found = await _batches(request).latest(_LISTED)
-    return Response(contract.listed(found), headers=NO_STORE, media_type=JSON)
+    return contract.listed(await batches.latest(_LISTED))
 
 
-@router.get("/lotes/modelo.csv", **openapi.file())
+@router.get(
+    "/lotes/modelo.csv",
+    operation_id="baixar_exemplo",
+    response_class=CsvResponse,
+    responses=described() | _DOWNLOAD,
+)
 async def template() -> Response:
     """Dá um arquivo para começar, com as colunas e dois exemplos."""
     name = {"Content-Disposition": contract.attachment("modelo.csv")}
-    return Response(writing.template(), headers=name, media_type=_CSV)
+    return Response(writing.template(), headers=name, media_type=CsvResponse.media_type)
 
 
-@router.get("/lotes/{batch_id}", **openapi.operation("Lote"))
-async def find(request: Request, batch_id: str) -> Response:
+@router.get(
+    "/lotes/{batch_id}",
+    operation_id="mostrar_lote",
+    responses=_ONE,
+    dependencies=[Depends(no_store)],
+)
+async def find(batches: Needed, batch_id: BatchId) -> Lote:
     """Mostra um lote, quanto dele está feito e o resumo das decisões."""
-    found = await _batches(request).find(batch_id)
-    return Response(contract.batch(found), headers=NO_STORE, media_type=JSON)
+    return contract.batch(await batches.find(batch_id))
 
 
-@router.get("/lotes/{batch_id}/resultado.csv", **openapi.file())
-async def result(request: Request, batch_id: str) -> Response:
+@router.get(
+    "/lotes/{batch_id}/resultado.csv",
+    operation_id="baixar_resultado",
+    response_class=CsvResponse,
+    responses=_ONE | _DOWNLOAD,
+)
+async def result(batches: Needed, batch_id: BatchId) -> Response:
     """Dá o arquivo de volta, na mesma ordem, com a decisão ou o erro de cada linha."""
-    batches = _batches(request)
     batch = await batches.find(batch_id)
     name = {"Content-Disposition": contract.attachment(f"resultado-{batch.name}")}
-    return StreamingResponse(batches.result(batch), headers=name | NO_STORE, media_type=_CSV)
+    return CsvResponse(batches.result(batch), headers=name | NO_STORE)
 
 
-@router.post("/lotes/{batch_id}/iniciar", **openapi.operation("Lote"))
-async def start(request: Request, batch_id: str) -> Response:
+@router.post("/lotes/{batch_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
+async def start(batches: Needed, batch_id: BatchId) -> Lote:
     """Começa a avaliar o lote."""
-    return await _stepped(request, batch_id, Step.START)
+    return contract.batch(await batches.step(batch_id, Step.START))
 
 
-@router.post("/lotes/{batch_id}/pausar", **openapi.operation("Lote"))
-async def pause(request: Request, batch_id: str) -> Response:
+@router.post("/lotes/{batch_id}/pausar", operation_id="pausar_lote", responses=_STEP)
+async def pause(batches: Needed, batch_id: BatchId) -> Lote:
     """Pausa depois do pedaço em andamento; o que está feito permanece."""
-    return await _stepped(request, batch_id, Step.PAUSE)
+    return contract.batch(await batches.step(batch_id, Step.PAUSE))
 
 
-@router.post("/lotes/{batch_id}/retomar", **openapi.operation("Lote"))
-async def resume(request: Request, batch_id: str) -> Response:
+@router.post("/lotes/{batch_id}/retomar", operation_id="retomar_lote", responses=_STEP)
+async def resume(batches: Needed, batch_id: BatchId) -> Lote:
     """Continua de onde parou."""
-    return await _stepped(request, batch_id, Step.RESUME)
+    return contract.batch(await batches.step(batch_id, Step.RESUME))
 
 
-@router.post("/lotes/{batch_id}/cancelar", **openapi.operation("Lote"))
-async def cancel(request: Request, batch_id: str) -> Response:
+@router.post("/lotes/{batch_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
+async def cancel(batches: Needed, batch_id: BatchId) -> Lote:
     """Desiste do que falta; as decisões já tomadas permanecem."""
-    return await _stepped(request, batch_id, Step.CANCEL)
-
-
-async def _stepped(request: Request, batch_id: str, step: Step) -> Response:
-    return Response(contract.batch(await _batches(request).step(batch_id, step)), media_type=JSON)
+    return contract.batch(await batches.step(batch_id, Step.CANCEL))

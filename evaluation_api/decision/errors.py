@@ -3,7 +3,6 @@
 EvaluationError
 ├── InvalidRequestError       what was sent can't be accepted; names every field
 ├── MalformedJsonError        what was sent is no JSON
-├── BodyTooLargeError         what was sent is longer than any request has to be
 ├── ModelError                no prediction can be had
 │   ├── ModelUnavailableError   not reached, too slow, overloaded or its circuit is open
 │   ├── ModelAnswerError        it answered something that is no prediction
@@ -46,10 +45,6 @@ class InvalidRequestError(EvaluationError):
 
 class MalformedJsonError(EvaluationError):
     """What was sent is no JSON."""
-
-
-class BodyTooLargeError(EvaluationError):
-    """What was sent is longer than any request has to be."""
 
 
 class ModelError(EvaluationError):

@@ -104,6 +104,7 @@ _OTHER_LABELS = {
 _FIELD_ERRORS = {
     "missing": "{label}: informe este campo.",
     "extra_forbidden": "O campo “{field}” não é aceito.",
+    "repeated": "{label}: informe uma vez só.",
     "float_type": "{label}: informe um número, sem aspas.",
     "finite_number": "{label}: informe um número finito.",
     "greater_than": "{label}: informe um valor maior que zero.",
@@ -119,6 +120,5 @@ _FIELD_ERRORS = {
     "day": "{label}: informe uma data como 2026-11-22.",
     "enum": "{label}: informe uma das decisões: aprovado, analise_manual, recusado.",
     "model_type": "Envie um objeto JSON com os campos do cliente.",
-    "dataclass_type": "Envie um objeto JSON com os campos do cliente.",
-    "dict_type": "Envie um objeto JSON com os campos do cliente.",
+    "model_attributes_type": "Envie um objeto JSON com os campos do cliente.",
 }

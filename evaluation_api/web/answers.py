@@ -1,14 +1,12 @@
-"""What callers are answered, as types: the field names here are the contract's.
+"""What callers are answered, made of what the domain knows; contract.py has the types."""
 
-msgspec spells them and describes them for the interactive page, so the two cannot differ.
-"""
-
+import json
 import math
 from collections.abc import Iterator
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-import msgspec
+from pydantic import TypeAdapter
 
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import (
@@ -17,211 +15,40 @@ from evaluation_api.decision.domain import (
     Counterfactual,
     Evaluation,
     Geometry,
-    Outcome,
     Recorded,
     Review,
     StoredDecision,
     Summary,
 )
 from evaluation_api.decision.policy import BORDER, RANGE, Policy, Profile
+from evaluation_api.web.contract import (
+    Avaliacao,
+    Criterio,
+    Faixa,
+    Fronteira,
+    Item,
+    Limite,
+    Modelo,
+    Motivo,
+    Pagina,
+    Pedido,
+    Pendente,
+    Perfil,
+    Politica,
+    Registro,
+    Revisao,
+    Simulacao,
+)
 
-_encode = msgspec.json.Encoder().encode
-_OF_THE_OCCASION = frozenset({"id", "avaliado_em", "duracao_ms"})
-
-
-class Perfil(msgspec.Struct):
-    """One of the five client profiles."""
-
-    cluster: int
-    chave: str
-    nome: str
-
-
-class Motivo(msgspec.Struct):
-    """What one amount did to set the client apart from the next-best profile."""
-
-    campo: str
-    rotulo: str
-    valor: float
-    contribuicao: float
-    sentido: str
-    frase: str
-
-
-class Simulacao(msgspec.Struct):
-    """The smallest change of one amount that would lead to an approval."""
-
-    campo: str
-    rotulo: str
-    de: float
-    para: float
-    cluster: int
-    perfil: str
-    frase: str
-
-
-class Avaliacao(msgspec.Struct):
-    """The answer of POST /avaliar. nome, cluster and resposta are the original three."""
-
-    nome: str
-    cluster: int
-    resposta: str
-    id: str
-    decisao: Outcome
-    perfil: Perfil
-    perfil_vizinho: Perfil | None
-    motivos: list[Motivo]
-    observacoes: list[str]
-    confianca: float | None
-    simulacao: Simulacao | None
-    modelo: str
-    modelo_sha256: str
-    politica: str
-    avaliado_em: str
-    duracao_ms: float
-
-
-class Pendente(msgspec.Struct):
-    """The 202 answer to a request that waits for the model."""
-
-    id: str
-    situacao: str = "pendente"
-
-
-class Pedido(msgspec.Struct):
-    """What was asked, as it was read."""
-
-    name: str
-    balance: float
-    purchases: float
-    cash_advance: float
-    credit_limit: float
-    payments: float
-
-
-class Revisao(msgspec.Struct):
-    """What a person decided."""
-
-    id: str
-    decisao: Outcome
-    justificativa: str
-    revisor: str
-    revisado_em: str
-
-
-class Registro(msgspec.Struct):
-    """One evaluation as recorded; avaliacao is the answer as it was given, byte for byte."""
-
-    id: str
-    situacao: str
-    recebido_em: str
-    pedido: Pedido
-    avaliacao: msgspec.Raw | None
-    degradada: bool
-    revisoes: list[Revisao]
-    decisao_final: Outcome | None
-
-
-class Item(msgspec.Struct):
-    """One line of the history."""
-
-    id: str
-    situacao: str
-    recebido_em: str
-    nome: str
-    cluster: int | None
-    perfil: str | None
-    decisao: Outcome | None
-    decisao_final: Outcome | None
-    confianca: float | None
-    revisoes: int
-
-
-class Pagina(msgspec.Struct):
-    """A page of the history; proximo is the cursor of the next one, if there is one."""
-
-    itens: list[Item]
-    proximo: str | None
-
-
-class Criterio(msgspec.Struct):
-    """What is decided for one profile."""
-
-    cluster: int
-    chave: str
-    nome: str
-    frase: str
-    decisao: Outcome
-
-
-class Fronteira(msgspec.Struct):
-    """What is decided when another profile is nearly as close."""
-
-    confianca_minima: float
-    decisao: Outcome
-    frase: str
-
-
-class Limite(msgspec.Struct):
-    """One bound of what the model has seen."""
-
-    regra: str
-    maximo: float
-    frase: str
-
-
-class Faixa(msgspec.Struct):
-    """What is decided outside of what the model has seen."""
-
-    decisao: Outcome
-    frase: str
-    limites: list[Limite]
-
-
-class Politica(msgspec.Struct):
-    """The criteria in force."""
-
-    versao: str
-    nome: str
-    vigente_desde: date
-    perfis: list[Criterio]
-    fronteira: Fronteira
-    faixa: Faixa
-
-
-class Modelo(msgspec.Struct):
-    """The model in service; centroids by label, on the unit sphere, where it has any."""
-
-    tag: str
-    sha256: str
-    caracteristicas: tuple[str, ...]
-    centroides: tuple[tuple[float, ...], ...] | None
-    tamanhos: tuple[int, ...] | None
-
-
-class Partes(msgspec.Struct):
-    """What the service leans on."""
-
-    banco: str
-    modelo: str
-
-
-class Saude(msgspec.Struct):
-    """situacao: ok, degradada (the model is away) or indisponivel (the database is)."""
-
-    situacao: str
-    partes: Partes
-
-
-class Vida(msgspec.Struct):
-    """What a process that lives says of itself."""
-
-    situacao: str = "ok"
+_AVALIACAO: Final = TypeAdapter(Avaliacao)
+_REGISTRO: Final = TypeAdapter(Registro)
+_PENDENTE: Final = TypeAdapter(Pendente)
+_VOLATILE_FIELDS: Final = frozenset({"id", "avaliado_em", "duracao_ms"})
 
 
 def answer(evaluation: Evaluation, policy: Policy) -> str:
-    """Spell an evaluation as the answer of POST /avaliar, the text that is recorded and given."""
-    return _encode(_avaliacao(evaluation, policy)).decode()
+    """Return the answer of POST /avaliar as JSON, the text that is recorded and given."""
+    return _AVALIACAO.dump_json(_avaliacao(evaluation, policy)).decode()
 
 
 def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
@@ -272,11 +99,11 @@ def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: Policy) ->
 
 def differences(one: str, other: str) -> list[tuple[str, object, object]]:
     """Compare two answers field by field, but for id and times: (field, in one, in other)."""
-    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    first, second = json.loads(one), json.loads(other)
     return [
         (field, first.get(field), second.get(field))
         for field in {**first, **second}
-        if field not in _OF_THE_OCCASION and not _same(first.get(field), second.get(field))
+        if field not in _VOLATILE_FIELDS and not _same(first.get(field), second.get(field))
     ]
 
 
@@ -296,7 +123,7 @@ def _perfil(profile: Profile) -> Perfil:
 
 
 def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None) -> list[Motivo]:
-    """Spell what set the client apart from the next-best profile, strongest first."""
+    """Return what set the client apart from the next-best profile, strongest first."""
     contributions = evaluation.prediction.contributions
     if not contributions or next_best is None:
         return []
@@ -342,25 +169,27 @@ def _simulacao(usage: CardUsage, change: Counterfactual | None, policy: Policy) 
 
 
 def pending(evaluation_id: str) -> bytes:
-    """Spell the 202 answer to a request that waits for the model."""
-    return _encode(Pendente(evaluation_id))
+    """Return the 202 answer to a request that waits for the model, as JSON."""
+    return _PENDENTE.dump_json(Pendente(evaluation_id))
 
 
 def recorded(evaluation: Recorded) -> bytes:
-    """Spell one evaluation with its reviews."""
-    machine = answer_json(evaluation)
-    return _encode(
+    """Return one evaluation with its reviews as JSON, the answer in it byte for byte."""
+    rest = _REGISTRO.dump_json(
         Registro(
             id=evaluation.id,
             situacao=_situation(pending=evaluation.pending),
             recebido_em=when(evaluation.received_at),
             pedido=_pedido(evaluation.applicant),
-            avaliacao=None if machine is None else msgspec.Raw(machine.encode()),
+            avaliacao=None,
             degradada=evaluation.degraded,
-            revisoes=[_revisao(review) for review in evaluation.reviews],
+            revisoes=[review(one) for one in evaluation.reviews],
             decisao_final=evaluation.final_outcome,
         )
     )
+    machine = answer_json(evaluation) or "null"
+    # No text of a person's can hold this: the quotes in it would be escaped.
+    return rest.replace(b'"avaliacao":null', b'"avaliacao":' + machine.encode(), 1)
 
 
 def _situation(*, pending: bool) -> str:
@@ -382,16 +211,12 @@ def _pedido(applicant: Applicant) -> Pedido:
 def parse_answer(evaluation: Recorded) -> dict[str, Any]:
     """Return a recorded answer as it is, whatever fields its release gave it; {} while it waits."""
     text = answer_json(evaluation)
-    answered: dict[str, Any] = {} if text is None else msgspec.json.decode(text)
+    answered: dict[str, Any] = {} if text is None else json.loads(text)
     return answered
 
 
-def review(review: Review) -> bytes:
-    """Spell one review."""
-    return _encode(_revisao(review))
-
-
-def _revisao(review: Review) -> Revisao:
+def review(review: Review) -> Revisao:
+    """Return one review."""
     return Revisao(
         id=review.id,
         decisao=review.outcome,
@@ -401,10 +226,10 @@ def _revisao(review: Review) -> Revisao:
     )
 
 
-def page(summaries: list[Summary], limit: int, policy: Policy) -> bytes:
-    """Spell a page of up to limit evaluations; a full one has a next."""
+def page(summaries: list[Summary], limit: int, policy: Policy) -> Pagina:
+    """Return a page of up to limit evaluations; a full one has a next."""
     following = summaries[-1].id if len(summaries) == limit else None
-    return _encode(Pagina([_item(summary, policy) for summary in summaries], following))
+    return Pagina([_item(summary, policy) for summary in summaries], following)
 
 
 def _item(summary: Summary, policy: Policy) -> Item:
@@ -423,13 +248,8 @@ def _item(summary: Summary, policy: Policy) -> Item:
     )
 
 
-def criteria(policy: Policy) -> bytes:
-    """Spell the policy in force, for whoever asks by which criteria clients are judged."""
-    return _encode(criteria_of(policy))
-
-
-def criteria_of(policy: Policy) -> Politica:
-    """Give the criteria as the contract names them."""
+def criteria(policy: Policy) -> Politica:
+    """Return the policy in force, for whoever asks by which criteria clients are judged."""
     border, seen = policy.border, policy.training_range
     return Politica(
         versao=policy.version,
@@ -453,14 +273,12 @@ def _limites(policy: Policy) -> Iterator[Limite]:
         yield Limite(feature, maximum, sentences.at_most(feature, maximum))
 
 
-def geometry(geometry: Geometry) -> bytes:
-    """Spell the model in service, for drawings."""
+def geometry(geometry: Geometry) -> Modelo:
+    """Return the model in service, for drawings."""
     model = geometry.model
-    return _encode(
-        Modelo(model.tag, model.sha256, geometry.features, geometry.centroids, geometry.sizes)
-    )
+    return Modelo(model.tag, model.sha256, geometry.features, geometry.centroids, geometry.sizes)
 
 
 def when(moment: datetime) -> str:
-    """Spell a time as RFC 3339 in UTC, to the millisecond."""
+    """Return a time as RFC 3339 in UTC, to the millisecond."""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -74,5 +74,5 @@ def render(evaluation: Recorded, policy: Policy) -> str:
         evaluation=evaluation,
         amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in FEATURES],
         answer=_shown(answers.parse_answer(evaluation)),
-        criteria=answers.criteria_of(policy),
+        criteria=answers.criteria(policy),
     )

@@ -4,39 +4,49 @@ The only module that knows status codes of errors.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from evaluation_api.decision import errors
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.observation import REFUSED, request_id
+from evaluation_api.web import requests
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class Erro(msgspec.Struct):
-    """One wrong field."""
+@dataclass(slots=True)
+class Erro:
+    """Um campo que não foi aceito."""
 
-    pointer: str
-    detail: str
+    pointer: Annotated[str, Field(description="Onde está (RFC 6901)", examples=["#/balance"])]
+    detail: Annotated[str, Field(description="O que corrigir")]
 
 
-class Problema(msgspec.Struct, omit_defaults=True):
-    """The body of every error. instance: the request's id, as in X-Request-ID."""
+@dataclass(slots=True)
+class Problema:
+    """O corpo de todo erro (RFC 9457)."""
 
-    title: str
-    status: int
-    detail: str
-    instance: str
-    type: str = "about:blank"
-    erros: list[Erro] = []
+    title: Annotated[str, Field(description="Que problema é")]
+    status: Annotated[int, Field(description="Código HTTP", examples=[422])]
+    detail: Annotated[str, Field(description="O que houve e o que fazer")]
+    instance: Annotated[str, Field(description="Código do pedido, como em X-Request-ID")]
+    type: Annotated[str, Field(description="Sempre about:blank")] = "about:blank"
+    erros: Annotated[list[Erro], Field(description="Os campos que não foram aceitos")] = field(
+        default_factory=list
+    )
+
+
+_PROBLEMA: Final = TypeAdapter(Problema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,6 @@ _ANSWERS = {
     ),
     errors.MalformedJsonError: _Answer(
         HTTPStatus.BAD_REQUEST, "JSON inválido", "O corpo do pedido não é um JSON válido."
-    ),
-    errors.BodyTooLargeError: _Answer(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "Pedido grande demais",
-        "O corpo do pedido pode ter até 64 KB.",
     ),
     errors.ModelError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -111,11 +116,37 @@ _ANSWERS = {
 }
 
 _HTTP = {
-    HTTPStatus.NOT_FOUND: ("Página não encontrada", "Não há nada neste endereço."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
+    HTTPStatus.BAD_REQUEST: _ANSWERS[errors.MalformedJsonError],
+    HTTPStatus.NOT_FOUND: _Answer(
+        HTTPStatus.NOT_FOUND, "Página não encontrada", "Não há nada neste endereço."
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: _Answer(
+        HTTPStatus.METHOD_NOT_ALLOWED,
         "Método não permitido",
         "Este endereço não aceita esse método HTTP.",
     ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _Answer(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "Pedido grande demais",
+        "O corpo do pedido pode ter até 64 KB.",
+    ),
+    # The gateway's, which answers it in these words.
+    HTTPStatus.TOO_MANY_REQUESTS: _Answer(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Pedidos demais",
+        "Seu endereço fez pedidos demais em pouco tempo. Nada foi registrado;"
+        " tente de novo em instantes.",
+        retry_after_seconds=1,
+    ),
+}
+_OF_EVERY_ROUTE: Final = (
+    errors.InvalidRequestError,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    errors.OverloadedError,
+)
+RETRY_AFTER: Final = {
+    "description": "Segundos a esperar antes de tentar de novo",
+    "schema": {"type": "integer", "minimum": 1},
 }
 _TURNED_AWAY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
@@ -131,9 +162,26 @@ _UNEXPECTED = _Answer(
 )
 
 
+Cause = type[errors.EvaluationError] | HTTPStatus
+Responses = dict[int | str, dict[str, Any]]
+
+
+def described(*causes: Cause) -> Responses:
+    """Return how FastAPI is told of these problems, and of those that every route may answer."""
+    described: Responses = {"default": {"model": Problema, "description": "Outro problema"}}
+    for cause in (*causes, *_OF_EVERY_ROUTE):
+        answer = _ANSWERS[cause] if isinstance(cause, type) else _HTTP[cause]
+        one = described.setdefault(int(answer.status), {"model": Problema, "description": ""})
+        one["description"] = "; ".join(filter(None, [one["description"], answer.title]))
+        if answer.retry_after_seconds is not None:
+            one["headers"] = {"Retry-After": RETRY_AFTER}
+    return described
+
+
 def install(app: FastAPI) -> None:
     """Have every error that is foreseen answered as a problem; unexpected() answers the others."""
     app.add_exception_handler(errors.EvaluationError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_fastapi)
     app.add_exception_handler(HTTPException, _of_starlette)
 
 
@@ -142,11 +190,19 @@ async def _of_ours(_: Request, exc: Exception) -> Response:
     return foreseen(exc)
 
 
+async def _of_fastapi(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 - what it is installed for
+    found = [{**error, "loc": error["loc"][1:]} for error in exc.errors()]
+    if not any(error["loc"] for error in found) and found[0]["type"] == "missing":
+        return foreseen(errors.MalformedJsonError("an empty body"))
+    return foreseen(requests.refusal(found))
+
+
 async def _of_starlette(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101 - what it is installed for
     status = HTTPStatus(exc.status_code)
-    title, detail = _HTTP.get(status, (status.phrase, str(exc.detail)))
-    response = _problem(_Answer(status, title, detail), [])
+    answer = _HTTP.get(status, _Answer(status, status.phrase, str(exc.detail)))
+    response = _problem(answer, [])
     response.headers.update(exc.headers or {})
     return response
 
@@ -171,11 +227,11 @@ def unexpected(exc: Exception) -> Response:
 
 
 def turn_away() -> bytes:
-    """Give the whole HTTP answer to a request beyond what can be done, as server.Refusal."""
+    """Return the whole HTTP answer to a request beyond what can be done, as server.Refusal."""
     identity = new_id()
     REFUSED.inc()
     answer = _ANSWERS[errors.OverloadedError]
-    body = msgspec.json.encode(Problema(answer.title, answer.status, answer.detail, identity))
+    body = _encode(Problema(answer.title, answer.status, answer.detail, identity))
     return _TURNED_AWAY % (len(body), identity.encode(), body)
 
 
@@ -184,4 +240,8 @@ def _problem(answer: _Answer, fields: list[Erro]) -> Response:
     headers = {}
     if answer.retry_after_seconds is not None:
         headers["Retry-After"] = str(answer.retry_after_seconds)
-    return Response(msgspec.json.encode(body), answer.status, headers, MEDIA_TYPE)
+    return Response(_encode(body), answer.status, headers, MEDIA_TYPE)
+
+
+def _encode(problem: Problema) -> bytes:
+    return _PROBLEMA.dump_json(problem, exclude_defaults=True)

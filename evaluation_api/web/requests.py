@@ -5,14 +5,13 @@ not the first alone.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
-from fastapi import Request
+from fastapi import Header
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -20,8 +19,9 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json, to_json
 
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import (
@@ -32,19 +32,13 @@ from evaluation_api.decision.domain import (
     Review,
     Search,
 )
-from evaluation_api.decision.errors import (
-    BodyTooLargeError,
-    FieldError,
-    InvalidRequestError,
-    MalformedJsonError,
-)
+from evaluation_api.decision.errors import FieldError, InvalidRequestError, MalformedJsonError
 from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, READABLE, READABLE_LINES
 
 #: The analysts' days begin and end here.
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
-MAX_BODY_BYTES: Final = 64 * 1024
-_LONGEST_KEY = 255
+_LONGEST_KEY: Final = 255
 
 
 def _day(text: str) -> date:
@@ -70,9 +64,9 @@ class _Body(BaseModel):
 
 
 class ApplicantBody(_Body):
-    """Who asks, and five amounts about their card use, in reais."""
+    """Quem pede o cartão, e cinco valores do uso do cartão, em reais."""
 
-    name: _Name = Field(examples=["Maria"])
+    name: _Name = Field(description="Nome do cliente", examples=["Maria"])
     balance: _Amount = Field(description="Saldo devedor: o que o cliente deve", examples=[1055.0])
     purchases: _Amount = Field(description="Compras", examples=[3345.0])
     cash_advance: _Amount = Field(description="Saques", examples=[147.0])
@@ -83,50 +77,73 @@ class ApplicantBody(_Body):
 
 
 class ReviewBody(_Body):
-    """What a person decided about an evaluation, and why."""
+    """O que uma pessoa decidiu sobre uma avaliação, e por quê."""
 
-    decisao: Annotated[Outcome, Field(strict=False)]
+    decisao: Annotated[Outcome, Field(strict=False)] = Field(
+        description="Decisão de quem revisou", examples=["aprovado"]
+    )
     justificativa: Annotated[
         str,
         StringConstraints(
             strip_whitespace=True, min_length=10, max_length=2000, pattern=READABLE_LINES
         ),
-    ]
-    revisor: _Name
+    ] = Field(description="Por quê", examples=["Renda comprovada por holerite."])
+    revisor: _Name = Field(description="Nome de quem revisou", examples=["Ana"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, sent: object) -> object:
+        """Read what came as no JSON by its content type, as curl -d and old callers send it."""
+        if not isinstance(sent, bytes):
+            return sent
+        try:
+            return from_json(sent)
+        except ValueError as exc:
+            raise PydanticCustomError("json_invalid", "no JSON") from exc
 
 
 class SearchQuery(BaseModel):
-    """The query of GET /avaliacoes; strings, as queries are."""
+    """A consulta de GET /avaliacoes; em texto, como são as consultas."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
-    limite: int = Field(20, ge=1, le=100)
-    cursor: UUID | None = None
-    decisao: Outcome | None = None
-    perfil: int | None = Field(None, ge=0, le=4)
-    de: _Day | None = None
-    ate: Annotated[_Day, Field(lt=date.max)] | None = None  # its day after must have a date
+    limite: int = Field(20, ge=1, le=100, description="Avaliações por página")
+    cursor: UUID | None = Field(None, description="O proximo da página anterior")
+    decisao: Outcome | None = Field(None, description="Só as que terminaram nesta decisão")
+    perfil: int | None = Field(None, ge=0, le=4, description="Só as deste perfil")
+    de: _Day | None = Field(None, description="Desde este dia, em São Paulo")
+    # The day after the last one must have a date.
+    ate: Annotated[_Day, Field(lt=date.max)] | None = Field(
+        None, description="Até este dia, inclusive"
+    )
     nome: Annotated[
         str, StringConstraints(strip_whitespace=True, max_length=LONGEST_NAME, pattern=READABLE)
-    ] = ""
+    ] = Field("", description="Parte do nome do cliente")
 
 
-_B = TypeVar("_B", bound=_Body)
-
-
-async def read_body(request: Request) -> bytes:
-    """Read a body of up to 64 KB, counting as it comes. Raises BodyTooLargeError."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLargeError
-    return bytes(body)
+#: Checked by read_key, here and on the fast path; described only.
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        description="A mesma chave com o mesmo corpo recebe sempre a mesma resposta",
+        json_schema_extra={"minLength": 1, "maxLength": _LONGEST_KEY, "pattern": "^[!-~]+$"},
+    ),
+]
+PreferHeader = Annotated[
+    str | None,
+    Header(
+        description="respond-async: se o modelo estiver fora, aceita o pedido e avalia depois",
+        examples=["respond-async"],
+    ),
+]
 
 
 def read_applicant_body(body: bytes) -> ApplicantBody:
     """Read the body of POST /avaliar. Raises InvalidRequestError naming every wrong field."""
-    return _read(ApplicantBody, body)
+    try:
+        return ApplicantBody.model_validate_json(body)
+    except ValidationError as exc:
+        raise refusal(exc.errors(include_url=False)) from exc
 
 
 def applicant_of(sent: ApplicantBody) -> Applicant:
@@ -137,9 +154,8 @@ def applicant_of(sent: ApplicantBody) -> Applicant:
     return Applicant(sent.name, usage)
 
 
-def read_review(body: bytes, review_id: str, evaluation_id: str) -> Review:
-    """Read the body of POST /avaliacoes/{id}/revisao. Raises InvalidRequestError."""
-    sent = _read(ReviewBody, body)
+def review_of(sent: ReviewBody, review_id: str, evaluation_id: str) -> Review:
+    """Return a review, made now, as the domain has it."""
     return Review(
         review_id,
         evaluation_id,
@@ -150,14 +166,11 @@ def read_review(body: bytes, review_id: str, evaluation_id: str) -> Review:
     )
 
 
-def _read(kind: type[_B], body: bytes) -> _B:
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False)
-        if errors[0]["type"] == "json_invalid":
-            raise MalformedJsonError(errors[0]["msg"]) from exc
-        raise InvalidRequestError([_field_error(error) for error in errors]) from exc
+def refusal(errors: Sequence[Any]) -> InvalidRequestError | MalformedJsonError:
+    """Return what to raise for pydantic's errors. Their loc: the path within what was sent."""
+    if errors[0]["type"] == "json_invalid":
+        return MalformedJsonError(errors[0]["msg"])
+    return InvalidRequestError([_field_error(error) for error in errors])
 
 
 def _field_error(error: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dict
@@ -173,15 +186,11 @@ def read_key(key: str | None, applicant: Applicant) -> IdempotencyKey | None:
         return None
     if not 0 < len(key) <= _LONGEST_KEY or not all("!" <= c <= "~" for c in key):
         raise InvalidRequestError([FieldError("Idempotency-Key", sentences.BAD_KEY)])
-    return IdempotencyKey(key, hashlib.sha256(msgspec.json.encode(applicant)).hexdigest())
+    return IdempotencyKey(key, hashlib.sha256(to_json(applicant)).hexdigest())
 
 
-def read_search(query: Mapping[str, str]) -> Search:
-    """Read the query of GET /avaliacoes. Raises InvalidRequestError naming every wrong field."""
-    try:
-        sent = SearchQuery.model_validate(dict(query))
-    except ValidationError as exc:
-        raise InvalidRequestError([_field_error(error) for error in exc.errors()]) from exc
+def search_of(sent: SearchQuery) -> Search:
+    """Return what part of the history to look at, as the domain has it."""
     return Search(
         limit=sent.limite,
         before_id=None if sent.cursor is None else str(sent.cursor),

@@ -3,16 +3,24 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from typing import Annotated, Final
 
-import msgspec
-from fastapi import APIRouter, FastAPI, Header, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from evaluation_api.decision import policy_file
-from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.errors import (
+    EvaluationError,
+    EvaluationNotFoundError,
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
+    MalformedJsonError,
+    ModelError,
+    RecordUnavailableError,
+)
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy import Policy
 from evaluation_api.model.client import ModelClient
@@ -22,29 +30,76 @@ from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.observation import MODEL_AWAY, PENDING
-from evaluation_api.web import answers, dossier, openapi, requests
-from evaluation_api.web.fast_route import FastRoute
+from evaluation_api.web import answers, dossier, problems, requests
+from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute
+from evaluation_api.web.contract import (
+    Avaliacao,
+    Modelo,
+    Pagina,
+    Partes,
+    Pendente,
+    Politica,
+    Registro,
+    Revisao,
+    Saude,
+    Vida,
+)
+from evaluation_api.web.problems import Responses, described
 
-#: Where most requests go.
-EVALUATE: Final = "/avaliar"
 JSON: Final = "application/json"
+
 #: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
+#: Asked by whoever watches the service, with whatever query they use.
+probes = APIRouter(route_class=SummarizedRoute, tags=["servico"])
+
+_EVALUATIONS: Final[list[str | Enum]] = ["avaliacoes"]
+_CRITERIA: Final[list[str | Enum]] = ["criterios"]
+_PENDING: Final[Responses] = {
+    HTTPStatus.ACCEPTED: {
+        "model": Pendente,
+        "description": "O pedido aguarda o modelo",
+        "headers": {
+            "Location": {
+                "description": "Onde a avaliação aparecerá",
+                "schema": {"type": "string", "examples": ["/avaliacoes/01a203b4-6136-73cb"]},
+            },
+            "Retry-After": problems.RETRY_AFTER,
+        },
+    }
+}
+
+
+_UNHEALTHY: Final[Responses] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"model": Saude, "description": "Sem o banco de dados"}
+}
 
 
 def install(app: FastAPI) -> None:
     """Give an application these routes."""
     # Not by way of a router: FastAPI looks for an included one's route twice.
     app.router.add_api_route(
-        EVALUATE,
+        "/avaliar",
         evaluate,
         methods=["POST"],
-        include_in_schema=False,
+        operation_id="avaliar",
+        tags=_EVALUATIONS,
+        response_model=Avaliacao,
+        responses=described(
+            MalformedJsonError,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            IdempotencyKeyInFlightError,
+            IdempotencyKeyReusedError,
+            ModelError,
+            RecordUnavailableError,
+        )
+        | _PENDING,
         route_class_override=FastRoute,
     )
     app.include_router(router)
+    app.include_router(probes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,66 +115,100 @@ class Services:
     pending: PendingWorker
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """Return what the application was wired with."""
     services: Services = request.app.state.services
     return services
+
+
+async def _needed(request: Request) -> Services:
+    """Return the same as a dependency; FastAPI would call one that is not async in a thread."""
+    return services_of(request)
+
+
+async def no_store(response: Response) -> None:
+    """Have no browser keep an answer."""
+    response.headers.update(NO_STORE)
+
+
+Needed = Annotated[Services, Depends(_needed)]
+EvaluationId = Annotated[str, Path(description="Código da avaliação")]
 
 
 async def evaluate(
     request: Request,
     sent: requests.ApplicantBody,
-    idempotency_key: Annotated[str | None, Header()] = None,
-    prefer: Annotated[str | None, Header()] = None,
+    idempotency_key: requests.KeyHeader = None,
+    prefer: requests.PreferHeader = None,
 ) -> Response:
     """Avalia um cliente, registra a decisão e responde com ela."""
     applicant = requests.applicant_of(sent)
     key = requests.read_key(idempotency_key, applicant)
     may_wait = "respond-async" in (prefer or "")
-    outcome = await _services(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
-    if outcome.answer is None:
-        location = {"Location": f"/avaliacoes/{outcome.id}", "Retry-After": "1"}
-        return Response(answers.pending(outcome.id), HTTPStatus.ACCEPTED, location, JSON)
-    return Response(outcome.answer, media_type=JSON)
+    receipt = await services_of(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
+    if receipt.answer is None:
+        location = {"Location": f"/avaliacoes/{receipt.id}", "Retry-After": "1"}
+        return Response(answers.pending(receipt.id), HTTPStatus.ACCEPTED, location, JSON)
+    return Response(receipt.answer, media_type=JSON)
 
 
-@router.get("/avaliacoes", **openapi.operation("Pagina", query=True))
-async def search(request: Request) -> Response:
+@router.get(
+    "/avaliacoes",
+    operation_id="listar_avaliacoes",
+    tags=_EVALUATIONS,
+    responses=described(RecordUnavailableError),
+    dependencies=[Depends(no_store)],
+)
+async def search(services: Needed, query: Annotated[requests.SearchQuery, Query()]) -> Pagina:
     """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
-    services = _services(request)
-    wanted = requests.read_search(request.query_params)
+    wanted = requests.search_of(query)
     found = await services.executor.run_read(services.evaluations.search, wanted)
-    page = answers.page(found, wanted.limit, services.policy)
-    return Response(page, headers=NO_STORE, media_type=JSON)
+    return answers.page(found, wanted.limit, services.policy)
 
 
-@router.get("/avaliacoes/{evaluation_id}", **openapi.operation("Registro"))
-async def find(request: Request, evaluation_id: str) -> Response:
+@router.get(
+    "/avaliacoes/{evaluation_id}",
+    operation_id="mostrar_avaliacao",
+    tags=_EVALUATIONS,
+    response_model=Registro,
+    responses=described(EvaluationNotFoundError, RecordUnavailableError),
+)
+async def find(services: Needed, evaluation_id: EvaluationId) -> Response:
     """Mostra uma avaliação com suas revisões."""
-    services = _services(request)
     found = await services.executor.run_read(services.evaluations.find, evaluation_id)
     return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
 
 
 @router.post(
     "/avaliacoes/{evaluation_id}/revisao",
-    **openapi.operation("Revisao", body="ReviewBody", status=HTTPStatus.CREATED),
+    operation_id="revisar_avaliacao",
+    tags=_EVALUATIONS,
+    status_code=HTTPStatus.CREATED,
+    responses=described(
+        MalformedJsonError,
+        EvaluationNotFoundError,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        RecordUnavailableError,
+    ),
 )
-async def review(request: Request, evaluation_id: str) -> Response:
+async def review(
+    services: Needed, evaluation_id: EvaluationId, sent: requests.ReviewBody
+) -> Revisao:
     """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
-    sent = requests.read_review(await requests.read_body(request), new_id(), evaluation_id)
-    services = _services(request)
-    await services.executor.run_write(services.evaluations.review, sent)
-    return Response(answers.review(sent), HTTPStatus.CREATED, media_type=JSON)
+    made = requests.review_of(sent, new_id(), evaluation_id)
+    await services.executor.run_write(services.evaluations.review, made)
+    return answers.review(made)
 
 
 @router.get(
     "/avaliacoes/{evaluation_id}/dossie",
+    operation_id="mostrar_dossie",
+    tags=_EVALUATIONS,
     response_class=HTMLResponse,
-    responses={"default": openapi.PROBLEM},
+    responses=described(EvaluationNotFoundError, RecordUnavailableError),
 )
-async def show_dossier(request: Request, evaluation_id: str) -> Response:
+async def show_dossier(services: Needed, evaluation_id: EvaluationId) -> Response:
     """Mostra, para imprimir, tudo o que explica uma avaliação."""
-    services = _services(request)
     found = await services.executor.run_read(services.evaluations.find, evaluation_id)
     version = found.policy_version or services.policy.version
     source = await services.executor.run_read(services.policies.text, version)
@@ -127,52 +216,64 @@ async def show_dossier(request: Request, evaluation_id: str) -> Response:
     return HTMLResponse(dossier.render(found, policy), headers=NO_STORE)
 
 
-@router.get("/politica", **openapi.operation("Politica"))
-async def show_criteria(request: Request) -> Response:
+@router.get("/politica", operation_id="mostrar_politica", tags=_CRITERIA, responses=described())
+async def show_criteria(services: Needed) -> Politica:
     """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD."""
-    return Response(answers.criteria(_services(request).policy), media_type=JSON)
+    return answers.criteria(services.policy)
 
 
-@router.get("/modelo", **openapi.operation("Modelo"))
-async def show_model(request: Request) -> Response:
+@router.get(
+    "/modelo", operation_id="mostrar_modelo", tags=_CRITERIA, responses=described(ModelError)
+)
+async def show_model(services: Needed) -> Modelo:
     """Mostra o modelo em serviço e os centros dos cinco perfis."""
-    return Response(answers.geometry(await _services(request).model.describe()), media_type=JSON)
+    return answers.geometry(await services.model.describe())
 
 
-@router.get("/health", **openapi.operation("Saude"))
-@router.get("/health/ready", **openapi.operation("Saude"))
-async def ready(request: Request) -> Response:
+@probes.get(
+    "/health",
+    operation_id="verificar_saude",
+    responses=_UNHEALTHY,
+)
+@probes.get(
+    "/health/ready",
+    operation_id="verificar_prontidao",
+    responses=_UNHEALTHY,
+)
+async def ready(services: Needed, response: Response) -> Saude:
     """Diz se o serviço pode receber pedidos, e qual parte não está bem.
 
     Sem o modelo o serviço continua pronto, em situação degradada: os pedidos ficam pendentes.
     """
-    health = await _health(_services(request))
-    status = HTTPStatus.OK if health.partes.banco == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-    return Response(msgspec.json.encode(health), status, media_type=JSON)
+    health = await _health(services)
+    if health.partes.banco != "ok":
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return health
 
 
-@router.get("/health/live", **openapi.operation("Vida"))
-async def live() -> Response:
+@probes.get(
+    "/health/live",
+    operation_id="verificar_vida",
+    responses=described(),
+)
+async def live() -> Vida:
     """Diz que o processo está vivo, e nada mais."""
-    return Response(msgspec.json.encode(answers.Vida()), media_type=JSON)
+    return Vida()
 
 
-@router.get("/metrics", include_in_schema=False)
-async def metrics(request: Request) -> Response:
-    """Give the Prometheus metrics of this process."""
-    services = _services(request)
+@probes.get("/metrics", include_in_schema=False)
+async def metrics(services: Needed) -> Response:
+    """Return the Prometheus metrics of this process."""
     PENDING.set(services.pending.waiting)
     MODEL_AWAY.set(services.model.is_away)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _health(services: Services) -> answers.Saude:
+async def _health(services: Services) -> Saude:
     pinged = services.executor.run_read(services.evaluations.ping)
     database, model = await asyncio.gather(_part(pinged), _part(services.model.describe()))
     worst = "ok" if model == "ok" else "degradada"
-    return answers.Saude(
-        worst if database == "ok" else "indisponivel", answers.Partes(database, model)
-    )
+    return Saude(worst if database == "ok" else "indisponivel", Partes(database, model))
 
 
 async def _part(check: Awaitable[object]) -> str:

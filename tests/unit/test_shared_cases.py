@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from evaluation_api.client_files import lines
 from evaluation_api.client_files.domain import FIELDS, Dialect, Line
@@ -74,12 +76,14 @@ def test_a_request_for_an_evaluation(case: Case) -> None:
 @each(in_bodies("request", "reviews"))
 def test_a_review(case: Case) -> None:
     if case.fault is None:
-        read = requests.read_review(case.body(REVIEW), "r", "e")
-        assert case.value in {read.outcome, read.justification, read.reviewer}
+        read = requests.ReviewBody.model_validate(from_json(case.body(REVIEW)))
+        assert case.value in {read.decisao, read.justificativa, read.revisor}
     else:
-        with pytest.raises(InvalidRequestError) as refused:
-            requests.read_review(case.body(REVIEW), "r", "e")
-        assert_refused(case, refused.value.fields)
+        with pytest.raises(ValidationError) as refused:
+            requests.ReviewBody.model_validate(from_json(case.body(REVIEW)))
+        refusal = requests.refusal(refused.value.errors())
+        assert isinstance(refusal, InvalidRequestError)
+        assert_refused(case, refusal.fields)
 
 
 @each(in_bodies("predict", "amounts", "fields"))

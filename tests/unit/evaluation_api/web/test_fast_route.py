@@ -1,13 +1,21 @@
-"""What a route that reads by itself must not be given, since it would pass it by."""
+"""The fast path: what it must not be given, since it would pass it by, and that it agrees."""
 
+import asyncio
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
 
+import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import iter_route_contexts
 
 from evaluation_api.app import create_fastapi_app
-from evaluation_api.web.fast_route import FastRoute
+from evaluation_api.decision.domain import Applicant, IdempotencyKey
+from evaluation_api.decision.evaluation import Receipt
+from evaluation_api.web import routes
+from evaluation_api.web.api_route import ApiRoute, FastRoute
+from tests.clients import BAD_REQUESTS, MARIA
 
 
 def skipped_dependencies(app: FastAPI) -> list[object]:
@@ -69,3 +77,40 @@ def test_no_dependency_is_passed_by() -> None:
 @pytest.mark.parametrize("made", [on_the_route, on_the_router, on_the_application])
 def test_a_dependency_would_be_found_wherever_it_is_added(made: Callable[[], FastAPI]) -> None:
     assert skipped_dependencies(made()) == [access]
+
+
+class Evaluates:
+    """An evaluator that says what it was asked; or that it waits, to who may."""
+
+    async def evaluate(
+        self, applicant: Applicant, key: IdempotencyKey | None, *, may_wait: bool
+    ) -> Receipt:
+        """Answer."""
+        return Receipt("1", None if may_wait else json.dumps([str(applicant), str(key)]))
+
+
+APP = create_fastapi_app()
+APP.state.services = SimpleNamespace(evaluator=Evaluates())
+APP.router.add_api_route(
+    "/devagar", routes.evaluate, methods=["POST"], route_class_override=ApiRoute
+)
+HEADERS = [{}, {"Prefer": "respond-async"}, {"Idempotency-Key": "a"}, {"Idempotency-Key": "a b"}]
+
+
+@pytest.mark.parametrize("headers", HEADERS)
+@pytest.mark.parametrize(
+    "body", [json.dumps(MARIA).encode(), *(b.body for b in BAD_REQUESTS.values())]
+)
+def test_the_fast_path_answers_as_the_way_through_fastapi(
+    body: bytes, headers: dict[str, str]
+) -> None:
+    async def ask(path: str) -> tuple[object, ...]:
+        transport = httpx.ASGITransport(APP)
+        sent = {"X-Request-ID": "1", "Content-Type": "application/json", **headers}
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            answer = await client.post(path, content=body, headers=sent)
+        return answer.status_code, answer.content, answer.headers
+
+    fast, slow = asyncio.run(ask("/avaliar")), asyncio.run(ask("/devagar"))
+
+    assert fast == slow

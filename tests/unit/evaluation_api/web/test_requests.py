@@ -95,32 +95,23 @@ def test_a_request_needs_no_key() -> None:
 
 
 def test_days_are_days_of_sao_paulo_and_inclusive() -> None:
-    search = requests.read_search({"de": "2026-11-01", "ate": "2026-11-01"})
+    search = requests.search_of(
+        requests.SearchQuery.model_validate({"de": "2026-11-01", "ate": "2026-11-01"})
+    )
 
     assert search.since == datetime(2026, 11, 1, 3, tzinfo=UTC)
     assert search.until == datetime(2026, 11, 2, 3, tzinfo=UTC)
 
 
 def test_a_search_is_for_anything_by_default() -> None:
-    search = requests.read_search({})
+    search = requests.search_of(requests.SearchQuery())
 
     assert search.limit == 20
     assert {search.outcome, search.cluster, search.since, search.name, search.before_id} == {None}
 
 
-@pytest.mark.parametrize(
-    ("body", "pointers"),
-    [
-        ({}, {"#/decisao", "#/justificativa", "#/revisor"}),
-        (
-            {"decisao": "talvez", "justificativa": "curta", "revisor": ""},
-            {"#/decisao", "#/justificativa", "#/revisor"},
-        ),
-        ({"decisao": "aprovado", "justificativa": "boa renda!", "revisor": "Ana", "x": 1}, {"#/x"}),
-    ],
-)
-def test_a_wrong_review_is_refused_by_field(body: dict[str, object], pointers: set[str]) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        requests.read_review(json.dumps(body).encode(), "r", "e")
+def test_a_key_of_an_earlier_release_still_stands_for_the_same_request() -> None:
+    read = requests.read_key("k", MARIAS)
 
-    assert {field.pointer for field in refused.value.fields} == pointers
+    assert read is not None
+    assert read.fingerprint == ("1c60ed4e86876a1c3277286ad4c3d3f581571460335cf66e7f98e8a8ebcf6f10")

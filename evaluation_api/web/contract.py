@@ -1,0 +1,288 @@
+"""What callers are answered, as types: names, descriptions and examples are the contract's.
+
+FastAPI describes them in the OpenAPI document, so the texts are in Portuguese. Not frozen: that
+would take 6 us more of each evaluation.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from evaluation_api.decision.domain import Outcome
+
+Cluster = Annotated[int, Field(description="Número do perfil, de 0 a 4", examples=[4])]
+ProfileName = Annotated[str, Field(description="Nome do perfil", examples=["Usa pouco"])]
+Amount = Annotated[str, Field(description="Campo do pedido, como balance", examples=["balance"])]
+Label = Annotated[str, Field(description="Nome do campo para pessoas", examples=["saldo devedor"])]
+Sentence = Annotated[str, Field(description="Frase para pessoas")]
+Moment = Annotated[
+    str,
+    Field(description="Instante em UTC (RFC 3339)", examples=["2026-11-22T12:00:00.123Z"]),
+]
+EvaluationId = Annotated[
+    str,
+    Field(description="Código da avaliação", examples=["01a203b4-6136-73cb-a890-819b3cc1d838"]),
+]
+Situation = Annotated[
+    str,
+    Field(
+        description="pendente, enquanto aguarda o modelo; depois, concluida",
+        examples=["concluida"],
+    ),
+]
+PolicyVersion = Annotated[str, Field(description="Versão da política de decisão")]
+ModelTag = Annotated[
+    str, Field(description="Versão do modelo", examples=["credit_card_clusters:ab12cd34"])
+]
+Sha256 = Annotated[str, Field(description="SHA-256 do arquivo do modelo, em hexadecimal")]
+Confidence = Annotated[
+    float | None,
+    Field(
+        description="De 0, na fronteira com outro perfil, a 1; nula se o modelo não a informa",
+        examples=[0.31],
+    ),
+]
+MachineOutcome = Annotated[Outcome, Field(description="Decisão do sistema")]
+PersonOutcome = Annotated[Outcome, Field(description="Decisão de quem revisou")]
+FinalOutcome = Annotated[
+    Outcome | None,
+    Field(description="A da última revisão ou, sem revisão, a do sistema; nula enquanto pendente"),
+]
+
+
+@dataclass(slots=True)
+class Perfil:
+    """Um dos cinco perfis de cliente."""
+
+    cluster: Cluster
+    chave: Annotated[str, Field(description="Chave do perfil na política")]
+    nome: ProfileName
+
+
+@dataclass(slots=True)
+class Motivo:
+    """O que um valor fez para separar o cliente do perfil vizinho."""
+
+    campo: Amount
+    rotulo: Label
+    valor: Annotated[float, Field(description="Valor informado, em reais")]
+    contribuicao: Annotated[float, Field(description="Quanto aproxima (positiva) ou afasta")]
+    sentido: Annotated[str, Field(description="aproxima ou afasta", examples=["aproxima"])]
+    frase: Sentence
+
+
+@dataclass(slots=True)
+class Simulacao:
+    """A menor mudança de um só valor que levaria à aprovação."""
+
+    campo: Amount
+    rotulo: Label
+    de: Annotated[float, Field(description="Valor informado, em reais")]
+    para: Annotated[float, Field(description="Valor que levaria à aprovação, em reais")]
+    cluster: Cluster
+    perfil: ProfileName
+    frase: Sentence
+
+
+@dataclass(slots=True)
+class Avaliacao:
+    """A avaliação de um cliente: o perfil, a decisão e o que as explica."""
+
+    nome: Annotated[str, Field(description="Nome do cliente", examples=["Maria"])]
+    cluster: Cluster
+    resposta: Annotated[str, Field(description="O que o perfil quer dizer, em uma frase")]
+    id: EvaluationId
+    decisao: MachineOutcome
+    perfil: Annotated[Perfil, Field(description="Perfil do cliente")]
+    perfil_vizinho: Annotated[
+        Perfil | None, Field(description="O segundo mais próximo; nulo se o modelo não o informa")
+    ]
+    motivos: Annotated[list[Motivo], Field(description="Do mais forte para o mais fraco")]
+    observacoes: Annotated[list[str], Field(description="Por que uma pessoa deve olhar o caso")]
+    confianca: Confidence
+    simulacao: Annotated[
+        Simulacao | None, Field(description="Nula para quem já é aprovado ou não tem nenhuma")
+    ]
+    modelo: ModelTag
+    modelo_sha256: Sha256
+    politica: PolicyVersion
+    avaliado_em: Moment
+    duracao_ms: Annotated[float, Field(description="Do pedido à decisão, em milissegundos")]
+
+
+@dataclass(slots=True)
+class Pendente:
+    """Um pedido aceito, que aguarda o modelo."""
+
+    id: EvaluationId
+    situacao: Annotated[str, Field(description="Sempre pendente")] = "pendente"
+
+
+@dataclass(slots=True)
+class Pedido:
+    """O que foi pedido, como foi lido; valores em reais."""
+
+    name: Annotated[str, Field(description="Nome do cliente")]
+    balance: Annotated[float, Field(description="Saldo devedor")]
+    purchases: Annotated[float, Field(description="Compras")]
+    cash_advance: Annotated[float, Field(description="Saques")]
+    credit_limit: Annotated[float, Field(description="Limite de crédito")]
+    payments: Annotated[float, Field(description="Pagamentos")]
+
+
+@dataclass(slots=True)
+class Revisao:
+    """O que uma pessoa decidiu."""
+
+    id: Annotated[str, Field(description="Código da revisão")]
+    decisao: PersonOutcome
+    justificativa: Annotated[str, Field(description="Por quê")]
+    revisor: Annotated[str, Field(description="Nome de quem revisou")]
+    revisado_em: Moment
+
+
+@dataclass(slots=True)
+class Registro:
+    """Uma avaliação como está registrada."""
+
+    id: EvaluationId
+    situacao: Situation
+    recebido_em: Moment
+    pedido: Pedido
+    avaliacao: Annotated[
+        Avaliacao | None,
+        Field(description="A resposta como foi dada, byte a byte; nula enquanto pendente"),
+    ]
+    degradada: Annotated[bool, Field(description="O modelo estava fora quando o pedido chegou")]
+    revisoes: Annotated[list[Revisao], Field(description="Da primeira à última")]
+    decisao_final: FinalOutcome
+
+
+@dataclass(slots=True)
+class Item:
+    """Uma linha da lista de avaliações."""
+
+    id: EvaluationId
+    situacao: Situation
+    recebido_em: Moment
+    nome: Annotated[str, Field(description="Nome do cliente")]
+    cluster: Annotated[int | None, Field(description="Número do perfil; nulo enquanto pendente")]
+    perfil: Annotated[str | None, Field(description="Nome do perfil; nulo enquanto pendente")]
+    decisao: Annotated[
+        Outcome | None, Field(description="Decisão do sistema; nula enquanto pendente")
+    ]
+    decisao_final: FinalOutcome
+    confianca: Confidence
+    revisoes: Annotated[int, Field(description="Quantas revisões há")]
+
+
+@dataclass(slots=True)
+class Pagina:
+    """Uma página de avaliações, da mais recente para a mais antiga."""
+
+    itens: list[Item]
+    proximo: Annotated[
+        str | None, Field(description="Cursor da página seguinte; nulo se não há outra")
+    ]
+
+
+@dataclass(slots=True)
+class Criterio:
+    """O que se decide para um perfil."""
+
+    cluster: Cluster
+    chave: Annotated[str, Field(description="Chave do perfil na política")]
+    nome: ProfileName
+    frase: Sentence
+    decisao: MachineOutcome
+
+
+@dataclass(slots=True)
+class Fronteira:
+    """O que se decide quando outro perfil está quase tão perto."""
+
+    confianca_minima: Annotated[float, Field(description="Abaixo dela, o caso é de fronteira")]
+    decisao: MachineOutcome
+    frase: Sentence
+
+
+@dataclass(slots=True)
+class Limite:
+    """Um limite do que o modelo conhece."""
+
+    regra: Annotated[
+        str,
+        Field(description="Um valor, ou um valor por outro", examples=["balance/credit_limit"]),
+    ]
+    maximo: Annotated[float, Field(description="Em reais, ou em vezes o outro valor")]
+    frase: Sentence
+
+
+@dataclass(slots=True)
+class Faixa:
+    """O que se decide fora do que o modelo conhece."""
+
+    decisao: MachineOutcome
+    frase: Sentence
+    limites: list[Limite]
+
+
+@dataclass(slots=True)
+class Politica:
+    """Os critérios em vigor."""
+
+    versao: PolicyVersion
+    nome: Annotated[str, Field(description="Nome da política")]
+    vigente_desde: Annotated[date, Field(description="Primeiro dia de vigência")]
+    perfis: Annotated[list[Criterio], Field(description="Os cinco, de 0 a 4")]
+    fronteira: Fronteira
+    faixa: Faixa
+
+
+@dataclass(slots=True)
+class Modelo:
+    """O modelo em serviço."""
+
+    tag: ModelTag
+    sha256: Sha256
+    caracteristicas: Annotated[
+        tuple[str, ...], Field(description="Os valores que o modelo recebe, em ordem")
+    ]
+    centroides: Annotated[
+        tuple[tuple[float, ...], ...] | None,
+        Field(description="Centro de cada perfil, de 0 a 4, na esfera unitária, se há centros"),
+    ]
+    tamanhos: Annotated[
+        tuple[int, ...] | None, Field(description="Clientes do treinamento em cada perfil")
+    ]
+
+
+@dataclass(slots=True)
+class Partes:
+    """Aquilo de que o serviço depende."""
+
+    banco: Annotated[str, Field(description="ok ou indisponivel", examples=["ok"])]
+    modelo: Annotated[str, Field(description="ok ou indisponivel", examples=["ok"])]
+
+
+@dataclass(slots=True)
+class Saude:
+    """Como o serviço está."""
+
+    situacao: Annotated[
+        str,
+        Field(
+            description="ok, degradada (sem o modelo) ou indisponivel (sem o banco)",
+            examples=["ok"],
+        ),
+    ]
+    partes: Partes
+
+
+@dataclass(slots=True)
+class Vida:
+    """O que um processo vivo diz de si."""
+
+    situacao: Annotated[str, Field(description="Sempre ok")] = "ok"

@@ -1,0 +1,118 @@
+"""What every route of the API does with a request before its endpoint sees it, and what it says."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from evaluation_api.app import create_fastapi_app
+from evaluation_api.web.problems import MEDIA_TYPE
+from tests.clients import MARIA
+
+REVIEW = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
+PROBES = {"/health", "/health/ready", "/health/live"}
+
+
+class Reached(Exception):  # noqa: N818 - no fault: what every request should come to
+    """An endpoint asked for its services, so its request was read and accepted."""
+
+
+class Services:
+    """None of them can be had."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+        """Say that somebody got this far."""
+        raise Reached(name)
+
+
+APP = create_fastapi_app()
+APP.state.services = APP.state.batches = Services()
+
+
+def ask(method: str, path: str, **sent: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+    """Ask an application without services; 500 means that the endpoint was reached."""
+
+    async def asking() -> httpx.Response:
+        transport = httpx.ASGITransport(APP)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.request(method, path, **sent)
+
+    return asyncio.run(asking())
+
+
+API = [
+    (method, path.format(evaluation_id="1", batch_id="1"))
+    for path, operations in APP.openapi()["paths"].items()
+    for method in operations
+    if path not in PROBES
+]
+
+
+def pointers(answer: httpx.Response) -> set[str]:
+    assert answer.headers["content-type"] == MEDIA_TYPE, answer.text
+    return {error["pointer"] for error in answer.json()["erros"]}
+
+
+@pytest.mark.parametrize(("method", "path"), API)
+def test_a_parameter_that_a_route_does_not_know_is_refused_by_name(method: str, path: str) -> None:
+    refusal = ask(method, path, params={"desconhecido": "1"}, json=MARIA)
+
+    assert (refusal.status_code, pointers(refusal)) == (422, {"#/desconhecido"})
+
+
+@pytest.mark.parametrize("path", ["/avaliacoes?limite=1&limite=2", "/lotes?nome=a&nome=b"])
+def test_a_repeated_parameter_is_refused_by_name(path: str) -> None:
+    refusal = ask("GET" if "avaliacoes" in path else "POST", path)
+
+    assert (refusal.status_code, len(pointers(refusal))) == (422, 1)
+    assert "uma vez só" in refusal.json()["erros"][0]["detail"]
+
+
+@pytest.mark.parametrize("path", [*PROBES, "/metrics", "/docs/", "/openapi.json"])
+def test_probes_and_pages_take_any_query(path: str) -> None:
+    assert ask("GET", path, params={"desconhecido": "1"}).status_code != 422
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ({}, {"#/decisao", "#/justificativa", "#/revisor"}),
+        ({"decisao": "talvez", "justificativa": "curta", "revisor": ""}, {*REVIEW}),
+        ({**REVIEW, "x": 1}, {"x"}),
+        ("Ana", {""}),
+    ],
+)
+def test_a_wrong_review_is_refused_by_field(body: object, wrong: set[str]) -> None:
+    refusal = ask("POST", "/avaliacoes/1/revisao", json=body)
+
+    assert refusal.status_code == 422
+    assert {name.lstrip("#/") for name in pointers(refusal)} == {w.lstrip("#/") for w in wrong}
+
+
+@pytest.mark.parametrize("path", ["/avaliar", "/avaliacoes/1/revisao"])
+@pytest.mark.parametrize(
+    "body", [b"", b'{"name": ', b'{"revisor": "\\ud800"}', '{"name": "é"}'.encode("latin-1")]
+)
+def test_what_is_no_json_is_said_to_be_none(path: str, body: bytes) -> None:
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):
+        refusal = ask("POST", path, content=body, headers={"Content-Type": content_type})
+
+        assert (refusal.status_code, refusal.json()["title"]) == (400, "JSON inválido")
+
+
+@pytest.mark.parametrize(("path", "body"), [("/avaliar", MARIA), ("/avaliacoes/1/revisao", REVIEW)])
+def test_json_is_read_whatever_it_is_called(path: str, body: dict[str, object]) -> None:
+    for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
+        content = json.dumps(body).encode()
+        answer = ask("POST", path, content=content, headers={"Content-Type": content_type})
+
+        assert answer.status_code == 500, "the endpoint was not reached"
+
+
+@pytest.mark.parametrize("path", ["/avaliar", "/avaliacoes/1/revisao"])
+def test_a_body_of_more_than_64_kilobytes_is_refused(path: str) -> None:
+    refusal = ask("POST", path, content=b" " * 65_537)
+
+    assert (refusal.status_code, refusal.json()["title"]) == (413, "Pedido grande demais")
