@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from evaluation_api.decision.domain import Counterfactual
 from evaluation_api.decision.policy import Profile
+from evaluation_api.decision.reasons import Reason
 
 #: What an analyst calls each amount. balance is what the client owes, not the limit left.
 LABELS = {
@@ -42,10 +43,10 @@ def money(amount: float) -> str:
     return f"R$ {reais.replace(',', '.')},{cents}"
 
 
-def reason(feature: str, amount: float, *, fits: bool, profile: Profile, next_best: Profile) -> str:
+def reason(why: Reason, profile: Profile, next_best: Profile) -> str:
     """Say what one amount did to set a client apart from the next-best profile."""
-    nearer, farther = (profile, next_best) if fits else (next_best, profile)
-    return f"{_SUBJECTS[feature]} {money(amount)} {_comparison(nearer.name, farther.name)}"
+    nearer, farther = (profile, next_best) if why.fits else (next_best, profile)
+    return f"{_SUBJECTS[why.feature]} {money(why.amount)} {_comparison(nearer.name, farther.name)}"
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ from evaluation_api.decision.domain import (
     Summary,
 )
 from evaluation_api.decision.policy import BORDER, RANGE, Policy, Profile
+from evaluation_api.decision.reasons import reasons
 from evaluation_api.web.contract import (
     Avaliacao,
     Criterio,
@@ -124,28 +125,19 @@ def _perfil(profile: Profile) -> Perfil:
 
 def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None) -> list[Motivo]:
     """Return what set the client apart from the next-best profile, strongest first."""
-    contributions = evaluation.prediction.contributions
-    if not contributions or next_best is None:
+    if next_best is None:
         return []
-    usage = evaluation.applicant.usage
-    strongest_first = sorted(contributions.items(), key=_strength, reverse=True)
     return [
-        _motivo(feature, getattr(usage, feature), contribution, profile, next_best)
-        for feature, contribution in strongest_first
+        Motivo(
+            reason.feature,
+            sentences.LABELS[reason.feature],
+            reason.amount,
+            reason.contribution,
+            "aproxima" if reason.fits else "afasta",
+            sentences.reason(reason, profile, next_best),
+        )
+        for reason in reasons(evaluation.applicant.usage, evaluation.prediction)
     ]
-
-
-def _strength(contribution: tuple[str, float]) -> float:
-    return abs(contribution[1])
-
-
-def _motivo(
-    feature: str, amount: float, contribution: float, profile: Profile, next_best: Profile
-) -> Motivo:
-    fits = contribution >= 0
-    sentence = sentences.reason(feature, amount, fits=fits, profile=profile, next_best=next_best)
-    sense = "aproxima" if fits else "afasta"
-    return Motivo(feature, sentences.LABELS[feature], amount, contribution, sense, sentence)
 
 
 def _remark(key: str, policy: Policy) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, Counterfactual
+from evaluation_api.decision.reasons import Reason
 from tests.evaluations import POLICY
 
 
@@ -46,11 +47,9 @@ def test_every_amount_has_a_name() -> None:
     ],
 )
 def test_a_reason_says_which_profile_an_amount_speaks_for(*, fits: bool, sentence: str) -> None:
-    said = sentences.reason(
-        "purchases", 3345.0, fits=fits, profile=POLICY.profiles[4], next_best=POLICY.profiles[3]
-    )
+    why = Reason("purchases", 3345.0, 0.1 if fits else -0.1)
 
-    assert said == sentence
+    assert sentences.reason(why, POLICY.profiles[4], POLICY.profiles[3]) == sentence
 
 
 @pytest.mark.parametrize(("amount", "bound"), [(406.0, "no máximo"), (2000.0, "pelo menos")])
