@@ -41,8 +41,8 @@ def predictions(model_service: Server, clients: Amounts) -> list[dict[str, Any]]
 
 def predict(model_service: Server, rows: Amounts) -> list[dict[str, Any]]:
     asked = [dict(zip(FEATURES, row, strict=True)) for row in rows.tolist()]
-    wish = {"toward": ",".join(map(str, APPROVED)), "margin": str(MARGIN)}
-    answer = httpx.post(f"{model_service.url}/predict", params=wish, json=asked, timeout=30)
+    options = {"targets": ",".join(map(str, APPROVED)), "margin": str(MARGIN)}
+    answer = httpx.post(f"{model_service.url}/predict", params=options, json=asked, timeout=30)
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()
     return found

@@ -29,8 +29,8 @@ def spread(count: int, seed: int = 20261122) -> Matrix:
     return rows
 
 
-def batches(least_limit: float = 0.01, largest: float = 1e7) -> st.SearchStrategy[Matrix]:
-    """Draw batches of one to eight clients."""
+def several(least_limit: float = 0.01, largest: float = 1e7) -> st.SearchStrategy[Matrix]:
+    """Draw one to eight clients, in matrices of that many rows."""
     most = round(largest * 100)
     cents = st.sampled_from([0, 1]) | st.integers(0, 10**5) | st.integers(0, most)
     limit = st.integers(round(least_limit * 100), 10**6)

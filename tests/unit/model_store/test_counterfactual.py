@@ -11,10 +11,10 @@ from model_store.features import FEATURES
 from model_store.geometry import CHANGEABLE, Counterfactuals, Matrix
 from tests.unit.model_store import amounts
 
-Wish = tuple[tuple[int, ...], float]
+Options = tuple[tuple[int, ...], float]
 
 #: Labels worth reaching, and the margin to reach them with.
-OPTIONS: list[Wish] = [
+OPTIONS: list[Options] = [
     ((1, 3, 4), 0.05),
     ((0, 1, 2, 3, 4), 0.1),
     ((0,), 0.0),
@@ -28,14 +28,14 @@ STEPS = 150
 AXES: Matrix = np.eye(5)
 
 
-def needy(clients: Matrix, centroids: Matrix, options: Wish) -> Matrix:
+def needy(clients: Matrix, centroids: Matrix, options: Options) -> Matrix:
     """Keep the clients who are not at a target with the margin."""
     labels, confidence = amounts.placed(clients, centroids)
     kept: Matrix = clients[~(np.isin(labels, options[0]) & (confidence >= options[1]))]
     return kept
 
 
-def ways(clients: Matrix, centroids: Matrix, options: Wish) -> Counterfactuals:
+def ways(clients: Matrix, centroids: Matrix, options: Options) -> Counterfactuals:
     """Ask as predictor does: a hair more than the margin."""
     targets, margin = options
     return geometry.counterfactuals(clients, geometry.cones(centroids, targets, margin + SLACK))
@@ -49,7 +49,7 @@ def changed(clients: Matrix, found: Counterfactuals) -> tuple[Matrix, NDArray[np
     return rows, where
 
 
-def check_promises(clients: Matrix, centroids: Matrix, options: Wish) -> int:
+def check_promises(clients: Matrix, centroids: Matrix, options: Options) -> int:
     """Make every promised change and place the client the long way; return how many held."""
     found = ways(clients, centroids, options)
     rows, where = changed(clients, found)
@@ -76,15 +76,17 @@ def test_all_but_the_limit_is_the_clients_to_change() -> None:
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_every_promise_holds(centroids: Matrix, options: Wish) -> None:
+def test_every_promise_holds(centroids: Matrix, options: Options) -> None:
     clients = needy(amounts.spread(3000), centroids, options)
 
     assert check_promises(clients, centroids, options) > 100
 
 
 @settings(deadline=None)
-@given(clients=amounts.batches(least_limit=50, largest=1e5), options=st.sampled_from(OPTIONS))
-def test_every_promise_to_anybody_holds(centroids: Matrix, clients: Matrix, options: Wish) -> None:
+@given(clients=amounts.several(least_limit=50, largest=1e5), options=st.sampled_from(OPTIONS))
+def test_every_promise_to_anybody_holds(
+    centroids: Matrix, clients: Matrix, options: Options
+) -> None:
     clients = needy(clients, centroids, options)
     assume(len(clients))
 
@@ -92,7 +94,9 @@ def test_every_promise_to_anybody_holds(centroids: Matrix, clients: Matrix, opti
 
 
 @pytest.mark.parametrize("options", OPTIONS[:4])
-def test_promises_hold_where_one_amount_dwarfs_the_others(centroids: Matrix, options: Wish) -> None:
+def test_promises_hold_where_one_amount_dwarfs_the_others(
+    centroids: Matrix, options: Options
+) -> None:
     rng = np.random.default_rng(5)
     clients = np.round(rng.uniform(0.01, 1, (4000, 5)), 2)
     clients[np.arange(4000), rng.choice(CHANGEABLE, 4000)] = np.round(rng.uniform(1e6, 1e7, 4000))
@@ -103,7 +107,7 @@ def test_promises_hold_where_one_amount_dwarfs_the_others(centroids: Matrix, opt
 @pytest.mark.parametrize("column", range(len(CHANGEABLE)))
 @pytest.mark.parametrize("options", OPTIONS)
 def test_no_smaller_change_does_and_where_none_is_found_none_does(
-    centroids: Matrix, options: Wish, column: int
+    centroids: Matrix, options: Options, column: int
 ) -> None:
     """Try the cents just short of the promise, both ways to it, and far beyond."""
     extremes = amounts.EXTREMES[:3]

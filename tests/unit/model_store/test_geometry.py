@@ -37,7 +37,7 @@ def test_every_client_gets_the_label_that_the_pickle_gives(
 
 
 @settings(deadline=None)
-@given(clients=amounts.batches())
+@given(clients=amounts.several())
 def test_a_label_is_explained_by_its_distance_and_the_next(
     centroids: Matrix, clients: Matrix
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_label_is_explained_by_its_distance_and_the_next(
 
 
 @settings(deadline=None)
-@given(clients=amounts.batches())
+@given(clients=amounts.several())
 def test_contributions_add_up_to_the_difference_of_squared_distances(
     centroids: Matrix, clients: Matrix
 ) -> None:
@@ -102,7 +102,7 @@ def test_on_a_border_nothing_is_certain(centroids: Matrix, pair: tuple[int, int]
 
 
 @settings(deadline=None)
-@given(clients=amounts.batches(), exponent=st.integers(-900, 900), factor=st.floats(1.0, 2.0))
+@given(clients=amounts.several(), exponent=st.integers(-900, 900), factor=st.floats(1.0, 2.0))
 def test_another_currency_changes_nothing(
     centroids: Matrix, clients: Matrix, exponent: int, factor: float
 ) -> None:
