@@ -285,6 +285,7 @@ def test_the_fast_path_answers_as_bentomls_own_way_does(
 
             assert (fast.status_code, fast.content) == (plain.status_code, plain.content)
             assert told(fast) == told(plain)
+            assert ("server" in fast.headers, "server" in plain.headers) == (False, True)
 
 
 def told(answer: httpx.Response) -> dict[str, str]:
