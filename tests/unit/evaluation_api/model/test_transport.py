@@ -17,7 +17,7 @@ class Peer:
 
     def __init__(self, write: Write) -> None:
         """write: gets the writer, the request's body and its number, from 0."""
-        self.connections = 0
+        self.connections = self.closed = 0
         self.requests = 0
         self._write = write
 
@@ -34,6 +34,7 @@ class Peer:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.closed += 1
             writer.close()
 
 
@@ -197,10 +198,12 @@ def test_an_answer_that_nobody_asked_for_is_given_to_nobody(unasked: bytes, paus
             writer.write(unasked)
 
     async def scenario() -> None:
-        async with talking_to(Peer(too_much)) as client:
+        peer = Peer(too_much)
+        async with talking_to(peer) as client:
             for n in range(3):
                 assert await said(client, str(n)) == str(n)
-                await asyncio.sleep(2 * pause)
+                while peer.closed == n:  # noqa: ASYNC110 - a fake
+                    await asyncio.sleep(0.001)
 
     asyncio.run(scenario())
 

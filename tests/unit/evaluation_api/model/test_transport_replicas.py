@@ -1,15 +1,16 @@
 """How the transport spreads over replicas: real servers on several loopback addresses."""
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import cast
 
 import httpx
 import pytest
 
-from evaluation_api.model import transport
 from evaluation_api.model.transport import KeptAliveTransport
 
 REPLICAS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
@@ -69,53 +70,70 @@ def close(replica: Replica) -> None:
         connection.close()
 
 
-def client_of(addresses: list[str]) -> httpx.AsyncClient:
-    async def resolve(_host: str, _port: int) -> list[str]:
+def client_of(addresses: list[str], **options: float) -> httpx.AsyncClient:
+    async def resolve(_name: str) -> list[str]:
         return addresses
 
-    transport = KeptAliveTransport(resolve=resolve)
+    transport = KeptAliveTransport(resolve=resolve, **options)
     return httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - its own are tested
 
 
-@pytest.fixture
-def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no connection be young enough for a second request."""
-    monkeypatch.setattr(transport, "_LIFE_SECONDS", 0.0)
-
-
-@pytest.mark.usefixtures("short_lives")
-def test_connections_go_to_every_replica_in_turn() -> None:
-    async def scenario() -> list[int]:
-        async with listening(REPLICAS) as (port, replicas), client_of(REPLICAS) as client:
-            for _ in range(9):
-                await client.get(f"http://model:{port}/")
-        return [replica.requests for replica in replicas.values()]
-
-    assert asyncio.run(scenario()) == [3, 3, 3]
-
-
-def test_requests_go_to_every_replica_in_turn_over_connections_that_stay() -> None:
+@pytest.mark.parametrize(("refresh_seconds", "connections"), [(0.0, 3), (60.0, 1)])
+def test_requests_go_to_every_replica_in_turn_over_connections_that_stay_for_a_while(
+    refresh_seconds: float, connections: int
+) -> None:
     async def scenario() -> list[tuple[int, int]]:
-        async with listening(REPLICAS) as (port, replicas), client_of(REPLICAS) as client:
+        client = client_of(REPLICAS, refresh_seconds=refresh_seconds)
+        async with listening(REPLICAS) as (port, replicas), client:
             for _ in range(9):
                 await client.get(f"http://model:{port}/")
         return [(replica.requests, len(replica.connections)) for replica in replicas.values()]
 
-    assert asyncio.run(scenario()) == [(3, 1)] * 3
+    assert asyncio.run(scenario()) == [(3, connections)] * 3
 
 
-def test_a_young_connection_is_used_again() -> None:
+def test_who_has_the_name_now_is_asked() -> None:
     async def scenario() -> list[int]:
-        async with listening(REPLICAS[:1]) as (port, replicas), client_of(REPLICAS[:1]) as client:
-            for _ in range(9):
-                await client.get(f"http://model:{port}/")
-        replica = replicas[REPLICAS[0]]
-        return [replica.requests, len(replica.connections)]
+        addresses = REPLICAS[:2]
+        client = client_of(addresses, refresh_seconds=0.0)
+        async with listening(REPLICAS) as (port, replicas), client:
+            for has_it in (REPLICAS[:2], REPLICAS[1:]):
+                addresses[:] = has_it
+                for _ in range(6):
+                    await client.get(f"http://model:{port}/")
+        return [replica.requests for replica in replicas.values()]
 
-    assert asyncio.run(scenario()) == [9, 1]
+    assert asyncio.run(scenario()) == [3, 6, 3]
 
 
-@pytest.mark.usefixtures("short_lives")
+def test_while_the_name_is_looked_up_again_others_ask_whom_they_know() -> None:
+    refresh_seconds = 0.5
+    found: list[asyncio.Future[list[str]]] = []
+
+    async def resolve(_name: str) -> list[str]:
+        found.append(asyncio.get_running_loop().create_future())
+        return REPLICAS[:1] if len(found) == 1 else await found[-1]
+
+    async def scenario() -> None:
+        transport = KeptAliveTransport(resolve=resolve, refresh_seconds=refresh_seconds)
+        async with (
+            asyncio.timeout(5),
+            listening(REPLICAS[:1]) as (port, _),
+            httpx.AsyncClient(transport=transport, base_url=f"http://model:{port}") as client,
+        ):
+            await client.get("/")
+            await asyncio.sleep(refresh_seconds)
+            one = asyncio.create_task(client.get("/"))
+            await asyncio.sleep(0)
+            await client.get("/")
+            assert not one.done()
+            found[-1].set_exception(OSError("no answer"))
+            with pytest.raises(httpx.ConnectError):
+                await one
+
+    asyncio.run(scenario())
+
+
 def test_a_replica_that_refuses_is_passed_over() -> None:
     async def scenario() -> list[int]:
         async with listening(REPLICAS[:2]) as (port, replicas), client_of(REPLICAS) as client:
@@ -126,54 +144,50 @@ def test_a_replica_that_refuses_is_passed_over() -> None:
     assert sum(asyncio.run(scenario())) == 6
 
 
-def test_a_repeat_does_not_meet_the_replica_that_hung_up() -> None:
-    async def scenario() -> tuple[int, int]:
+def test_a_machine_that_is_gone_is_waited_for_once() -> None:
+    async def scenario() -> float:
         gone, alive = REPLICAS[:2]
-        addresses = [gone]
-        async with listening([gone, alive]) as (port, replicas), client_of(addresses) as client:
-            address = f"http://model:{port}/"
-            await asyncio.gather(client.get(address), client.get(address))
-            replicas[gone].hangs_up = True
-            addresses[:] = [gone, alive]
-            with pytest.raises(httpx.RemoteProtocolError):
-                await client.get(address)
-            await asyncio.gather(*(client.get(address) for _ in range(4)))
-        return replicas[gone].requests, replicas[alive].requests
+        async with listening([alive]) as (port, _), client_of([gone, alive]) as client:
+            full = socket.create_server((gone, port), backlog=0)
+            with full, socket.create_connection((gone, port)):
+                started = time.monotonic()
+                for _ in range(12):
+                    await client.get(f"http://model:{port}/")
+                return time.monotonic() - started
 
-    assert asyncio.run(scenario()) == (3, 4)
+    assert asyncio.run(scenario()) < 2
 
 
-def test_a_replica_that_says_nothing_is_given_up_where_there_is_another(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("flaw", "error"), [("hangs_up", httpx.RemoteProtocolError), ("is_mute", httpx.ReadTimeout)]
+)
+def test_a_repeat_does_not_meet_the_replica_that_did_not_answer(
+    flaw: str, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.05)
-
     async def scenario() -> tuple[int, int]:
-        mute, alive = REPLICAS[:2]
-        async with listening([mute, alive]) as (port, replicas), client_of([mute, alive]) as client:
-            replicas[mute].is_mute = True
-            while not replicas[mute].requests:
-                with suppress(httpx.RemoteProtocolError):
-                    await client.get(f"http://model:{port}/", headers={"Connection": "close"})
-            answered = replicas[alive].requests
-            await asyncio.gather(*(client.get(f"http://model:{port}/") for _ in range(3)))
-        return replicas[mute].requests, replicas[alive].requests - answered
+        client = client_of(REPLICAS[:2], read_timeout_seconds=0.1, refresh_seconds=60)
+        async with listening(REPLICAS[:2]) as (port, replicas), client:
+            bad, good = replicas.values()
+            ask = partial(client.get, f"http://model:{port}/")
+            await asyncio.gather(*(ask() for _ in range(4)))
+            setattr(bad, flaw, True)
+            with pytest.raises(error):
+                await asyncio.gather(ask(), ask())
+            bad.requests = good.requests = 0
+            await asyncio.gather(*(ask() for _ in range(4)))
+        return bad.requests, good.requests
 
-    assert asyncio.run(scenario()) == (1, 3)
+    assert asyncio.run(scenario()) == (0, 4)
 
 
-def test_a_caller_may_give_a_replica_more_time_than_others_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.05)
-
+def test_a_caller_may_give_a_replica_more_time_than_others_do() -> None:
     async def scenario() -> int:
-        async with listening(REPLICAS[:2]) as (port, replicas), client_of(REPLICAS[:2]) as client:
+        client = client_of(REPLICAS[:2], read_timeout_seconds=0.05)
+        async with listening(REPLICAS[:2]) as (port, replicas), client:
             for replica in replicas.values():
                 replica.delay = 0.2
-            address = f"http://model:{port}/"
-            await client.get(address, timeout=httpx.Timeout(5))
-            return (await client.get(address, timeout=httpx.Timeout(5))).status_code
+            answer = await client.get(f"http://model:{port}/", timeout=httpx.Timeout(5))
+            return answer.status_code
 
     assert asyncio.run(scenario()) == 200
 
