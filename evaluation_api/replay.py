@@ -31,12 +31,12 @@ class Criteria:
     models: EarlierModels
 
 
-#: Gives the criteria of a policy's version, or None when the record no longer has its text.
+#: Returns the criteria of a policy's version, or None when the record no longer has its text.
 CriteriaOf = Callable[[str], Awaitable[Criteria | None]]
 
 
 async def differences(recorded: Iterable[Recorded], criteria_of: CriteriaOf) -> AsyncIterator[str]:
-    """Evaluate decided evaluations again; give a sentence for each that differs or can't be.
+    """Evaluate decided evaluations again; yield a sentence for each that differs or can't be.
 
     Raises ModelError when the models cannot be asked at all.
     """
@@ -71,8 +71,8 @@ def _compared(recorded: Recorded, prediction: Prediction, policy: Policy) -> lis
         evaluated_at=recorded.received_at,
         milliseconds=0.0,
     )
-    given, again = answers.answer_json(recorded) or "", answers.answer(evaluation, policy)
+    once, again = answers.answer_json(recorded) or "", answers.answer(evaluation, policy)
     return [
         f"{recorded.id}: {field}: recorded {before!r}, now {now!r}"
-        for field, before, now in answers.differences(given, again)
+        for field, before, now in answers.differences(once, again)
     ]

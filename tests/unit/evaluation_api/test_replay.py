@@ -1,0 +1,77 @@
+"""Recorded decisions, evaluated again: what counts as a difference."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from evaluation_api import replay
+from evaluation_api.decision.domain import CardUsage, Counterfactual, Prediction, Recorded
+from tests.evaluations import MODEL, POLICY, decided_entry, prediction
+
+
+class Models:
+    """Earlier models that predict this of everybody."""
+
+    def __init__(self, again: Prediction) -> None:
+        """Predict this."""
+        self._again = again
+
+    async def predict_as(self, _tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict with a version."""
+        return [self._again] * len(usages)
+
+
+def changing_payments_to(amount: float) -> Prediction:
+    return prediction(0, counterfactuals=(Counterfactual("payments", amount, 4, 0.5),))
+
+
+def recorded(predicted: Prediction | None = None) -> Recorded:
+    entry = decided_entry(predicted=predicted)
+    return Recorded(
+        id=entry.id,
+        received_at=entry.received_at,
+        applicant=entry.applicant,
+        degraded=False,
+        answer=entry.answer,
+        model_tag=MODEL.tag,
+        policy_version=POLICY.version,
+    )
+
+
+def differences(one: Recorded, again: Prediction) -> list[str]:
+    async def criteria_of(_version: str) -> replay.Criteria:
+        return replay.Criteria(POLICY, Models(again))
+
+    async def found() -> list[str]:
+        return [sentence async for sentence in replay.differences([one], criteria_of)]
+
+    return asyncio.run(found())
+
+
+def test_ids_and_times_are_no_difference() -> None:
+    assert differences(recorded(), prediction()) == []
+
+
+@pytest.mark.parametrize(
+    ("once", "again"),
+    [
+        (prediction(confidence=0.31), prediction(confidence=0.31 + 1e-8)),
+        (changing_payments_to(40_000.0), changing_payments_to(40_000.0 + 1e-5)),
+    ],
+)
+def test_rounding_is_no_difference(once: Prediction, again: Prediction) -> None:
+    assert differences(recorded(once), again) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "again"),
+    [
+        ("confianca", prediction(confidence=0.31001)),
+        ("cluster", prediction(cluster=3)),
+    ],
+)
+def test_a_difference_is_told_with_both_values(field: str, again: Prediction) -> None:
+    one = recorded()
+
+    assert any(d.startswith(f"{one.id}: {field}: recorded ") for d in differences(one, again))
