@@ -18,15 +18,15 @@ from evaluation_api.client_files.domain import (
     Tally,
     empty_tally,
 )
-from evaluation_api.decision.background import Predictor
 from evaluation_api.decision.domain import Applicant, Evaluation, Prediction
+from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy import Policy
 from evaluation_api.runtime.identity import new_id
 
 _reader = lru_cache(maxsize=16)(lines.reader)
 
 
-async def evaluate(chunk: Chunk, predictor: Predictor, policy: Policy) -> SettledChunk:
+async def evaluate(chunk: Chunk, predictor: BulkPredictor, policy: Policy) -> SettledChunk:
     """Evaluate every line that can be read. Raises ModelError, after which nothing is decided."""
     started = time.perf_counter()
     read = await slices.mapped(_reader(chunk.dialect), chunk.lines)

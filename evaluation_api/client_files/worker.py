@@ -17,8 +17,8 @@ from typing import Final, ParamSpec, Protocol, TypeVar
 from evaluation_api.client_files import evaluating, slices
 from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.domain import Chunk, SettledChunk
-from evaluation_api.decision import background
 from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy import Policy
 from evaluation_api.runtime.observation import DECISIONS
 
@@ -58,7 +58,7 @@ class BatchWorker:
     def __init__(
         self,
         log: BatchLog,
-        model: background.Model,
+        model: BulkPredictor,
         policy: Policy,
         executor: Executor,
         callers: Callers,
@@ -108,7 +108,7 @@ class BatchWorker:
     async def _next(self) -> SettledChunk | None:
         """Claim and evaluate a chunk; give way for as long as that took to whoever else came."""
         started, appended = time.perf_counter(), self._callers.appended
-        await background.require(self._model)
+        await self._model.ensure_available()
         chunk = await self._executor.run_write(self._log.claim, _LEASE)
         if chunk is None:
             return None

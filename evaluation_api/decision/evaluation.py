@@ -5,7 +5,7 @@ the Protocols below, and neither HTTP nor SQL nor Portuguese.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -32,6 +32,16 @@ class Predictor(Protocol):
 
     async def predict(self, usage: CardUsage) -> Prediction:
         """Predict one client. Raises ModelError or OverloadedError."""
+
+
+class BulkPredictor(Protocol):
+    """The same for those who evaluate in the background: nobody hurries, so it may be away."""
+
+    async def ensure_available(self) -> None:
+        """Return if predictions can be expected, before any is asked for. Raises ModelError."""
+
+    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict up to 1,024 clients, in their order. Raises ModelError."""
 
 
 class Record(Protocol):
@@ -138,7 +148,7 @@ class Evaluator:
 
 
 def _repeat(earlier: FirstUse, key: IdempotencyKey) -> Receipt:
-    """Give the first answer again.
+    """Return the first answer again.
 
     Raises IdempotencyKeyReusedError if it was to another question.
     """

@@ -116,6 +116,11 @@ class ModelClient:
         """Whether the last calls failed, so that an answer is not to be counted on."""
         return self._circuit.is_open
 
+    async def ensure_available(self) -> None:
+        """Find out whether a model that was away is back. Raises ModelError if not."""
+        if self.is_away:
+            await self.describe()
+
     async def predict(self, usage: CardUsage) -> Prediction:
         """Predict one client.
 

@@ -7,10 +7,9 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from evaluation_api.decision import background
 from evaluation_api.decision.domain import Entry, Recorded
 from evaluation_api.decision.errors import EvaluationError
-from evaluation_api.decision.evaluation import Evaluator
+from evaluation_api.decision.evaluation import BulkPredictor, Evaluator
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.pending import PendingQueue
 
@@ -28,7 +27,7 @@ class PendingWorker:
 
     def __init__(  # noqa: PLR0913 - the parts, and two times by name
         self,
-        model: background.Model,
+        model: BulkPredictor,
         evaluator: Evaluator,
         queue: PendingQueue,
         executor: RecordExecutor,
@@ -65,7 +64,7 @@ class PendingWorker:
         run_read, run_write = self._executor.run_read, self._executor.run_write
         self.waiting = await run_read(self._queue.count)
         while self.waiting:
-            await background.require(self._model)
+            await self._model.ensure_available()
             leased = await run_write(self._queue.lease, _AT_ONCE, self._lease)
             if not leased:
                 return

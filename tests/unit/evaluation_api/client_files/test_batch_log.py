@@ -44,6 +44,9 @@ class OneAnswer:
         """Say this."""
         self.answer = answer
 
+    async def ensure_available(self) -> None:
+        """Be there always."""
+
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Say it as often as asked."""
         return [self.answer] * len(usages)

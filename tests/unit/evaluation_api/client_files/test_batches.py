@@ -15,7 +15,7 @@ from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.batches import Batches, Limits
 from evaluation_api.client_files.domain import CHUNK_LINES, Line, State, Step
 from evaluation_api.client_files.worker import BatchWorker
-from evaluation_api.decision.domain import CardUsage, Geometry, Prediction
+from evaluation_api.decision.domain import CardUsage, Prediction
 from evaluation_api.decision.errors import (
     FileTooLargeError,
     InvalidRequestError,
@@ -25,7 +25,7 @@ from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from tests.batches import clients, csv_of
-from tests.evaluations import MODEL, POLICY, POLICY_TEXT, prediction
+from tests.evaluations import POLICY, POLICY_TEXT, prediction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,17 +51,11 @@ class Model:
         self.failures = failures
         self.calls: list[int] = []
 
-    @property
-    def is_away(self) -> bool:
-        """Tell whether it would fail."""
-        return self.failures > 0
-
-    async def describe(self) -> Geometry:
-        """Answer once it is back."""
+    async def ensure_available(self) -> None:
+        """Return once it is back."""
         if self.failures:
             self.failures -= 1
             raise ModelUnavailableError
-        return Geometry(MODEL, ())
 
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Say the same of everybody."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from evaluation_api.decision.domain import CardUsage, Entry, Geometry, Prediction
+from evaluation_api.decision.domain import CardUsage, Entry, Prediction
 from evaluation_api.decision.errors import (
     ModelAnswerError,
     ModelUnavailableError,
@@ -25,7 +25,7 @@ from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.web import answers
-from tests.evaluations import MODEL, POLICY, pending_entry, prediction
+from tests.evaluations import POLICY, pending_entry, prediction
 
 
 class FakeModel:
@@ -46,11 +46,11 @@ class FakeModel:
         self._fail("predict")
         return [prediction() for _ in usages]
 
-    async def describe(self) -> Geometry:
-        """Answer once it is back."""
-        self._fail("describe")
-        self.is_away = False
-        return Geometry(MODEL, ())
+    async def ensure_available(self) -> None:
+        """Fail as predictions do, while it is away."""
+        if self.is_away:
+            self._fail("ask")
+            self.is_away = False
 
     def _fail(self, call: str) -> None:
         self.calls.append(call)
@@ -143,7 +143,7 @@ def test_a_model_that_is_away_is_asked_whether_it_is_back_before_anything_is_lea
 
     work_until_nothing_waits(engine, model)
 
-    assert model.calls == ["describe", "describe", "predict"]
+    assert model.calls == ["ask", "ask", "predict"]
 
 
 def test_the_time_it_waited_is_told_in_milliseconds(engine: Engine, log: EvaluationLog) -> None:
