@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.staticfiles import StaticFiles
@@ -140,7 +141,7 @@ def _appender(
 
 
 def rendered_with(policy: Policy) -> Render:
-    """Give the function that spells an evaluation, and counts it as decided."""
+    """Return the function that formats an evaluation, and counts it as decided."""
 
     def render(evaluation: Evaluation) -> str:
         DECISIONS.labels(evaluation.decision.outcome, evaluation.prediction.cluster).inc()
@@ -149,17 +150,23 @@ def rendered_with(policy: Policy) -> Render:
     return render
 
 
-def model_for(policy: Policy, settings: Settings) -> ModelClient:
-    """Make a client of the model service that looks for what this policy would approve."""
+def model_for(
+    policy: Policy, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+) -> ModelClient:
+    """Return a client of the model service that looks for what this policy would approve.
+
+    transport: another than our own; httpx.AsyncHTTPTransport() answers the same, less quickly.
+    """
+    deadline_seconds = settings.model_deadline_seconds
     return ModelClient(
-        KeptAliveTransport(),
+        # What is left of the deadline is enough to ask another replica.
+        transport or KeptAliveTransport(read_timeout_seconds=0.45 * deadline_seconds),
         settings.model_url,
-        toward=policy.approved_clusters,
+        targets=policy.approved_clusters,
         margin=policy.border.min_confidence,
-        deadline_seconds=settings.model_deadline_seconds,
-        circuit=Circuit(settings.circuit_failures, settings.circuit_pause_seconds),
+        deadline_seconds=deadline_seconds,
+        circuit=Circuit(),
         max_waiting=settings.max_in_flight,
-        lanes=settings.model_lanes,
     )
 
 

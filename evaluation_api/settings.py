@@ -29,9 +29,6 @@ class Settings(BaseSettings):
     model_deadline_seconds: float = Field(
         2.0, gt=0, le=60, description="For one call of the model service, its retry included"
     )
-    model_lanes: int = Field(2, ge=1, le=32, description="Calls of the model service at once")
-    circuit_failures: int = Field(3, ge=1, description="Failures in a row that open the circuit")
-    circuit_pause_seconds: float = Field(1.0, gt=0, description="Between probes of a lost model")
     max_in_flight: int = Field(
         512, ge=1, description="Requests beyond which callers get a 503; half, when a load lasts"
     )

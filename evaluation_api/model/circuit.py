@@ -6,12 +6,20 @@ Counts and clocks only; knows nothing of what is called.
 import time
 from collections.abc import Callable
 
+#: One failed call may be a replica that is being replaced, two its repeat; three are an outage.
+_THRESHOLD = 3
+#: A model that is back is noticed within this time, which a probe a second costs next to nothing.
+_PAUSE_SECONDS = 1.0
+
 
 class Circuit:
     """Opens after `threshold` failures in a row; then lets one probe through each pause."""
 
     def __init__(
-        self, threshold: int, pause_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        threshold: int = _THRESHOLD,
+        pause_seconds: float = _PAUSE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start closed."""
         self._threshold = threshold

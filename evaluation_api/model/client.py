@@ -1,16 +1,18 @@
 """The keeper of the model service: predictions over HTTP, shared, bounded, and never nonsense.
 
-The only module that knows the model service's JSON. Speaks to an httpx transport rather than to a
-client around it: between two services of one system the client's cookies, redirects and hooks are
-never used, and cost a twentieth of a lone request. Translates everything that can go wrong into
-errors.ModelError.
+The only module that knows the model service's JSON. Speaks to an httpx transport, whichever it is,
+rather than to a client around it: between two services of one system the client's cookies,
+redirects and hooks are never used, and cost a twentieth of a lone request. Translates everything
+that can go wrong into errors.ModelError.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 from typing import Annotated, Self
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: What the model service takes in one call.
 MAX_ROWS = 1024
+#: One that runs, and one that overtakes it when it is stuck or when enough wait (docs/adr/0002).
+_MAX_CONCURRENT_CALLS = 2
 
 _JSON = {"content-type": "application/json"}
 _FEATURES = frozenset(FEATURES)
@@ -74,32 +78,31 @@ class ModelClient:
         transport: httpx.AsyncBaseTransport,
         url: str,
         *,
-        toward: Iterable[int],
+        targets: Iterable[int],
         margin: float,
         deadline_seconds: float,
         circuit: Circuit,
         max_waiting: int,
-        lanes: int,
     ) -> None:
         """Talk through transport to the model service at url.
 
-        toward, margin: the approved clusters and the confidence to reach them with, for which the
+        targets, margin: the approved clusters and the confidence to reach them with, for which the
         model service looks for counterfactuals. deadline_seconds: for one call, its retry included.
         """
-        wish = {"toward": ",".join(map(str, toward)), "margin": str(margin)}
+        # The last release's model service knows the targets by this name alone.
+        self._options = {"toward": ",".join(map(str, targets)), "margin": str(margin)}
         self._transport = transport
         self._base = url.rstrip("/")
-        self._wish = wish
-        self._url = httpx.URL(f"{self._base}/predict", params=wish)
+        self._url = httpx.URL(f"{self._base}/predict", params=self._options)
         self._deadline_seconds = deadline_seconds
         self._circuit = circuit
         self._coalesced = Coalescer(
-            self._predict_many,
+            self.predict_many,
             max_items=MAX_ROWS,
             max_waiting=max_waiting,
             max_age_seconds=deadline_seconds,
             overloaded=OverloadedError,
-            lanes=lanes,
+            max_concurrent_calls=_MAX_CONCURRENT_CALLS,
         )
 
     async def __aenter__(self) -> Self:
@@ -130,7 +133,8 @@ class ModelClient:
 
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients in one call of their own. Raises ModelError."""
-        return await self._predict_many(usages)
+        request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
+        return _predictions(await self._guarded(request), len(usages))
 
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
@@ -138,23 +142,21 @@ class ModelClient:
         Raises ModelVersionGoneError when the model service's store no longer has it, and
         ModelUnavailableError or ModelAnswerError.
         """
-        url = httpx.URL(f"{self._base}/models/{tag}/predict", params=self._wish)
         seconds = 4 * self._deadline_seconds  # it may have to load the version first
         request = httpx.Request(
             "POST",
-            url,
+            httpx.URL(f"{self._base}/models/{quote(tag, safe=':')}/predict", params=self._options),
             headers=_JSON,
             content=_encode(usages),
             extensions={"timeout": {"read": seconds}},
         )
-        response = await self._within(seconds, request)
-        _raise_for_status(response)
+        response = await self._send(request, seconds)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))
 
     async def describe(self) -> Geometry:
-        """Give the model in service and its centroids, where it has any. Raises ModelError."""
+        """Return the model in service and its centroids, where it has any. Raises ModelError."""
         request = httpx.Request("GET", f"{self._base}/model")
         try:
             described = _decode_description((await self._guarded(request)).content)
@@ -163,17 +165,12 @@ class ModelClient:
         model = Model(described.tag, described.sha256)
         return Geometry(model, described.features, described.centroids, described.cluster_sizes)
 
-    async def _predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
-        return _predictions(await self._guarded(request), len(usages))
-
     async def _guarded(self, request: httpx.Request) -> httpx.Response:
         """Send within the deadline and the circuit's leave, and keep the circuit informed."""
         if not self._circuit.admits():
             raise ModelUnavailableError("the circuit is open")
         try:
-            response = await self._within(self._deadline_seconds, request)
-            _raise_for_status(response)
+            response = await self._send(request, self._deadline_seconds)
         except ModelUnavailableError as exc:
             self._circuit.failed()
             logger.warning("model_call_failed", extra={"reason": str(exc)})
@@ -181,27 +178,26 @@ class ModelClient:
         self._circuit.succeeded()
         return response
 
-    async def _within(self, seconds: float, request: httpx.Request) -> httpx.Response:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._send(request)
-        except TimeoutError as exc:
-            raise ModelUnavailableError(f"no answer within {seconds:g} s") from exc
-
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, request: httpx.Request, seconds: float) -> httpx.Response:
         """Send, once more if the connection failed: predicting twice changes nothing."""
         try:
-            try:
-                return await self._transport.handle_async_request(request)
-            except (httpx.ConnectError, httpx.RemoteProtocolError):
-                return await self._transport.handle_async_request(request)
-        except httpx.HTTPError as exc:
+            async with asyncio.timeout(seconds):
+                try:
+                    response = await self._exchange(request)
+                except httpx.TransportError:
+                    response = await self._exchange(request)
+        except TimeoutError as exc:
+            raise ModelUnavailableError(f"no answer within {seconds:g} s") from exc
+        except (httpx.HTTPError, httpx.StreamError) as exc:
             raise ModelUnavailableError(f"{type(exc).__name__}: {exc}") from exc
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+            raise ModelUnavailableError(f"HTTP {response.status_code}")
+        return response
 
-
-def _raise_for_status(response: httpx.Response) -> None:
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-        raise ModelUnavailableError(f"HTTP {response.status_code}")
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        async with aclosing(await self._transport.handle_async_request(request)) as response:
+            await response.aread()
+            return response
 
 
 def _predictions(response: httpx.Response, count: int) -> list[Prediction]:

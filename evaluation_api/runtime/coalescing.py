@@ -17,20 +17,13 @@ Answer = TypeVar("Answer")
 _Waiting = tuple[Item, asyncio.Future[Answer], float]
 
 #: Beside a running call another one leaves with so many items: fewer travel cheaper together.
-_COMPANY = 64
+_MIN_BATCH_SIZE = 64
 #: Or when one has waited so long: then the call that runs is stuck, and overtaken.
-_PATIENCE_SECONDS = 0.1
+_OVERTAKE_AFTER_SECONDS = 0.1
 
 
 class Coalescer(Generic[Item, Answer]):
-    """Turns a call for many into a call for one.
-
-    call: takes up to max_items items and gives as many answers, in the same order; what it raises
-    is raised to those it carried and to nobody else.
-    lanes: calls that may run at the same time. max_waiting: items beyond which callers are refused.
-    max_age_seconds: what has waited longer is refused instead of carried. overloaded: makes what a
-    caller who is refused is raised.
-    """
+    """Turns a call for many into a call for one."""
 
     def __init__(  # noqa: PLR0913 - each limit by name
         self,
@@ -40,22 +33,34 @@ class Coalescer(Generic[Item, Answer]):
         max_waiting: int,
         max_age_seconds: float,
         overloaded: Callable[[], Exception],
-        lanes: int = 1,
+        max_concurrent_calls: int = 1,
+        min_batch_size: int = _MIN_BATCH_SIZE,
+        overtake_after_seconds: float = _OVERTAKE_AFTER_SECONDS,
     ) -> None:
-        """Start idle; needs a running event loop only when called."""
+        """Start idle; needs a running event loop only when called.
+
+        call: takes up to max_items items and gives as many answers, in the same order; what it
+        raises is raised to those it carried and to nobody else. max_waiting: items beyond which
+        callers are refused. max_age_seconds: what has waited longer is refused instead of carried.
+        overloaded: makes what a caller who is refused is raised. min_batch_size: items that leave
+        beside a running call; fewer wait for its end, or until it has kept one of them waiting for
+        overtake_after_seconds.
+        """
         self._call = call
         self._max_items = max_items
         self._max_waiting = max_waiting
         self._max_age_seconds = max_age_seconds
         self._overloaded = overloaded
-        self._lanes = self._free_lanes = lanes
-        self._departing = False
-        self._looking_again = False
+        self._max_concurrent_calls = max_concurrent_calls
+        self._min_batch_size = min_batch_size
+        self._overtake_after_seconds = overtake_after_seconds
+        self._is_dispatching = False
+        self._overtaking: asyncio.TimerHandle | None = None
         self._waiting: deque[_Waiting[Item, Answer]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Answer:
-        """Carry one item and give its own answer.
+        """Carry one item and return its own answer.
 
         Raises what overloaded makes, at once when max_waiting items wait already.
         """
@@ -64,42 +69,44 @@ class Coalescer(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future, loop.time()))
-        self._depart_soon(loop)
+        if self._has_room and not self._is_dispatching:
+            self._is_dispatching = True  # after this turn of the loop: who arrives in it comes too
+            loop.call_soon(self._dispatch)
         return await future
 
-    def _depart_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Leave after this turn of the loop, so that all who arrive in it travel together."""
-        if self._free_lanes and not self._departing:
-            self._departing = True
-            loop.call_soon(self._depart, loop)
+    @property
+    def _has_room(self) -> bool:
+        return len(self._running) < self._max_concurrent_calls
 
-    def _depart(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._departing = False
+    def _dispatch(self) -> None:
+        self._is_dispatching = False
+        loop = asyncio.get_running_loop()
         now = loop.time()
-        while self._free_lanes and self._is_worth_a_call(now):
-            if batch := self._board(now - self._max_age_seconds):
-                self._free_lanes -= 1
+        while self._has_room and self._is_worth_a_call(now):
+            if batch := self._take_batch(now - self._max_age_seconds):
                 task = loop.create_task(self._carry(batch))
                 self._running.add(task)
-                task.add_done_callback(self._running.discard)
-        if self._waiting and self._free_lanes and not self._looking_again:
-            self._looking_again = True
-            loop.call_later(_PATIENCE_SECONDS, self._look_again, loop)
+                task.add_done_callback(self._finished)
+        if self._waiting and self._has_room and self._overtaking is None:
+            self._overtaking = loop.call_later(self._overtake_after_seconds, self._overtake)
 
-    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._looking_again = False
-        self._depart(loop)
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self._dispatch()
+
+    def _overtake(self) -> None:
+        self._overtaking = None
+        self._dispatch()
 
     def _is_worth_a_call(self, now: float) -> bool:
         """Tell whether those who wait should leave, though they could share the next call."""
-        if not self._waiting:
-            return False
-        if self._free_lanes == self._lanes:
-            return True
+        if not (self._waiting and self._running):
+            return bool(self._waiting)
         _, _, arrived = self._waiting[0]
-        return len(self._waiting) >= _COMPANY or now - arrived >= _PATIENCE_SECONDS
+        is_stuck = now - arrived >= self._overtake_after_seconds
+        return is_stuck or len(self._waiting) >= self._min_batch_size
 
-    def _board(self, oldest: float) -> list[_Waiting[Item, Answer]]:
+    def _take_batch(self, oldest: float) -> list[_Waiting[Item, Answer]]:
         """Take the longest-waiting items, without those who have gone or came before oldest."""
         batch: list[_Waiting[Item, Answer]] = []
         while self._waiting and len(batch) < self._max_items:
@@ -126,5 +133,3 @@ class Coalescer(Generic[Item, Answer]):
         finally:
             for _, future, _ in batch:
                 future.cancel()  # no-op once answered; a cancelled call leaves nobody hanging
-            self._free_lanes += 1
-            self._depart_soon(asyncio.get_running_loop())

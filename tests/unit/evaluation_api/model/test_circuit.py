@@ -50,6 +50,18 @@ def test_open_it_admits_one_probe_each_pause() -> None:
     assert admitted == [False, True, False, False, True, False]
 
 
+def test_calls_that_fail_late_do_not_put_off_the_probe() -> None:
+    clock = Clock()
+    circuit = Circuit(2, pause_seconds=10, clock=clock)
+    for now in (0, 0, 5, 9.9):
+        clock.now = now
+        circuit.failed()
+
+    clock.now = 10
+
+    assert circuit.admits()
+
+
 def test_a_probe_that_succeeds_closes_it_and_one_that_fails_does_not() -> None:
     clock = Clock()
     circuit = Circuit(1, pause_seconds=10, clock=clock)

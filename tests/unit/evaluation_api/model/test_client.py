@@ -1,8 +1,10 @@
-"""The keeper of the model service, at the wire: whatever it answers becomes ours or our error."""
+"""The model service over each transport: whatever it answers becomes ours or our error."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -16,10 +18,16 @@ from evaluation_api.decision.errors import (
 )
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient
+from evaluation_api.model.transport import KeptAliveTransport
 from tests.evaluations import MODEL, USAGE, usage
+from tests.services import CERTIFICATES
 
 T = TypeVar("T")
 Answer = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+AsyncAnswer = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
+Reached = tuple[httpx.AsyncBaseTransport, str]
+Over = Callable[[AsyncAnswer], AbstractAsyncContextManager[Reached]]
+MakeWire = Callable[..., "Wire"]
 
 HEADERS = {"X-Model-Tag": MODEL.tag, "X-Model-Sha256": MODEL.sha256}
 ONE = {
@@ -29,26 +37,68 @@ ONE = {
     "contributions": dict.fromkeys(FEATURES, 0.1),
     "alternatives": [{"feature": "balance", "amount": 1.5, "cluster": 3, "confidence": 0.06}],
 }
+DESCRIBED = {
+    "tag": MODEL.tag,
+    "sha256": MODEL.sha256,
+    "features": FEATURES,
+    "centroids": [[0.1] * 5] * 5,
+    "cluster_sizes": [1, 2, 3, 4, 5],
+}
+
+
+@asynccontextmanager
+async def mocked(answer: AsyncAnswer) -> AsyncIterator[Reached]:
+    yield httpx.MockTransport(answer), "http://model"
+
+
+@asynccontextmanager
+async def served(
+    answer: AsyncAnswer, transport: Callable[[], httpx.AsyncBaseTransport]
+) -> AsyncIterator[Reached]:
+    """Answer at a port, and hang up instead of an answer that is an error of httpx's."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, httpx.HTTPError):
+            while True:
+                writer.write(as_bytes(await answer(await read_request(reader))))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield transport(), f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def read_request(reader: asyncio.StreamReader) -> httpx.Request:
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    method, target, _ = first.split()
+    content = await reader.readexactly(int(headers.get("content-length", "0")))
+    return httpx.Request(method, f"http://model{target}", headers=headers, content=content)
+
+
+def as_bytes(answer: httpx.Response) -> bytes:
+    answer.headers["content-length"] = str(len(answer.content))
+    lines = [b"HTTP/1.1 %d x" % answer.status_code]
+    lines += [b"%s: %s" % header for header in answer.headers.raw]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + answer.content
 
 
 class Wire:
     """The model service as the client sees it, and what it was asked."""
 
-    def __init__(self, *answers: Answer, deadline: float = 5, failures: int = 3) -> None:
-        """Give the answers in turn, the last one for ever."""
+    def __init__(
+        self,
+        *answers: Answer,
+        over: Over = mocked,
+        deadline: float = 5,
+        circuit: Circuit | None = None,
+    ) -> None:
+        """Take the answers in turn, the last one for ever."""
         self.asked: list[httpx.Request] = []
+        self.circuit = circuit or Circuit()
         self._answers = answers
-        self.circuit = Circuit(failures, pause_seconds=60)
-        self.client = ModelClient(
-            httpx.MockTransport(self._answer),
-            "http://model",
-            toward=(1, 3, 4),
-            margin=0.05,
-            deadline_seconds=deadline,
-            circuit=self.circuit,
-            max_waiting=100,
-            lanes=1,
-        )
+        self._over = over
+        self._deadline = deadline
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -56,17 +106,41 @@ class Wire:
         return answer if isinstance(answer, httpx.Response) else await answer
 
     def run(self, use: Callable[[ModelClient], Coroutine[Any, Any, T]]) -> T:
-        """Use the client within its life."""
+        """Use a client within its life."""
 
         async def used() -> T:
-            async with self.client:
-                return await use(self.client)
+            async with (
+                self._over(self._answer) as (transport, url),
+                ModelClient(
+                    transport,
+                    url,
+                    targets=(1, 3, 4),
+                    margin=0.05,
+                    deadline_seconds=self._deadline,
+                    circuit=self.circuit,
+                    max_waiting=100,
+                ) as client,
+            ):
+                return await use(client)
 
         return asyncio.run(used())
 
     def predict(self) -> Prediction:
         """Predict one client."""
         return self.run(lambda client: client.predict(USAGE))
+
+
+@pytest.fixture(
+    params=[
+        mocked,
+        partial(served, transport=partial(httpx.AsyncHTTPTransport, verify=CERTIFICATES)),
+        partial(served, transport=KeptAliveTransport),
+    ],
+    ids=["mocked", "httpx's transport", "our transport"],
+)
+def wire(request: pytest.FixtureRequest) -> MakeWire:
+    """Return what makes a wire, of each kind in turn."""
+    return partial(Wire, over=request.param)
 
 
 def predicted(request: httpx.Request) -> httpx.Response:
@@ -80,86 +154,99 @@ def always(status: int, json: object = None, **more: Any) -> Answer:  # noqa: AN
     return lambda _: httpx.Response(status, json=json, **more)
 
 
-def failing(error: type[httpx.HTTPError]) -> Answer:
+def failing(error: type[Exception]) -> Answer:
     def fail(_: httpx.Request) -> httpx.Response:
-        raise error("broken")
+        raise error.__new__(error, "broken")
 
     return fail
 
 
-def test_a_prediction_is_read_whole() -> None:
-    wire = Wire(always(200, [ONE], headers=HEADERS))
+def test_a_prediction_is_read_whole(wire: MakeWire) -> None:
+    reached = wire(always(200, [ONE], headers=HEADERS))
 
-    found = wire.predict()
+    found = reached.predict()
 
     assert (found.cluster, found.runner_up, found.confidence) == (4, 1, 0.31)
     assert found.model == MODEL
     assert found.counterfactuals == (Counterfactual("balance", 1.5, 3, 0.06),)
-    assert wire.asked[0].url == "http://model/predict?toward=1%2C3%2C4&margin=0.05"
+    assert reached.asked[0].url == "http://model/predict?toward=1%2C3%2C4&margin=0.05"
 
 
-def test_a_model_without_geometry_is_read_too() -> None:
-    assert Wire(always(200, [{"cluster": 2}], headers=HEADERS)).predict() == Prediction(2, MODEL)
+def test_a_model_without_geometry_is_read_too(wire: MakeWire) -> None:
+    assert wire(always(200, [{"cluster": 2}], headers=HEADERS)).predict() == Prediction(2, MODEL)
 
 
-def test_callers_at_once_share_a_call_and_get_their_own_answers() -> None:
-    wire = Wire(predicted)
+def test_callers_at_once_share_a_call_and_get_their_own_answers(wire: MakeWire) -> None:
+    reached = wire(predicted)
 
     async def many(client: ModelClient) -> list[Prediction]:
         return await asyncio.gather(*(client.predict(usage(balance=float(n))) for n in range(50)))
 
-    found = wire.run(many)
+    found = reached.run(many)
 
     assert [one.cluster for one in found] == [n % 5 for n in range(50)]
-    assert len(wire.asked) == 1
+    assert len(reached.asked) == 1
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.RemoteProtocolError])
-def test_a_failed_connection_is_tried_once_more(error: type[httpx.HTTPError]) -> None:
-    wire = Wire(failing(error), always(200, [ONE], headers=HEADERS))
+def test_a_failed_connection_is_tried_once_more(wire: MakeWire) -> None:
+    reached = wire(failing(httpx.ReadError), always(200, [ONE], headers=HEADERS))
 
-    assert wire.predict().cluster == 4
-    assert len(wire.asked) == 2
+    assert reached.predict().cluster == 4
+    assert len(reached.asked) == 2
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.RemoteProtocolError])
-def test_a_connection_that_fails_twice_is_given_up(error: type[httpx.HTTPError]) -> None:
-    wire = Wire(failing(error))
+def test_a_connection_that_fails_twice_is_given_up(wire: MakeWire) -> None:
+    reached = wire(failing(httpx.RemoteProtocolError))
 
     with pytest.raises(ModelUnavailableError):
-        wire.predict()
-    assert len(wire.asked) == 2
+        reached.predict()
+    assert len(reached.asked) == 2
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx.ReadTimeout,
-        httpx.ReadError,
-        httpx.WriteError,
-        httpx.PoolTimeout,
-        httpx.DecodingError,
-        httpx.TooManyRedirects,
-        httpx.UnsupportedProtocol,
-    ],
-)
-def test_any_other_trouble_on_the_wire_is_the_models_absence(
-    error: type[httpx.HTTPError],
-) -> None:
-    wire = Wire(failing(error))
+class Broken(httpx.AsyncByteStream):
+    """A body that cannot be read."""
 
-    with pytest.raises(ModelUnavailableError):
-        wire.predict()
-    assert len(wire.asked) == 1
+    def __init__(self, error: Exception) -> None:
+        """Raise this."""
+        self.error = error
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Begin, and break off."""
+        yield b"["
+        raise self.error
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+RAISED_BY_HTTPX = [
+    error
+    for error in vars(httpx).values()
+    if isinstance(error, type) and issubclass(error, httpx.HTTPError | httpx.StreamError)
+]
+
+
+@pytest.mark.parametrize("error", RAISED_BY_HTTPX)
+def test_whatever_httpx_raises_is_the_models_absence(error: type[Exception]) -> None:
+    body = Broken(error.__new__(error, "broken"))
+    sending, reading = Wire(failing(error)), Wire(lambda _: httpx.Response(200, stream=body))
+
+    for wire in (sending, reading):
+        with pytest.raises(ModelUnavailableError):
+            wire.predict()
+        assert len(wire.asked) == (2 if issubclass(error, httpx.TransportError) else 1)
+    assert body.closed
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_model_that_cannot_answer_now_is_away(status: int) -> None:
-    wire = Wire(always(status, {}))
+def test_a_model_that_cannot_answer_now_is_away(wire: MakeWire, status: int) -> None:
+    reached = wire(always(status, {}))
 
     with pytest.raises(ModelUnavailableError):
-        wire.predict()
-    assert len(wire.asked) == 1
+        reached.predict()
+    assert len(reached.asked) == 1
 
 
 NONSENSE = {
@@ -182,45 +269,65 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
-def test_nonsense_is_never_taken_for_a_prediction(answer: Answer) -> None:
+def test_nonsense_is_never_taken_for_a_prediction(wire: MakeWire, answer: Answer) -> None:
     with pytest.raises(ModelAnswerError):
-        Wire(answer).predict()
+        wire(answer).predict()
 
 
-def test_a_call_ends_at_its_deadline_retry_included() -> None:
-    async def never(_: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(60)
-        raise AssertionError
-
-    wire = Wire(failing(httpx.ConnectError), never, deadline=0.05)
-
-    with pytest.raises(ModelUnavailableError, match="within"):
-        wire.predict()
-    assert wire.circuit.admits()
+async def never(_: httpx.Request) -> httpx.Response:
+    await asyncio.sleep(60)
+    raise AssertionError
 
 
-def test_after_failures_in_a_row_nobody_is_sent_to_a_model_that_is_away() -> None:
-    wire = Wire(always(503), failures=2)
+def test_a_call_ends_at_its_deadline_retry_included(wire: MakeWire) -> None:
+    reached = wire(failing(httpx.ConnectError), never, deadline=0.1)
 
-    async def four(client: ModelClient) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"within 0\.1 s"):
+        reached.predict()
+    assert len(reached.asked) == 2
+    assert reached.circuit.admits()
+
+
+def test_after_three_failures_in_a_row_nobody_is_sent_to_a_model_that_is_away() -> None:
+    wire = Wire(always(503))
+
+    async def four(client: ModelClient) -> bool:
         for _ in range(4):
             with pytest.raises(ModelUnavailableError):
                 await client.predict(USAGE)
+        return client.is_away
 
-    wire.run(four)
-
-    assert len(wire.asked) == 2
-    assert wire.client.is_away
+    assert wire.run(four)
+    assert len(wire.asked) == 3
 
 
-def test_an_earlier_version_is_asked_by_its_tag() -> None:
-    wire = Wire(predicted)
+def test_only_a_model_that_was_away_is_asked_whether_it_is_back() -> None:
+    wire = Wire(always(503), always(200, DESCRIBED), circuit=Circuit(1, pause_seconds=0))
 
-    found = wire.run(lambda client: client.predict_as(MODEL.tag, [USAGE]))
+    async def failed_once(client: ModelClient) -> bool:
+        await client.ensure_available()
+        with pytest.raises(ModelUnavailableError):
+            await client.predict(USAGE)
+        await client.ensure_available()
+        return client.is_away
+
+    assert not wire.run(failed_once)
+    assert [request.url.path for request in wire.asked] == ["/predict", "/model"]
+
+
+def test_an_earlier_version_is_asked_by_its_tag(wire: MakeWire) -> None:
+    reached = wire(predicted)
+
+    found = reached.run(lambda client: client.predict_as(MODEL.tag, [USAGE]))
 
     assert found[0].model == MODEL
-    assert wire.asked[0].url.path == f"/models/{MODEL.tag}/predict"
-    assert wire.asked[0].url.params["toward"] == "1,3,4"
+    assert reached.asked[0].url.path == f"/models/{MODEL.tag}/predict"
+    assert reached.asked[0].url.params["toward"] == "1,3,4"
+
+
+def test_an_earlier_version_has_four_deadlines_to_be_loaded_in(wire: MakeWire) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"within 0\.08 s"):
+        wire(never, deadline=0.02).run(lambda client: client.predict_as(MODEL.tag, [USAGE]))
 
 
 @pytest.mark.parametrize(
@@ -233,27 +340,19 @@ def test_an_earlier_version_is_asked_by_its_tag() -> None:
     ],
 )
 def test_an_earlier_version_that_cannot_be_asked_says_why(
-    answer: Answer, error: type[Exception]
+    wire: MakeWire, answer: Answer, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        Wire(answer).run(lambda client: client.predict_as(MODEL.tag, [USAGE]))
+        wire(answer).run(lambda client: client.predict_as(MODEL.tag, [USAGE]))
 
 
-def test_the_model_in_service_is_described() -> None:
-    described = {
-        "tag": MODEL.tag,
-        "sha256": MODEL.sha256,
-        "features": FEATURES,
-        "centroids": [[0.1] * 5] * 5,
-        "cluster_sizes": [1, 2, 3, 4, 5],
-    }
-
-    found = Wire(always(200, described)).run(lambda client: client.describe())
+def test_the_model_in_service_is_described(wire: MakeWire) -> None:
+    found = wire(always(200, DESCRIBED)).run(lambda client: client.describe())
 
     assert found == Geometry(MODEL, FEATURES, ((0.1,) * 5,) * 5, (1, 2, 3, 4, 5))
 
 
 @pytest.mark.parametrize("answer", [always(200, {}), always(200, html="<p>")])
-def test_a_description_that_is_none_is_refused(answer: Answer) -> None:
+def test_a_description_that_is_none_is_refused(wire: MakeWire, answer: Answer) -> None:
     with pytest.raises(ModelAnswerError):
-        Wire(answer).run(lambda client: client.describe())
+        wire(answer).run(lambda client: client.describe())

@@ -1,15 +1,17 @@
 """Concurrent callers who share calls: each gets its own answer, whoever comes, goes or fails."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation_api.decision.errors import OverloadedError
-from evaluation_api.runtime import coalescing
 from evaluation_api.runtime.coalescing import Coalescer
+
+Shared = Coalescer[int, int]
 
 
 class Calls:
@@ -38,17 +40,9 @@ class Calls:
             self.running -= 1
 
 
-def shared(
-    calls: Calls, max_items: int = 10, max_waiting: int = 1000, lanes: int = 1
-) -> Coalescer[int, int]:
-    return Coalescer(
-        calls,
-        max_items=max_items,
-        max_waiting=max_waiting,
-        max_age_seconds=60,
-        overloaded=OverloadedError,
-        lanes=lanes,
-    )
+def shared(call: Callable[[list[int]], Awaitable[Sequence[int]]], **limits: Any) -> Shared:  # noqa: ANN401
+    usual = {"max_items": 100, "max_waiting": 1000, "max_age_seconds": 60}
+    return Coalescer(call, overloaded=OverloadedError, **{**usual, **limits})
 
 
 @settings(max_examples=100, deadline=None)
@@ -58,14 +52,14 @@ def shared(
     ),
     turns=st.integers(0, 5),
     max_items=st.integers(1, 7),
-    lanes=st.integers(1, 3),
+    at_once=st.integers(1, 3),
 )
 def test_every_caller_gets_its_own_answer_whoever_else_gives_up(
-    callers: list[tuple[int, int | None]], turns: int, max_items: int, lanes: int
+    callers: list[tuple[int, int | None]], turns: int, max_items: int, at_once: int
 ) -> None:
     calls = Calls(turns)
 
-    async def ask(coalesced: Coalescer[int, int], number: int, arrival: int) -> int:
+    async def ask(coalesced: Shared, number: int, arrival: int) -> int:
         for _ in range(arrival):
             await asyncio.sleep(0)
         return await coalesced(number)
@@ -76,7 +70,7 @@ def test_every_caller_gets_its_own_answer_whoever_else_gives_up(
         task.cancel()
 
     async def scenario() -> list[int | BaseException]:
-        coalesced = shared(calls, max_items, lanes=lanes)
+        coalesced = shared(calls, max_items=max_items, max_concurrent_calls=at_once)
         tasks = [
             asyncio.create_task(ask(coalesced, number, arrival))
             for number, (arrival, _) in enumerate(callers)
@@ -94,7 +88,7 @@ def test_every_caller_gets_its_own_answer_whoever_else_gives_up(
         gave_up = callers[number][1] is not None
         assert answer == 2 * number or (gave_up and isinstance(answer, asyncio.CancelledError))
     assert max(len(batch) for batch in calls.batches) <= max_items if calls.batches else True
-    assert calls.most_running <= lanes
+    assert calls.most_running <= at_once
 
 
 def test_idle_a_caller_goes_at_once_and_busy_the_others_share() -> None:
@@ -112,7 +106,7 @@ def test_idle_a_caller_goes_at_once_and_busy_the_others_share() -> None:
     assert calls.batches == [[0], [1, 2, 3, 4, 5]]
 
 
-async def meanwhile(coalesced: Coalescer[int, int], numbers: Sequence[int]) -> None:
+async def meanwhile(coalesced: Shared, numbers: Sequence[int]) -> None:
     """Let one call leave, and these callers come while it runs."""
     first = asyncio.create_task(coalesced(0))
     await asyncio.sleep(0)
@@ -120,21 +114,18 @@ async def meanwhile(coalesced: Coalescer[int, int], numbers: Sequence[int]) -> N
     await asyncio.gather(first, *map(coalesced, numbers))
 
 
+@pytest.mark.parametrize(("callers", "calls_at_once"), [(63, 1), (64, 2)])
 def test_beside_a_running_call_few_wait_for_it_and_many_leave(
-    monkeypatch: pytest.MonkeyPatch,
+    callers: int, calls_at_once: int
 ) -> None:
-    monkeypatch.setattr(coalescing, "_COMPANY", 3)
-    few, many = Calls(turns=9), Calls(turns=9)
+    calls, others = Calls(turns=9), list(range(1, callers + 1))
 
-    asyncio.run(meanwhile(shared(few, lanes=2), [1, 2]))
-    asyncio.run(meanwhile(shared(many, lanes=2), [1, 2, 3]))
+    asyncio.run(meanwhile(shared(calls, max_concurrent_calls=2), others))
 
-    assert (few.batches, few.most_running) == ([[0], [1, 2]], 1)
-    assert (many.batches, many.most_running) == ([[0], [1, 2, 3]], 2)
+    assert (calls.batches, calls.most_running) == ([[0], others], calls_at_once)
 
 
-def test_a_call_that_is_stuck_is_overtaken_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coalescing, "_PATIENCE_SECONDS", 0.01)
+def test_a_call_that_is_stuck_is_overtaken_after_a_while() -> None:
     released = asyncio.Event()
 
     async def stuck_at_first(items: list[int]) -> list[int]:
@@ -143,14 +134,7 @@ def test_a_call_that_is_stuck_is_overtaken_after_a_while(monkeypatch: pytest.Mon
         return items
 
     async def scenario() -> None:
-        coalesced = Coalescer(
-            stuck_at_first,
-            max_items=9,
-            max_waiting=9,
-            max_age_seconds=60,
-            overloaded=OverloadedError,
-            lanes=2,
-        )
+        coalesced = shared(stuck_at_first, max_concurrent_calls=2, overtake_after_seconds=0.01)
         stuck = asyncio.create_task(coalesced(0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -182,15 +166,25 @@ def test_a_call_that_answers_too_few_fails_those_without_an_answer() -> None:
         return items[:1]
 
     async def scenario() -> tuple[int | BaseException, int | BaseException]:
-        coalesced = Coalescer(
-            answer_one, max_items=9, max_waiting=9, max_age_seconds=9, overloaded=OverloadedError
-        )
+        coalesced = shared(answer_one)
         return await asyncio.gather(coalesced(1), coalesced(2), return_exceptions=True)
 
     first, second = asyncio.run(scenario())
 
     assert first == 1
     assert isinstance(second, ValueError)
+
+
+def test_a_call_that_is_cancelled_leaves_nobody_waiting() -> None:
+    async def shut_down(_: list[int]) -> list[int]:
+        raise asyncio.CancelledError
+
+    async def scenario() -> None:
+        async with asyncio.timeout(5):
+            await shared(shut_down)(1)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(scenario())
 
 
 def test_who_gave_up_while_waiting_is_not_carried() -> None:
@@ -233,9 +227,7 @@ def test_who_waited_too_long_is_refused_and_not_carried() -> None:
         return await calls(items)
 
     async def scenario() -> int:
-        coalesced = Coalescer(
-            slow, max_items=1, max_waiting=9, max_age_seconds=0.01, overloaded=OverloadedError
-        )
+        coalesced = shared(slow, max_items=1, max_age_seconds=0.01)
         first = asyncio.create_task(coalesced(0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
