@@ -9,7 +9,7 @@ MLSERVER := var/bench-mlserver
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
 	bench bench-batch bench-checkouts bench-model bench-outage bench-record bench-replicas check check-lock \
-	lock upgrade clean
+	lock openapi upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +132,10 @@ upgrade: lock ## Lock the newest versions that fit
 clean: ## Remove the environment and the caches; the decisions recorded in var/ stay
 	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+openapi: $(VENV)/run.stamp ## Write the description of the API again, for whoever generates a client
+	@$(BIN)/python -c "import json; from evaluation_api.app import create_fastapi_app as app; \
+		print(json.dumps(app().openapi(), ensure_ascii=False, indent=1))" > docs/openapi.json
 
 # A stamp inside the environment says which lock file it holds, so that a second start installs nothing.
 $(VENV)/run.stamp: requirements/run.txt

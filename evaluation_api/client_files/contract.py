@@ -40,7 +40,7 @@ class LinhaLida:
     """Uma das primeiras linhas, como foi lida."""
 
     linha: Annotated[int, Field(description="Número da linha no arquivo, a partir de 1")]
-    valores: list[str]
+    valores: Annotated[list[str], Field(description="Como estão escritos, coluna por coluna")]
 
 
 @dataclass(slots=True)

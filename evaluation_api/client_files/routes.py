@@ -27,7 +27,7 @@ _UPLOAD: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "CSV em UTF-8 ou Latin-1, com vírgula ou ponto e vírgula",
-        "content": {"application/octet-stream": {"schema": _FILE}},
+        "content": {"application/octet-stream": {"schema": _FILE}, "text/csv": {"schema": _FILE}},
     }
 }
 _CREATED: Final[Responses] = {

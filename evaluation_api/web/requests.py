@@ -125,6 +125,7 @@ class SearchQuery(BaseModel):
 KeyHeader = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         description="A mesma chave com o mesmo corpo recebe sempre a mesma resposta",
         json_schema_extra={"minLength": 1, "maxLength": _LONGEST_KEY, "pattern": "^[!-~]+$"},
     ),
@@ -132,6 +133,7 @@ KeyHeader = Annotated[
 PreferHeader = Annotated[
     str | None,
     Header(
+        alias="Prefer",
         description="respond-async: se o modelo estiver fora, aceita o pedido e avalia depois",
         examples=["respond-async"],
     ),
