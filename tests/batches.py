@@ -1,4 +1,10 @@
-"""Made-up files of clients."""
+"""Made-up files of clients, and how one has them evaluated."""
+
+from typing import Any
+
+import httpx
+
+from tests.services import eventually
 
 HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos"
 
@@ -27,6 +33,33 @@ def spreadsheet(count: int, bad_every: int) -> bytes:
         for number in range(2, count + 2)
     )
     return csv_of(*lines, header=header).decode().encode("cp1252")
+
+
+def send(http: httpx.Client, content: Any, name: str = "clientes.csv") -> dict[str, Any]:  # noqa: ANN401 - bytes or pieces
+    """Upload a file; return what is told of it."""
+    answer = http.post("/lotes", params={"nome": name}, content=content)
+    assert answer.status_code == 201, answer.text
+    batch: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/lotes/{batch['id']}"
+    return batch
+
+
+def step(http: httpx.Client, batch: dict[str, Any], name: str) -> dict[str, Any]:
+    """Start, pause, resume or cancel; return what is told of it then."""
+    told: dict[str, Any] = http.post(f"/lotes/{batch['id']}/{name}").raise_for_status().json()
+    return told
+
+
+def look(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of it."""
+    told: dict[str, Any] = http.get(f"/lotes/{batch['id']}").raise_for_status().json()
+    return told
+
+
+def done(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of it once it is over."""
+    eventually(lambda: look(http, batch)["situacao"] == "concluido", 60)
+    return look(http, batch)
 
 
 def _line(number: int, *, faulty: bool) -> str:

@@ -17,9 +17,11 @@ import httpx
 import pytest
 
 from evaluation_api.client_files.batches import MAX_BYTES
+from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
-from tests.batches import clients, csv_of
-from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually, model_server
+from tests import commands
+from tests.batches import clients, csv_of, done, look, send, step
+from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -33,34 +35,21 @@ def http(evaluation_service: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def own_evaluation(model_service: Server, tmp_path: Path) -> Iterator[Server]:
-    """Start an evaluation service that a test may kill."""
-    with evaluation_server(tmp_path, model_service.url) as server:
+@pytest.fixture(scope="module")
+def own_evaluation(
+    model_service: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Start an evaluation service that a test may kill; whoever does starts it again."""
+    with evaluation_server(tmp_path_factory.mktemp("own"), model_service.url) as server:
         yield server
 
 
-def send(http: httpx.Client, content: Any, name: str = "clientes.csv") -> dict[str, Any]:  # noqa: ANN401 - bytes or pieces
-    answer = http.post("/lotes", params={"nome": name}, content=content)
-    assert answer.status_code == 201, answer.text
-    batch: dict[str, Any] = answer.json()
-    assert answer.headers["location"] == f"/lotes/{batch['id']}"
-    return batch
-
-
-def step(http: httpx.Client, batch: dict[str, Any], name: str) -> dict[str, Any]:
-    told: dict[str, Any] = http.post(f"/lotes/{batch['id']}/{name}").raise_for_status().json()
-    return told
-
-
-def look(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = http.get(f"/lotes/{batch['id']}").raise_for_status().json()
-    return told
-
-
-def done(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
-    eventually(lambda: look(http, batch)["situacao"] == "concluido", SECONDS)
-    return look(http, batch)
+@pytest.fixture
+def alone(model_service: Server, tmp_path: Path) -> Server:
+    """Prepare the database of a service that does not run."""
+    server = evaluation_server(tmp_path, model_service.url)
+    assert commands.run(main, "migrate", environment=server.environment).returncode == 0
+    return server
 
 
 def result(http: httpx.Client, batch: dict[str, Any]) -> list[dict[str, str]]:
@@ -161,13 +150,14 @@ def test_each_line_is_decided_once_though_the_service_is_killed_midway(
     own_evaluation: Server,
 ) -> None:
     lines = 12_000
+    older = dict(ask(own_evaluation, "SELECT id, name FROM evaluations"))
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
         batch = send(http, clients(lines))
         step(http, batch, "iniciar")
         eventually(lambda: look(http, batch)["feitas"] > 0, SECONDS)
     own_evaluation.kill()
-    (before,) = ask(own_evaluation, "SELECT count(*) FROM evaluations")
-    assert before[0] in range(1, lines), "it was to be killed midway"
+    before = ask(own_evaluation, "SELECT id FROM evaluations")
+    assert len(before) - len(older) in range(1, lines), "it was to be killed midway"
 
     own_evaluation.start().wait_until_ready()
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
@@ -175,33 +165,10 @@ def test_each_line_is_decided_once_though_the_service_is_killed_midway(
         rows = result(http, batch)
 
     assert told["decididas"] == lines
-    decided = ask(own_evaluation, "SELECT id, name FROM evaluations")
-    assert len(decided) == lines
-    assert {row["id"]: row["nome"] for row in rows} == dict(decided)
+    decided = dict(ask(own_evaluation, "SELECT id, name FROM evaluations"))
+    assert len(decided) == lines + len(older)
+    assert {row["id"]: row["nome"] for row in rows} | older == decided
     assert [row["nome"] for row in rows] == [f"Cliente {n}" for n in range(2, lines + 2)]
-
-
-def test_a_batch_waits_for_the_model_and_goes_on_by_itself(
-    bentoml_home: Path, tmp_path: Path
-) -> None:
-    model = model_server(bentoml_home)
-    evaluation = evaluation_server(tmp_path, model.url)
-    try:
-        evaluation.start().wait_until_ready()
-        with httpx.Client(base_url=evaluation.url, timeout=30) as http:
-            batch = send(http, clients(50))
-            step(http, batch, "iniciar")
-            eventually(lambda: http.get("/health").json()["situacao"] == "degradada", SECONDS)
-            waiting = look(http, batch)
-
-            model.start().wait_until_ready()
-            told = done(http, batch)
-    finally:
-        evaluation.stop()
-        model.stop()
-
-    assert (waiting["situacao"], waiting["feitas"]) == ("em_andamento", 0)
-    assert told["decididas"] == 50
 
 
 def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(own_evaluation: Server) -> None:
@@ -229,31 +196,32 @@ def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(own_evaluation: 
 
 
 def test_a_file_with_wrong_columns_is_refused_by_name_and_leaves_nothing(
-    own_evaluation: Server,
+    http: httpx.Client, evaluation_service: Server
 ) -> None:
-    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        told = problem(http.post("/lotes", content=csv_of("A;F", header="nome;sexo")), 422)
+    before = kept(evaluation_service)
+
+    told = problem(http.post("/lotes", content=csv_of("A;F", header="nome;sexo")), 422)
 
     pointers = [error["pointer"] for error in told["erros"]]
     assert "#/sexo" in pointers
     assert "#/limite_de_credito" in pointers
-    assert ask(own_evaluation, "SELECT * FROM batches") == []
+    assert kept(evaluation_service) == before
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(own_evaluation: Server) -> None:
+def test_an_upload_that_breaks_off_leaves_nothing(
+    http: httpx.Client, evaluation_service: Server
+) -> None:
+    before = kept(evaluation_service)
+
     def breaks_off() -> Iterator[bytes]:
         yield from pieces(clients(5000))
-        eventually(lambda: ask(own_evaluation, "SELECT * FROM batch_chunks") != [], SECONDS)
+        eventually(lambda: kept(evaluation_service) != before, SECONDS)
         raise ConnectionError
 
-    with (
-        httpx.Client(base_url=own_evaluation.url, timeout=30) as http,
-        pytest.raises(ConnectionError),
-    ):
+    with pytest.raises(ConnectionError):
         http.post("/lotes", content=breaks_off())
 
-    eventually(lambda: ask(own_evaluation, "SELECT * FROM batches") == [], SECONDS)
-    assert ask(own_evaluation, "SELECT * FROM batch_chunks") == []
+    eventually(lambda: kept(evaluation_service) == before, SECONDS)
 
 
 def test_a_file_that_is_announced_too_large_is_refused_at_once(
@@ -294,15 +262,8 @@ def test_a_terminal_evaluates_a_file_in_the_same_record(
 ) -> None:
     (tmp_path / "clientes.csv").write_bytes(clients(2500, bad_every=50))
 
-    ran = subprocess.run(
-        [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(tmp_path / "decisoes.csv")],
-        cwd=PROJECT,
-        env={**ENVIRONMENT, **own_evaluation.environment},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    files = (str(tmp_path / "clientes.csv"), "-o", str(tmp_path / "decisoes.csv"))
+    ran = commands.run(main, "batch", *files, environment=own_evaluation.environment)
 
     assert ran.returncode == 1, ran.stderr
     assert "2450 decided, 50 faulty" in ran.stderr
@@ -318,34 +279,27 @@ def test_a_terminal_evaluates_a_file_in_the_same_record(
 
 
 def test_a_terminal_that_is_interrupted_says_how_to_go_on_and_does(
-    own_evaluation: Server, tmp_path: Path
+    alone: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "clientes.csv").write_bytes(clients(20_000))
     output = tmp_path / "decisoes.csv"
-    environment = {**ENVIRONMENT, **own_evaluation.environment}
-    own_evaluation.stop()
     begun = subprocess.Popen(
         [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(output)],
         cwd=PROJECT,
-        env=environment,
+        env={**ENVIRONMENT, **alone.environment},
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: settled_chunks(own_evaluation) > 0, SECONDS)
+    eventually(lambda: settled_chunks(alone) > 0, SECONDS)
     begun.send_signal(signal.SIGINT)
     _, said = begun.communicate(timeout=SECONDS)
     assert begun.returncode == 2
     assert not output.exists()
 
-    ((identity,),) = ask(own_evaluation, "SELECT id FROM batches")
+    ((identity,),) = ask(alone, "SELECT id FROM batches")
     assert f"--resume {identity}" in said
-    subprocess.run(
-        [*COMMAND, "--resume", identity, "-o", str(output)],
-        cwd=PROJECT,
-        env=environment,
-        timeout=SECONDS,
-        check=True,
-    )
+    how = ("batch", "--resume", identity, "-o", str(output))
+    assert commands.run(main, *how, environment=alone.environment).returncode == 0
 
     rows = list(csv.DictReader(io.StringIO(output.read_text("utf-8-sig")), delimiter=";"))
     assert [int(row["linha"]) for row in rows] == list(range(2, 20_002))
@@ -372,27 +326,29 @@ def settled_chunks(server: Server) -> int:
     ],
 )
 def test_a_terminal_is_told_in_a_sentence_what_cannot_be_done(
-    own_evaluation: Server, tmp_path: Path, arguments: list[str], says: str
+    alone: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
 ) -> None:
     (tmp_path / "bad.csv").write_text("nome;sexo\nAna;F\n")
     (tmp_path / "older.csv").write_text("kept")
+    monkeypatch.chdir(tmp_path)
 
-    ran = subprocess.run(
-        [*COMMAND, "-o", "decisoes.csv", *arguments],
-        cwd=tmp_path,
-        env={**ENVIRONMENT, **own_evaluation.environment, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    how = ("batch", "-o", "decisoes.csv", *arguments)
+    ran = commands.run(main, *how, environment=alone.environment)
 
     assert ran.returncode == 2
     assert says in ran.stderr
-    assert "Traceback" not in ran.stderr
     assert not (tmp_path / "decisoes.csv").exists()
     assert (tmp_path / "older.csv").read_text() == "kept"
-    assert ask(own_evaluation, "SELECT * FROM batches") == []
+    assert ask(alone, "SELECT * FROM batches") == []
+
+
+def kept(server: Server) -> list[Any]:
+    """Count the files and the chunks of files that a service keeps."""
+    return ask(server, "SELECT count(*) FROM batches UNION ALL SELECT count(*) FROM batch_chunks")
 
 
 def ask(server: Server, query: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The operator's commands, as processes on a record that the real services wrote."""
+"""The operator's commands, on a record that the real services wrote."""
 
 import asyncio
 import json
@@ -14,19 +14,27 @@ import httpx
 import pytest
 
 from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.commands import main
 from evaluation_api.decision import policy_file
 from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record.database import HEAD, connect, migrate
+from tests import commands
 from tests.clients import FIVE_CLIENTS, asked
+from tests.commands import Finished
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
 
 MANY = 300
 _OF_1970 = "00000000-0001-7000-8000-000000000000"
 
 
-def run(
-    *arguments: str, environment: dict[str, str], stdin: int | None = subprocess.DEVNULL
+def run(*arguments: str, environment: dict[str, str]) -> Finished:
+    return commands.run(main, *arguments, environment=environment)
+
+
+def run_apart(
+    *arguments: str, environment: dict[str, str], stdin: int
 ) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, at a terminal or wherever."""
     return subprocess.run(
         [sys.executable, "-m", "evaluation_api", *arguments],
         cwd=PROJECT,
@@ -159,7 +167,7 @@ def test_a_purge_asks_on_a_terminal(
     master, terminal = pty.openpty()
     os.write(master, reply)
 
-    purged = run("purge", "--older-than", "7", environment=environment, stdin=terminal)
+    purged = run_apart("purge", "--older-than", "7", environment=environment, stdin=terminal)
 
     os.close(terminal)
     os.close(master)

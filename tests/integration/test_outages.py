@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from evaluation_api.model.transport import KeptAliveTransport
+from tests.batches import clients, done, look, send, step
 from tests.clients import FIVE_CLIENTS, MARIA, asked
 from tests.services import Server, evaluation_server, eventually, model_server
 
@@ -26,9 +27,10 @@ def model(bentoml_home: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def evaluation(model: Server, tmp_path: Path) -> Iterator[Server]:
-    with evaluation_server(tmp_path, model.url) as server:
+@pytest.fixture(scope="module")
+def evaluation(model: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start an evaluation service in front of it, which may be killed and started again, too."""
+    with evaluation_server(tmp_path_factory.mktemp("outages"), model.url) as server:
         yield server
 
 
@@ -39,22 +41,29 @@ def rows(server: Server, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
+def count(server: Server) -> int:
+    """Count what a service has recorded, decided or not."""
+    return int(rows(server, "SELECT count(*) FROM evaluations")[0][0])
+
+
 def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Server) -> None:
+    before = count(evaluation)
     with httpx.Client(base_url=evaluation.url, timeout=10) as http:
+        batch = send(http, clients(50))
         model.kill()
         refused = http.post("/avaliar", json=MARIA)
         accepted, seconds = accept_many(http, 100)
         repeated = http.post("/avaliar", json=asked(FIVE_CLIENTS[0][0]), headers=keyed(0))
+        step(http, batch, "iniciar")
         health = http.get("/health/ready")
+        waiting = look(http, batch)
 
-        model.start()
-        try:
-            eventually(model.is_ready, 60, model.log)
-        finally:
-            ready_at = time.monotonic()
+        model.start().wait_until_ready()
+        ready_at = time.monotonic()
         eventually(lambda: not rows(evaluation, "SELECT 1 FROM evaluations WHERE pending"), 10)
         waited = time.monotonic() - ready_at
         answers = [http.get(location).json() for location in accepted]
+        told = done(http, batch)
 
     assert refused.status_code == 503
     assert int(refused.headers["retry-after"]) > 0
@@ -67,11 +76,13 @@ def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Serv
     assert [answer["avaliacao"]["cluster"] for answer in answers] == [
         FIVE_CLIENTS[i % 5][1] for i in range(100)
     ]
-    assert rows(evaluation, "SELECT count(*) FROM evaluations") == [(100,)]
+    assert (waiting["situacao"], waiting["feitas"]) == ("em_andamento", 0)
+    assert told["decididas"] == 50
+    assert count(evaluation) == before + 150
 
 
 def keyed(number: int) -> dict[str, str]:
-    return {**WAITING, "Idempotency-Key": f"key-{number}"}
+    return {**WAITING, "Idempotency-Key": f"away-{number}"}
 
 
 def accept_many(http: httpx.Client, count: int) -> tuple[list[str], list[float]]:
@@ -103,7 +114,7 @@ def test_callers_who_repeat_their_key_get_one_decision_whatever_is_killed(
             try:
                 answer = await client.post(
                     "/avaliar",
-                    json=asked(FIVE_CLIENTS[number % 5][0], f"Cliente {number}"),
+                    json=asked(FIVE_CLIENTS[number % 5][0], f"Repetido {number}"),
                     headers={"Idempotency-Key": f"key-{number}"},
                 )
             except httpx.HTTPError:
@@ -130,8 +141,9 @@ def test_callers_who_repeat_their_key_get_one_decision_whatever_is_killed(
 
     by_key = dict(rows(evaluation, "SELECT key, evaluation_id FROM idempotency_keys"))
     assert answered == [by_key[f"key-{number}"] for number in range(total)]
-    names = Counter(name for (name,) in rows(evaluation, "SELECT name FROM evaluations"))
-    assert names == {f"Cliente {number}": 1 for number in range(total)}
+    query = "SELECT name FROM evaluations WHERE name LIKE 'Repetido %'"
+    names = Counter(name for (name,) in rows(evaluation, query))
+    assert names == {f"Repetido {number}": 1 for number in range(total)}
 
 
 def test_a_key_gives_the_same_bytes_after_a_restart(evaluation: Server) -> None:
@@ -150,6 +162,7 @@ def test_a_key_gives_the_same_bytes_after_a_restart(evaluation: Server) -> None:
 
 def test_a_database_that_cannot_be_written_gives_no_decision(evaluation: Server) -> None:
     file = Path(evaluation.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///"))
+    before = count(evaluation)
     with httpx.Client(base_url=evaluation.url, timeout=15) as http:
         assert http.post("/avaliar", json=MARIA).status_code == 200
         other = sqlite3.connect(file, isolation_level=None)
@@ -162,12 +175,15 @@ def test_a_database_that_cannot_be_written_gives_no_decision(evaluation: Server)
     assert (refused.status_code, refused.json()["title"]) == (503, "Registro indisponível")
     assert "cluster" not in refused.json()
     assert answered.status_code == 200
-    assert rows(evaluation, "SELECT count(*) FROM evaluations") == [(2,)]
+    assert count(evaluation) == before + 2
 
 
-def test_a_spoilt_database_file_is_noticed_and_gives_no_decision(evaluation: Server) -> None:
+def test_a_spoilt_database_file_is_noticed_and_gives_no_decision(
+    model: Server, tmp_path: Path
+) -> None:
+    evaluation = evaluation_server(tmp_path, model.url)
     file = Path(evaluation.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///"))
-    with httpx.Client(base_url=evaluation.url, timeout=15) as http:
+    with evaluation, httpx.Client(base_url=evaluation.url, timeout=15) as http:
         assert http.post("/avaliar", json=MARIA).status_code == 200
         spoil(file)
         refused = http.post("/avaliar", json=MARIA)
