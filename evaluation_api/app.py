@@ -34,10 +34,11 @@ from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
-from evaluation_api.runtime.observation import DECISIONS, Observation
+from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, problems, routes
 from evaluation_api.web.compression import CompressedFiles
+from evaluation_api.web.metrics import DECISIONS
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
 

@@ -123,7 +123,7 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
         settings.host,
         settings.port,
         max_in_flight=settings.max_in_flight,
-        refusal=problems.turn_away,
+        overload_answer=problems.overload_answer,
     )
     return 0
 

@@ -99,7 +99,7 @@ def serve(port: int, lifespan: Lifespan = lifespan) -> None:
     logs.configure("INFO", "text")
     app = create_fastapi_app(lifespan)
     limit = Settings().max_in_flight
-    server.serve(app, HOST, port, max_in_flight=limit, refusal=problems.turn_away)
+    server.serve(app, HOST, port, max_in_flight=limit, overload_answer=problems.overload_answer)
 
 
 if __name__ == "__main__":

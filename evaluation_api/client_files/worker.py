@@ -20,7 +20,7 @@ from evaluation_api.client_files.domain import Chunk, SettledChunk
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy import Policy
-from evaluation_api.runtime.observation import DECISIONS
+from evaluation_api.web.metrics import DECISIONS
 
 P = ParamSpec("P")
 T = TypeVar("T")

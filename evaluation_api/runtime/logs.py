@@ -9,7 +9,7 @@ import logging.config
 from datetime import UTC, datetime
 from typing import Any
 
-from evaluation_api.runtime.observation import request_id
+from evaluation_api.runtime.request_ids import request_id
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 

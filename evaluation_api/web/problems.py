@@ -16,7 +16,8 @@ from starlette.requests import ClientDisconnect
 
 from evaluation_api.decision import errors
 from evaluation_api.runtime.identity import new_id
-from evaluation_api.runtime.observation import REFUSED, request_id
+from evaluation_api.runtime.metrics import SHED
+from evaluation_api.runtime.request_ids import request_id
 from evaluation_api.web import requests
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ RETRY_AFTER: Final = {
     "description": "Segundos a esperar antes de tentar de novo",
     "schema": {"type": "integer", "minimum": 1},
 }
-_TURNED_AWAY = (
+_SHED = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
     b"retry-after: 1\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n%s"
 )
@@ -226,13 +227,13 @@ def unexpected(exc: Exception) -> Response:
     return _problem(_UNEXPECTED, [])
 
 
-def turn_away() -> bytes:
-    """Return the whole HTTP answer to a request beyond what can be done, as server.Refusal."""
+def overload_answer() -> bytes:
+    """Return the whole HTTP answer to a request that is shed, and count it."""
     identity = new_id()
-    REFUSED.inc()
+    SHED.inc()
     answer = _ANSWERS[errors.OverloadedError]
     body = _encode(Problema(answer.title, answer.status, answer.detail, identity))
-    return _TURNED_AWAY % (len(body), identity.encode(), body)
+    return _SHED % (len(body), identity.encode(), body)
 
 
 def _problem(answer: _Answer, fields: list[Erro]) -> Response:

@@ -29,7 +29,6 @@ from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id
-from evaluation_api.runtime.observation import MODEL_AWAY, PENDING
 from evaluation_api.web import answers, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute
 from evaluation_api.web.contract import (
@@ -44,6 +43,7 @@ from evaluation_api.web.contract import (
     Saude,
     Vida,
 )
+from evaluation_api.web.metrics import MODEL_AWAY, PENDING
 from evaluation_api.web.problems import Responses, described
 
 JSON: Final = "application/json"

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.runtime import observation
+from evaluation_api.runtime.security_headers import SECURITY_HEADERS
 from tests.clients import MARIA
 from tests.services import eventually
 from tests.stack.running import Stack
@@ -52,7 +52,7 @@ def assert_is_problem(response: httpx.Response, status: int) -> None:
 def test_pages_are_served_with_the_headers_of_the_evaluation_service(client: httpx.Client) -> None:
     page, answer = client.get("/"), client.get("/politica")
 
-    for name, value in observation._HEADERS:  # noqa: SLF001 - the two must not drift apart
+    for name, value in SECURITY_HEADERS:
         assert page.headers[name.decode()] == value.decode()
         assert answer.headers.get_list(name.decode()) == [value.decode()]
 

@@ -1,4 +1,4 @@
-"""How the evaluation service is served: answers whole, and what is too much turned away."""
+"""How the evaluation service is served, and that it sheds what is too much."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,8 +13,7 @@ import uvicorn
 from starlette.responses import Response
 from uvicorn.server import ServerState
 
-from evaluation_api.runtime import server as server_module
-from evaluation_api.runtime.server import _Gate, _HeadHeldBack, _Protocol
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit, LoadSheddingProtocol
 from tests.services import Server, eventually, free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
@@ -44,64 +43,15 @@ class Wire:
         return self.closed
 
 
-def held_back(wire: Wire) -> _HeadHeldBack:
-    return _HeadHeldBack(cast("asyncio.Transport", wire), asyncio.get_running_loop())
-
-
-def test_head_and_body_leave_in_one_piece() -> None:
-    async def answer() -> list[bytes]:
-        transport = held_back(wire := Wire())
-        transport.write(HEAD)
-        transport.write(b"ok")
-        await asyncio.sleep(0)
-        return wire.writes
-
-    assert asyncio.run(answer()) == [HEAD + b"ok"]
-
-
-def test_a_head_without_a_body_leaves_at_the_end_of_the_turn() -> None:
-    async def answer() -> tuple[list[bytes], list[bytes]]:
-        transport = held_back(wire := Wire())
-        transport.write(HEAD)
-        before = list(wire.writes)
-        await asyncio.sleep(0)
-        return before, wire.writes
-
-    assert asyncio.run(answer()) == ([], [HEAD])
-
-
-def test_a_head_leaves_before_its_connection_closes() -> None:
-    async def answer() -> Wire:
-        transport = held_back(wire := Wire())
-        transport.write(HEAD)
-        transport.close()
-        return wire
-
-    wire = asyncio.run(answer())
-    assert (wire.writes, wire.closed) == ([HEAD], True)
-
-
-def test_an_interim_answer_is_not_taken_for_the_head_of_a_body() -> None:
-    async def answer() -> list[bytes]:
-        transport = held_back(wire := Wire())
-        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        await asyncio.sleep(0)
-        transport.write(HEAD)
-        transport.write(b"ok")
-        return wire.writes
-
-    assert asyncio.run(answer()) == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"ok"]
-
-
-def test_a_refusal_leaves_in_the_turn_in_which_its_request_came() -> None:
+def test_an_overload_answer_leaves_in_the_turn_in_which_its_request_came() -> None:
     async def refused() -> list[bytes]:
         config = uvicorn.Config(Response(), lifespan="off", log_config=None)
-        protocol = _Protocol(
+        protocol = LoadSheddingProtocol(
             config=config,
             server_state=ServerState(),
             app_state={},
-            gate=_Gate(0),
-            refusal=lambda: HEAD + b"no",
+            limit=ConcurrencyLimit(0),
+            overload_answer=lambda: HEAD + b"no",
         )
         protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
         protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
@@ -110,25 +60,24 @@ def test_a_refusal_leaves_in_the_turn_in_which_its_request_came() -> None:
     assert asyncio.run(refused()) == [HEAD + b"no"]
 
 
-def test_a_burst_may_take_every_place_and_a_lasting_load_half(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(server_module, "_BURST_SECONDS", 60)
-    gate = _Gate(8)
-    gate.count(7)
-    assert not gate.is_full
+def test_a_burst_may_take_every_place_and_a_lasting_load_half() -> None:
+    burst, lasting = ConcurrencyLimit(8, burst_seconds=60), ConcurrencyLimit(8, burst_seconds=0)
+    for limit, places in ((burst, 8), (lasting, 4)):
+        limit.count(places - 1)
+        assert not limit.is_reached
+        limit.count(1)
+        assert limit.is_reached
 
-    monkeypatch.setattr(server_module, "_BURST_SECONDS", 0)
-    assert gate.is_full
-    gate.count(-4)
-    assert not gate.is_full
 
-    gate.count(-3)
-    monkeypatch.setattr(server_module, "_BURST_SECONDS", 60)
-    gate.count(7)
-    assert not gate.is_full
-    gate.count(1)
-    assert gate.is_full
+def test_places_that_become_free_let_the_next_burst_in() -> None:
+    limit = ConcurrencyLimit(8, burst_seconds=0.05)
+    limit.count(7)
+    eventually(lambda: limit.is_reached, 5)
+
+    limit.count(-6)
+    limit.count(6)
+
+    assert not limit.is_reached
 
 
 @pytest.fixture
@@ -166,7 +115,7 @@ def full(server: Server) -> Iterator[Full]:
         yield Full(slow, second)
 
 
-def test_what_is_too_much_is_turned_away_and_the_connection_kept(full: Full) -> None:
+def test_what_is_too_much_is_shed_and_the_connection_kept(full: Full) -> None:
     refused = full.other.post("/echo", content=b"x" * 100_000)
     assert (refused.status_code, refused.text) == (503, "full")
     assert full.other.get("/health").text == "ok"

@@ -1,0 +1,28 @@
+"""What Prometheus is told of requests, whatever they are about."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.types import Scope
+
+REQUESTS = Histogram(
+    "evaluation_request_seconds",
+    "From the request's arrival to the end of its answer",
+    ["route", "method", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered")
+SHED = Counter("evaluation_refused", "Requests shed because too many were in flight")
+
+#: Looking a series up by its labels costs more than observing it.
+_series: Final[dict[tuple[str, str, int], Histogram]] = {}
+
+
+def observe(scope: Scope, status: int, seconds: float) -> None:
+    """Note a duration under the route's pattern: a path with an id would be a new series."""
+    route = str(getattr(scope.get("route"), "path", "other"))
+    labels = (route, str(scope["method"]), status)
+    series = _series.get(labels)
+    if series is None:
+        series = _series[labels] = REQUESTS.labels(*labels)
+    series.observe(seconds)
