@@ -14,10 +14,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
-from evaluation_api.client_files import routes as batch_routes
-from evaluation_api.client_files.batch_log import BatchLog
-from evaluation_api.client_files.batches import Batches
-from evaluation_api.client_files.worker import BatchWorker
+from evaluation_api.client_files import routes as file_routes
+from evaluation_api.client_files.file_log import FileLog
+from evaluation_api.client_files.files import ClientFiles
+from evaluation_api.client_files.worker import FileWorker
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import Evaluation
 from evaluation_api.decision.evaluation import Evaluator, Render
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with services_of(settings) as running:
-            app.state.services, app.state.batches = running.services, running.batches
+            app.state.services, app.state.client_files = running.services, running.client_files
             server.spare_the_garbage_collector()
             yield
 
@@ -85,7 +85,7 @@ def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     routes.install(app)
-    app.include_router(batch_routes.router)
+    app.include_router(file_routes.router)
     app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
     app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
     return app
@@ -96,7 +96,7 @@ class Running:
     """What is open while the application runs: for clients one by one, and for files of them."""
 
     services: Services
-    batches: Batches
+    client_files: ClientFiles
 
 
 @asynccontextmanager
@@ -116,13 +116,13 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
             model, policy, appender, rendered_with(policy), new_id=new_id, now=now
         )
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
-        batch_log = BatchLog(engine)
-        worker = BatchWorker(batch_log, model, policy, executor, appender)
+        file_log = FileLog(engine)
+        worker = FileWorker(file_log, model, policy, executor, appender)
         for work in (pending.run(), worker.run()):
             stack.push_async_callback(_stop, asyncio.create_task(work))
-        batches = Batches(batch_log, evaluations, executor, worker)
+        client_files = ClientFiles(file_log, evaluations, executor, worker)
         services = Services(evaluator, model, executor, evaluations, policies, policy, pending)
-        yield Running(services, batches)
+        yield Running(services, client_files)
 
 
 def _connect(settings: Settings, stack: AsyncExitStack, **options: float) -> Engine:

@@ -1,4 +1,4 @@
-"""Batches: a CSV file of clients, read while it comes in and evaluated in chunks.
+"""Files: a CSV file of clients, read while it comes in and evaluated in chunks.
 
-domain <- reading, writing <- evaluating, batch_log <- batches, worker <- routes, command.
+domain <- reading, writing <- evaluating, file_log <- files, worker <- routes, command.
 """

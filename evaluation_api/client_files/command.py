@@ -1,4 +1,4 @@
-"""python -m evaluation_api batch clientes.csv -o decisoes.csv: a file evaluated from a terminal.
+"""python -m evaluation_api file clientes.csv -o decisoes.csv: a file evaluated from a terminal.
 
 Works on the database that the settings name, with or without a service beside it. What was begun
 and broken off goes on with --resume, or in the next service that starts.
@@ -18,10 +18,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from evaluation_api.client_files.batches import Batches
-from evaluation_api.client_files.domain import Batch, State, Step
+from evaluation_api.client_files.domain import ClientFile, State, Step
+from evaluation_api.client_files.files import ClientFiles
 from evaluation_api.decision.errors import (
-    BatchNotFoundError,
+    ClientFileNotFoundError,
     FileTooLargeError,
     InvalidRequestError,
 )
@@ -43,7 +43,7 @@ class Running(Protocol):
     """The parts of a service that are needed here."""
 
     @property
-    def batches(self) -> Batches:
+    def client_files(self) -> ClientFiles:
         """What evaluates files, its worker at work."""
 
 
@@ -70,7 +70,7 @@ def _run(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
         sentences = [field.detail for field in exc.fields]
     except FileTooLargeError:
         sentences = ["A batch holds up to 200 MB and 1,000,000 lines."]
-    except BatchNotFoundError as exc:
+    except ClientFileNotFoundError as exc:
         sentences = [f"There is no batch {exc}."]
     except CannotWriteError as exc:
         sentences = [str(exc)]
@@ -100,43 +100,43 @@ def _require_paths(chosen: argparse.Namespace) -> None:
 
 async def _evaluated(chosen: argparse.Namespace, settings: Settings, services: Open) -> int:
     async with services(settings) as running:
-        batch = await _begun(chosen, running.batches)
-        sys.stderr.write(f"Batch {batch.id}: {batch.line_count} lines\n")
-        with _told_how_to_go_on(batch.id):
-            batch = await _ended(batch, running.batches)
+        client_file = await _begun(chosen, running.client_files)
+        sys.stderr.write(f"Batch {client_file.id}: {client_file.line_count} lines\n")
+        with _told_how_to_go_on(client_file.id):
+            client_file = await _ended(client_file, running.client_files)
             sys.stderr.write(f"Writing {chosen.output}\n")
-            await _write(chosen.output, batch, running.batches)
-    return _told(batch)
+            await _write(chosen.output, client_file, running.client_files)
+    return _told(client_file)
 
 
-def _told(batch: Batch) -> int:
+def _told(client_file: ClientFile) -> int:
     """Say how the lines ended; give the exit code."""
-    settled, faults = batch.progress.settled, batch.progress.tally.faults
-    sys.stderr.write(f"{settled - faults} decided, {faults} faulty\n")
-    if batch.state is not State.DONE:
-        left = batch.line_count - settled
-        sys.stderr.write(f"Stopped elsewhere ({batch.state}), {left} lines left\n")
-    return 0 if settled - faults == batch.line_count else UNDECIDED_LINES
+    committed, faults = client_file.progress.committed, client_file.progress.counts.faults
+    sys.stderr.write(f"{committed - faults} decided, {faults} faulty\n")
+    if client_file.state is not State.DONE:
+        left = client_file.line_count - committed
+        sys.stderr.write(f"Stopped elsewhere ({client_file.state}), {left} lines left\n")
+    return 0 if committed - faults == client_file.line_count else UNDECIDED_LINES
 
 
 @contextmanager
-def _told_how_to_go_on(batch_id: str) -> Iterator[None]:
+def _told_how_to_go_on(file_id: str) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        sys.stderr.write(f"\nNothing is lost; to go on: --resume {batch_id}\n")
+        sys.stderr.write(f"\nNothing is lost; to go on: --resume {file_id}\n")
         raise
 
 
-async def _begun(chosen: argparse.Namespace, batches: Batches) -> Batch:
-    """Start a batch, or one that stands still; one that runs or is over needs nothing."""
+async def _begun(chosen: argparse.Namespace, client_files: ClientFiles) -> ClientFile:
+    """Start a file, or one that stands still; one that runs or is over needs nothing."""
     if chosen.resume is None:
-        received = await batches.receive(chosen.file.name, _pieces(chosen.file))
+        received = await client_files.receive(chosen.file.name, _pieces(chosen.file))
     else:
-        received = await batches.find(chosen.resume)
+        received = await client_files.find(chosen.resume)
     steps = {State.READY: Step.START, State.PAUSED: Step.RESUME}
     step = steps.get(received.state)
-    return received if step is None else await batches.step(received.id, step)
+    return received if step is None else await client_files.step(received.id, step)
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
@@ -145,35 +145,35 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _ended(batch: Batch, batches: Batches) -> Batch:
+async def _ended(client_file: ClientFile, client_files: ClientFiles) -> ClientFile:
     """Show how far it is until it is over, or somebody stops it elsewhere."""
     begun = time.monotonic()
-    while batch.state is State.RUNNING:
+    while client_file.state is State.RUNNING:
         await asyncio.sleep(_LOOK_SECONDS)
-        batch = await batches.find(batch.id)
-        _show(batch, time.monotonic() - begun)
+        client_file = await client_files.find(client_file.id)
+        _show(client_file, time.monotonic() - begun)
     sys.stderr.write("\n" if sys.stderr.isatty() else "")
-    return batch
+    return client_file
 
 
-def _show(batch: Batch, seconds: float) -> None:
+def _show(client_file: ClientFile, seconds: float) -> None:
     """Draw the bar over itself; where nobody watches, draw none."""
     if not sys.stderr.isatty():
         return
-    share = batch.progress.settled / batch.line_count
+    share = client_file.progress.committed / client_file.line_count
     bar = "#" * round(share * _BAR)
-    rate = batch.progress.lines_per_second
+    rate = client_file.progress.lines_per_second
     told = "waiting for the model service" if rate is None else f"{rate:,.0f} lines/s"
     sys.stderr.write(f"\r[{bar:.<{_BAR}}] {share:4.0%}  {seconds:.0f} s  {told}\x1b[K")
     sys.stderr.flush()
 
 
-async def _write(output: Path, batch: Batch, batches: Batches) -> None:
+async def _write(output: Path, client_file: ClientFile, client_files: ClientFiles) -> None:
     """Write the result, whole or not at all."""
     unfinished = output.with_name(output.name + ".part")
     try:
         with unfinished.open("wb") as file:
-            async for part in batches.result(batch):
+            async for part in client_files.result(client_file):
                 file.write(part)
         unfinished.replace(output)
     finally:

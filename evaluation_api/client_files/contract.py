@@ -1,4 +1,4 @@
-"""What callers are answered about batches, as types: the field names here are the contract's."""
+"""What callers are answered about files, as types: the field names here are the contract's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from evaluation_api.client_files import messages
-from evaluation_api.client_files.domain import Batch, State, Tally
+from evaluation_api.client_files.domain import ClientFile, Counts, State
 from evaluation_api.decision.domain import CLUSTERS, Outcome
 from evaluation_api.decision.errors import FieldError, InvalidRequestError
 from evaluation_api.decision.limits import UNREADABLE
@@ -17,9 +17,9 @@ from evaluation_api.web.contract import Moment
 
 _LONGEST_NAME = 255
 
-BatchId = Annotated[str, Field(description="Código do lote")]
-BatchName = Annotated[str, Field(description="Nome do arquivo", examples=["clientes.csv"])]
-BatchState = Annotated[State, Field(description="Situação do lote")]
+FileId = Annotated[str, Field(description="Código do lote")]
+FileName = Annotated[str, Field(description="Nome do arquivo", examples=["clientes.csv"])]
+FileState = Annotated[State, Field(description="Situação do lote")]
 Lines = Annotated[int, Field(description="Linhas de clientes no arquivo")]
 Done = Annotated[int, Field(description="Linhas prontas")]
 
@@ -56,9 +56,9 @@ class Resumo:
 class Lote:
     """Um lote e até onde está feito."""
 
-    id: BatchId
-    nome: BatchName
-    situacao: BatchState
+    id: FileId
+    nome: FileName
+    situacao: FileState
     atualizado_em: Moment
     formato: Formato
     amostra: Annotated[list[LinhaLida], Field(description="As primeiras linhas")]
@@ -79,9 +79,9 @@ class Lote:
 class ItemDeLote:
     """Uma linha da lista de lotes."""
 
-    id: BatchId
-    nome: BatchName
-    situacao: BatchState
+    id: FileId
+    nome: FileName
+    situacao: FileState
     atualizado_em: Moment
     linhas: Lines
     feitas: Done
@@ -102,17 +102,17 @@ def read_name(sent: str | None) -> str:
     return name
 
 
-def batch(batch: Batch) -> Lote:
-    """Return one batch as callers see it."""
-    progress, dialect = batch.progress, batch.dialect
-    tally = progress.tally
-    running = batch.state is State.RUNNING
+def client_file(client_file: ClientFile) -> Lote:
+    """Return one file as callers see it."""
+    progress, dialect = client_file.progress, client_file.dialect
+    counts = progress.counts
+    running = client_file.state is State.RUNNING
     rate = progress.lines_per_second
     return Lote(
-        id=batch.id,
-        nome=batch.name,
-        situacao=batch.state,
-        atualizado_em=when(batch.changed_at),
+        id=client_file.id,
+        nome=client_file.name,
+        situacao=client_file.state,
+        atualizado_em=when(client_file.changed_at),
         formato=Formato(
             dialect.encoding,
             dialect.delimiter,
@@ -120,14 +120,16 @@ def batch(batch: Batch) -> Lote:
             dialect.header,
             dialect.fields,
         ),
-        amostra=[LinhaLida(line.number, line.cells) for line in batch.sample],
-        linhas=batch.line_count,
-        feitas=progress.settled,
-        decididas=progress.settled - tally.faults,
-        com_erro=tally.faults,
+        amostra=[LinhaLida(line.number, line.cells) for line in client_file.sample],
+        linhas=client_file.line_count,
+        feitas=progress.committed,
+        decididas=progress.committed - counts.faults,
+        com_erro=counts.faults,
         linhas_por_segundo=None if rate is None else round(rate, 1),
-        segundos_restantes=_left(batch.line_count - progress.settled, rate) if running else None,
-        resumo=_summary(tally),
+        segundos_restantes=_left(client_file.line_count - progress.committed, rate)
+        if running
+        else None,
+        resumo=_summary(counts),
     )
 
 
@@ -135,25 +137,25 @@ def _left(lines: int, rate: float | None) -> float | None:
     return round(lines / rate, 1) if rate else None
 
 
-def _summary(tally: Tally) -> Resumo:
-    outcomes = {outcome.value: tally.outcomes.get(outcome.value, 0) for outcome in Outcome}
-    return Resumo(outcomes, [tally.clusters[cluster] for cluster in CLUSTERS], tally.confidence)
+def _summary(counts: Counts) -> Resumo:
+    outcomes = {outcome.value: counts.outcomes.get(outcome.value, 0) for outcome in Outcome}
+    return Resumo(outcomes, [counts.clusters[cluster] for cluster in CLUSTERS], counts.confidence)
 
 
-def listed(batches: list[Batch]) -> Lotes:
-    """Return a list of batches as callers see it."""
-    return Lotes(list(_items(batches)))
+def listed(client_files: list[ClientFile]) -> Lotes:
+    """Return a list of files as callers see it."""
+    return Lotes(list(_items(client_files)))
 
 
-def _items(batches: list[Batch]) -> Iterator[ItemDeLote]:
-    for one in batches:
+def _items(client_files: list[ClientFile]) -> Iterator[ItemDeLote]:
+    for one in client_files:
         yield ItemDeLote(
             one.id,
             one.name,
             one.state,
             when(one.changed_at),
             one.line_count,
-            one.progress.settled,
+            one.progress.committed,
         )
 
 

@@ -1,4 +1,4 @@
-"""The words of batches: files, lines, chunks, and how each line ended.
+"""The words of client files: lines, chunks, and what became of each line.
 
 Plain values. Knows nothing of CSV's grammar, HTTP, SQL or Portuguese.
 """
@@ -22,7 +22,7 @@ CONFIDENCE_BINS = 10
 
 
 class State(StrEnum):
-    """Where a batch stands; the values are the contract's and SQL's."""
+    """Where a file stands; the values are the contract's and SQL's."""
 
     RECEIVING = "recebendo"
     READY = "pronto"
@@ -33,7 +33,7 @@ class State(StrEnum):
 
 
 class Step(StrEnum):
-    """What a person can ask of a batch; the values are the contract's."""
+    """What a person can ask of a file; the values are the contract's."""
 
     START = "iniciar"
     PAUSE = "pausar"
@@ -78,11 +78,11 @@ class Fault(NamedTuple):
     reason: str
 
 
-#: How a line ended: the id of its evaluation, or what is wrong with it.
-Ending = str | Fault
+#: What became of a line: the id of its evaluation, or what is wrong with it.
+RowResult = str | Fault
 
 
-class Tally(msgspec.Struct, gc=False):
+class Counts(msgspec.Struct, gc=False):
     """How lines ended, counted.
 
     confidence: by tenths of [0, 1], of the decided lines whose model gives any.
@@ -96,35 +96,35 @@ class Tally(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some lines of a batch, claimed for evaluation."""
+    """Some lines of a file, leased for evaluation."""
 
-    batch_id: str
+    file_id: str
     number: int
     dialect: Dialect
     lines: list[Line]
 
 
 @dataclass(frozen=True, slots=True)
-class SettledChunk:
-    """What became of a chunk: evaluations in the order of their lines, and every line's ending."""
+class EvaluatedChunk:
+    """What became of a chunk: evaluations in the order of their lines, and a result for each."""
 
     chunk: Chunk
     evaluations: list[Evaluation]
-    endings: list[Ending]
-    tally: Tally
+    row_results: list[RowResult]
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a batch is. lines_per_second: of its last ten seconds of work, if there were any."""
+    """How far a file is. lines_per_second: of its last ten seconds of work, if there were any."""
 
-    settled: int
-    tally: Tally
+    committed: int
+    counts: Counts
     lines_per_second: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ClientFile:
     """A file that was received whole. sample: its first lines."""
 
     id: str
@@ -137,12 +137,12 @@ class Batch:
     progress: Progress
 
 
-def empty_tally() -> Tally:
+def no_counts() -> Counts:
     """Count nothing yet."""
-    return Tally(0, {}, [0] * 5, [0] * CONFIDENCE_BINS)
+    return Counts(0, {}, [0] * 5, [0] * CONFIDENCE_BINS)
 
 
-def add(total: Tally, part: Tally) -> None:
+def add(total: Counts, part: Counts) -> None:
     """Count a part in."""
     total.faults += part.faults
     for outcome, count in part.outcomes.items():

@@ -12,11 +12,11 @@ from evaluation_api.client_files import lines, slices
 from evaluation_api.client_files.domain import (
     CONFIDENCE_BINS,
     Chunk,
-    Ending,
+    Counts,
+    EvaluatedChunk,
     Fault,
-    SettledChunk,
-    Tally,
-    empty_tally,
+    RowResult,
+    no_counts,
 )
 from evaluation_api.decision.domain import Applicant, Evaluation, Prediction
 from evaluation_api.decision.evaluation import BulkPredictor
@@ -26,14 +26,14 @@ from evaluation_api.runtime.identity import new_id
 _reader = lru_cache(maxsize=16)(lines.reader)
 
 
-async def evaluate(chunk: Chunk, predictor: BulkPredictor, policy: Policy) -> SettledChunk:
+async def evaluate(chunk: Chunk, predictor: BulkPredictor, policy: Policy) -> EvaluatedChunk:
     """Evaluate every line that can be read. Raises ModelError, after which nothing is decided."""
     started = time.perf_counter()
     read = await slices.mapped(_reader(chunk.dialect), chunk.lines)
     usages = [one.usage for one in read if isinstance(one, Applicant)]
     predictions = await predictor.predict_many(usages) if usages else []
     decided = await _decided(read, predictions, policy, started)
-    return SettledChunk(chunk, decided, _endings(read, decided), _tally(read, decided))
+    return EvaluatedChunk(chunk, decided, _row_results(read, decided), _counts(read, decided))
 
 
 async def _decided(
@@ -51,19 +51,19 @@ async def _decided(
     return await slices.mapped(decide, applicants, predictions)
 
 
-def _endings(read: list[Applicant | Fault], decided: list[Evaluation]) -> list[Ending]:
+def _row_results(read: list[Applicant | Fault], decided: list[Evaluation]) -> list[RowResult]:
     ids = iter(decided)
     return [next(ids).id if isinstance(one, Applicant) else one for one in read]
 
 
-def _tally(read: list[Applicant | Fault], decided: list[Evaluation]) -> Tally:
-    tally = empty_tally()
-    tally.faults = len(read) - len(decided)
+def _counts(read: list[Applicant | Fault], decided: list[Evaluation]) -> Counts:
+    counts = no_counts()
+    counts.faults = len(read) - len(decided)
     for evaluation in decided:
         outcome, prediction = evaluation.decision.outcome.value, evaluation.prediction
-        tally.outcomes[outcome] = tally.outcomes.get(outcome, 0) + 1
-        tally.clusters[prediction.cluster] += 1
+        counts.outcomes[outcome] = counts.outcomes.get(outcome, 0) + 1
+        counts.clusters[prediction.cluster] += 1
         if prediction.confidence is not None:
             place = min(int(prediction.confidence * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)
-            tally.confidence[place] += 1
-    return tally
+            counts.confidence[place] += 1
+    return counts

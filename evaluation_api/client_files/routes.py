@@ -1,4 +1,4 @@
-"""The routes of batches: from a request to the use case and back."""
+"""The routes of files: from a request to the use case and back."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from evaluation_api.client_files import contract, writing
-from evaluation_api.client_files.batches import MAX_BYTES, Batches
 from evaluation_api.client_files.contract import Lote, Lotes
 from evaluation_api.client_files.domain import Step
+from evaluation_api.client_files.files import MAX_BYTES, ClientFiles
 from evaluation_api.decision.errors import (
-    BatchNotFoundError,
-    BatchStateError,
+    ClientFileNotFoundError,
+    ClientFileStateError,
     FileTooLargeError,
     RecordUnavailableError,
 )
@@ -43,8 +43,8 @@ _DOWNLOAD: Final[Responses] = {
         },
     }
 }
-_ONE: Final = described(BatchNotFoundError, RecordUnavailableError)
-_STEP: Final = described(BatchNotFoundError, BatchStateError, RecordUnavailableError)
+_ONE: Final = described(ClientFileNotFoundError, RecordUnavailableError)
+_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError, RecordUnavailableError)
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
@@ -55,13 +55,13 @@ class CsvResponse(StreamingResponse):
     media_type = "text/csv"
 
 
-async def _batches(request: Request) -> Batches:
-    batches: Batches = request.app.state.batches
-    return batches
+async def _client_files(request: Request) -> ClientFiles:
+    client_files: ClientFiles = request.app.state.client_files
+    return client_files
 
 
-Needed = Annotated[Batches, Depends(_batches)]
-BatchId = Annotated[str, Path(description="Código do lote")]
+Needed = Annotated[ClientFiles, Depends(_client_files)]
+FileId = Annotated[str, Path(description="Código do lote")]
 
 
 @router.post(
@@ -74,16 +74,16 @@ BatchId = Annotated[str, Path(description="Código do lote")]
 async def receive(
     request: Request,
     response: Response,
-    batches: Needed,
+    client_files: Needed,
     nome: Annotated[str | None, Query(description="Nome do arquivo")] = None,
 ) -> Lote:
     """Recebe um arquivo CSV de clientes, para avaliar quando for pedido."""
     name = contract.read_name(nome)
     if _announced_bytes(request) > MAX_BYTES:
         raise FileTooLargeError
-    batch = await batches.receive(name, request.stream())
-    response.headers["Location"] = f"/lotes/{batch.id}"
-    return contract.batch(batch)
+    client_file = await client_files.receive(name, request.stream())
+    response.headers["Location"] = f"/lotes/{client_file.id}"
+    return contract.client_file(client_file)
 
 
 def _announced_bytes(request: Request) -> int:
@@ -97,9 +97,9 @@ def _announced_bytes(request: Request) -> int:
     responses=described(RecordUnavailableError),
     dependencies=[Depends(no_store)],
 )
-async def latest(batches: Needed) -> Lotes:
+async def latest(client_files: Needed) -> Lotes:
     """Lista os lotes mais novos, do mais novo para o mais antigo."""
-    return contract.listed(await batches.latest(_LISTED))
+    return contract.listed(await client_files.latest(_LISTED))
 
 
 @router.get(
@@ -120,9 +120,9 @@ async def template() -> Response:
     responses=_ONE,
     dependencies=[Depends(no_store)],
 )
-async def find(batches: Needed, batch_id: BatchId) -> Lote:
+async def find(client_files: Needed, batch_id: FileId) -> Lote:
     """Mostra um lote, quanto dele está feito e o resumo das decisões."""
-    return contract.batch(await batches.find(batch_id))
+    return contract.client_file(await client_files.find(batch_id))
 
 
 @router.get(
@@ -131,32 +131,32 @@ async def find(batches: Needed, batch_id: BatchId) -> Lote:
     response_class=CsvResponse,
     responses=_ONE | _DOWNLOAD,
 )
-async def result(batches: Needed, batch_id: BatchId) -> Response:
+async def result(client_files: Needed, batch_id: FileId) -> Response:
     """Dá o arquivo de volta, na mesma ordem, com a decisão ou o erro de cada linha."""
-    batch = await batches.find(batch_id)
-    name = {"Content-Disposition": contract.attachment(f"resultado-{batch.name}")}
-    return CsvResponse(batches.result(batch), headers=name | NO_STORE)
+    client_file = await client_files.find(batch_id)
+    name = {"Content-Disposition": contract.attachment(f"resultado-{client_file.name}")}
+    return CsvResponse(client_files.result(client_file), headers=name | NO_STORE)
 
 
 @router.post("/lotes/{batch_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(batches: Needed, batch_id: BatchId) -> Lote:
+async def start(client_files: Needed, batch_id: FileId) -> Lote:
     """Começa a avaliar o lote."""
-    return contract.batch(await batches.step(batch_id, Step.START))
+    return contract.client_file(await client_files.step(batch_id, Step.START))
 
 
 @router.post("/lotes/{batch_id}/pausar", operation_id="pausar_lote", responses=_STEP)
-async def pause(batches: Needed, batch_id: BatchId) -> Lote:
+async def pause(client_files: Needed, batch_id: FileId) -> Lote:
     """Pausa depois do pedaço em andamento; o que está feito permanece."""
-    return contract.batch(await batches.step(batch_id, Step.PAUSE))
+    return contract.client_file(await client_files.step(batch_id, Step.PAUSE))
 
 
 @router.post("/lotes/{batch_id}/retomar", operation_id="retomar_lote", responses=_STEP)
-async def resume(batches: Needed, batch_id: BatchId) -> Lote:
+async def resume(client_files: Needed, batch_id: FileId) -> Lote:
     """Continua de onde parou."""
-    return contract.batch(await batches.step(batch_id, Step.RESUME))
+    return contract.client_file(await client_files.step(batch_id, Step.RESUME))
 
 
 @router.post("/lotes/{batch_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
-async def cancel(batches: Needed, batch_id: BatchId) -> Lote:
+async def cancel(client_files: Needed, batch_id: FileId) -> Lote:
     """Desiste do que falta; as decisões já tomadas permanecem."""
-    return contract.batch(await batches.step(batch_id, Step.CANCEL))
+    return contract.client_file(await client_files.step(batch_id, Step.CANCEL))

@@ -1,4 +1,4 @@
-"""Evaluates running batches in the background, chunk after chunk.
+"""Evaluates running files in the background, chunk after chunk.
 
 Every replica runs one of these; the log hands each of them different chunks. While one chunk is
 recorded the next is at the model. Whatever fails is tried again: a chunk is recorded whole or not
@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 from evaluation_api.client_files import evaluating, slices
-from evaluation_api.client_files.batch_log import BatchLog
-from evaluation_api.client_files.domain import Chunk, SettledChunk
+from evaluation_api.client_files.domain import Chunk, EvaluatedChunk
+from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy import Policy
@@ -52,12 +52,12 @@ class Callers(Protocol):
     appended: int
 
 
-class BatchWorker:
-    """Works until cancelled; between batches it looks twice a second for another."""
+class FileWorker:
+    """Works until cancelled; between files it looks twice a second for another."""
 
     def __init__(
         self,
-        log: BatchLog,
+        log: FileLog,
         model: BulkPredictor,
         policy: Policy,
         executor: Executor,
@@ -83,21 +83,21 @@ class BatchWorker:
                 await self._tidy()
                 await self.work()
             except EvaluationError as exc:
-                logger.info("batch_wait", extra={"reason": type(exc).__name__})
+                logger.info("client_files_wait", extra={"reason": type(exc).__name__})
             except Exception:
-                logger.exception("batch_failed")  # a defect must not leave the others waiting
+                logger.exception("client_file_failed")  # a defect must not leave the others waiting
             await self._until_called()
 
     async def work(self) -> None:
-        """Evaluate until nothing can be claimed. Raises EvaluationError."""
+        """Evaluate until nothing can be leased. Raises EvaluationError."""
         if not await self._executor.run_read(self._log.running):
             return
         evaluated = await self._next()
         while evaluated is not None:
             following = asyncio.create_task(self._next())
-            await asyncio.sleep(0)  # its claim goes first, so that it is at the model meanwhile
+            await asyncio.sleep(0)  # its lease goes first, so that it is at the model meanwhile
             try:
-                await self._settle(evaluated)
+                await self._commit(evaluated)
             except BaseException:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
@@ -105,11 +105,11 @@ class BatchWorker:
             evaluated = await following
         await self._executor.run_write(self._log.finish)
 
-    async def _next(self) -> SettledChunk | None:
-        """Claim and evaluate a chunk; give way for as long as that took to whoever else came."""
+    async def _next(self) -> EvaluatedChunk | None:
+        """Lease and evaluate a chunk; give way for as long as that took to whoever else came."""
         started, appended = time.perf_counter(), self._callers.appended
         await self._model.ensure_available()
-        chunk = await self._executor.run_write(self._log.claim, _LEASE)
+        chunk = await self._executor.run_write(self._log.lease, _LEASE)
         if chunk is None:
             return None
         try:
@@ -125,10 +125,12 @@ class BatchWorker:
         with suppress(EvaluationError):  # the lease runs out by itself
             await self._executor.run_write(self._log.release, chunk)
 
-    async def _settle(self, evaluated: SettledChunk) -> None:
+    async def _commit(self, evaluated: EvaluatedChunk) -> None:
         rows = await slices.mapped(self._log.row, evaluated.evaluations)
-        if not await self._executor.run_write(self._log.settle, evaluated, rows):
-            logger.info("batch_chunk_not_needed", extra={"batch": evaluated.chunk.batch_id})
+        if not await self._executor.run_write(self._log.commit, evaluated, rows):
+            logger.info(
+                "client_file_chunk_not_needed", extra={"client_file": evaluated.chunk.file_id}
+            )
             return
         decided = Counter((e.decision.outcome, e.prediction.cluster) for e in evaluated.evaluations)
         for labels, count in decided.items():
@@ -140,7 +142,7 @@ class BatchWorker:
         self._tidied = time.monotonic()
         before = datetime.now(UTC) - _BROKEN_OFF
         if count := await self._executor.run_write(self._log.discard_broken_off, before):
-            logger.info("batch_broken_off_discarded", extra={"count": count})
+            logger.info("client_files_broken_off_discarded", extra={"count": count})
 
     async def _until_called(self) -> None:
         with suppress(TimeoutError):

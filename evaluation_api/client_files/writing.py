@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import zip_longest
 
 from evaluation_api.client_files import amounts, messages, slices
-from evaluation_api.client_files.domain import FIELDS, Dialect, Ending, Fault, Line
+from evaluation_api.client_files.domain import FIELDS, Dialect, Fault, Line, RowResult
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import Recorded
 
@@ -34,31 +34,38 @@ class ResultWriter:
         return codecs.BOM_UTF8 + self._encoded([names])
 
     async def lines(
-        self, lines: Sequence[Line], endings: Sequence[Ending], recorded: Mapping[str, Recorded]
+        self,
+        lines: Sequence[Line],
+        row_results: Sequence[RowResult],
+        recorded: Mapping[str, Recorded],
     ) -> AsyncIterator[bytes]:
         """Write some lines in slices; those that have not ended yet have empty answers.
 
         recorded: by id; what was purged since is missing, and its answer empty.
         """
         for part in slices.slices(len(lines)):
-            ended = zip_longest(lines[part], endings[part])
-            yield self._encoded([self._row(line, ending, recorded) for line, ending in ended])
+            ended = zip_longest(lines[part], row_results[part])
+            yield self._encoded(
+                [self._row(line, row_result, recorded) for line, row_result in ended]
+            )
             await asyncio.sleep(0)
 
     def _row(
-        self, line: Line, ending: Ending | None, recorded: Mapping[str, Recorded]
+        self, line: Line, row_result: RowResult | None, recorded: Mapping[str, Recorded]
     ) -> list[object]:
         cells = [_harmless(cell) for cell in line.cells[: self._width]]
         cells += [""] * (self._width - len(cells))
-        return [line.number, *cells, *self._answer(ending, recorded)]
+        return [line.number, *cells, *self._answer(row_result, recorded)]
 
-    def _answer(self, ending: Ending | None, recorded: Mapping[str, Recorded]) -> Sequence[object]:
-        if ending is None:
+    def _answer(
+        self, row_result: RowResult | None, recorded: Mapping[str, Recorded]
+    ) -> Sequence[object]:
+        if row_result is None:
             return _NOTHING
-        if isinstance(ending, Fault):
-            column = "" if ending.field is None else messages.COLUMNS[ending.field]
-            return (*_NOTHING[2:], column, ending.reason)
-        return self._decided(recorded[ending]) if ending in recorded else _NOTHING
+        if isinstance(row_result, Fault):
+            column = "" if row_result.field is None else messages.COLUMNS[row_result.field]
+            return (*_NOTHING[2:], column, row_result.reason)
+        return self._decided(recorded[row_result]) if row_result in recorded else _NOTHING
 
     def _decided(self, recorded: Recorded) -> Sequence[object]:
         stored = recorded.stored_decision

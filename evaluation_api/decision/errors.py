@@ -11,9 +11,9 @@ EvaluationError
 │   └── RecordBusyError         another process is writing, and waiting for it was not wanted
 ├── OverloadedError           more is waiting than can be answered in time
 ├── EvaluationNotFoundError   no evaluation has that id
-├── BatchNotFoundError        no batch has that id
-├── BatchStateError           a batch's state does not allow what was asked of it
-├── FileTooLargeError         a file has more bytes or lines than a batch may
+├── ClientFileNotFoundError   no file has that id
+├── ClientFileStateError      a file's state does not allow what was asked of it
+├── FileTooLargeError         a file has more bytes or lines than one may
 ├── IdempotencyKeyReusedError the key was used with another body
 ├── IdempotencyKeyInFlightError the key's first request is not answered yet
 └── PolicyError               the policy file is wrong; names the line and the reason
@@ -79,16 +79,16 @@ class EvaluationNotFoundError(EvaluationError):
     """No evaluation has that id."""
 
 
-class BatchNotFoundError(EvaluationError):
-    """No batch has that id."""
+class ClientFileNotFoundError(EvaluationError):
+    """No file has that id."""
 
 
-class BatchStateError(EvaluationError):
-    """A batch's state does not allow what was asked of it."""
+class ClientFileStateError(EvaluationError):
+    """A file's state does not allow what was asked of it."""
 
 
 class FileTooLargeError(EvaluationError):
-    """A file has more bytes or lines than a batch may."""
+    """A file has more bytes or lines than one may."""
 
 
 class IdempotencyKeyReusedError(EvaluationError):

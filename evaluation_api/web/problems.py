@@ -90,10 +90,10 @@ _ANSWERS = {
     errors.EvaluationNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND, "Avaliação não encontrada", "Não há avaliação com esse código."
     ),
-    errors.BatchNotFoundError: _Answer(
+    errors.ClientFileNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND, "Lote não encontrado", "Não há lote com esse código."
     ),
-    errors.BatchStateError: _Answer(
+    errors.ClientFileStateError: _Answer(
         HTTPStatus.CONFLICT,
         "Não é possível agora",
         "A situação do lote não permite isso. Veja a situação atual e tente de novo.",

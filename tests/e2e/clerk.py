@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.batches import csv_of
+from tests.client_files import csv_of
 
 #: Three clients that can be evaluated, and two of whom something is wrong.
 FILE = csv_of(

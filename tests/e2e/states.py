@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
-from tests.batches import clients
+from tests.client_files import clients
 from tests.e2e import analyst, clerk
 
 

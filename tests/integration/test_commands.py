@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.client_files.batch_log import BatchLog
+from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.commands import main
 from evaluation_api.decision import policy_file
 from evaluation_api.model.transport import KeptAliveTransport
@@ -179,7 +179,7 @@ def test_a_purge_takes_a_file_that_was_never_evaluated(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'evaluations.db'}"
     engine = connect(url)
     migrate(engine)
-    BatchLog(engine).open(_OF_1970, "clientes.csv")
+    FileLog(engine).open(_OF_1970, "clientes.csv")
     engine.dispose()
 
     purged = run(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests import batches
+from tests import client_files
 from tests.clients import MARIA
 from tests.services import PROJECT, Server, eventually
 
@@ -100,7 +100,7 @@ def test_a_refusal_is_a_problem_that_names_the_field(generated: Generated) -> No
 
 
 def test_a_file_is_sent_evaluated_and_fetched(generated: Generated) -> None:
-    content = generated_module("types").File(io.BytesIO(batches.clients(3)))
+    content = generated_module("types").File(io.BytesIO(client_files.clients(3)))
 
     sent = generated.ask("lotes.enviar_lote", body=content, nome="gerado.csv")
     batch = sent.parsed.id

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from evaluation_api.model.transport import KeptAliveTransport
-from tests.batches import clients, done, look, send, step
+from tests.client_files import clients, done, look, send, step
 from tests.clients import FIVE_CLIENTS, MARIA, asked
 from tests.services import Server, evaluation_server, eventually, model_server
 

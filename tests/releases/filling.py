@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.batches import clients
+from tests.client_files import clients
 from tests.clients import FIVE_CLIENTS, asked
 from tests.releases.serving import WAITING, client, finish, look, review, send, serving, step
 from tests.services import Server, evaluation_server, eventually, free_port

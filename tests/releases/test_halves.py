@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.batches import clients
+from tests.client_files import clients
 from tests.clients import FIVE_CLIENTS, MARIA, asked
 from tests.releases.checkout import command
 from tests.releases.comparing import decided, lost, rows

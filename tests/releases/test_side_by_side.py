@@ -9,7 +9,7 @@ from threading import Barrier
 import httpx
 import pytest
 
-from tests.batches import clients
+from tests.client_files import clients
 from tests.clients import MARIA
 from tests.releases.checkout import command
 from tests.releases.comparing import lost_of_dossier, lost_of_page, rows

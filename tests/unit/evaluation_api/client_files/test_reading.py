@@ -14,7 +14,7 @@ from evaluation_api.client_files.domain import FIELDS, Dialect, Fault, Line
 from evaluation_api.client_files.reading import FileReader
 from evaluation_api.decision.domain import FEATURES, Applicant
 from evaluation_api.decision.errors import InvalidRequestError
-from tests.batches import HEADER, csv_of
+from tests.client_files import HEADER, csv_of
 
 PORTUGUESE = ("Nome", "SALDO DEVEDOR", "compras", "Saques", "Limite de Crédito", "pagamentos")
 ENGLISH = FIELDS

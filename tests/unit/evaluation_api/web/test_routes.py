@@ -28,7 +28,7 @@ class Services:
 
 
 APP = create_fastapi_app()
-APP.state.services = APP.state.batches = Services()
+APP.state.services = APP.state.client_files = Services()
 
 
 def ask(method: str, path: str, **sent: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own

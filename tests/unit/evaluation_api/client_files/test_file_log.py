@@ -1,4 +1,4 @@
-"""Batches in the record, the same on SQLite and on PostgreSQL."""
+"""Files in the record, the same on SQLite and on PostgreSQL."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ import pytest
 from sqlalchemy import Engine
 
 from evaluation_api.client_files import evaluating
-from evaluation_api.client_files.batch_log import BatchLog
 from evaluation_api.client_files.domain import (
     FIELDS,
     Chunk,
     Dialect,
+    EvaluatedChunk,
     Line,
-    SettledChunk,
     State,
     Step,
 )
+from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.decision.domain import CardUsage, Counterfactual, Outcome, Prediction, Search
 from evaluation_api.decision.errors import (
-    BatchNotFoundError,
-    BatchStateError,
+    ClientFileNotFoundError,
+    ClientFileStateError,
     RecordUnavailableError,
 )
 from evaluation_api.record import database, retention
@@ -53,19 +53,19 @@ class OneAnswer:
 
 
 @pytest.fixture
-def log(engine: Engine) -> BatchLog:
+def log(engine: Engine) -> FileLog:
     PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
-    return BatchLog(engine)
+    return FileLog(engine)
 
 
-def received(log: BatchLog, *, chunks: int = 2, lines: int = 3) -> str:
+def received(log: FileLog, *, chunks: int = 2, lines: int = 3) -> str:
     """Receive a file of some chunks, the second line of each faulty."""
-    batch_id = new_id()
-    log.open(batch_id, "clientes.csv")
+    file_id = new_id()
+    log.open(file_id, "clientes.csv")
     for number in range(chunks):
-        log.store(batch_id, number, _lines(number * lines + 2, lines))
-    log.complete(batch_id, DIALECT, _lines(2, 1))
-    return batch_id
+        log.store(file_id, number, _lines(number * lines + 2, lines))
+    log.complete(file_id, DIALECT, _lines(2, 1))
+    return file_id
 
 
 def _lines(first: int, count: int) -> list[Line]:
@@ -75,33 +75,33 @@ def _lines(first: int, count: int) -> list[Line]:
     ]
 
 
-def evaluated(chunk: Chunk, model: OneAnswer | None = None) -> SettledChunk:
+def evaluated(chunk: Chunk, model: OneAnswer | None = None) -> EvaluatedChunk:
     return asyncio.run(evaluating.evaluate(chunk, model or OneAnswer(), POLICY))
 
 
-def settle(log: BatchLog, settled: SettledChunk) -> bool:
-    return log.settle(settled, [log.row(one) for one in settled.evaluations])
+def commit(log: FileLog, committed: EvaluatedChunk) -> bool:
+    return log.commit(committed, [log.row(one) for one in committed.evaluations])
 
 
-def claimed(log: BatchLog) -> Chunk:
-    chunk = log.claim(LEASE)
+def leased(log: FileLog) -> Chunk:
+    chunk = log.lease(LEASE)
     assert chunk is not None
     return chunk
 
 
-def test_a_file_that_is_still_coming_in_is_not_to_be_seen(log: BatchLog) -> None:
-    batch_id = new_id()
-    log.open(batch_id, "clientes.csv")
-    log.store(batch_id, 0, _lines(2, 3))
+def test_a_file_that_is_still_coming_in_is_not_to_be_seen(log: FileLog) -> None:
+    file_id = new_id()
+    log.open(file_id, "clientes.csv")
+    log.store(file_id, 0, _lines(2, 3))
 
     assert log.latest(10) == []
-    with pytest.raises(BatchNotFoundError):
-        log.find(batch_id)
-    with pytest.raises(BatchNotFoundError):
-        log.step(batch_id, Step.START)
+    with pytest.raises(ClientFileNotFoundError):
+        log.find(file_id)
+    with pytest.raises(ClientFileNotFoundError):
+        log.step(file_id, Step.START)
 
 
-def test_what_broke_off_is_discarded_and_what_came_in_whole_is_not(log: BatchLog) -> None:
+def test_what_broke_off_is_discarded_and_what_came_in_whole_is_not(log: FileLog) -> None:
     whole, broken = received(log), new_id()
     log.open(broken, "clientes.csv")
     log.store(broken, 0, _lines(2, 3))
@@ -110,73 +110,73 @@ def test_what_broke_off_is_discarded_and_what_came_in_whole_is_not(log: BatchLog
     after = log.discard_broken_off(datetime.now(UTC) + timedelta(minutes=1))
 
     assert (before, after) == (0, 1)
-    assert log.endings(broken, 0) is None
+    assert log.row_results(broken, 0) is None
     assert log.find(whole).line_count == 6
 
 
-def test_chunks_are_claimed_in_order_once_and_only_while_the_batch_runs(log: BatchLog) -> None:
-    batch_id = received(log)
-    assert log.claim(LEASE) is None
-    log.step(batch_id, Step.START)
+def test_chunks_are_leased_in_order_once_and_only_while_the_file_runs(log: FileLog) -> None:
+    file_id = received(log)
+    assert log.lease(LEASE) is None
+    log.step(file_id, Step.START)
 
-    first, second = claimed(log), claimed(log)
+    first, second = leased(log), leased(log)
 
     assert [chunk.number for chunk in (first, second)] == [0, 1]
     assert first.lines == _lines(2, 3)
-    assert log.claim(LEASE) is None
+    assert log.lease(LEASE) is None
     log.release(first)
-    log.step(batch_id, Step.PAUSE)
-    assert log.claim(LEASE) is None
-    log.step(batch_id, Step.RESUME)
-    assert claimed(log).number == 0
+    log.step(file_id, Step.PAUSE)
+    assert log.lease(LEASE) is None
+    log.step(file_id, Step.RESUME)
+    assert leased(log).number == 0
 
 
-def test_a_lease_that_ran_out_gives_the_chunk_to_the_next(log: BatchLog) -> None:
+def test_a_lease_that_ran_out_gives_the_chunk_to_the_next(log: FileLog) -> None:
     log.step(received(log, chunks=1), Step.START)
-    log.claim(timedelta(0))
+    log.lease(timedelta(0))
 
-    assert claimed(log).number == 0
+    assert leased(log).number == 0
 
 
-def test_replicas_that_claim_at_once_get_different_chunks(log: BatchLog) -> None:
+def test_replicas_that_claim_at_once_get_different_chunks(log: FileLog) -> None:
     log.step(received(log, chunks=12), Step.START)
 
     with ThreadPoolExecutor(4) as replicas:
-        found = list(replicas.map(lambda _: log.claim(LEASE), range(12)))
+        found = list(replicas.map(lambda _: log.lease(LEASE), range(12)))
 
     numbers = [chunk.number for chunk in found if chunk is not None]
     assert len(numbers) == len(set(numbers))
-    while (chunk := log.claim(LEASE)) is not None:  # who lost a race comes again
+    while (chunk := log.lease(LEASE)) is not None:  # who lost a race comes again
         numbers.append(chunk.number)
     assert sorted(numbers) == list(range(12))
 
 
-def test_a_chunk_is_settled_once_by_whoever_comes_first(log: BatchLog, engine: Engine) -> None:
-    batch_id = received(log, chunks=1)
-    log.step(batch_id, Step.START)
-    chunk = claimed(log)
+def test_a_chunk_is_committed_once_by_whoever_comes_first(log: FileLog, engine: Engine) -> None:
+    file_id = received(log, chunks=1)
+    log.step(file_id, Step.START)
+    chunk = leased(log)
 
-    settled = [settle(log, evaluated(chunk)), settle(log, evaluated(chunk))]
+    committed = [commit(log, evaluated(chunk)), commit(log, evaluated(chunk))]
 
-    assert settled == [True, False]
+    assert committed == [True, False]
     assert len(EvaluationLog(engine).search(Search(limit=100))) == 2
 
 
-def test_a_cancelled_batch_takes_no_more_decisions(log: BatchLog, engine: Engine) -> None:
-    batch_id = received(log, chunks=1)
-    log.step(batch_id, Step.START)
-    chunk = claimed(log)
-    log.step(batch_id, Step.CANCEL)
+def test_a_cancelled_file_takes_no_more_decisions(log: FileLog, engine: Engine) -> None:
+    file_id = received(log, chunks=1)
+    log.step(file_id, Step.START)
+    chunk = leased(log)
+    log.step(file_id, Step.CANCEL)
 
-    assert not settle(log, evaluated(chunk))
+    assert not commit(log, evaluated(chunk))
     assert EvaluationLog(engine).search(Search(limit=100)) == []
 
 
-def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine: Engine) -> None:
+def test_a_row_of_a_file_reads_like_any_other_evaluation(log: FileLog, engine: Engine) -> None:
     log.step(received(log, chunks=1), Step.START)
-    settled = evaluated(claimed(log))
-    settle(log, settled)
-    evaluation = settled.evaluations[0]
+    committed = evaluated(leased(log))
+    commit(log, committed)
+    evaluation = committed.evaluations[0]
 
     found = EvaluationLog(engine).find(evaluation.id)
 
@@ -189,7 +189,7 @@ def test_a_row_of_a_batch_reads_like_any_other_evaluation(log: BatchLog, engine:
     assert len(EvaluationLog(engine).search(by_name)) == 2
 
 
-def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engine) -> None:
+def test_every_name_and_amount_comes_back_as_it_was(log: FileLog, engine: Engine) -> None:
     names = [
         "Ana",
         'Zé "Jr.", filho',
@@ -204,7 +204,7 @@ def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engin
     ]
     made = [evaluation(IN_DEBT, usage(balance=0.1 + at), name) for at, name in enumerate(names)]
     log.step(received(log, chunks=1), Step.START)
-    settle(log, replace(evaluated(claimed(log)), evaluations=made))
+    commit(log, replace(evaluated(leased(log)), evaluations=made))
 
     (page,) = EvaluationLog(engine).decided([one.id for one in made], 100)
 
@@ -213,59 +213,61 @@ def test_every_name_and_amount_comes_back_as_it_was(log: BatchLog, engine: Engin
 
 
 def test_a_chunk_that_cannot_be_recorded_whole_is_not_recorded_at_all(
-    log: BatchLog, engine: Engine
+    log: FileLog, engine: Engine
 ) -> None:
-    batch_id = received(log, chunks=1)
-    log.step(batch_id, Step.START)
-    settled = evaluated(claimed(log))
+    file_id = received(log, chunks=1)
+    log.step(file_id, Step.START)
+    committed = evaluated(leased(log))
 
     with pytest.raises(RecordUnavailableError):
-        settle(log, replace(settled, evaluations=[*settled.evaluations, settled.evaluations[0]]))
+        commit(
+            log, replace(committed, evaluations=[*committed.evaluations, committed.evaluations[0]])
+        )
 
-    assert log.find(batch_id).progress.settled == 0
+    assert log.find(file_id).progress.committed == 0
     assert EvaluationLog(engine).search(Search(limit=100)) == []
-    assert settle(log, settled)
+    assert commit(log, committed)
 
 
-def test_a_model_without_geometry_is_recorded_as_it_answered(log: BatchLog, engine: Engine) -> None:
+def test_a_model_without_geometry_is_recorded_as_it_answered(log: FileLog, engine: Engine) -> None:
     log.step(received(log, chunks=1), Step.START)
     bare = Prediction(3, IN_DEBT.model)
-    settled = evaluated(claimed(log), OneAnswer(bare))
-    settle(log, settled)
+    committed = evaluated(leased(log), OneAnswer(bare))
+    commit(log, committed)
 
-    found = EvaluationLog(engine).find(settled.evaluations[0].id)
+    found = EvaluationLog(engine).find(committed.evaluations[0].id)
 
     assert found.stored_decision is not None
     assert found.stored_decision.prediction == bare
-    assert settled.tally.confidence == [0] * 10
+    assert committed.counts.confidence == [0] * 10
 
 
-def test_a_batch_is_done_when_its_last_chunk_is_and_tells_how_its_lines_ended(
-    log: BatchLog,
+def test_a_file_is_done_when_its_last_chunk_is_and_tells_how_its_lines_ended(
+    log: FileLog,
 ) -> None:
-    batch_id = received(log)
-    log.step(batch_id, Step.START)
-    settle(log, evaluated(claimed(log)))
+    file_id = received(log)
+    log.step(file_id, Step.START)
+    commit(log, evaluated(leased(log)))
     assert log.finish() == 0
-    settle(log, evaluated(claimed(log)))
+    commit(log, evaluated(leased(log)))
     assert log.finish() == 1
 
-    batch = log.find(batch_id)
-    ended = log.endings(batch_id, 1)
+    client_file = log.find(file_id)
+    ended = log.row_results(file_id, 1)
 
-    assert batch.state is State.DONE
-    assert (batch.line_count, batch.progress.settled) == (6, 6)
-    assert batch.progress.tally.faults == 2
-    assert batch.progress.tally.outcomes == {"recusado": 4}
-    assert batch.progress.tally.clusters == [4, 0, 0, 0, 0]
-    assert batch.progress.tally.confidence == [0, 0, 0, 0, 4, 0, 0, 0, 0, 0]
-    assert batch.progress.lines_per_second is not None
+    assert client_file.state is State.DONE
+    assert (client_file.line_count, client_file.progress.committed) == (6, 6)
+    assert client_file.progress.counts.faults == 2
+    assert client_file.progress.counts.outcomes == {"recusado": 4}
+    assert client_file.progress.counts.clusters == [4, 0, 0, 0, 0]
+    assert client_file.progress.counts.confidence == [0, 0, 0, 0, 4, 0, 0, 0, 0, 0]
+    assert client_file.progress.lines_per_second is not None
     assert ended is not None
-    lines, endings = ended
+    lines, row_results = ended
     assert [line.number for line in lines] == [5, 6, 7]
-    assert [isinstance(ending, str) for ending in endings] == [True, False, True]
-    assert log.endings(batch_id, 2) is None
-    assert log.latest(1)[0].progress.settled == 6
+    assert [isinstance(row_result, str) for row_result in row_results] == [True, False, True]
+    assert log.row_results(file_id, 2) is None
+    assert log.latest(1)[0].progress.committed == 6
 
 
 @pytest.mark.parametrize(
@@ -281,44 +283,44 @@ def test_a_batch_is_done_when_its_last_chunk_is_and_tells_how_its_lines_ended(
     ],
 )
 def test_a_step_that_the_state_does_not_allow_is_refused(
-    log: BatchLog, steps: list[Step], refused: Step
+    log: FileLog, steps: list[Step], refused: Step
 ) -> None:
-    batch_id = received(log)
+    file_id = received(log)
     for step in steps:
-        log.step(batch_id, step)
+        log.step(file_id, step)
 
-    with pytest.raises(BatchStateError):
-        log.step(batch_id, refused)
-
-
-@pytest.mark.parametrize("batch_id", ["", "nenhum", "\x00" * 36, "a" * 36])
-def test_what_is_no_batch_is_not_found(log: BatchLog, batch_id: str) -> None:
-    with pytest.raises(BatchNotFoundError):
-        log.find(batch_id)
+    with pytest.raises(ClientFileStateError):
+        log.step(file_id, refused)
 
 
-def test_a_batchs_time_is_in_utc_whatever_zone_the_database_keeps(
-    log: BatchLog, engine: Engine
+@pytest.mark.parametrize("file_id", ["", "nenhum", "\x00" * 36, "a" * 36])
+def test_what_is_no_file_is_not_found(log: FileLog, file_id: str) -> None:
+    with pytest.raises(ClientFileNotFoundError):
+        log.find(file_id)
+
+
+def test_a_files_time_is_in_utc_whatever_zone_the_database_keeps(
+    log: FileLog, engine: Engine
 ) -> None:
-    batch_id = received(log)
+    file_id = received(log)
     url = engine.url
     if url.get_backend_name() == "postgresql":
         url = url.update_query_dict({"options": "-c timezone=America/Sao_Paulo"})
     elsewhere = database.connect(url.render_as_string(hide_password=False))
 
-    changed_at = BatchLog(elsewhere).find(batch_id).changed_at
+    changed_at = FileLog(elsewhere).find(file_id).changed_at
 
     elsewhere.dispose()
     assert changed_at.utcoffset() == timedelta(0)
     assert datetime.now(UTC) - changed_at < timedelta(minutes=1)
 
 
-def test_a_purge_takes_files_with_their_names_and_amounts(log: BatchLog, engine: Engine) -> None:
-    batch_id = received(log)
+def test_a_purge_takes_files_with_their_names_and_amounts(log: FileLog, engine: Engine) -> None:
+    file_id = received(log)
     soon = datetime.now(UTC) + timedelta(minutes=1)
 
     assert retention.count_older(engine, soon) == (0, 1)
     retention.purge(engine, soon)
 
-    assert log.endings(batch_id, 0) is None
+    assert log.row_results(file_id, 0) is None
     assert log.latest(10) == []

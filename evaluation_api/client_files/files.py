@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from evaluation_api.client_files.batch_log import BatchLog
-from evaluation_api.client_files.domain import CHUNK_LINES, Batch, Line, Step
+from evaluation_api.client_files.domain import CHUNK_LINES, ClientFile, Line, Step
+from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.reading import FileReader
-from evaluation_api.client_files.worker import BatchWorker, Executor
+from evaluation_api.client_files.worker import Executor, FileWorker
 from evaluation_api.client_files.writing import ResultWriter
 from evaluation_api.decision.domain import Recorded
 from evaluation_api.decision.errors import EvaluationError, FileTooLargeError
@@ -36,15 +36,15 @@ _SAMPLE_LINES: Final = 5
 _CHUNK_BYTES: Final = 2**20
 
 
-class Batches:
-    """All batches of one database."""
+class ClientFiles:
+    """All files of one database."""
 
     def __init__(
         self,
-        log: BatchLog,
+        log: FileLog,
         evaluations: EvaluationLog,
         executor: Executor,
-        worker: BatchWorker,
+        worker: FileWorker,
         limits: Limits = Limits(),  # noqa: B008 - a tuple cannot change
     ) -> None:
         """Take the parts; worker is called when there is something to do."""
@@ -54,24 +54,24 @@ class Batches:
         self._worker = worker
         self._limits = limits
 
-    async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> Batch:
+    async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> ClientFile:
         """Keep a file as it comes in; what breaks off or cannot be read leaves nothing behind.
 
         Raises InvalidRequestError naming columns or a line, FileTooLargeError, or
         RecordUnavailableError.
         """
-        batch_id = new_id()
-        await self._executor.run_write(self._log.open, batch_id, name)
+        file_id = new_id()
+        await self._executor.run_write(self._log.open, file_id, name)
         try:
-            reader, sample = await self._store(batch_id, chunks)
-            await self._executor.run_write(self._log.complete, batch_id, reader.dialect, sample)
+            reader, sample = await self._store(file_id, chunks)
+            await self._executor.run_write(self._log.complete, file_id, reader.dialect, sample)
         except BaseException:
-            await self._discard(batch_id)
+            await self._discard(file_id)
             raise
-        return await self.find(batch_id)
+        return await self.find(file_id)
 
     async def _store(
-        self, batch_id: str, chunks: AsyncIterator[bytes]
+        self, file_id: str, chunks: AsyncIterator[bytes]
     ) -> tuple[FileReader, list[Line]]:
         """Keep lines by the thousand; fewer where they are long."""
         sample: list[Line] = []
@@ -83,49 +83,50 @@ class Batches:
             held += lines
             held_bytes += size
             while len(held) >= CHUNK_LINES or (held and held_bytes > _CHUNK_BYTES):
-                await self._executor.run_write(
-                    self._log.store, batch_id, number, held[:CHUNK_LINES]
-                )
+                await self._executor.run_write(self._log.store, file_id, number, held[:CHUNK_LINES])
                 number, held, held_bytes = number + 1, held[CHUNK_LINES:], 0
         if held:
-            await self._executor.run_write(self._log.store, batch_id, number, held)
+            await self._executor.run_write(self._log.store, file_id, number, held)
         return reader, sample
 
-    async def _discard(self, batch_id: str) -> None:
-        logger.info("batch_upload_discarded", extra={"batch": batch_id})
+    async def _discard(self, file_id: str) -> None:
+        logger.info("client_file_upload_discarded", extra={"client_file": file_id})
         with suppress(EvaluationError):  # the workers tidy up what is left
-            await self._executor.run_write(self._log.discard, batch_id)
+            await self._executor.run_write(self._log.discard, file_id)
 
-    async def find(self, batch_id: str) -> Batch:
-        """Give one batch and how far it is. Raises BatchNotFoundError."""
-        return await self._executor.run_read(self._log.find, batch_id)
+    async def find(self, file_id: str) -> ClientFile:
+        """Return one file and how far it is. Raises ClientFileNotFoundError."""
+        return await self._executor.run_read(self._log.find, file_id)
 
-    async def latest(self, limit: int) -> list[Batch]:
-        """Give the newest batches, without their tallies."""
+    async def latest(self, limit: int) -> list[ClientFile]:
+        """Return the newest files, without their counts."""
         return await self._executor.run_read(self._log.latest, limit)
 
-    async def step(self, batch_id: str, step: Step) -> Batch:
-        """Start, pause, resume or cancel. Raises BatchNotFoundError or BatchStateError."""
-        await self._executor.run_write(self._log.step, batch_id, step)
-        self._worker.call()
-        return await self.find(batch_id)
+    async def step(self, file_id: str, step: Step) -> ClientFile:
+        """Start, pause, resume or cancel.
 
-    async def result(self, batch: Batch) -> AsyncIterator[bytes]:
-        """Spell the file again with what became of each line, chunk by chunk."""
-        writer, number = ResultWriter(batch.dialect), 0
+        Raises ClientFileNotFoundError or ClientFileStateError.
+        """
+        await self._executor.run_write(self._log.step, file_id, step)
+        self._worker.call()
+        return await self.find(file_id)
+
+    async def result(self, client_file: ClientFile) -> AsyncIterator[bytes]:
+        """Write the file again with what became of each line, chunk by chunk."""
+        writer, number = ResultWriter(client_file.dialect), 0
         yield writer.head()
         while (
-            kept := await self._executor.run_read(self._log.endings, batch.id, number)
+            kept := await self._executor.run_read(self._log.row_results, client_file.id, number)
         ) is not None:
-            lines, endings = kept
-            ids = [ending for ending in endings if isinstance(ending, str)]
+            lines, row_results = kept
+            ids = [row_result for row_result in row_results if isinstance(row_result, str)]
             recorded = await self._executor.run_read(self._recorded, ids)
-            async for part in writer.lines(lines, endings, recorded):
+            async for part in writer.lines(lines, row_results, recorded):
                 yield part
             number += 1
 
     def _recorded(self, ids: list[str]) -> dict[str, Recorded]:
-        """Give a chunk's evaluations by id; those that were purged since are missing."""
+        """Return a chunk's evaluations by id; those that were purged since are missing."""
         page = next(self._evaluations.decided(ids, CHUNK_LINES), []) if ids else []
         return {one.id: one for one in page}
 

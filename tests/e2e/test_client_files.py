@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.batches import clients, csv_of, spreadsheet
+from tests.client_files import clients, csv_of, spreadsheet
 from tests.e2e import clerk
 from tests.e2e.conftest import Opener
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from evaluation_api.app import create_fastapi_app
-from evaluation_api.client_files.batch_log import BatchLog
-from evaluation_api.client_files.batches import Batches, Limits
 from evaluation_api.client_files.domain import CHUNK_LINES, Line, State, Step
-from evaluation_api.client_files.worker import BatchWorker
+from evaluation_api.client_files.file_log import FileLog
+from evaluation_api.client_files.files import ClientFiles, Limits
+from evaluation_api.client_files.worker import FileWorker
 from evaluation_api.decision.domain import CardUsage, Prediction
 from evaluation_api.decision.errors import (
     FileTooLargeError,
@@ -24,7 +24,7 @@ from evaluation_api.decision.errors import (
 from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
-from tests.batches import clients, csv_of
+from tests.client_files import clients, csv_of
 from tests.evaluations import POLICY, POLICY_TEXT, prediction
 
 P = ParamSpec("P")
@@ -64,17 +64,17 @@ class Model:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[BatchLog]:
+def log(tmp_path: Path) -> Iterator[FileLog]:
     engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
     database.migrate(engine)
     PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
-    yield BatchLog(engine)
+    yield FileLog(engine)
     engine.dispose()
 
 
-def batches_of(log: BatchLog, limits: Limits | None = None) -> Batches:
-    worker = BatchWorker(log, Model(), POLICY, Here(), Here())
-    return Batches(log, EvaluationLog(log.engine), Here(), worker, limits or Limits())
+def client_files_of(log: FileLog, limits: Limits | None = None) -> ClientFiles:
+    worker = FileWorker(log, Model(), POLICY, Here(), Here())
+    return ClientFiles(log, EvaluationLog(log.engine), Here(), worker, limits or Limits())
 
 
 async def pieces(content: bytes, pace: int = 1000) -> AsyncIterator[bytes]:
@@ -84,67 +84,67 @@ async def pieces(content: bytes, pace: int = 1000) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("limits", [Limits(max_lines=99), Limits(max_bytes=2000)])
 def test_a_file_beyond_its_limits_is_refused_and_leaves_nothing(
-    log: BatchLog, limits: Limits
+    log: FileLog, limits: Limits
 ) -> None:
     with pytest.raises(FileTooLargeError):
-        asyncio.run(batches_of(log, limits).receive("a.csv", pieces(clients(100))))
+        asyncio.run(client_files_of(log, limits).receive("a.csv", pieces(clients(100))))
 
     assert not asyncio.run(_rows(log))
 
 
-def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: BatchLog) -> None:
-    batches = batches_of(log)
-    batch = asyncio.run(batches.receive("a.csv", pieces(clients(3))))
+def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: FileLog) -> None:
+    client_files = client_files_of(log)
+    client_file = asyncio.run(client_files.receive("a.csv", pieces(clients(3))))
     app = create_fastapi_app()
-    app.state.batches = batches
+    app.state.client_files = client_files
 
     async def read(path: str) -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
             return await http.get(path)
 
-    for path in ("/lotes", f"/lotes/{batch.id}", f"/lotes/{batch.id}/resultado.csv"):
+    for path in ("/lotes", f"/lotes/{client_file.id}", f"/lotes/{client_file.id}/resultado.csv"):
         answer = asyncio.run(read(path))
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
 
 
-def test_a_file_at_its_limits_is_received(log: BatchLog) -> None:
+def test_a_file_at_its_limits_is_received(log: FileLog) -> None:
     content = clients(100)
     limits = Limits(max_bytes=len(content), max_lines=100)
 
-    batch = asyncio.run(batches_of(log, limits).receive("a.csv", pieces(content)))
+    client_file = asyncio.run(client_files_of(log, limits).receive("a.csv", pieces(content)))
 
-    assert (batch.state, batch.line_count) == (State.READY, 100)
+    assert (client_file.state, client_file.line_count) == (State.READY, 100)
 
 
-def test_a_file_that_turns_out_unreadable_late_leaves_nothing(log: BatchLog) -> None:
+def test_a_file_that_turns_out_unreadable_late_leaves_nothing(log: FileLog) -> None:
     content = clients(3 * CHUNK_LINES) + b'"Ana;1;2;3;4;5\n'
 
     with pytest.raises(InvalidRequestError):
-        asyncio.run(batches_of(log).receive("a.csv", pieces(content)))
+        asyncio.run(client_files_of(log).receive("a.csv", pieces(content)))
 
     assert not asyncio.run(_rows(log))
 
 
-def test_lines_longer_than_any_client_are_held_a_few_at_a_time(log: BatchLog) -> None:
+def test_lines_longer_than_any_client_are_held_a_few_at_a_time(log: FileLog) -> None:
     content = csv_of(*[f"{'a' * 50_000};1;2;3;4;5"] * 100)
 
-    batch = asyncio.run(batches_of(log).receive("a.csv", pieces(content, 65_536)))
+    client_file = asyncio.run(client_files_of(log).receive("a.csv", pieces(content, 65_536)))
 
-    chunks = [[line.number for line in lines] for lines in _chunks(log, batch.id)]
+    chunks = [[line.number for line in lines] for lines in _chunks(log, client_file.id)]
     assert max(map(len, chunks)) < 25
     assert [number for numbers in chunks for number in numbers] == list(range(2, 102))
 
 
-def _chunks(log: BatchLog, batch_id: str) -> Iterator[list[Line]]:
+def _chunks(log: FileLog, file_id: str) -> Iterator[list[Line]]:
     for number in count():
-        kept = log.endings(batch_id, number)
+        kept = log.row_results(file_id, number)
         if kept is None:
             return
         yield kept[0]
 
 
-async def _rows(log: BatchLog) -> int:
+async def _rows(log: FileLog) -> int:
     with database.transaction(log.engine) as connection:
         return int(
             connection.exec_driver_sql(
@@ -153,28 +153,30 @@ async def _rows(log: BatchLog) -> int:
         )
 
 
-def test_a_chunk_is_one_call_of_the_model(log: BatchLog) -> None:
+def test_a_chunk_is_one_call_of_the_model(log: FileLog) -> None:
     model = Model()
 
     async def evaluated() -> None:
-        batch = await batches_of(log).receive("a.csv", pieces(clients(2 * CHUNK_LINES + 10)))
-        log.step(batch.id, Step.START)
-        await BatchWorker(log, model, POLICY, Here(), Here()).work()
+        client_file = await client_files_of(log).receive(
+            "a.csv", pieces(clients(2 * CHUNK_LINES + 10))
+        )
+        log.step(client_file.id, Step.START)
+        await FileWorker(log, model, POLICY, Here(), Here()).work()
 
     asyncio.run(evaluated())
 
     assert model.calls == [CHUNK_LINES, CHUNK_LINES, 10]
 
 
-def test_a_worker_that_meets_trouble_goes_on_by_itself(log: BatchLog) -> None:
+def test_a_worker_that_meets_trouble_goes_on_by_itself(log: FileLog) -> None:
     model = Model(failures=2)
 
     async def survived() -> State:
-        batch = await batches_of(log).receive("a.csv", pieces(clients(10)))
-        log.step(batch.id, Step.START)
-        worker = BatchWorker(log, model, POLICY, Here(), Here())
+        client_file = await client_files_of(log).receive("a.csv", pieces(clients(10)))
+        log.step(client_file.id, Step.START)
+        worker = FileWorker(log, model, POLICY, Here(), Here())
         task = asyncio.create_task(worker.run())
-        while (state := log.find(batch.id).state) is State.RUNNING:
+        while (state := log.find(client_file.id).state) is State.RUNNING:
             worker.call()
             await asyncio.sleep(0)
         task.cancel()
@@ -202,12 +204,12 @@ class SlowModel(Model):
         return await super().predict_many(usages)
 
 
-def test_a_batch_gives_way_to_those_who_ask_one_by_one(log: BatchLog) -> None:
+def test_a_file_gives_way_to_those_who_ask_one_by_one(log: FileLog) -> None:
     async def seconds(service: Here) -> float:
-        batch = await batches_of(log).receive("a.csv", pieces(clients(10)))
-        log.step(batch.id, Step.START)
+        client_file = await client_files_of(log).receive("a.csv", pieces(clients(10)))
+        log.step(client_file.id, Step.START)
         begun = time.perf_counter()
-        await BatchWorker(log, SlowModel(), POLICY, service, service).work()
+        await FileWorker(log, SlowModel(), POLICY, service, service).work()
         return time.perf_counter() - begun
 
     alone, among_others = asyncio.run(seconds(Here())), asyncio.run(seconds(Busy()))

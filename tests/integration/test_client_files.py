@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from evaluation_api.client_files.batches import MAX_BYTES
+from evaluation_api.client_files.files import MAX_BYTES
 from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
 from tests import commands
-from tests.batches import clients, csv_of, done, look, send, step
+from tests.client_files import clients, csv_of, done, look, send, step
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -52,8 +52,8 @@ def alone(model_service: Server, tmp_path: Path) -> Server:
     return server
 
 
-def result(http: httpx.Client, batch: dict[str, Any]) -> list[dict[str, str]]:
-    answer = http.get(f"/lotes/{batch['id']}/resultado.csv").raise_for_status()
+def result(http: httpx.Client, client_file: dict[str, Any]) -> list[dict[str, str]]:
+    answer = http.get(f"/lotes/{client_file['id']}/resultado.csv").raise_for_status()
     assert answer.content.startswith(b"\xef\xbb\xbf")
     return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))
 
@@ -73,13 +73,17 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 def test_of_a_thousand_lines_fifty_are_faulty_and_the_others_are_decided(
     http: httpx.Client,
 ) -> None:
-    batch = send(http, pieces(clients(1000, bad_every=20)))
-    assert (batch["situacao"], batch["linhas"], batch["feitas"]) == ("pronto", 1000, 0)
-    assert [line["linha"] for line in batch["amostra"]] == [2, 3, 4, 5, 6]
-    step(http, batch, "iniciar")
+    client_file = send(http, pieces(clients(1000, bad_every=20)))
+    assert (client_file["situacao"], client_file["linhas"], client_file["feitas"]) == (
+        "pronto",
+        1000,
+        0,
+    )
+    assert [line["linha"] for line in client_file["amostra"]] == [2, 3, 4, 5, 6]
+    step(http, client_file, "iniciar")
 
-    told = done(http, batch)
-    rows = result(http, batch)
+    told = done(http, client_file)
+    rows = result(http, client_file)
 
     assert (told["feitas"], told["decididas"], told["com_erro"]) == (1000, 950, 50)
     assert sum(told["resumo"]["decisoes"].values()) == 950
@@ -93,11 +97,11 @@ def test_of_a_thousand_lines_fifty_are_faulty_and_the_others_are_decided(
 
 
 def test_a_line_is_decided_as_the_same_client_would_be_alone(http: httpx.Client) -> None:
-    batch = send(http, clients(40))
-    step(http, batch, "iniciar")
-    done(http, batch)
+    client_file = send(http, clients(40))
+    step(http, client_file, "iniciar")
+    done(http, client_file)
 
-    for row in result(http, batch)[::8]:
+    for row in result(http, client_file)[::8]:
         recorded = http.get(f"/avaliacoes/{row['id']}").json()
         alone = http.post("/avaliar", json=recorded["pedido"]).json()
         given = recorded["avaliacao"]
@@ -113,10 +117,10 @@ def test_a_line_is_decided_as_the_same_client_would_be_alone(http: httpx.Client)
 
 
 def test_a_line_can_be_reviewed_and_has_its_dossier(http: httpx.Client) -> None:
-    batch = send(http, clients(3))
-    step(http, batch, "iniciar")
-    done(http, batch)
-    identity = result(http, batch)[0]["id"]
+    client_file = send(http, clients(3))
+    step(http, client_file, "iniciar")
+    done(http, client_file)
+    identity = result(http, client_file)[0]["id"]
     review = {"decisao": "recusado", "justificativa": "Documento vencido.", "revisor": "Ana"}
 
     http.post(f"/avaliacoes/{identity}/revisao", json=review).raise_for_status()
@@ -131,13 +135,13 @@ def test_a_result_keeps_the_separator_and_the_decimals_and_runs_no_formula(
     http: httpx.Client,
 ) -> None:
     header = ",".join(("payments", "name", *FEATURES[:4]))
-    batch = send(http, csv_of('5651,"=cmd()",1035.5,5788,0,2700', header=header))
-    assert batch["formato"]["separador"] == ","
-    assert batch["formato"]["decimal"] == "."
-    step(http, batch, "iniciar")
-    done(http, batch)
+    client_file = send(http, csv_of('5651,"=cmd()",1035.5,5788,0,2700', header=header))
+    assert client_file["formato"]["separador"] == ","
+    assert client_file["formato"]["decimal"] == "."
+    step(http, client_file, "iniciar")
+    done(http, client_file)
 
-    answer = http.get(f"/lotes/{batch['id']}/resultado.csv")
+    answer = http.get(f"/lotes/{client_file['id']}/resultado.csv")
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
     assert rows[0][:3] == ["linha", "payments", "name"]
@@ -152,17 +156,17 @@ def test_each_line_is_decided_once_though_the_service_is_killed_midway(
     lines = 12_000
     older = dict(ask(own_evaluation, "SELECT id, name FROM evaluations"))
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        batch = send(http, clients(lines))
-        step(http, batch, "iniciar")
-        eventually(lambda: look(http, batch)["feitas"] > 0, SECONDS)
+        client_file = send(http, clients(lines))
+        step(http, client_file, "iniciar")
+        eventually(lambda: look(http, client_file)["feitas"] > 0, SECONDS)
     own_evaluation.kill()
     before = ask(own_evaluation, "SELECT id FROM evaluations")
     assert len(before) - len(older) in range(1, lines), "it was to be killed midway"
 
     own_evaluation.start().wait_until_ready()
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        told = done(http, batch)
-        rows = result(http, batch)
+        told = done(http, client_file)
+        rows = result(http, client_file)
 
     assert told["decididas"] == lines
     decided = dict(ask(own_evaluation, "SELECT id, name FROM evaluations"))
@@ -173,19 +177,19 @@ def test_each_line_is_decided_once_though_the_service_is_killed_midway(
 
 def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(own_evaluation: Server) -> None:
     with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        batch = send(http, clients(30_000))
-        step(http, batch, "iniciar")
-        eventually(lambda: look(http, batch)["feitas"] > 0, SECONDS)
-        step(http, batch, "pausar")
+        client_file = send(http, clients(30_000))
+        step(http, client_file, "iniciar")
+        eventually(lambda: look(http, client_file)["feitas"] > 0, SECONDS)
+        step(http, client_file, "pausar")
         time.sleep(0.5)  # what was at the model when the pause came is still recorded
-        paused = look(http, batch)["feitas"]
+        paused = look(http, client_file)["feitas"]
         time.sleep(1)  # two looks of the worker
-        held = look(http, batch)
-        step(http, batch, "retomar")
-        eventually(lambda: look(http, batch)["feitas"] > paused, SECONDS)
-        cancelled = step(http, batch, "cancelar")
-        refused = problem(http.post(f"/lotes/{batch['id']}/retomar"), 409)
-        rows = result(http, batch)
+        held = look(http, client_file)
+        step(http, client_file, "retomar")
+        eventually(lambda: look(http, client_file)["feitas"] > paused, SECONDS)
+        cancelled = step(http, client_file, "cancelar")
+        refused = problem(http.post(f"/lotes/{client_file['id']}/retomar"), 409)
+        rows = result(http, client_file)
 
     assert (held["feitas"], held["situacao"]) == (paused, "pausado")
     assert cancelled["situacao"] == "cancelado"
@@ -237,24 +241,24 @@ def test_a_file_that_is_announced_too_large_is_refused_at_once(
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a" * 256, "a\x00b"])
-def test_a_batch_needs_a_name_that_can_be_read(http: httpx.Client, name: str) -> None:
+def test_a_file_needs_a_name_that_can_be_read(http: httpx.Client, name: str) -> None:
     answer = http.post("/lotes", params={"nome": name}, content=clients(1))
 
     assert problem(answer, 422)["erros"][0]["pointer"] == "#/nome"
 
 
 @pytest.mark.parametrize("path", ["", "/resultado.csv"])
-def test_no_batch_is_found_where_there_is_none(http: httpx.Client, path: str) -> None:
+def test_no_file_is_found_where_there_is_none(http: httpx.Client, path: str) -> None:
     assert problem(http.get(f"/lotes/nenhum{path}"), 404)["title"] == "Lote não encontrado"
 
 
 def test_the_template_can_be_read_by_the_service(http: httpx.Client) -> None:
     template = http.get("/lotes/modelo.csv").raise_for_status()
 
-    batch = send(http, template.content, "modelo.csv")
+    client_file = send(http, template.content, "modelo.csv")
 
-    assert (batch["linhas"], batch["formato"]["codificacao"]) == (2, "utf-8-sig")
-    assert batch["nome"] in {one["nome"] for one in http.get("/lotes").json()["itens"]}
+    assert (client_file["linhas"], client_file["formato"]["codificacao"]) == (2, "utf-8-sig")
+    assert client_file["nome"] in {one["nome"] for one in http.get("/lotes").json()["itens"]}
 
 
 def test_a_terminal_evaluates_a_file_in_the_same_record(
@@ -290,7 +294,7 @@ def test_a_terminal_that_is_interrupted_says_how_to_go_on_and_does(
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: settled_chunks(alone) > 0, SECONDS)
+    eventually(lambda: committed_chunks(alone) > 0, SECONDS)
     begun.send_signal(signal.SIGINT)
     _, said = begun.communicate(timeout=SECONDS)
     assert begun.returncode == 2
@@ -307,7 +311,7 @@ def test_a_terminal_that_is_interrupted_says_how_to_go_on_and_does(
     assert sorted(path.suffix for path in tmp_path.glob("decisoes.csv*")) == [".csv"]
 
 
-def settled_chunks(server: Server) -> int:
+def committed_chunks(server: Server) -> int:
     ((count,),) = ask(server, "SELECT count(*) FROM batch_chunks WHERE settled_at IS NOT NULL")
     return int(count)
 

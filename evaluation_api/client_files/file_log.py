@@ -1,6 +1,6 @@
-"""The keeper of batches: their lines as received, and what became of each.
+"""The keeper of files: their lines as received, and what became of each.
 
-Synchronous, for threads. Rows of a batch go into the same table as all evaluations. Knows nothing
+Synchronous, for threads. Rows of a file go into the same table as all evaluations. Knows nothing
 of CSV, HTTP or sentences.
 """
 
@@ -28,22 +28,22 @@ from sqlalchemy import (
 
 from evaluation_api.client_files.domain import (
     STEPS,
-    Batch,
     Chunk,
+    ClientFile,
+    Counts,
     Dialect,
-    Ending,
+    EvaluatedChunk,
     Fault,
     Line,
     Progress,
-    SettledChunk,
+    RowResult,
     State,
     Step,
-    Tally,
     add,
-    empty_tally,
+    no_counts,
 )
 from evaluation_api.decision.domain import Entry, Evaluation
-from evaluation_api.decision.errors import BatchNotFoundError, BatchStateError
+from evaluation_api.decision.errors import ClientFileNotFoundError, ClientFileStateError
 from evaluation_api.record import database
 from evaluation_api.record.rows import Values, in_utc, is_id
 from evaluation_api.record.tables import batch_chunks, batches
@@ -54,23 +54,23 @@ _WINDOW = timedelta(seconds=10)
 
 _encode = msgspec.json.Encoder().encode
 _decode_lines = msgspec.json.Decoder(list[Line]).decode
-_decode_endings = msgspec.json.Decoder(list[str | Fault]).decode
-_decode_tally = msgspec.json.Decoder(Tally).decode
+_decode_row_results = msgspec.json.Decoder(list[str | Fault]).decode
+_decode_counts = msgspec.json.Decoder(Counts).decode
 _decode_dialect = msgspec.json.Decoder(Dialect).decode
 
 
-class BatchLog:
-    """The batches in one database. Every method raises RecordUnavailableError."""
+class FileLog:
+    """The files in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are database.migrate's business."""
         self.engine = engine
         self._writer = writer_for(engine)
 
-    def open(self, batch_id: str, name: str) -> None:
+    def open(self, file_id: str, name: str) -> None:
         """Begin to receive a file."""
         row = {
-            "id": batch_id,
+            "id": file_id,
             "name": name,
             "state": State.RECEIVING.value,
             "changed_at": datetime.now(UTC),
@@ -79,10 +79,10 @@ class BatchLog:
         with self._transaction() as connection:
             connection.execute(insert(batches), row)
 
-    def store(self, batch_id: str, number: int, lines: Sequence[Line]) -> None:
+    def store(self, file_id: str, number: int, lines: Sequence[Line]) -> None:
         """Keep some lines of a file."""
         row = {
-            "batch_id": batch_id,
+            "batch_id": file_id,
             "number": number,
             "line_count": len(lines),
             "lines": _encode(lines).decode(),
@@ -93,9 +93,9 @@ class BatchLog:
         }
         with self._transaction() as connection:
             connection.execute(insert(batch_chunks), row)
-            connection.execute(update(batches).where(batches.c.id == batch_id).values(grown))
+            connection.execute(update(batches).where(batches.c.id == file_id).values(grown))
 
-    def complete(self, batch_id: str, dialect: Dialect, sample: Sequence[Line]) -> None:
+    def complete(self, file_id: str, dialect: Dialect, sample: Sequence[Line]) -> None:
         """Note that a file has come in whole, and how it is written."""
         known = {
             "state": State.READY.value,
@@ -104,12 +104,12 @@ class BatchLog:
             "sample": _encode(sample).decode(),
         }
         with self._transaction() as connection:
-            connection.execute(update(batches).where(batches.c.id == batch_id).values(known))
+            connection.execute(update(batches).where(batches.c.id == file_id).values(known))
 
-    def discard(self, batch_id: str) -> None:
+    def discard(self, file_id: str) -> None:
         """Leave nothing of a file."""
         with self._transaction() as connection:
-            _discard(connection, batch_id)
+            _discard(connection, file_id)
 
     def discard_broken_off(self, before: datetime) -> int:
         """Leave nothing of files of which nothing came since a time; give how many."""
@@ -118,68 +118,68 @@ class BatchLog:
         )
         with self._transaction() as connection:
             broken = connection.execute(query).scalars().all()
-            for batch_id in broken:
-                _discard(connection, batch_id)
+            for file_id in broken:
+                _discard(connection, file_id)
         return len(broken)
 
-    def find(self, batch_id: str) -> Batch:
-        """Give one batch and how far it is. Raises BatchNotFoundError."""
-        _require_id(batch_id)
+    def find(self, file_id: str) -> ClientFile:
+        """Return one file and how far it is. Raises ClientFileNotFoundError."""
+        _require_id(file_id)
         with self._transaction() as connection:
-            row = connection.execute(_whole().where(batches.c.id == batch_id)).first()
+            row = connection.execute(_whole().where(batches.c.id == file_id)).first()
             if row is None:
-                raise BatchNotFoundError(batch_id)
-            return _to_batch(row, _progress(connection, batch_id))
+                raise ClientFileNotFoundError(file_id)
+            return _to_client_file(row, _progress(connection, file_id))
 
-    def latest(self, limit: int) -> list[Batch]:
-        """Give up to limit batches, newest first, without their tallies."""
-        settled = (
+    def latest(self, limit: int) -> list[ClientFile]:
+        """Return up to limit files, newest first, without their counts."""
+        committed = (
             select(func.coalesce(func.sum(batch_chunks.c.line_count), 0))
             .where(batch_chunks.c.batch_id == batches.c.id)
             .where(batch_chunks.c.settled_at.is_not(None))
             .scalar_subquery()
         )
-        query = _whole(settled.label("settled")).order_by(batches.c.id.desc()).limit(limit)
+        query = _whole(committed.label("committed")).order_by(batches.c.id.desc()).limit(limit)
         with self._transaction() as connection:
             rows = connection.execute(query).all()
-        return [_to_batch(row, Progress(row.settled, empty_tally(), None)) for row in rows]
+        return [_to_client_file(row, Progress(row.committed, no_counts(), None)) for row in rows]
 
-    def step(self, batch_id: str, step: Step) -> None:
-        """Do what a person asked for. Raises BatchNotFoundError or BatchStateError."""
-        _require_id(batch_id)
+    def step(self, file_id: str, step: Step) -> None:
+        """Do what a person asked for. Raises ClientFileNotFoundError or ClientFileStateError."""
+        _require_id(file_id)
         leaves, leads_to = STEPS[step]
         move = (
             update(batches)
-            .where(batches.c.id == batch_id, batches.c.state.in_([state.value for state in leaves]))
+            .where(batches.c.id == file_id, batches.c.state.in_([state.value for state in leaves]))
             .values(state=leads_to.value, changed_at=datetime.now(UTC))
         )
         with self._transaction() as connection:
             if connection.execute(move).rowcount == 1:
                 return
-            known = connection.execute(_whole().where(batches.c.id == batch_id)).first()
-        raise BatchNotFoundError(batch_id) if known is None else BatchStateError(batch_id)
+            known = connection.execute(_whole().where(batches.c.id == file_id)).first()
+        raise ClientFileNotFoundError(file_id) if known is None else ClientFileStateError(file_id)
 
     def running(self) -> list[str]:
-        """Give the batches that are to be evaluated, oldest first."""
+        """Return the files that are to be evaluated, oldest first."""
         query = select(batches.c.id).where(batches.c.state == State.RUNNING.value)
         with self._transaction() as connection:
             return list(connection.execute(query.order_by(batches.c.id)).scalars())
 
-    def claim(self, lease: timedelta) -> Chunk | None:
-        """Take the next chunk of the oldest running batch, for as long as the lease.
+    def lease(self, duration: timedelta) -> Chunk | None:
+        """Lease the next chunk of the oldest running file.
 
-        Replicas that claim at once get different ones. Whoever dies lets its lease run out.
+        Replicas that lease at once get different ones. Whoever dies lets its lease run out.
         """
         now = datetime.now(UTC)
         key = tuple_(batch_chunks.c.batch_id, batch_chunks.c.number)
-        claim = (
+        lease = (
             update(batch_chunks)
             .where(key.in_(_free(now)))
-            .values(claimed_until=now + lease)
+            .values(claimed_until=now + duration)
             .returning(batch_chunks.c.batch_id, batch_chunks.c.number, batch_chunks.c.lines)
         )
         with self._transaction() as connection:
-            row = connection.execute(claim).first()
+            row = connection.execute(lease).first()
             if row is None:
                 return None
             query = select(batches.c.dialect).where(batches.c.id == row.batch_id)
@@ -187,33 +187,33 @@ class BatchLog:
         return Chunk(row.batch_id, row.number, _decode_dialect(dialect), _decode_lines(row.lines))
 
     def release(self, chunk: Chunk) -> None:
-        """Give a claimed chunk back, for whoever comes next."""
+        """Give a leased chunk back, for whoever comes next."""
         with self._transaction() as connection:
-            connection.execute(_unsettled(chunk).values(claimed_until=None))
+            connection.execute(_uncommitted(chunk).values(claimed_until=None))
 
     def row(self, evaluation: Evaluation) -> Values:
-        """Return an evaluation as settle takes it; asks nothing of the database."""
+        """Return an evaluation as commit takes it; asks nothing of the database."""
         applicant, received_at = evaluation.applicant, evaluation.evaluated_at
         return self._writer.encode(Entry(evaluation.id, received_at, applicant, evaluation))
 
-    def settle(self, settled: SettledChunk, rows: Sequence[Values]) -> bool:
+    def commit(self, evaluated: EvaluatedChunk, rows: Sequence[Values]) -> bool:
         """Record a chunk's evaluations, all or none; tell whether they were.
 
-        rows: its evaluations, encoded. They are not recorded when another replica has settled the
-        chunk, or its batch was cancelled meanwhile.
+        rows: its evaluations, encoded. They are not recorded when another replica has committed the
+        chunk, or its file was cancelled meanwhile.
         """
         cancelled = (
             select(batches.c.id)
-            .where(batches.c.id == settled.chunk.batch_id)
+            .where(batches.c.id == evaluated.chunk.file_id)
             .where(batches.c.state == State.CANCELLED.value)
         )
         mark = (
-            _unsettled(settled.chunk)
+            _uncommitted(evaluated.chunk)
             .where(~exists(cancelled))
             .values(
                 settled_at=datetime.now(UTC),
-                endings=_encode(settled.endings).decode(),
-                tally=_encode(settled.tally).decode(),
+                endings=_encode(evaluated.row_results).decode(),
+                tally=_encode(evaluated.counts).decode(),
             )
         )
         with self._transaction() as connection:
@@ -223,7 +223,7 @@ class BatchLog:
         return True
 
     def finish(self) -> int:
-        """Note which running batches have nothing left to do; give how many."""
+        """Note which running files have nothing left to do; give how many."""
         left = select(batch_chunks.c.number).where(
             batch_chunks.c.batch_id == batches.c.id, batch_chunks.c.settled_at.is_(None)
         )
@@ -235,16 +235,16 @@ class BatchLog:
         with self._transaction() as connection:
             return connection.execute(done).rowcount
 
-    def endings(self, batch_id: str, number: int) -> tuple[list[Line], list[Ending]] | None:
-        """Give a chunk's lines and how they ended, if they have; None after the last chunk."""
+    def row_results(self, file_id: str, number: int) -> tuple[list[Line], list[RowResult]] | None:
+        """Return a chunk's lines and how they ended, if they have; None after the last chunk."""
         query = select(batch_chunks.c.lines, batch_chunks.c.endings).where(
-            batch_chunks.c.batch_id == batch_id, batch_chunks.c.number == number
+            batch_chunks.c.batch_id == file_id, batch_chunks.c.number == number
         )
         with self._transaction() as connection:
             row = connection.execute(query).first()
         if row is None:
             return None
-        return _decode_lines(row.lines), _decode_endings(row.endings or "[]")
+        return _decode_lines(row.lines), _decode_row_results(row.endings or "[]")
 
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self.engine)
@@ -252,12 +252,12 @@ class BatchLog:
 
 def _require_id(text: str) -> None:
     if not is_id(text):
-        raise BatchNotFoundError(text)
+        raise ClientFileNotFoundError(text)
 
 
-def _discard(connection: Connection, batch_id: str) -> None:
-    connection.execute(delete(batch_chunks).where(batch_chunks.c.batch_id == batch_id))
-    connection.execute(delete(batches).where(batches.c.id == batch_id))
+def _discard(connection: Connection, file_id: str) -> None:
+    connection.execute(delete(batch_chunks).where(batch_chunks.c.batch_id == file_id))
+    connection.execute(delete(batches).where(batches.c.id == file_id))
 
 
 def _free(now: datetime) -> Select[Any]:
@@ -277,9 +277,9 @@ def _free(now: datetime) -> Select[Any]:
     )
 
 
-def _unsettled(chunk: Chunk) -> Any:  # noqa: ANN401 - an Update without values yet
+def _uncommitted(chunk: Chunk) -> Any:  # noqa: ANN401 - an Update without values yet
     return update(batch_chunks).where(
-        batch_chunks.c.batch_id == chunk.batch_id,
+        batch_chunks.c.batch_id == chunk.file_id,
         batch_chunks.c.number == chunk.number,
         batch_chunks.c.settled_at.is_(None),
     )
@@ -289,30 +289,30 @@ def _whole(*more: Any) -> Select[Any]:  # noqa: ANN401 - columns
     return select(batches, *more).where(batches.c.state != State.RECEIVING.value)
 
 
-def _progress(connection: Connection, batch_id: str) -> Progress:
+def _progress(connection: Connection, file_id: str) -> Progress:
     query = select(
         batch_chunks.c.line_count, batch_chunks.c.settled_at, batch_chunks.c.tally
-    ).where(batch_chunks.c.batch_id == batch_id, batch_chunks.c.settled_at.is_not(None))
+    ).where(batch_chunks.c.batch_id == file_id, batch_chunks.c.settled_at.is_not(None))
     rows = connection.execute(query).all()
-    total = empty_tally()
+    total = no_counts()
     for row in rows:
-        add(total, _decode_tally(row.tally))
+        add(total, _decode_counts(row.tally))
     times = [(row.settled_at, row.line_count) for row in rows]
     return Progress(sum(count for _, count in times), total, _rate(times))
 
 
-def _rate(settled: list[tuple[datetime, int]]) -> float | None:
-    """Give lines a second, from the first settled chunk of the window to the last."""
-    if not settled:
+def _rate(committed: list[tuple[datetime, int]]) -> float | None:
+    """Return lines a second, from the first committed chunk of the window to the last."""
+    if not committed:
         return None
-    last = max(when for when, _ in settled)
-    recent = sorted(pair for pair in settled if pair[0] > last - _WINDOW)
+    last = max(when for when, _ in committed)
+    recent = sorted(pair for pair in committed if pair[0] > last - _WINDOW)
     seconds = (last - recent[0][0]).total_seconds()
     return sum(count for _, count in recent[1:]) / seconds if seconds > 0 else None
 
 
-def _to_batch(row: Row[Any], progress: Progress) -> Batch:
-    return Batch(
+def _to_client_file(row: Row[Any], progress: Progress) -> ClientFile:
+    return ClientFile(
         id=row.id,
         name=row.name,
         state=State(row.state),
