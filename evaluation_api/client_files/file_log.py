@@ -187,7 +187,7 @@ class FileLog:
         return Chunk(row.batch_id, row.number, _decode_dialect(dialect), _decode_lines(row.lines))
 
     def release(self, chunk: Chunk) -> None:
-        """Give a leased chunk back, for whoever comes next."""
+        """Put a leased chunk back, for whoever comes next."""
         with self._transaction() as connection:
             connection.execute(_uncommitted(chunk).values(claimed_until=None))
 

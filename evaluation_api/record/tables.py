@@ -18,6 +18,8 @@ from sqlalchemy import (
     text,
 )
 
+from evaluation_api.decision.limits import LONGEST_NAME
+
 metadata = MetaData()
 
 _UUID = String(36)
@@ -31,7 +33,7 @@ evaluations = Table(
     Column("id", _UUID, primary_key=True),
     Column("pending", Boolean, nullable=False),
     Column("received_at", _WHEN, nullable=False),
-    Column("name", String(120), nullable=False),
+    Column("name", String(LONGEST_NAME), nullable=False),
     #: The name without case and accents, for searching.
     Column("name_folded", Text, nullable=False),
     Column("balance", Double, nullable=False),
@@ -51,9 +53,9 @@ evaluations = Table(
     Column("model_tag", String(80)),
     Column("model_sha256", String(64)),
     Column("policy_version", String(12)),
-    #: The answer as it was given, byte for byte, reasons included. None for a row of a batch,
-    #: to whom nothing was given yet: its answer is spelled when read, of the prediction and the
-    #: policy that decided it.
+    #: The answer as it was given, byte for byte, reasons included. None for a client
+    #: out of a file, who was given nothing yet: the answer is made when read, of the prediction and
+    #: the policy that decided it.
     Column("answer", Text),
     #: What the model said beyond cluster and confidence, packed; None where there is an answer.
     Column("prediction", Text),
@@ -101,7 +103,7 @@ reviews = Table(
     Column("evaluation_id", _UUID, ForeignKey("evaluations.id"), nullable=False, index=True),
     Column("outcome", String(16), nullable=False),
     Column("justification", Text, nullable=False),
-    Column("reviewer", String(120), nullable=False),
+    Column("reviewer", String(LONGEST_NAME), nullable=False),
     Column("reviewed_at", _WHEN, nullable=False),
 )
 
@@ -114,7 +116,7 @@ policies = Table(
     Column("first_used_at", _WHEN, nullable=False),
 )
 
-#: A CSV file of clients. state: see batch.domain.State.
+#: A CSV file of clients. state: see client_files.domain.State.
 batches = Table(
     "batches",
     metadata,

@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Spell a record."""
+        """Format a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -55,7 +55,7 @@ class TextFormatter(logging.Formatter):
     """One readable line: time, level, event, then field=value."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Spell a record."""
+        """Format a record."""
         time = self.formatTime(record, "%H:%M:%S")
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         line = f"{time} {record.levelname:7} {record.getMessage()} {fields}"

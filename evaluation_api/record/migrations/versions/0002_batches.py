@@ -1,4 +1,4 @@
-"""Add batches of clients from CSV files, and evaluations kept without their spelled answer."""
+"""Add batches of clients from CSV files, and evaluations kept without their answer."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them; evaluations without a spelled answer go with the column that holds theirs."""
+    """Drop them; evaluations without an answer go with the column that holds theirs."""
     op.drop_table("batch_chunks")
     op.drop_table("batches")
     op.execute(sa.text("DELETE FROM evaluations WHERE prediction IS NOT NULL"))

@@ -76,9 +76,9 @@ def test_every_caller_gets_its_own_answer_whoever_else_gives_up(
             for number, (arrival, _) in enumerate(callers)
         ]
         leaving = [
-            give_up(task, patience)
-            for task, (_, patience) in zip(tasks, callers, strict=True)
-            if patience is not None
+            give_up(task, turns_until_gone)
+            for task, (_, turns_until_gone) in zip(tasks, callers, strict=True)
+            if turns_until_gone is not None
         ]
         async with asyncio.timeout(5):
             await asyncio.gather(*leaving)
