@@ -78,7 +78,7 @@ def _row(what: str, lines: int, seconds: float, loop: float) -> list[str]:
 
 
 def _loop(port: int, made: Sequence[Client]) -> float:
-    """Ask for one client after the other over one connection; give requests a second."""
+    """Ask for one client after the other over one connection; return requests a second."""
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
     begun = time.perf_counter()
     for client in made[:_LOOP_REQUESTS]:
@@ -124,7 +124,7 @@ def _ask(
 
 
 def _download(port: int, path: str) -> int:
-    """Fetch and forget; give the bytes."""
+    """Fetch and forget; return the bytes."""
     connection = http.client.HTTPConnection(HOST, port, timeout=600)
     connection.request("GET", path)
     answer, size = connection.getresponse(), 0

@@ -110,7 +110,7 @@ async def _evaluated(chosen: argparse.Namespace, settings: Settings, services: O
 
 
 def _told(client_file: ClientFile) -> int:
-    """Say how the lines ended; give the exit code."""
+    """Say how the lines ended; return the exit code."""
     committed, faults = client_file.progress.committed, client_file.progress.counts.faults
     sys.stderr.write(f"{committed - faults} decided, {faults} faulty\n")
     if client_file.state is not State.DONE:

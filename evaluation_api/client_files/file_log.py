@@ -112,7 +112,7 @@ class FileLog:
             _discard(connection, file_id)
 
     def discard_broken_off(self, before: datetime) -> int:
-        """Leave nothing of files of which nothing came since a time; give how many."""
+        """Leave nothing of files of which nothing came since a time; return how many."""
         query = select(batches.c.id).where(
             batches.c.state == State.RECEIVING.value, batches.c.changed_at < before
         )
@@ -223,7 +223,7 @@ class FileLog:
         return True
 
     def finish(self) -> int:
-        """Note which running files have nothing left to do; give how many."""
+        """Note which running files have nothing left to do; return how many."""
         left = select(batch_chunks.c.number).where(
             batch_chunks.c.batch_id == batches.c.id, batch_chunks.c.settled_at.is_(None)
         )

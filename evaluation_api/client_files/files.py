@@ -134,7 +134,7 @@ class ClientFiles:
 async def _read(
     reader: FileReader, chunks: AsyncIterator[bytes], limits: Limits
 ) -> AsyncIterator[tuple[int, list[Line]]]:
-    """Read a file within its limits; give bytes taken, and lines that are whole by then."""
+    """Read a file within its limits; return bytes taken, and lines that are whole by then."""
     size = count = 0
     async for chunk in chunks:
         size += len(chunk)

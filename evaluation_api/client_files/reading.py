@@ -90,7 +90,7 @@ class FileReader:
         return lines
 
     def _begin(self, text: str, *, final: bool) -> str:
-        """Read the header once it is whole; give what comes after it."""
+        """Read the header once it is whole; return what comes after it."""
         blank, text = _without_blank_lines(text)
         self._head_number += blank
         line, end, rest = text.partition("\n")

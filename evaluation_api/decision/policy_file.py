@@ -22,7 +22,7 @@ DEFAULT = Path(__file__).with_name("politica.toml")
 
 
 def read(path: Path) -> tuple[Policy, str]:
-    """Read a policy file and give it with its text, which the record keeps for replays.
+    """Read a policy file and return it with its text, which the record keeps for replays.
 
     Raises PolicyError naming the line and the reason.
     """

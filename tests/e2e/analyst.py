@@ -55,7 +55,7 @@ def review(page: Page, decision: str, justification: str, reviewer: str) -> None
 
 
 def evaluated(site: str, name: str, amounts: tuple[float, ...], **headers: str) -> dict[str, Any]:
-    """Have a client evaluated before the story begins, and give the answer."""
+    """Have a client evaluated before the story begins, and return the answer."""
     told = httpx.post(
         f"{site}/avaliar",
         json=asked(amounts, name),
