@@ -14,7 +14,6 @@ from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
     FileTooLargeError,
-    RecordUnavailableError,
 )
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.problems import Responses, described
@@ -43,8 +42,8 @@ _DOWNLOAD: Final[Responses] = {
         },
     }
 }
-_ONE: Final = described(ClientFileNotFoundError, RecordUnavailableError)
-_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError, RecordUnavailableError)
+_ONE: Final = described(ClientFileNotFoundError)
+_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError)
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
@@ -68,7 +67,7 @@ FileId = Annotated[str, Path(description="Código do lote")]
     "/lotes",
     operation_id="enviar_lote",
     status_code=HTTPStatus.CREATED,
-    responses=described(FileTooLargeError, RecordUnavailableError) | _CREATED,
+    responses=described(FileTooLargeError) | _CREATED,
     openapi_extra=_UPLOAD,
 )
 async def receive(
@@ -94,7 +93,7 @@ def _announced_bytes(request: Request) -> int:
 @router.get(
     "/lotes",
     operation_id="listar_lotes",
-    responses=described(RecordUnavailableError),
+    responses=described(),
     dependencies=[Depends(no_store)],
 )
 async def latest(client_files: Needed) -> Lotes:

@@ -17,38 +17,18 @@ ProfileName = Annotated[str, Field(description="Nome do perfil", examples=["Usa 
 Amount = Annotated[str, Field(description="Campo do pedido, como balance", examples=["balance"])]
 Label = Annotated[str, Field(description="Nome do campo para pessoas", examples=["saldo devedor"])]
 Sentence = Annotated[str, Field(description="Frase para pessoas")]
-Moment = Annotated[
-    str,
-    Field(description="Instante em UTC (RFC 3339)", examples=["2026-11-22T12:00:00.123Z"]),
-]
-EvaluationId = Annotated[
-    str,
-    Field(description="Código da avaliação", examples=["01a203b4-6136-73cb-a890-819b3cc1d838"]),
-]
-Situation = Annotated[
-    str,
-    Field(
-        description="pendente, enquanto aguarda o modelo; depois, concluida",
-        examples=["concluida"],
-    ),
-]
+Moment = Annotated[str, Field(description="UTC, RFC 3339", examples=["2026-11-22T12:00:00.123Z"])]
+EvaluationId = Annotated[str, Field(description="Código da avaliação", examples=["01a203b4-6136"])]
+Situation = Annotated[str, Field(description="pendente ou concluida", examples=["concluida"])]
 PolicyVersion = Annotated[str, Field(description="Versão da política de decisão")]
-ModelTag = Annotated[
-    str, Field(description="Versão do modelo", examples=["credit_card_clusters:ab12cd34"])
-]
+ModelTag = Annotated[str, Field(description="Versão do modelo", examples=["modelo:ab12cd34"])]
 Sha256 = Annotated[str, Field(description="SHA-256 do arquivo do modelo, em hexadecimal")]
 Confidence = Annotated[
-    float | None,
-    Field(
-        description="De 0, na fronteira com outro perfil, a 1; nula se o modelo não a informa",
-        examples=[0.31],
-    ),
+    float | None, Field(description="De 0, na fronteira, a 1; nula se o modelo não a informa")
 ]
-MachineOutcome = Annotated[Outcome, Field(description="Decisão do sistema")]
-PersonOutcome = Annotated[Outcome, Field(description="Decisão de quem revisou")]
+Decided = Annotated[Outcome, Field(description="Decisão do sistema")]
 FinalOutcome = Annotated[
-    Outcome | None,
-    Field(description="A da última revisão ou, sem revisão, a do sistema; nula enquanto pendente"),
+    Outcome | None, Field(description="A da última revisão ou, sem ela, a do sistema; se há uma")
 ]
 
 
@@ -94,17 +74,13 @@ class Avaliacao:
     cluster: Cluster
     resposta: Annotated[str, Field(description="O que o perfil quer dizer, em uma frase")]
     id: EvaluationId
-    decisao: MachineOutcome
+    decisao: Decided
     perfil: Annotated[Perfil, Field(description="Perfil do cliente")]
-    perfil_vizinho: Annotated[
-        Perfil | None, Field(description="O segundo mais próximo; nulo se o modelo não o informa")
-    ]
+    perfil_vizinho: Annotated[Perfil | None, Field(description="O segundo mais próximo, se há")]
     motivos: Annotated[list[Motivo], Field(description="Do mais forte para o mais fraco")]
     observacoes: Annotated[list[str], Field(description="Por que uma pessoa deve olhar o caso")]
     confianca: Confidence
-    simulacao: Annotated[
-        Simulacao | None, Field(description="Nula para quem já é aprovado ou não tem nenhuma")
-    ]
+    simulacao: Annotated[Simulacao | None, Field(description="O que levaria à aprovação, se há")]
     modelo: ModelTag
     modelo_sha256: Sha256
     politica: PolicyVersion
@@ -137,7 +113,7 @@ class Revisao:
     """O que uma pessoa decidiu."""
 
     id: Annotated[str, Field(description="Código da revisão")]
-    decisao: PersonOutcome
+    decisao: Annotated[Outcome, Field(description="Decisão de quem revisou")]
     justificativa: Annotated[str, Field(description="Por quê")]
     revisor: Annotated[str, Field(description="Nome de quem revisou")]
     revisado_em: Moment
@@ -151,10 +127,7 @@ class Registro:
     situacao: Situation
     recebido_em: Moment
     pedido: Pedido
-    avaliacao: Annotated[
-        Avaliacao | None,
-        Field(description="A resposta como foi dada, byte a byte; nula enquanto pendente"),
-    ]
+    avaliacao: Annotated[Avaliacao | None, Field(description="Como foi dada; nula se pendente")]
     degradada: Annotated[bool, Field(description="O modelo estava fora quando o pedido chegou")]
     revisoes: Annotated[list[Revisao], Field(description="Da primeira à última")]
     decisao_final: FinalOutcome
@@ -168,11 +141,9 @@ class Item:
     situacao: Situation
     recebido_em: Moment
     nome: Annotated[str, Field(description="Nome do cliente")]
-    cluster: Annotated[int | None, Field(description="Número do perfil; nulo enquanto pendente")]
-    perfil: Annotated[str | None, Field(description="Nome do perfil; nulo enquanto pendente")]
-    decisao: Annotated[
-        Outcome | None, Field(description="Decisão do sistema; nula enquanto pendente")
-    ]
+    cluster: Annotated[int | None, Field(description="Número do perfil; nulo se pendente")]
+    perfil: Annotated[str | None, Field(description="Nome do perfil; nulo se pendente")]
+    decisao: Annotated[Outcome | None, Field(description="Do sistema; nula se pendente")]
     decisao_final: FinalOutcome
     confianca: Confidence
     revisoes: Annotated[int, Field(description="Quantas revisões há")]
@@ -183,9 +154,7 @@ class Pagina:
     """Uma página de avaliações, da mais recente para a mais antiga."""
 
     itens: list[Item]
-    proximo: Annotated[
-        str | None, Field(description="Cursor da página seguinte; nulo se não há outra")
-    ]
+    proximo: Annotated[str | None, Field(description="Cursor da página seguinte, se há")]
 
 
 @dataclass(slots=True)
@@ -196,7 +165,7 @@ class Criterio:
     chave: Annotated[str, Field(description="Chave do perfil na política")]
     nome: ProfileName
     frase: Sentence
-    decisao: MachineOutcome
+    decisao: Decided
 
 
 @dataclass(slots=True)
@@ -204,7 +173,7 @@ class Fronteira:
     """O que se decide quando outro perfil está quase tão perto."""
 
     confianca_minima: Annotated[float, Field(description="Abaixo dela, o caso é de fronteira")]
-    decisao: MachineOutcome
+    decisao: Decided
     frase: Sentence
 
 
@@ -212,10 +181,7 @@ class Fronteira:
 class Limite:
     """Um limite do que o modelo conhece."""
 
-    regra: Annotated[
-        str,
-        Field(description="Um valor, ou um valor por outro", examples=["balance/credit_limit"]),
-    ]
+    regra: Annotated[str, Field(description="Um valor, ou um dividido por outro")]
     maximo: Annotated[float, Field(description="Em reais, ou em vezes o outro valor")]
     frase: Sentence
 
@@ -224,7 +190,7 @@ class Limite:
 class Faixa:
     """O que se decide fora do que o modelo conhece."""
 
-    decisao: MachineOutcome
+    decisao: Decided
     frase: Sentence
     limites: list[Limite]
 
@@ -247,16 +213,12 @@ class Modelo:
 
     tag: ModelTag
     sha256: Sha256
-    caracteristicas: Annotated[
-        tuple[str, ...], Field(description="Os valores que o modelo recebe, em ordem")
-    ]
+    caracteristicas: Annotated[tuple[str, ...], Field(description="Os valores, em ordem")]
     centroides: Annotated[
         tuple[tuple[float, ...], ...] | None,
-        Field(description="Centro de cada perfil, de 0 a 4, na esfera unitária, se há centros"),
+        Field(description="Centro de cada perfil na esfera unitária, se há"),
     ]
-    tamanhos: Annotated[
-        tuple[int, ...] | None, Field(description="Clientes do treinamento em cada perfil")
-    ]
+    tamanhos: Annotated[tuple[int, ...] | None, Field(description="Clientes em cada perfil")]
 
 
 @dataclass(slots=True)
@@ -271,13 +233,7 @@ class Partes:
 class Saude:
     """Como o serviço está."""
 
-    situacao: Annotated[
-        str,
-        Field(
-            description="ok, degradada (sem o modelo) ou indisponivel (sem o banco)",
-            examples=["ok"],
-        ),
-    ]
+    situacao: Annotated[str, Field(description="ok, degradada (sem modelo) ou indisponivel")]
     partes: Partes
 
 

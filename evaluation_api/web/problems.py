@@ -116,39 +116,28 @@ _ANSWERS = {
     ),
 }
 
+_NO_JSON = _ANSWERS[errors.MalformedJsonError]
 _HTTP = {
-    HTTPStatus.BAD_REQUEST: _ANSWERS[errors.MalformedJsonError],
-    HTTPStatus.NOT_FOUND: _Answer(
-        HTTPStatus.NOT_FOUND, "Página não encontrada", "Não há nada neste endereço."
-    ),
-    HTTPStatus.METHOD_NOT_ALLOWED: _Answer(
-        HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.BAD_REQUEST: (_NO_JSON.title, _NO_JSON.detail),
+    HTTPStatus.NOT_FOUND: ("Página não encontrada", "Não há nada neste endereço."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
         "Método não permitido",
         "Este endereço não aceita esse método HTTP.",
     ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _Answer(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "Pedido grande demais",
         "O corpo do pedido pode ter até 64 KB.",
     ),
-    # The gateway's, which answers it in these words.
-    HTTPStatus.TOO_MANY_REQUESTS: _Answer(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "Pedidos demais",
-        "Seu endereço fez pedidos demais em pouco tempo. Nada foi registrado;"
-        " tente de novo em instantes.",
-        retry_after_seconds=1,
-    ),
 }
-_OF_EVERY_ROUTE: Final = (
-    errors.InvalidRequestError,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    errors.OverloadedError,
-)
 RETRY_AFTER: Final = {
     "description": "Segundos a esperar antes de tentar de novo",
     "schema": {"type": "integer", "minimum": 1},
 }
+_OF_EVERY_ROUTE: Final = (
+    errors.InvalidRequestError,
+    errors.OverloadedError,
+    errors.RecordUnavailableError,
+)
 _SHED = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
     b"retry-after: 1\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n%s"
@@ -168,15 +157,23 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def described(*causes: Cause) -> Responses:
-    """Return how FastAPI is told of these problems, and of those that every route may answer."""
-    described: Responses = {"default": {"model": Problema, "description": "Outro problema"}}
+    """Return how FastAPI is told of these problems, and of those that any route may answer."""
+    described: Responses = {
+        "default": {"model": Problema, "description": "Outro problema"},
+        # The gateway's.
+        429: _described("Pedidos demais", retry=True),
+    }
     for cause in (*causes, *_OF_EVERY_ROUTE):
-        answer = _ANSWERS[cause] if isinstance(cause, type) else _HTTP[cause]
-        one = described.setdefault(int(answer.status), {"model": Problema, "description": ""})
-        one["description"] = "; ".join(filter(None, [one["description"], answer.title]))
-        if answer.retry_after_seconds is not None:
-            one["headers"] = {"Retry-After": RETRY_AFTER}
+        answer = _ANSWERS[cause] if isinstance(cause, type) else _Answer(cause, *_HTTP[cause])
+        known = described.get(int(answer.status), {"description": ""})["description"]
+        title = "; ".join(filter(None, [known, answer.title]))
+        described[int(answer.status)] = _described(title, retry=bool(answer.retry_after_seconds))
     return described
+
+
+def _described(title: str, *, retry: bool) -> dict[str, Any]:
+    headers = {"headers": {"Retry-After": RETRY_AFTER}} if retry else {}
+    return {"model": Problema, "description": title, **headers}
 
 
 def install(app: FastAPI) -> None:
@@ -202,8 +199,8 @@ async def _of_fastapi(_: Request, exc: Exception) -> Response:
 async def _of_starlette(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101 - what it is installed for
     status = HTTPStatus(exc.status_code)
-    answer = _HTTP.get(status, _Answer(status, status.phrase, str(exc.detail)))
-    response = _problem(answer, [])
+    title, detail = _HTTP.get(status, (status.phrase, str(exc.detail)))
+    response = _problem(_Answer(status, title, detail), [])
     response.headers.update(exc.headers or {})
     return response
 

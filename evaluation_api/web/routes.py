@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from enum import Enum
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -19,7 +18,6 @@ from evaluation_api.decision.errors import (
     IdempotencyKeyReusedError,
     MalformedJsonError,
     ModelError,
-    RecordUnavailableError,
 )
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy import Policy
@@ -51,27 +49,30 @@ JSON: Final = "application/json"
 #: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
-router = APIRouter(route_class=ApiRoute)
+evaluations = APIRouter(route_class=ApiRoute, tags=["avaliacoes"])
+criteria = APIRouter(route_class=ApiRoute, tags=["criterios"])
 #: Asked by whoever watches the service, with whatever query they use.
 probes = APIRouter(route_class=SummarizedRoute, tags=["servico"])
 
-_EVALUATIONS: Final[list[str | Enum]] = ["avaliacoes"]
-_CRITERIA: Final[list[str | Enum]] = ["criterios"]
+_EVALUATED: Final = described(
+    MalformedJsonError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
+    ModelError,
+)
+_LOCATION: Final = {"description": "Onde a avaliação aparecerá", "schema": {"type": "string"}}
 _PENDING: Final[Responses] = {
     HTTPStatus.ACCEPTED: {
         "model": Pendente,
         "description": "O pedido aguarda o modelo",
-        "headers": {
-            "Location": {
-                "description": "Onde a avaliação aparecerá",
-                "schema": {"type": "string", "examples": ["/avaliacoes/01a203b4-6136-73cb"]},
-            },
-            "Retry-After": problems.RETRY_AFTER,
-        },
+        "headers": {"Location": _LOCATION, "Retry-After": problems.RETRY_AFTER},
     }
 }
-
-
+_ONE: Final = described(EvaluationNotFoundError)
+_REVIEWED: Final = described(
+    MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, EvaluationNotFoundError
+)
 _UNHEALTHY: Final[Responses] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"model": Saude, "description": "Sem o banco de dados"}
 }
@@ -85,21 +86,13 @@ def install(app: FastAPI) -> None:
         evaluate,
         methods=["POST"],
         operation_id="avaliar",
-        tags=_EVALUATIONS,
+        tags=["avaliacoes"],
         response_model=Avaliacao,
-        responses=described(
-            MalformedJsonError,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            IdempotencyKeyInFlightError,
-            IdempotencyKeyReusedError,
-            ModelError,
-            RecordUnavailableError,
-        )
-        | _PENDING,
+        responses=_EVALUATED | _PENDING,
         route_class_override=FastRoute,
     )
-    app.include_router(router)
-    app.include_router(probes)
+    for router in (evaluations, criteria, probes):
+        app.include_router(router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +145,10 @@ async def evaluate(
     return Response(receipt.answer, media_type=JSON)
 
 
-@router.get(
+@evaluations.get(
     "/avaliacoes",
     operation_id="listar_avaliacoes",
-    tags=_EVALUATIONS,
-    responses=described(RecordUnavailableError),
+    responses=described(),
     dependencies=[Depends(no_store)],
 )
 async def search(services: Needed, query: Annotated[requests.SearchQuery, Query()]) -> Pagina:
@@ -166,12 +158,11 @@ async def search(services: Needed, query: Annotated[requests.SearchQuery, Query(
     return answers.page(found, wanted.limit, services.policy)
 
 
-@router.get(
+@evaluations.get(
     "/avaliacoes/{evaluation_id}",
     operation_id="mostrar_avaliacao",
-    tags=_EVALUATIONS,
     response_model=Registro,
-    responses=described(EvaluationNotFoundError, RecordUnavailableError),
+    responses=_ONE,
 )
 async def find(services: Needed, evaluation_id: EvaluationId) -> Response:
     """Mostra uma avaliação com suas revisões."""
@@ -179,17 +170,11 @@ async def find(services: Needed, evaluation_id: EvaluationId) -> Response:
     return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
 
 
-@router.post(
+@evaluations.post(
     "/avaliacoes/{evaluation_id}/revisao",
     operation_id="revisar_avaliacao",
-    tags=_EVALUATIONS,
     status_code=HTTPStatus.CREATED,
-    responses=described(
-        MalformedJsonError,
-        EvaluationNotFoundError,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        RecordUnavailableError,
-    ),
+    responses=_REVIEWED,
 )
 async def review(
     services: Needed, evaluation_id: EvaluationId, sent: requests.ReviewBody
@@ -200,12 +185,11 @@ async def review(
     return answers.review(made)
 
 
-@router.get(
+@evaluations.get(
     "/avaliacoes/{evaluation_id}/dossie",
     operation_id="mostrar_dossie",
-    tags=_EVALUATIONS,
     response_class=HTMLResponse,
-    responses=described(EvaluationNotFoundError, RecordUnavailableError),
+    responses=_ONE,
 )
 async def show_dossier(services: Needed, evaluation_id: EvaluationId) -> Response:
     """Mostra, para imprimir, tudo o que explica uma avaliação."""
@@ -216,30 +200,20 @@ async def show_dossier(services: Needed, evaluation_id: EvaluationId) -> Respons
     return HTMLResponse(dossier.render(found, policy), headers=NO_STORE)
 
 
-@router.get("/politica", operation_id="mostrar_politica", tags=_CRITERIA, responses=described())
+@criteria.get("/politica", operation_id="mostrar_politica", responses=described())
 async def show_criteria(services: Needed) -> Politica:
     """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD."""
     return answers.criteria(services.policy)
 
 
-@router.get(
-    "/modelo", operation_id="mostrar_modelo", tags=_CRITERIA, responses=described(ModelError)
-)
+@criteria.get("/modelo", operation_id="mostrar_modelo", responses=described(ModelError))
 async def show_model(services: Needed) -> Modelo:
     """Mostra o modelo em serviço e os centros dos cinco perfis."""
     return answers.geometry(await services.model.describe())
 
 
-@probes.get(
-    "/health",
-    operation_id="verificar_saude",
-    responses=_UNHEALTHY,
-)
-@probes.get(
-    "/health/ready",
-    operation_id="verificar_prontidao",
-    responses=_UNHEALTHY,
-)
+@probes.get("/health/ready", operation_id="verificar_prontidao", responses=_UNHEALTHY)
+@probes.get("/health", operation_id="verificar_saude", responses=_UNHEALTHY)
 async def ready(services: Needed, response: Response) -> Saude:
     """Diz se o serviço pode receber pedidos, e qual parte não está bem.
 
@@ -251,11 +225,7 @@ async def ready(services: Needed, response: Response) -> Saude:
     return health
 
 
-@probes.get(
-    "/health/live",
-    operation_id="verificar_vida",
-    responses=described(),
-)
+@probes.get("/health/live", operation_id="verificar_vida")
 async def live() -> Vida:
     """Diz que o processo está vivo, e nada mais."""
     return Vida()

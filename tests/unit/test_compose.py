@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.routing import iter_route_contexts
 
-from evaluation_api.web.routes import router
+from evaluation_api.app import create_fastapi_app
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -56,11 +57,11 @@ def test_every_route_is_public_at_the_gateway_or_private_on_purpose() -> None:
     site = (ROOT / "deploy/nginx/site.conf.template").read_text()
     patterns = re.findall(r"^location ~ (\S+) \{", site, re.MULTILINE)
     exact = set(re.findall(r"^location (?:= )?(/\S*) \{", site, re.MULTILINE)) - {"/"}
-    routes = {str(getattr(route, "path", "")) for route in router.routes}
+    paths = {str(one.path) for one in iter_route_contexts(create_fastapi_app().routes)}
 
     closed = {
         route
-        for route in routes
+        for route in paths
         if not any(re.search(pattern, route) for pattern in patterns)
         and not any(route.startswith(path.rstrip("/")) for path in exact)
     }
