@@ -4,6 +4,7 @@ An answer may say more and not less, and nothing of another type; a request may 
 need be given no more. Words, names of types and of operations, and errors are no part of it.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,13 +19,22 @@ _BOUNDS = {
 
 def incompatible(before: Json, now: Json) -> list[str]:
     """Return where a caller of the API described before would fail, one line each."""
-    before, now = (_inlined(one, one["components"]["schemas"]) for one in (before, now))
+    was, is_now = _operations(before), _operations(now)
     return [
-        f"{method.upper()} {path}: {change}"
-        for path, methods in before["paths"].items()
-        for method, operation in methods.items()
-        for change in _operation(operation, now["paths"].get(path, {}).get(method))
+        f"{name}: {change}"
+        for name, operation in was.items()
+        for change in _operation(operation, is_now.get(name))
     ]
+
+
+def _operations(document: Json) -> dict[str, Json]:
+    """Return what can be asked, by method and path; no caller writes the names in a path."""
+    inlined = _inlined(document["paths"], document["components"]["schemas"])
+    return {
+        f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path)}": operation
+        for path, methods in inlined.items()
+        for method, operation in methods.items()
+    }
 
 
 def _inlined(node: Any, schemas: Json) -> Any:  # noqa: ANN401 - JSON
@@ -60,7 +70,7 @@ def _parts(operation: Json) -> Json:
     """Return the schemas of what an operation takes, by where it takes it."""
     bodies = operation.get("requestBody", {}).get("content", {})
     return {
-        **{f"{one['in']} {one['name']}": one["schema"] for one in operation.get("parameters", [])},
+        **{f"{one['in']} {one['name']}": one["schema"] for one in _parameters(operation)},
         **{f"body {media_type}": one["schema"] for media_type, one in bodies.items()},
     }
 
@@ -68,9 +78,13 @@ def _parts(operation: Json) -> Json:
 def _needed(operation: Json) -> Iterator[str]:
     if operation.get("requestBody", {}).get("required"):
         yield "a body"
-    for one in operation.get("parameters", []):
+    for one in _parameters(operation):
         if one.get("required"):
             yield f"{one['in']} {one['name']}"
+
+
+def _parameters(operation: Json) -> list[Json]:
+    return [one for one in operation.get("parameters", []) if one["in"] != "path"]
 
 
 def _answers(operation: Json) -> Json:
