@@ -17,7 +17,7 @@ REPEAT_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Asked:
     """What became of one evaluation: its answer, and what its first try failed with, if it did."""
 
     status: int
@@ -38,7 +38,7 @@ class Load:
         self._url = url
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._work) for _ in range(clients)]
-        self.outcomes: list[Outcome] = []
+        self.asked: list[Asked] = []
 
     def __enter__(self) -> Self:
         """Start the clients."""
@@ -54,38 +54,38 @@ class Load:
 
     def wait_for(self, count: int, seconds: float = 60) -> None:
         """Return once so many more evaluations are over."""
-        wanted, limit = len(self.outcomes) + count, time.monotonic() + seconds
-        while len(self.outcomes) < wanted:
-            assert time.monotonic() < limit, f"{len(self.outcomes)} of {wanted} evaluations"
+        wanted, limit = len(self.asked) + count, time.monotonic() + seconds
+        while len(self.asked) < wanted:
+            assert time.monotonic() < limit, f"{len(self.asked)} of {wanted} evaluations"
             time.sleep(0.05)
 
     @property
-    def failures(self) -> list[Outcome]:
+    def failures(self) -> list[Asked]:
         """What failed twice."""
-        return [outcome for outcome in self.outcomes if outcome.failed]
+        return [one for one in self.asked if one.failed]
 
     @property
     def first_failures(self) -> list[str]:
         """Why first tries failed."""
-        return [outcome.first_failure for outcome in self.outcomes if outcome.first_failure]
+        return [one.first_failure for one in self.asked if one.first_failure]
 
     @property
     def pending(self) -> list[str]:
         """The ids of what was received while the model was away."""
-        return [outcome.answer["id"] for outcome in self.outcomes if outcome.status == 202]
+        return [one.answer["id"] for one in self.asked if one.status == 202]
 
     @property
     def models(self) -> Counter[str]:
         """How many answers are from which model."""
-        return Counter(o.answer["modelo"] for o in self.outcomes if o.status == 200)
+        return Counter(one.answer["modelo"] for one in self.asked if one.status == 200)
 
     def _work(self) -> None:
         with httpx.Client(base_url=self._url, timeout=20) as client:
             while not self._over.wait(PAUSE_SECONDS):
-                self.outcomes.append(evaluate(client))
+                self.asked.append(evaluate(client))
 
 
-def evaluate(client: httpx.Client) -> Outcome:
+def evaluate(client: httpx.Client) -> Asked:
     """Evaluate one person, twice under the same key if need be."""
     key = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
     response, failure, after = _try(client, key)
@@ -93,8 +93,8 @@ def evaluate(client: httpx.Client) -> Outcome:
         time.sleep(after)
         response, _, _ = _try(client, key)
     if response is None:
-        return Outcome(0, {}, failure)
-    return Outcome(response.status_code, response.json(), failure)
+        return Asked(0, {}, failure)
+    return Asked(response.status_code, response.json(), failure)
 
 
 def _try(client: httpx.Client, headers: dict[str, str]) -> tuple[httpx.Response | None, str, float]:

@@ -39,7 +39,7 @@ def test_each_container_comes_back_and_no_evaluation_is_lost(
     figures.note(
         killed={
             "back_seconds": back,
-            "evaluations": len(load.outcomes),
+            "evaluations": len(load.asked),
             "repeated": len(load.first_failures),
             "failed": [str(outcome) for outcome in load.failures],
             "pending": len(load.pending),

@@ -31,7 +31,7 @@ def test_the_model_alone_scales_to_three_under_load(stack: Stack, figures: Figur
     assert load.first_failures == []
     assert len(shares) == 3
     assert stack.containers(WEB, EVALUATION) == untouched
-    figures.note(model_scaled={"evaluations": len(load.outcomes), "calls_per_replica": shares})
+    figures.note(model_scaled={"evaluations": len(load.asked), "calls_per_replica": shares})
     stack.make("scale", "MODEL=1")
 
 
@@ -55,7 +55,7 @@ def test_a_second_evaluation_service_is_found_by_the_gateway(
     assert stack.containers(WEB) == gateway
     figures.note(
         evaluation_scaled={
-            "evaluations": len(load.outcomes),
+            "evaluations": len(load.asked),
             "per_replica": shares,
             "repeated": load.first_failures,
         }

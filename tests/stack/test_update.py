@@ -27,7 +27,7 @@ def test_a_new_model_takes_over_without_a_failed_request(
     assert len(load.models) == 2
     assert set(load.models) == recorded_models(client, load)
     assert {c: stack.inspect(c)["State"]["StartedAt"] for c in others(stack)} == untouched
-    figures.note(model_update={"evaluations": len(load.outcomes), "answers_per_model": load.models})
+    figures.note(model_update={"evaluations": len(load.asked), "answers_per_model": load.models})
 
 
 def test_a_version_that_does_not_start_changes_nothing(stack: Stack) -> None:
@@ -57,6 +57,6 @@ def others(stack: Stack) -> list[str]:
 
 def recorded_models(client: httpx.Client, load: Load) -> set[str]:
     """Return the models in the record of the load's first and last evaluation."""
-    ids = [load.outcomes[0].answer["id"], load.outcomes[-1].answer["id"]]
+    ids = [load.asked[0].answer["id"], load.asked[-1].answer["id"]]
     records = [client.get(f"/avaliacoes/{identity}").json() for identity in ids]
     return {record["avaliacao"]["modelo"] for record in records}
