@@ -10,8 +10,9 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api.client_files import routes as file_routes
@@ -37,7 +38,6 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, problems, routes
-from evaluation_api.web.compression import CompressedFiles
 from evaluation_api.web.metrics import DECISIONS
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -65,7 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
 
     app = create_fastapi_app(lifespan)
-    app.frontend("/", directory=settings.frontend_path, fallback=None, check_dir=True)
+    # No mount: at "/" it would answer the methods that a route of the API does not take.
+    app.router.default = _files(settings.frontend_path)
     return app
 
 
@@ -81,14 +82,18 @@ def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         # Nobody collects it, and looking for who might took 5 % of a request's time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(CompressedFiles)
     app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     routes.install(app)
     app.include_router(file_routes.router)
-    app.mount("/docs/swagger-ui", StaticFiles(directory=swagger_ui_path), name="swagger-ui")
-    app.mount("/docs", StaticFiles(directory=_API_PAGE, html=True), name="docs")
+    app.mount("/docs/swagger-ui", _files(Path(swagger_ui_path)), name="swagger-ui")
+    app.mount("/docs", _files(_API_PAGE), name="docs")
     return app
+
+
+def _files(folder: Path) -> ASGIApp:
+    """Serve files, smaller where no gateway compresses them; what the API answers is small."""
+    return GZipMiddleware(StaticFiles(directory=folder, html=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,12 @@ def test_every_answer_carries_the_security_headers(http: httpx.Client, path: str
     assert "unsafe-inline" not in policy
 
 
+def test_files_are_compressed_and_answers_are_spared_the_time(http: httpx.Client) -> None:
+    for path in ("/", "/style.css", "/docs/swagger-ui/swagger-ui.css"):
+        assert http.get(path).headers["content-encoding"] == "gzip", path
+    assert "content-encoding" not in http.get("/politica").headers
+
+
 def test_the_interactive_page_needs_no_other_host(http: httpx.Client) -> None:
     page = http.get("/docs/").text
 
