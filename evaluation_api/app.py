@@ -70,8 +70,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """Make the application without its pages. lifespan: puts what the routes need in its state."""
+def create_fastapi_app(
+    lifespan: Lifespan[FastAPI] | None = None, *, fast_path: bool = True
+) -> FastAPI:
+    """Make the application without its pages.
+
+    lifespan: puts what the routes need in its state. fast_path: see routes.install.
+    """
     app = DescribedApp(
         title="Avaliação de clientes de cartão de crédito",
         description="Diz se um cliente em potencial pode ter um cartão, e por quê.",
@@ -84,7 +89,7 @@ def create_fastapi_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     )
     app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
-    routes.install(app)
+    routes.install(app, fast_path=fast_path)
     app.include_router(file_routes.router)
     app.mount("/docs/swagger-ui", _files(Path(swagger_ui_path)), name="swagger-ui")
     app.mount("/docs", _files(_API_PAGE), name="docs")

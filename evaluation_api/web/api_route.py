@@ -6,7 +6,7 @@ Not for pages, probes and metrics, which are asked by whoever serves and watches
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
 from inspect import getdoc
-from typing import Any, Final
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -17,8 +17,6 @@ from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from evaluation_api.web import requests
-
-MAX_BODY_BYTES: Final = 64 * 1024
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -32,7 +30,7 @@ class ApiRequest(Request):
             body = bytearray()
             async for chunk in self.stream():
                 body += chunk
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > requests.MAX_BODY_BYTES:
                     raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             self._body = bytes(body)
         return self._body

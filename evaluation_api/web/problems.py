@@ -126,7 +126,7 @@ _HTTP = {
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "Pedido grande demais",
-        "O corpo do pedido pode ter até 64 KB.",
+        f"O corpo do pedido pode ter até {requests.MAX_BODY_BYTES // 1024} KB.",
     ),
 }
 RETRY_AFTER: Final = {

@@ -38,6 +38,7 @@ from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, READABL
 #: The analysts' days begin and end here.
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
+MAX_BODY_BYTES: Final = 64 * 1024
 _LONGEST_KEY: Final = 255
 
 

@@ -78,8 +78,8 @@ _UNHEALTHY: Final[Responses] = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Give an application these routes."""
+def install(app: FastAPI, *, fast_path: bool = True) -> None:
+    """Give an application these routes. fast_path: have /avaliar read its requests by itself."""
     # Not by way of a router: FastAPI looks for an included one's route twice.
     app.router.add_api_route(
         "/avaliar",
@@ -89,7 +89,7 @@ def install(app: FastAPI) -> None:
         tags=["avaliacoes"],
         response_model=Avaliacao,
         responses=_EVALUATED | _PENDING,
-        route_class_override=FastRoute,
+        route_class_override=FastRoute if fast_path else ApiRoute,
     )
     for router in (evaluations, criteria, probes):
         app.include_router(router)

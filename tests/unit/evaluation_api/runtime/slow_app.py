@@ -45,5 +45,13 @@ app = Starlette(
 )
 
 if __name__ == "__main__":
-    port = int(sys.argv[1])
-    server.serve(app, "127.0.0.1", port, max_in_flight=1, overload_answer=refuse, grace_seconds=1)
+    port, listeners = map(int, sys.argv[1:])
+    server.serve(
+        app,
+        "127.0.0.1",
+        port,
+        max_in_flight=1,
+        overload_answer=refuse,
+        listeners=listeners,
+        grace_seconds=1,
+    )

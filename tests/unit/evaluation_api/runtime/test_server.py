@@ -14,7 +14,7 @@ from starlette.responses import Response
 from uvicorn.server import ServerState
 
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit, LoadSheddingProtocol
-from tests.services import Server, eventually, free_port
+from tests.services import CERTIFICATES, Server, eventually, free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
@@ -81,9 +81,9 @@ def test_places_that_become_free_let_the_next_burst_in() -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    port = free_port()
-    arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port)]
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    port, listeners = free_port(), str(getattr(request, "param", 32))
+    arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port), listeners]
     with Server(arguments, "/health", tmp_path / "log", port) as started:
         yield started
 
@@ -141,3 +141,10 @@ def test_a_request_without_end_does_not_keep_the_server_from_stopping(
 
     assert server.running.first.wait(10) is not None
     assert full.slow.exception(10) or full.slow.result().status_code != 200
+
+
+@pytest.mark.parametrize("server", [1, 32], indirect=True)
+def test_newcomers_are_answered_alike_by_one_listener_and_by_many(server: Server) -> None:
+    for number in range(40):
+        newcomer = httpx.post(f"{server.url}/echo", content=b"%d" % number, verify=CERTIFICATES)
+        assert newcomer.text == str(number)

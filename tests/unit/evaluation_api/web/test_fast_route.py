@@ -13,8 +13,7 @@ from fastapi.routing import iter_route_contexts
 from evaluation_api.app import create_fastapi_app
 from evaluation_api.decision.domain import Applicant, IdempotencyKey
 from evaluation_api.decision.evaluation import Receipt
-from evaluation_api.web import routes
-from evaluation_api.web.api_route import ApiRoute, FastRoute
+from evaluation_api.web.api_route import FastRoute
 from tests.clients import BAD_REQUESTS, MARIA
 
 
@@ -89,11 +88,9 @@ class Evaluates:
         return Receipt("1", None if may_wait else json.dumps([str(applicant), str(key)]))
 
 
-APP = create_fastapi_app()
-APP.state.services = SimpleNamespace(evaluator=Evaluates())
-APP.router.add_api_route(
-    "/devagar", routes.evaluate, methods=["POST"], route_class_override=ApiRoute
-)
+APPS = [create_fastapi_app(), create_fastapi_app(fast_path=False)]
+for one in APPS:
+    one.state.services = SimpleNamespace(evaluator=Evaluates())
 HEADERS = [{}, {"Prefer": "respond-async"}, {"Idempotency-Key": "a"}, {"Idempotency-Key": "a b"}]
 
 
@@ -104,13 +101,13 @@ HEADERS = [{}, {"Prefer": "respond-async"}, {"Idempotency-Key": "a"}, {"Idempote
 def test_the_fast_path_answers_as_the_way_through_fastapi(
     body: bytes, headers: dict[str, str]
 ) -> None:
-    async def ask(path: str) -> tuple[object, ...]:
-        transport = httpx.ASGITransport(APP)
+    async def ask(app: FastAPI) -> tuple[object, ...]:
+        transport = httpx.ASGITransport(app)
         sent = {"X-Request-ID": "1", "Content-Type": "application/json", **headers}
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-            answer = await client.post(path, content=body, headers=sent)
+            answer = await client.post("/avaliar", content=body, headers=sent)
         return answer.status_code, answer.content, answer.headers
 
-    fast, slow = asyncio.run(ask("/avaliar")), asyncio.run(ask("/devagar"))
+    fast, slow = (asyncio.run(ask(app)) for app in APPS)
 
     assert fast == slow
