@@ -55,8 +55,7 @@ class GoldenClients:
         """Read what `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
         table = np.array(json.loads(text)["clients"], dtype=np.float64)
         if table.ndim != 2 or table.shape[1] != len(FEATURES) + 1:  # noqa: PLR2004 - a table
-            msg = "golden clients are rows of five amounts and a label"
-            raise ValueError(msg)
+            raise ValueError("golden clients are rows of five amounts and a label")
         return cls(rows=table[:, :-1].copy(), labels=table[:, -1].astype(np.int64))
 
 
@@ -80,8 +79,9 @@ def check(model: Predictor, golden: GoldenClients) -> None:
     for row, answer, label in zip(golden.rows, answers, golden.labels, strict=True):
         if answer != label:
             client = ", ".join(f"{name} {v:g}" for name, v in zip(FEATURES, row, strict=True))
-            msg = f"The golden client ({client}) came out as {answer}, recorded as {label}."
-            raise GoldenMismatch(msg)
+            raise GoldenMismatch(
+                f"The golden client ({client}) came out as {answer}, recorded as {label}."
+            )
 
 
 def agreement(model: Predictor, golden: GoldenClients) -> float:

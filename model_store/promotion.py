@@ -28,8 +28,7 @@ def promote(tag: str, production_file: Path = PRODUCTION_FILE) -> None:
         return
     reason = objection(candidate, load(published) if published else None)
     if reason:
-        msg = f"{tag} is not published: {reason}."
-        raise PromotionRefused(msg)
+        raise PromotionRefused(f"{tag} is not published: {reason}.")
     if published:
         _write(_history(production_file), [*_earlier(production_file), published])
     _write(production_file, [tag])
@@ -39,8 +38,7 @@ def rollback(production_file: Path = PRODUCTION_FILE) -> str:
     """Publish again what was published before; return its tag. Raises PromotionRefused."""
     earlier = _earlier(production_file)
     if not earlier:
-        msg = "No version was published before this one."
-        raise PromotionRefused(msg)
+        raise PromotionRefused("No version was published before this one.")
     load(earlier[-1])
     _write(production_file, earlier[-1:])
     _write(_history(production_file), earlier[:-1])

@@ -107,8 +107,7 @@ def production_tag(production_file: Path = PRODUCTION_FILE) -> str:
     """
     tag = os.environ.get(TAG_VARIABLE) or published_tag(production_file)
     if not tag:
-        msg = "No model is published: run `python -m model_store promote TAG`."
-        raise InvalidTag(msg)
+        raise InvalidTag("No model is published: run `python -m model_store promote TAG`.")
     return explicit(tag)
 
 
@@ -123,8 +122,7 @@ def published_tag(production_file: Path = PRODUCTION_FILE) -> str | None:
 def explicit(tag: str) -> str:
     """Return the tag itself, or raise InvalidTag unless it is this model's, with a version."""
     if not _TAG.fullmatch(tag):
-        msg = f"{tag!r} is no explicit version, such as {NAME}:0123456789ab."
-        raise InvalidTag(msg)
+        raise InvalidTag(f"{tag!r} is no explicit version, such as {NAME}:0123456789ab.")
     return tag
 
 
@@ -139,8 +137,7 @@ def load(tag: str) -> StoredModel:
     try:
         stored = bentoml.models.get(tag)
     except bentoml.exceptions.NotFound as exc:
-        msg = f"The store has no {tag}: run `python -m model_store import`."
-        raise ModelNotFound(msg) from exc
+        raise ModelNotFound(f"The store has no {tag}: run `python -m model_store import`.") from exc
     except Exception as exc:  # BentoML lets YAML's and attrs' own errors through
         raise _corrupt(tag, "its model.yaml cannot be read") from exc
     return _opened(tag, Path(stored.path), dict(stored.info.metadata))
@@ -218,8 +215,7 @@ def _centroids(metadata: dict[str, Any]) -> "NDArray[np.float64] | None":
         return None
     centroids = np.array(recorded, dtype=np.float64)
     if centroids.shape != (PROFILE_COUNT, len(FEATURES)) or not np.isfinite(centroids).all():
-        msg = "centroids are 5 x 5 finite numbers"
-        raise ValueError(msg)
+        raise ValueError("centroids are 5 x 5 finite numbers")
     return centroids
 
 

@@ -68,13 +68,13 @@ def train(csv_path: Path) -> TrainedModel:
     rows = read_rows(csv_path)
     logger.info("read %d clients", len(rows))
     if len(np.unique(rows, axis=0)) < PROFILE_COUNT:
-        msg = f"{csv_path} has fewer than {PROFILE_COUNT} different clients, too few to train on."
-        raise TrainingRefused(msg)
+        raise TrainingRefused(
+            f"{csv_path} has fewer than {PROFILE_COUNT} different clients, too few to train on."
+        )
     model = TrainedModel(fit(rows), rows)
     objection = publishing_objection(model.centroids, model.sizes)
     if objection:
-        msg = f"The trained model is not fit to be published: {objection}."
-        raise TrainingRefused(msg)
+        raise TrainingRefused(f"The trained model is not fit to be published: {objection}.")
     logger.info("labels 0 to 4 hold %s clients", ", ".join(map(str, model.sizes)))
     return model
 
@@ -111,8 +111,7 @@ def save(model: TrainedModel, path: Path) -> None:
         joblib.dump(model.pipeline, unfinished)
         unfinished.replace(path)
     except OSError as exc:
-        msg = f"Cannot write {path}: {exc.strerror}."
-        raise TrainingRefused(msg) from exc
+        raise TrainingRefused(f"Cannot write {path}: {exc.strerror}.") from exc
     finally:
         unfinished.unlink(missing_ok=True)
     logger.info("wrote %s, %d bytes", path, path.stat().st_size)
@@ -127,12 +126,10 @@ def read_rows(csv_path: Path) -> Matrix:
         text = csv_path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        msg = f"Cannot read {csv_path}: {reason}."
-        raise TrainingRefused(msg) from exc
+        raise TrainingRefused(f"Cannot read {csv_path}: {reason}.") from exc
     rows = [*_amounts(csv_path, text)]
     if not rows:
-        msg = f"{csv_path} has no clients."
-        raise TrainingRefused(msg)
+        raise TrainingRefused(f"{csv_path} has no clients.")
     return _with_median_limit(csv_path, np.array(rows, dtype=np.float64))
 
 
@@ -141,8 +138,7 @@ def _amounts(csv_path: Path, text: str) -> Iterator[list[float]]:
     header = [name.strip().lower() for name in next(reader, [])]
     missing = [name.upper() for name in FEATURES if name not in header]
     if missing:
-        msg = f"{csv_path} lacks the column {', '.join(missing)}."
-        raise TrainingRefused(msg)
+        raise TrainingRefused(f"{csv_path} lacks the column {', '.join(missing)}.")
     positions = [header.index(name) for name in FEATURES]
     for cells in reader:
         if cells:
@@ -161,8 +157,9 @@ def _amount(csv_path: Path, line: int, name: str, text: str) -> float:
     except ValueError:
         amount = math.nan
     if not math.isfinite(amount) or amount < 0:
-        msg = f"{csv_path}, line {line}: {name.upper()} is {text!r}, not an amount of 0 or more."
-        raise TrainingRefused(msg)
+        raise TrainingRefused(
+            f"{csv_path}, line {line}: {name.upper()} is {text!r}, not an amount of 0 or more."
+        )
     return amount
 
 
@@ -170,8 +167,9 @@ def _with_median_limit(csv_path: Path, rows: Matrix) -> Matrix:
     column = FEATURES.index(MAY_BE_BLANK)
     blank = np.isnan(rows[:, column])
     if blank.all():
-        msg = f"{csv_path} has no {MAY_BE_BLANK.upper()} at all, so there is no median to fill in."
-        raise TrainingRefused(msg)
+        raise TrainingRefused(
+            f"{csv_path} has no {MAY_BE_BLANK.upper()} at all, so there is no median to fill in."
+        )
     rows[blank, column] = np.median(rows[~blank, column])
     if blank.any():
         logger.info("filled %d missing credit limit(s) with the median", int(blank.sum()))

@@ -37,14 +37,14 @@ def inspect_apart(
             cwd=Path(__file__).parents[2],
         )
     except subprocess.TimeoutExpired as exc:
-        msg = f"The file was not opened within {timeout_seconds:g} seconds."
-        raise NotAModel(msg) from exc
+        raise NotAModel(f"The file was not opened within {timeout_seconds:g} seconds.") from exc
     if finished.returncode == REFUSED:
         raise NotAModel(finished.stderr.decode(errors="replace").strip())
     try:
         finished.check_returncode()
         description: dict[str, Any] = json.loads(finished.stdout)
     except (subprocess.CalledProcessError, ValueError) as exc:
-        msg = f"The file broke the process that opened it (exit code {finished.returncode})."
-        raise NotAModel(msg) from exc
+        raise NotAModel(
+            f"The file broke the process that opened it (exit code {finished.returncode})."
+        ) from exc
     return description

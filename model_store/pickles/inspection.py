@@ -81,15 +81,12 @@ def library_versions() -> dict[str, str]:
 
 def _require_five_features(estimator: BaseEstimator) -> None:
     if not callable(getattr(estimator, "predict", None)):
-        msg = f"A {type(estimator).__name__} cannot predict."
-        raise NotAModel(msg)
+        raise NotAModel(f"A {type(estimator).__name__} cannot predict.")
     count = getattr(estimator, "n_features_in_", None)
     if count is None:
-        msg = "The model was never fitted."
-        raise NotAModel(msg)
+        raise NotAModel("The model was never fitted.")
     if count != len(FEATURES):
-        msg = f"The model wants {count} features, not the five ({', '.join(FEATURES)})."
-        raise NotAModel(msg)
+        raise NotAModel(f"The model wants {count} features, not the five ({', '.join(FEATURES)}).")
 
 
 def _require_known_labels(estimator: BaseEstimator) -> None:
@@ -98,15 +95,14 @@ def _require_known_labels(estimator: BaseEstimator) -> None:
     try:
         labels = np.asarray(estimator.predict(probe))
     except Exception as exc:
-        msg = f"The model fails when it predicts ({type(exc).__name__}: {exc})."
-        raise NotAModel(msg) from exc
+        raise NotAModel(f"The model fails when it predicts ({type(exc).__name__}: {exc}).") from exc
     if labels.shape != (len(probe),) or labels.dtype.kind not in "iu":
-        msg = "The model does not answer one whole number per client."
-        raise NotAModel(msg)
+        raise NotAModel("The model does not answer one whole number per client.")
     unknown = sorted(set(labels.tolist()) - set(range(PROFILE_COUNT)))
     if unknown:
-        msg = f"The model answers the label {unknown[0]}, outside 0 to {PROFILE_COUNT - 1}."
-        raise NotAModel(msg)
+        raise NotAModel(
+            f"The model answers the label {unknown[0]}, outside 0 to {PROFILE_COUNT - 1}."
+        )
 
 
 def _require_finite_centroids(estimator: BaseEstimator) -> None:
@@ -115,11 +111,11 @@ def _require_finite_centroids(estimator: BaseEstimator) -> None:
         if centroids is None:
             continue
         if np.shape(centroids) != (PROFILE_COUNT, len(FEATURES)):
-            msg = f"The model's centroids are {np.shape(centroids)}, not 5 profiles x 5 features."
-            raise NotAModel(msg)
+            raise NotAModel(
+                f"The model's centroids are {np.shape(centroids)}, not 5 profiles x 5 features."
+            )
         if not np.isfinite(centroids).all():
-            msg = "The model has centroids that are no finite numbers."
-            raise NotAModel(msg)
+            raise NotAModel("The model has centroids that are no finite numbers.")
 
 
 def _sizes(estimator: BaseEstimator) -> list[int] | None:

@@ -22,8 +22,7 @@ def read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as exc:
-        msg = f"Cannot read {path}: {exc.strerror}."
-        raise UnreadablePickle(msg) from exc
+        raise UnreadablePickle(f"Cannot read {path}: {exc.strerror}.") from exc
 
 
 def sha256_of(content: bytes) -> str:

@@ -60,15 +60,18 @@ def load(source: Path | bytes, expected_sha256: str | None = None) -> BaseEstima
     """
     content = source if isinstance(source, bytes) else read(source)
     if len(content) > MAX_BYTES:
-        msg = f"The model file is over {MAX_BYTES:,} bytes, more than any model needs."
-        raise PickleTooLarge(msg)
+        raise PickleTooLarge(
+            f"The model file is over {MAX_BYTES:,} bytes, more than any model needs."
+        )
     if expected_sha256 is not None and sha256_of(content) != expected_sha256:
-        msg = f"The model file's sha256 is {sha256_of(content)}, not {expected_sha256} as recorded."
-        raise ChecksumMismatch(msg)
+        raise ChecksumMismatch(
+            f"The model file's sha256 is {sha256_of(content)}, not {expected_sha256} as recorded."
+        )
     estimator = _unpickle(_plain(content))
     if not isinstance(estimator, BaseEstimator):
-        msg = f"The file holds a {type(estimator).__name__}, not a scikit-learn model."
-        raise ForbiddenContent(msg)
+        raise ForbiddenContent(
+            f"The file holds a {type(estimator).__name__}, not a scikit-learn model."
+        )
     _predict_on_one_thread(estimator)
     return estimator
 
@@ -96,11 +99,11 @@ def _plain(content: bytes) -> bytes:
     try:
         unpacked = zlib.decompressobj(_ZLIB_OR_GZIP).decompress(content, MAX_BYTES + 1)
     except zlib.error as exc:
-        msg = "The model file is compressed, but damaged."
-        raise UnreadablePickle(msg) from exc
+        raise UnreadablePickle("The model file is compressed, but damaged.") from exc
     if len(unpacked) > MAX_BYTES:
-        msg = f"The model file unpacks to over {MAX_BYTES:,} bytes, more than any model needs."
-        raise PickleTooLarge(msg)
+        raise PickleTooLarge(
+            f"The model file unpacks to over {MAX_BYTES:,} bytes, more than any model needs."
+        )
     return unpacked
 
 
@@ -112,8 +115,9 @@ def _unpickle(content: bytes) -> object:
         except ModelStoreError:
             raise
         except Exception as exc:  # any opcode may fail in its own way on a damaged file
-            msg = f"The file is damaged, or no pickle ({type(exc).__name__})."
-            raise UnreadablePickle(msg) from exc
+            raise UnreadablePickle(
+                f"The file is damaged, or no pickle ({type(exc).__name__})."
+            ) from exc
     for warning in caught:
         if isinstance(warning.message, InconsistentVersionWarning):
             logger.warning(
@@ -211,8 +215,7 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - the C one lets nobody wat
             return _STAND_INS[module, name]
         if (module, name) in ESTIMATORS:
             return super().find_class(module, name)
-        msg = f"The file asks for {module}.{name}, which no model of ours needs."
-        raise ForbiddenContent(msg)
+        raise ForbiddenContent(f"The file asks for {module}.{name}, which no model of ours needs.")
 
     def load_build(self) -> None:
         """Set an object's state: estimators as scikit-learn does, arrays and dtypes by us."""
@@ -224,8 +227,9 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - the C one lets nobody wat
         elif isinstance(target, _ArrayHeader):
             self._replace(target, self._array_of(self.stack.pop()))
         else:
-            msg = f"The file changes a {type(target).__name__}, which no model of ours needs."
-            raise ForbiddenContent(msg)
+            raise ForbiddenContent(
+                f"The file changes a {type(target).__name__}, which no model of ours needs."
+            )
 
     dispatch[pickle.BUILD[0]] = load_build
 
