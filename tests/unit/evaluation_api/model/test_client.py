@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
 from tests.evaluations import MODEL, USAGE, usage
 from tests.services import CERTIFICATES
+from tests.unit.evaluation_api.model.peer import Peer
 
 T = TypeVar("T")
 Answer = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
@@ -55,25 +56,11 @@ async def mocked(answer: AsyncAnswer) -> AsyncIterator[Reached]:
 async def served(
     answer: AsyncAnswer, transport: Callable[[], httpx.AsyncBaseTransport]
 ) -> AsyncIterator[Reached]:
-    """Answer at a port, and hang up instead of an answer that is an error of httpx's."""
+    async def write(writer: asyncio.StreamWriter, request: httpx.Request, _: int) -> None:
+        writer.write(as_bytes(await answer(request)))
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, httpx.HTTPError):
-            while True:
-                writer.write(as_bytes(await answer(await read_request(reader))))
-        writer.transport.abort()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield transport(), f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-async def read_request(reader: asyncio.StreamReader) -> httpx.Request:
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
-    method, target, _ = first.split()
-    content = await reader.readexactly(int(headers.get("content-length", "0")))
-    return httpx.Request(method, f"http://model{target}", headers=headers, content=content)
+    async with Peer(write).listening() as url:
+        yield transport(), url
 
 
 def as_bytes(answer: httpx.Response) -> bytes:

@@ -1,41 +1,36 @@
 """The kept-alive transport against a real server on this machine, well-behaved or not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 
 from evaluation_api.model.transport import KeptAliveTransport
+from tests.unit.evaluation_api.model.peer import Peer, Write
 
-Write = Callable[[asyncio.StreamWriter, bytes, int], Awaitable[None]]
+#: Sends a body and returns the answer's.
+Say = Callable[[str], Awaitable[str]]
 
 
-class Peer:
-    """A server that answers each request as it is told to, and counts connections."""
+def talk(write: Write, use: Callable[[Say], Awaitable[None]]) -> Peer:
+    """Talk to a peer that writes so; return it with what it counted."""
+    peer = Peer(write)
 
-    def __init__(self, write: Write) -> None:
-        """write: gets the writer, the request's body and its number, from 0."""
-        self.connections = self.closed = 0
-        self.requests = 0
-        self._write = write
+    async def talked() -> None:
+        async with (
+            asyncio.timeout(10),
+            peer.listening() as url,
+            httpx.AsyncClient(base_url=url, transport=KeptAliveTransport()) as client,
+        ):
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer every request of one connection."""
-        self.connections += 1
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0)
-                body = await reader.readexactly(length)
-                number, self.requests = self.requests, self.requests + 1
-                await self._write(writer, body, number)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self.closed += 1
-            writer.close()
+            async def say(body: str) -> str:
+                return (await client.post("/", content=body)).text
+
+            await use(say)
+
+    asyncio.run(talked())
+    return peer
 
 
 def answer(body: bytes, *headers: str) -> bytes:
@@ -43,96 +38,66 @@ def answer(body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def echo(writer: asyncio.StreamWriter, body: bytes, _: int) -> None:
-    writer.write(answer(body))
-
-
-@asynccontextmanager
-async def talking_to(peer: Peer) -> AsyncIterator[httpx.AsyncClient]:
-    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with (
-        asyncio.timeout(10),
-        server,
-        httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", transport=KeptAliveTransport()
-        ) as client,
-    ):
-        yield client
-
-
-async def said(client: httpx.AsyncClient, body: str) -> str:
-    return (await client.post("/", content=body)).text
+async def echo(writer: asyncio.StreamWriter, request: httpx.Request, _: int) -> None:
+    writer.write(answer(request.content))
 
 
 def test_one_connection_serves_one_caller_after_the_other() -> None:
-    async def scenario() -> int:
-        peer = Peer(echo)
-        async with talking_to(peer) as client:
-            assert [await said(client, str(n)) for n in range(20)] == [str(n) for n in range(20)]
-        return peer.connections
+    async def twenty(say: Say) -> None:
+        assert [await say(str(n)) for n in range(20)] == [str(n) for n in range(20)]
 
-    assert asyncio.run(scenario()) == 1
+    assert talk(echo, twenty).connections == 1
 
 
 def test_callers_at_once_never_share_a_connection() -> None:
-    async def slow_echo(writer: asyncio.StreamWriter, body: bytes, _: int) -> None:
-        await asyncio.sleep(0.01 * (int(body) % 3))
-        writer.write(answer(body))
+    async def slow_echo(writer: asyncio.StreamWriter, request: httpx.Request, number: int) -> None:
+        await asyncio.sleep(0.01 * (number % 3))
+        await echo(writer, request, number)
 
-    async def scenario() -> None:
-        async with talking_to(Peer(slow_echo)) as client:
-            for _ in range(3):
-                heard = await asyncio.gather(*(said(client, str(n)) for n in range(30)))
-                assert heard == [str(n) for n in range(30)]
+    async def thirty(say: Say) -> None:
+        for _ in range(3):
+            heard = await asyncio.gather(*(say(str(n)) for n in range(30)))
+            assert heard == [str(n) for n in range(30)]
 
-    asyncio.run(scenario())
+    talk(slow_echo, thirty)
 
 
 def test_a_connection_that_the_peer_closed_meanwhile_is_not_used_again() -> None:
-    async def once(writer: asyncio.StreamWriter, body: bytes, _: int) -> None:
-        writer.write(answer(body))
+    async def once(writer: asyncio.StreamWriter, request: httpx.Request, number: int) -> None:
+        await echo(writer, request, number)
         writer.close()
 
-    async def scenario() -> int:
-        peer = Peer(once)
-        async with talking_to(peer) as client:
-            for n in range(3):
-                assert await said(client, str(n)) == str(n)
-                await asyncio.sleep(0.02)
-        return peer.connections
+    async def three(say: Say) -> None:
+        for n in range(3):
+            assert await say(str(n)) == str(n)
+            await asyncio.sleep(0.02)
 
-    assert asyncio.run(scenario()) == 3
+    assert talk(once, three).connections == 3
 
 
 def test_a_peer_that_announces_the_end_is_taken_at_its_word() -> None:
-    async def last(writer: asyncio.StreamWriter, body: bytes, _: int) -> None:
-        writer.write(answer(body, "Connection: close"))
+    async def last(writer: asyncio.StreamWriter, request: httpx.Request, _: int) -> None:
+        writer.write(answer(request.content, "Connection: close"))
 
-    async def scenario() -> int:
-        peer = Peer(last)
-        async with talking_to(peer) as client:
-            assert [await said(client, "a"), await said(client, "b")] == ["a", "b"]
-        return peer.connections
+    async def two(say: Say) -> None:
+        assert [await say("a"), await say("b")] == ["a", "b"]
 
-    assert asyncio.run(scenario()) == 2
+    assert talk(last, two).connections == 2
 
 
 def test_a_chunked_answer_is_put_together() -> None:
-    async def in_pieces(writer: asyncio.StreamWriter, body: bytes, _: int) -> None:
+    async def in_pieces(writer: asyncio.StreamWriter, request: httpx.Request, _: int) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for letter in body:
+        for letter in request.content:
             writer.write(b"1\r\n" + bytes([letter]) + b"\r\n")
             await writer.drain()
             await asyncio.sleep(0)
         writer.write(b"0\r\n\r\n")
 
-    async def scenario() -> None:
-        async with talking_to(Peer(in_pieces)) as client:
-            assert await said(client, "abcdef") == "abcdef"
-            assert await said(client, "again") == "again"
+    async def two(say: Say) -> None:
+        assert [await say("abcdef"), await say("again")] == ["abcdef", "again"]
 
-    asyncio.run(scenario())
+    talk(in_pieces, two)
 
 
 @pytest.mark.parametrize(
@@ -145,45 +110,32 @@ def test_a_chunked_answer_is_put_together() -> None:
     ],
 )
 def test_a_peer_that_talks_rubbish_or_hangs_up_is_an_error(rubbish: bytes) -> None:
-    async def talk(writer: asyncio.StreamWriter, _: bytes, __: int) -> None:
+    async def write(writer: asyncio.StreamWriter, _: httpx.Request, __: int) -> None:
         writer.write(rubbish)
         writer.close()
 
-    async def scenario() -> None:
-        async with talking_to(Peer(talk)) as client:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await said(client, "hello")
+    async def one(say: Say) -> None:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await say("hello")
 
-    asyncio.run(scenario())
-
-
-def test_nobody_listening_is_a_connection_error() -> None:
-    async def scenario() -> None:
-        async with talking_to(Peer(echo)) as client:
-            port = client.base_url.port
-        async with httpx.AsyncClient(transport=KeptAliveTransport()) as other:
-            with pytest.raises(httpx.ConnectError):
-                await other.get(f"http://127.0.0.1:{port}/")
-
-    asyncio.run(scenario())
+    talk(write, one)
 
 
 def test_a_caller_who_gives_up_leaves_no_answer_to_the_next() -> None:
-    async def late_once(writer: asyncio.StreamWriter, body: bytes, number: int) -> None:
+    async def late_once(writer: asyncio.StreamWriter, request: httpx.Request, number: int) -> None:
         if number == 0:
             await asyncio.sleep(0.05)
-        writer.write(answer(body))
+        await echo(writer, request, number)
 
-    async def scenario() -> None:
-        async with talking_to(Peer(late_once)) as client:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.02):
-                    await said(client, "first")
-            for n in range(5):
-                assert await said(client, str(n)) == str(n)
-                await asyncio.sleep(0.02)
+    async def six(say: Say) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await say("first")
+        for n in range(5):
+            assert await say(str(n)) == str(n)
+            await asyncio.sleep(0.02)
 
-    asyncio.run(scenario())
+    talk(late_once, six)
 
 
 @pytest.mark.parametrize(
@@ -191,26 +143,26 @@ def test_a_caller_who_gives_up_leaves_no_answer_to_the_next() -> None:
 )
 @pytest.mark.parametrize("pause", [0.0, 0.02])
 def test_an_answer_that_nobody_asked_for_is_given_to_nobody(unasked: bytes, pause: float) -> None:
-    async def too_much(writer: asyncio.StreamWriter, body: bytes, _: int) -> None:
-        writer.write(answer(body) if pause else answer(body) + unasked)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def too_much(writer: asyncio.StreamWriter, request: httpx.Request, _: int) -> None:
+        writers.append(writer)
+        writer.write(answer(request.content) + (b"" if pause else unasked))
         if pause:
             await asyncio.sleep(pause)
             writer.write(unasked)
 
-    async def scenario() -> None:
-        peer = Peer(too_much)
-        async with talking_to(peer) as client:
-            for n in range(3):
-                assert await said(client, str(n)) == str(n)
-                while peer.closed == n:  # noqa: ASYNC110 - a fake
-                    await asyncio.sleep(0.001)
+    async def three(say: Say) -> None:
+        for n in range(3):
+            assert await say(str(n)) == str(n)
+            while not writers[n].is_closing():  # noqa: ASYNC110 - by another
+                await asyncio.sleep(0.001)
 
-    asyncio.run(scenario())
+    talk(too_much, three)
 
 
 def test_a_request_of_a_megabyte_and_its_answer_go_through() -> None:
-    async def scenario() -> None:
-        async with talking_to(Peer(echo)) as client:
-            assert await said(client, "x" * 1_000_000) == "x" * 1_000_000
+    async def one(say: Say) -> None:
+        assert await say("x" * 1_000_000) == "x" * 1_000_000
 
-    asyncio.run(scenario())
+    talk(echo, one)

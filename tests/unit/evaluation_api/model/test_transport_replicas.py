@@ -165,7 +165,7 @@ def test_a_repeat_does_not_meet_the_replica_that_did_not_answer(
     flaw: str, error: type[Exception]
 ) -> None:
     async def scenario() -> tuple[int, int]:
-        client = client_of(REPLICAS[:2], read_timeout_seconds=0.1, refresh_seconds=60)
+        client = client_of(REPLICAS[:2], read_timeout_seconds=0.3, refresh_seconds=60)
         async with listening(REPLICAS[:2]) as (port, replicas), client:
             bad, good = replicas.values()
             ask = partial(client.get, f"http://model:{port}/")
