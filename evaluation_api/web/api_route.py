@@ -21,18 +21,23 @@ from evaluation_api.web import requests
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
+async def small_body(request: Request) -> bytes:
+    """Return a body of up to MAX_BODY_BYTES, counted as it comes. Raises HTTPException."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > requests.MAX_BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return bytes(body)
+
+
 class ApiRequest(Request):
     """A request whose body, when asked for as a whole, is small and is JSON proper."""
 
     async def body(self) -> bytes:
-        """Return a body of up to 64 KB, counted as it comes. Raises HTTPException."""
+        """Return a small body. Raises HTTPException."""
         if not hasattr(self, "_body"):
-            body = bytearray()
-            async for chunk in self.stream():
-                body += chunk
-                if len(body) > requests.MAX_BODY_BYTES:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            self._body = bytes(body)
+            self._body = await small_body(self)
         return self._body
 
     async def json(self) -> Any:  # noqa: ANN401 - Starlette's own
@@ -57,19 +62,13 @@ class ApiRoute(SummarizedRoute):
 
     def get_route_handler(self) -> _Handler:
         """Return what FastAPI calls with each request: its documented way to change the reading."""
-        known = set(_query_names(self.dependant))
-        handle = self.reading()
+        known, handle = set(_query_names(self.dependant)), super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            if request.scope["query_string"]:
-                refuse_strangers(request.query_params, known)
+            refuse_strangers(request, known)
             return await handle(ApiRequest(request.scope, request.receive))
 
         return strict
-
-    def reading(self) -> _Handler:
-        """Return what reads a request and answers it."""
-        return super().get_route_handler()
 
 
 class FastRoute(ApiRoute):
@@ -82,12 +81,13 @@ class FastRoute(ApiRoute):
     must pass through is a layer around the whole application.
     """
 
-    def reading(self) -> _Handler:
+    def get_route_handler(self) -> _Handler:
         """Return what reads a request by itself."""
-        endpoint = self.endpoint
+        known, endpoint = set(_query_names(self.dependant)), self.endpoint
 
         async def read(request: Request) -> Response:
-            sent = requests.read_applicant_body(await request.body())
+            refuse_strangers(request, known)
+            sent = requests.read_applicant_body(await small_body(request))
             headers = request.headers
             response: Response = await endpoint(
                 request, sent, headers.get("idempotency-key"), headers.get("prefer")
@@ -97,9 +97,9 @@ class FastRoute(ApiRoute):
         return read
 
 
-def refuse_strangers(query: QueryParams, known: set[str]) -> None:
+def refuse_strangers(request: Request, known: set[str]) -> None:
     """Raise RequestValidationError, as FastAPI does, unless each parameter is known and single."""
-    if faults := list(_faults(query, known)):
+    if request.scope["query_string"] and (faults := list(_faults(request.query_params, known))):
         raise RequestValidationError(faults)
 
 
