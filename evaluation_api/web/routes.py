@@ -79,7 +79,7 @@ _UNHEALTHY: Final[Responses] = {
 
 
 def install(app: FastAPI, *, fast_path: bool = True) -> None:
-    """Give an application these routes. fast_path: have /avaliar read its requests by itself."""
+    """Add these routes to an application. fast_path: have /avaliar read its requests by itself."""
     # Not by way of a router: FastAPI looks for an included one's route twice.
     app.router.add_api_route(
         "/avaliar",
