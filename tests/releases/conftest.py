@@ -4,22 +4,27 @@ Whatever runs is a real process on 127.0.0.1. What is expensive is made once a s
 of both releases, and for each kind of database one filled record, which tests copy.
 """
 
+import io
+import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from evaluation_api.record.database import HEAD
 from tests import tiers
 from tests.clients import MARIA
-from tests.releases import checkout
 from tests.releases.databases import copied, new_database
 from tests.releases.filling import Filled, fill, on
-from tests.releases.serving import SECONDS, WAITING, client, serving
+from tests.releases.serving import SECONDS, WAITING, client, command, serving
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually, model_server
 
 NOW, BEFORE = "now", "before"
@@ -31,9 +36,31 @@ def release() -> Iterator[Path]:
     commit = tiers.last_release()
     assert commit, "a test that asks for the last release must be marked `release`"
     with tempfile.TemporaryDirectory(prefix="release-") as name:
-        checkout.unpack(commit, Path(name))
-        assert checkout.unmet_requirements(Path(name)) == [], "it needs an environment of its own"
+        _unpack(commit, Path(name))
+        assert _unmet_requirements(Path(name)) == [], "it needs an environment of its own"
         yield Path(name)
+
+
+def _unpack(commit: str, folder: Path) -> None:
+    """Write a commit's files to a folder; git keeps no note of it, as it would of a worktree."""
+    git = ["git", "archive", commit]
+    packed = subprocess.run(git, cwd=PROJECT, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def _unmet_requirements(project: Path) -> list[str]:
+    """Return what a checkout cannot do without, by its *.in, and this environment does not have.
+
+    What its lock files name is not asked for: those differ from release to release.
+    """
+    needed = [
+        Requirement(line)
+        for group in ("api", "model")
+        for line in (project / f"requirements/{group}.in").read_text().splitlines()
+        if re.match(r"\w", line)
+    ]
+    return [str(one) for one in needed if not one.specifier.contains(version(one.name))]
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +69,8 @@ def store(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("store")
     environment = {**ENVIRONMENT, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     for project in (release, PROJECT):
-        command = [sys.executable, "-m", "model_store", "import"]
-        subprocess.run(command, cwd=project, env=environment, check=True, timeout=SECONDS)
+        importing = [sys.executable, "-m", "model_store", "import"]
+        subprocess.run(importing, cwd=project, env=environment, check=True, timeout=SECONDS)
     return home
 
 
@@ -112,18 +139,10 @@ def filled(
     return fill(new_database(server, folder), folder, release, halves.models[BEFORE])
 
 
-@dataclass(frozen=True)
-class Migrated:
-    """A filled record after the present code's `migrate`: its URL, and how that ended."""
-
-    url: str
-    returncode: int
-    stdout: str
-
-
 @pytest.fixture(scope="session")
-def migrated(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Migrated:
-    """Bring the tables of a copy of a filled record up to date."""
+def migrated(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Bring the tables of a copy of a filled record up to date; return the copy's URL."""
     url = copied(filled.url, tmp_path_factory.mktemp("migrated"))
-    ended = checkout.command(PROJECT, "migrate", environment=on(url, filled.policy))
-    return Migrated(url, ended.returncode, ended.stdout)
+    ended = command(PROJECT, "migrate", environment=on(url, filled.policy))
+    assert (ended.returncode, ended.stdout) == (0, f"The tables are at {HEAD}.\n"), ended.stderr
+    return url

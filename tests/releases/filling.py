@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from tests.client_files import clients
+from tests.client_files import clients, done, look, send, step
 from tests.clients import FIVE_CLIENTS, asked
-from tests.releases.serving import WAITING, client, finish, look, review, send, serving, step
+from tests.releases.serving import WAITING, client, review, serving
 from tests.services import Server, evaluation_server, eventually, free_port
 
 #: Chunks of 1,024 lines, so many that the file is paused before it is done.
@@ -33,8 +33,8 @@ FILTERS = [
 class Filled:
     """A record of the last release, and what its callers were told.
 
-    bodies, given: by Idempotency-Key. waiting: where what is pending will be, by key. files: ids by
-    how far each is. pages: what the last release showed last, by path.
+    bodies, given: by Idempotency-Key. waiting: where what is pending will be, by key. files: by how
+    far each is. pages: what the last release showed last, by path.
     """
 
     url: str
@@ -42,13 +42,8 @@ class Filled:
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: dict[str, bytes] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
     pages: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Name the record and the second policy to a service or a command."""
-        return on(self.url, self.policy)
 
     def ask(self, http: httpx.Client, key: str) -> httpx.Response:
         """Ask a service, for the first time or again, what this key stands for."""
@@ -65,12 +60,13 @@ def fill(url: str, folder: Path, release: Path, model: Server) -> Filled:
     """Fill an empty database by the services of the last release."""
     filled = Filled(url, folder / "politica.toml")
     default = next((release / "evaluation_api").rglob("politica.toml"))
-    text = default.read_text()
-    filled.policy.write_text(text.replace('decisao = "recusado"', 'decisao = "analise_manual"'))
+    filled.policy.write_text(default.read_text().replace('"recusado"', '"analise_manual"'))
     nobody = f"http://127.0.0.1:{free_port()}"
     one = evaluation_server(folder, model.url, release, **on(url, default))
-    other = evaluation_server(folder, model.url, release, **filled.environment)
-    alone = evaluation_server(folder, nobody, release, **filled.environment)
+    other, alone = (
+        evaluation_server(folder, where, release, **on(url, filled.policy))
+        for where in (model.url, nobody)
+    )
     with serving(one, other), client(one) as http, client(other) as second:
         _evaluate(filled, http, "default")
         _evaluate(filled, second, "other")
@@ -107,7 +103,7 @@ def _files(filled: Filled, http: httpx.Client) -> None:
     files["untouched"] = send(http, clients(FEW_LINES), "intacto.csv")
     step(http, files["cancelled"], "cancelar")
     step(http, files["done"], "iniciar")
-    finish(http, files["done"])
+    done(http, files["done"])
     step(http, files["halfway"], "iniciar")
     eventually(lambda: look(http, files["halfway"])["feitas"] > 0, 30)
     step(http, files["halfway"], "pausar")
@@ -139,8 +135,9 @@ def _show(filled: Filled, http: httpx.Client) -> None:
     paths = ["/avaliacoes", *(f"/avaliacoes?{query}" for query in FILTERS), "/politica", "/lotes"]
     paths += [f"/avaliacoes?limite=3&cursor={newest['proximo']}"]
     paths += [f"/avaliacoes/{one}{page}" for one in _evaluations(http) for page in ("", "/dossie")]
-    paths += [f"/lotes/{one}" for one in filled.files.values()]
-    paths += [f"/lotes/{one}/resultado.csv" for one in filled.files.values()]
+    files = [one["id"] for one in filled.files.values()]
+    paths += [f"/lotes/{one}" for one in files]
+    paths += [f"/lotes/{one}/resultado.csv" for one in files]
     for path in paths:
         filled.pages[path] = http.get(path).raise_for_status().content
 

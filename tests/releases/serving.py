@@ -1,12 +1,18 @@
-"""Services of two releases at work, and what is asked of any of them."""
+"""Services and commands of two releases at work, and what is asked of any of them."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.services import CERTIFICATES, Server, eventually
+from deploy import processes
+from evaluation_api import commands
+from tests.commands import Finished, run
+from tests.services import CERTIFICATES, ENVIRONMENT, PROJECT, Server, eventually
 
 SECONDS = 60
 WAITING = {"Prefer": "respond-async"}
@@ -14,7 +20,7 @@ WAITING = {"Prefer": "respond-async"}
 
 @contextmanager
 def serving(*servers: Server) -> Iterator[None]:
-    """Have services at work, started at the same time and stopped in the end."""
+    """Have services at work, started at the same time and stopped at the same time."""
     try:
         for server in servers:
             server.start()
@@ -22,36 +28,12 @@ def serving(*servers: Server) -> Iterator[None]:
             server.wait_until_ready()
         yield
     finally:
-        for server in servers:
-            server.stop()
+        processes.stop([server.running for server in servers if server.running])
 
 
 def client(server: Server) -> httpx.Client:
     """Make a client of a service."""
     return httpx.Client(base_url=server.url, timeout=SECONDS, verify=CERTIFICATES)
-
-
-def send(http: httpx.Client, content: bytes, name: str) -> str:
-    """Send a file of clients and return its id."""
-    answer = http.post("/lotes", params={"nome": name}, content=content).raise_for_status()
-    return str(answer.json()["id"])
-
-
-def step(http: httpx.Client, file: str, name: str) -> None:
-    """Start, pause, resume or cancel a file."""
-    http.post(f"/lotes/{file}/{name}").raise_for_status()
-
-
-def look(http: httpx.Client, file: str) -> dict[str, Any]:
-    """Return how far a file is."""
-    told: dict[str, Any] = http.get(f"/lotes/{file}").raise_for_status().json()
-    return told
-
-
-def finish(http: httpx.Client, file: str) -> dict[str, Any]:
-    """Wait until a file is done, and return how it ended."""
-    eventually(lambda: look(http, file)["situacao"] == "concluido", SECONDS)
-    return look(http, file)
 
 
 def settled(http: httpx.Client, location: str) -> dict[str, Any]:
@@ -64,3 +46,20 @@ def settled(http: httpx.Client, location: str) -> dict[str, Any]:
 def review(outcome: str) -> dict[str, str]:
     """Make the body of a review."""
     return {"decisao": outcome, "justificativa": f"Conferido: {outcome}.", "revisor": "Ana"}
+
+
+def command(project: Path, *arguments: str, environment: Mapping[str, str]) -> Finished:
+    """Run a command of a checkout's evaluation service; another checkout's in another process."""
+    if project == PROJECT:
+        return run(commands.main, *arguments, environment=environment)
+    ended = subprocess.run(
+        [sys.executable, "-m", "evaluation_api", *arguments],
+        cwd=project,
+        env={**ENVIRONMENT, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return Finished(ended.returncode, ended.stdout, ended.stderr)

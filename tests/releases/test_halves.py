@@ -11,13 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.client_files import clients
+from tests.client_files import clients, done, send, step
 from tests.clients import FIVE_CLIENTS, MARIA, asked
-from tests.releases.checkout import command
 from tests.releases.comparing import decided, lost, rows
 from tests.releases.conftest import BEFORE, NOW, Halves
 from tests.releases.databases import copied, told
-from tests.releases.serving import client, finish, send, settled, step
+from tests.releases.serving import client, command, settled
 from tests.services import PROJECT, Server
 
 pytestmark = pytest.mark.release
@@ -98,9 +97,9 @@ def test_a_file_of_clients_is_decided_as_with_a_model_service_of_the_same_releas
     for http, file in files.items():
         step(http, file, "iniciar")
 
-    ended = {http: finish(http, file) for http, file in files.items()}
+    ended = {http: done(http, file) for http, file in files.items()}
     mine, others = (
-        [decided(row) for row in rows(http.get(f"/lotes/{file}/resultado.csv").content)]
+        [decided(row) for row in rows(http.get(f"/lotes/{file['id']}/resultado.csv").content)]
         for http, file in files.items()
     )
 

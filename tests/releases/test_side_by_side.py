@@ -9,14 +9,13 @@ from threading import Barrier
 import httpx
 import pytest
 
-from tests.client_files import clients
+from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
-from tests.releases.checkout import command
 from tests.releases.comparing import lost_of_dossier, lost_of_page, rows
-from tests.releases.conftest import BEFORE, NOW, Halves, Migrated
+from tests.releases.conftest import BEFORE, NOW, Halves
 from tests.releases.databases import asked, copied
 from tests.releases.filling import FAULTY, FEW_LINES, MANY_LINES, Filled, on
-from tests.releases.serving import client, finish, review, send, serving, step
+from tests.releases.serving import client, command, review, serving
 from tests.services import PROJECT, evaluation_server, free_port
 
 pytestmark = pytest.mark.release
@@ -76,7 +75,7 @@ def test_what_one_release_writes_the_other_shows(
     http.post(f"{path}/revisao", json=review("recusado")).raise_for_status()
     file = send(http, clients(FEW_LINES, bad_every=10), "ambos.csv")
     step(other, file, "iniciar")
-    finish(http, file)
+    done(http, file)
 
     shown = other.get(path).raise_for_status()
     assert answer.content in shown.content
@@ -85,7 +84,7 @@ def test_what_one_release_writes_the_other_shows(
     assert path.rpartition("/")[2] in {
         item["id"] for item in other.get("/avaliacoes?nome=iris").json()["itens"]
     }
-    for page in (path, f"/lotes/{file}/resultado.csv"):
+    for page in (path, f"/lotes/{file['id']}/resultado.csv"):
         assert lost_of_page(page, http.get(page).content, other.get(page).content) == []
 
 
@@ -95,20 +94,20 @@ def test_both_releases_work_on_one_file_and_decide_each_line_once(
     file = send(together[0], clients(MANY_LINES, bad_every=100), "juntos.csv")
     step(together[1], file, "iniciar")
 
-    ended = finish(together[1], file)
+    ended = done(together[1], file)
 
-    results = [rows(http.get(f"/lotes/{file}/resultado.csv").content) for http in together]
+    results = [rows(http.get(f"/lotes/{file['id']}/resultado.csv").content) for http in together]
     assert (ended["decididas"], ended["com_erro"]) == (MANY_LINES - FAULTY, FAULTY)
     assert results[0] == results[1]
     assert len({row["id"] for row in results[0] if row["id"]}) == MANY_LINES - FAULTY
 
 
 def test_the_last_release_starts_on_the_upgraded_tables_or_says_that_they_are_newer(
-    filled: Filled, migrated: Migrated, release: Path, tmp_path: Path
+    filled: Filled, migrated: str, release: Path, tmp_path: Path
 ) -> None:
     """It starts only on tables of its own version; a replica of it that runs goes on."""
-    environment = on(migrated.url, filled.policy)
-    if _version(migrated.url) == _version(filled.url):
+    environment = on(migrated, filled.policy)
+    if _version(migrated) == _version(filled.url):
         nobody = f"http://127.0.0.1:{free_port()}"
         server = evaluation_server(tmp_path, nobody, release, **environment)
         with serving(server), client(server) as http:
@@ -116,7 +115,7 @@ def test_the_last_release_starts_on_the_upgraded_tables_or_says_that_they_are_ne
     else:
         ended = command(release, environment=environment)
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert f"{_version(migrated.url)}, of a newer program" in ended.stderr
+        assert f"{_version(migrated)}, of a newer program" in ended.stderr
 
 
 def _version(url: str) -> str:
