@@ -114,48 +114,48 @@ async def template() -> Response:
 
 
 @router.get(
-    "/lotes/{batch_id}",
+    "/lotes/{file_id}",
     operation_id="mostrar_lote",
     responses=_ONE,
     dependencies=[Depends(no_store)],
 )
-async def find(client_files: Needed, batch_id: FileId) -> Lote:
+async def find(client_files: Needed, file_id: FileId) -> Lote:
     """Mostra um lote, quanto dele está feito e o resumo das decisões."""
-    return contract.client_file(await client_files.find(batch_id))
+    return contract.client_file(await client_files.find(file_id))
 
 
 @router.get(
-    "/lotes/{batch_id}/resultado.csv",
+    "/lotes/{file_id}/resultado.csv",
     operation_id="baixar_resultado",
     response_class=CsvResponse,
     responses=_ONE | _DOWNLOAD,
 )
-async def result(client_files: Needed, batch_id: FileId) -> Response:
+async def result(client_files: Needed, file_id: FileId) -> Response:
     """Dá o arquivo de volta, na mesma ordem, com a decisão ou o erro de cada linha."""
-    client_file = await client_files.find(batch_id)
+    client_file = await client_files.find(file_id)
     name = {"Content-Disposition": contract.attachment(f"resultado-{client_file.name}")}
     return CsvResponse(client_files.result(client_file), headers=name | NO_STORE)
 
 
-@router.post("/lotes/{batch_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(client_files: Needed, batch_id: FileId) -> Lote:
+@router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
+async def start(client_files: Needed, file_id: FileId) -> Lote:
     """Começa a avaliar o lote."""
-    return contract.client_file(await client_files.step(batch_id, Step.START))
+    return contract.client_file(await client_files.step(file_id, Step.START))
 
 
-@router.post("/lotes/{batch_id}/pausar", operation_id="pausar_lote", responses=_STEP)
-async def pause(client_files: Needed, batch_id: FileId) -> Lote:
+@router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
+async def pause(client_files: Needed, file_id: FileId) -> Lote:
     """Pausa depois do pedaço em andamento; o que está feito permanece."""
-    return contract.client_file(await client_files.step(batch_id, Step.PAUSE))
+    return contract.client_file(await client_files.step(file_id, Step.PAUSE))
 
 
-@router.post("/lotes/{batch_id}/retomar", operation_id="retomar_lote", responses=_STEP)
-async def resume(client_files: Needed, batch_id: FileId) -> Lote:
+@router.post("/lotes/{file_id}/retomar", operation_id="retomar_lote", responses=_STEP)
+async def resume(client_files: Needed, file_id: FileId) -> Lote:
     """Continua de onde parou."""
-    return contract.client_file(await client_files.step(batch_id, Step.RESUME))
+    return contract.client_file(await client_files.step(file_id, Step.RESUME))
 
 
-@router.post("/lotes/{batch_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
-async def cancel(client_files: Needed, batch_id: FileId) -> Lote:
+@router.post("/lotes/{file_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
+async def cancel(client_files: Needed, file_id: FileId) -> Lote:
     """Desiste do que falta; as decisões já tomadas permanecem."""
-    return contract.client_file(await client_files.step(batch_id, Step.CANCEL))
+    return contract.client_file(await client_files.step(file_id, Step.CANCEL))

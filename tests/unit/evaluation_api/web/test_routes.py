@@ -43,7 +43,7 @@ def ask(method: str, path: str, **sent: Any) -> httpx.Response:  # noqa: ANN401 
 
 
 API = [
-    (method, path.format(evaluation_id="1", batch_id="1"))
+    (method, path.format(evaluation_id="1", file_id="1"))
     for path, operations in APP.openapi()["paths"].items()
     for method in operations
     if path not in PROBES
