@@ -100,6 +100,7 @@ def test_what_is_no_json_is_said_to_be_none(path: str, body: bytes) -> None:
         refusal = ask("POST", path, content=body, headers={"Content-Type": content_type})
 
         assert (refusal.status_code, refusal.json()["title"]) == (400, "JSON inválido")
+        assert [*refusal.json()] == ["title", "status", "detail", "instance"]
 
 
 @pytest.mark.parametrize(("path", "body"), [("/avaliar", MARIA), ("/avaliacoes/1/revisao", REVIEW)])
