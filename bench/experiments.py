@@ -85,19 +85,28 @@ def run_record(arguments: argparse.Namespace) -> Report:
     here = machine.describe()
     bare = "bench.subjects.unexplained:CreditCardClusters"
     with postgres.server() as url:
+        sqlite = systems.recorded("sqlite", "SQLite", postgres.SQLITE)
+        server = systems.recorded("postgres", "PostgreSQL", url)
         makers = {
             "unrecorded": systems.unrecorded,
-            "sqlite": systems.recorded("sqlite", "SQLite", postgres.SQLITE),
-            "postgres": systems.recorded("postgres", "PostgreSQL", url),
+            "sqlite": sqlite,
+            "sqlite-keyed": systems.keyed(sqlite),
+            "postgres": server,
+            "postgres-keyed": systems.keyed(server),
             "unexplained": systems.recorded(
                 "unexplained", "SQLite, labels without reasons", postgres.SQLITE, bare
             ),
         }
         chosen = _chosen(makers, arguments)
         measured = _measure_all(chosen, plan)
-        compared = _compare("sqlite", chosen)
+        compared = [
+            *_compare("sqlite", {key: chosen[key] for key in chosen if "keyed" not in key}),
+            *_compare_keyed("sqlite", chosen),
+            *_compare_keyed("postgres", chosen),
+        ]
     against = ("unrecorded", "unexplained")
-    return replace(_report("record", arguments, here, measured, against, []), compared=compared)
+    judged = list(targets.of_comparisons(compared))
+    return replace(_report("record", arguments, here, measured, against, judged), compared=compared)
 
 
 EXPERIMENTS: dict[str, Callable[[argparse.Namespace], Report]] = {
@@ -152,6 +161,13 @@ def _compare(ours: str, makers: dict[str, Make]) -> list[Comparison]:
         return []
     with _folder() as folder:
         return side_by_side.compare(makers, ours, (1, 64), folder, clients.make())
+
+
+def _compare_keyed(key: str, makers: dict[str, Make]) -> list[Comparison]:
+    """Compare a system asked with Idempotency-Keys with the same one asked without."""
+    keyed = f"{key}-keyed"
+    both = {one: makers[one] for one in (keyed, key) if one in makers}
+    return _compare(keyed, both) if len(both) > 1 else []
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,7 @@ from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles
 from evaluation_api.client_files.worker import FileWorker
 from evaluation_api.decision import policy_file
-from evaluation_api.decision.domain import Evaluation
-from evaluation_api.decision.evaluation import Evaluator, Render
+from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy import Policy
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient
@@ -38,7 +38,6 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, problems, routes
-from evaluation_api.web.metrics import DECISIONS
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
 
@@ -123,7 +122,7 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
         await stack.enter_async_context(appender)
         model = await stack.enter_async_context(model_for(policy, settings))
         evaluator = Evaluator(
-            model, policy, appender, rendered_with(policy), new_id=new_id, now=now
+            model, policy, appender, partial(answers.answer, policy=policy), new_id=new_id, now=now
         )
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
         file_log = FileLog(engine)
@@ -149,16 +148,6 @@ def _appender(
     if database.is_file(settings.database_url.get_secret_value()):
         no_wait_log = EvaluationLog(_connect(settings, stack, busy_timeout_seconds=0))
     return Appender(log, executor, max_waiting=settings.max_in_flight, no_wait_log=no_wait_log)
-
-
-def rendered_with(policy: Policy) -> Render:
-    """Return the function that formats an evaluation, and counts it as decided."""
-
-    def render(evaluation: Evaluation) -> str:
-        DECISIONS.labels(evaluation.decision.outcome, evaluation.prediction.cluster).inc()
-        return answers.answer(evaluation, policy)
-
-    return render
 
 
 def model_for(

@@ -91,7 +91,10 @@ class Trial:
         bodies = self._folder / f"bodies-{rows}.txt"
         if not bodies.exists():
             write_bodies(bodies, self._clients, self._system.encode, rows)
-        load = wrk.drive(self._system.ports, self._system.path, bodies, connections, seconds)
+        system = self._system
+        load = wrk.drive(
+            system.ports, system.path, bodies, connections, seconds, keyed=system.keyed
+        )
         self._answered += load.answers - load.not_2xx
         return load
 

@@ -52,7 +52,12 @@ def _compare(
     rounds = [
         {
             key: wrk.drive(
-                system.ports, system.path, folder / key / "bodies.txt", connections, _SECONDS
+                system.ports,
+                system.path,
+                folder / key / "bodies.txt",
+                connections,
+                _SECONDS,
+                keyed=system.keyed,
             )
             for key, system in systems.items()
         }

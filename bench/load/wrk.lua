@@ -1,7 +1,9 @@
 -- One request a body, taken in turn from a file; what wrk measured goes out as one line of JSON.
 -- BENCH_BODIES: a file, one JSON body a line. BENCH_PORTS: targets; wrk's threads share them evenly.
+-- BENCH_KEYED: where it is set, each request has an Idempotency-Key of its own, as random as a UUID.
 
 local threads = 0
+local PLACEHOLDER = string.rep("K", 36)
 
 function setup(thread)
   local ports = {}
@@ -14,16 +16,25 @@ function setup(thread)
 end
 
 function init()
+  keyed = os.getenv("BENCH_KEYED") ~= nil
+  made, run = 0, io.open("/dev/urandom"):read(14):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+  local headers = {["Content-Type"] = "application/json"}
+  headers["Idempotency-Key"] = keyed and PLACEHOLDER or nil
   requests = {}
   for body in io.lines(os.getenv("BENCH_BODIES")) do
-    requests[#requests + 1] = wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+    requests[#requests + 1] = wrk.format("POST", nil, headers, body)
   end
   last = place * 997 % #requests
 end
 
 function request()
   last = last % #requests + 1
-  return requests[last]
+  return keyed and (requests[last]:gsub(PLACEHOLDER, key(), 1)) or requests[last]
+end
+
+function key()
+  made = made + 1
+  return ("%08x%s"):format(made * 2654435761 % 4294967296, run)
 end
 
 function done(summary, latency)

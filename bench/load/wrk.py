@@ -54,8 +54,19 @@ def require() -> None:
         raise MissingError("The bench needs wrk on PATH: apt-get install wrk, or brew install wrk.")
 
 
-def drive(ports: Sequence[int], path: str, bodies: Path, connections: int, seconds: float) -> Load:
-    """Post bodies (one a line) to the ports in turn, for whole seconds; one wrk thread a port."""
+def drive(  # noqa: PLR0913 - a load
+    ports: Sequence[int],
+    path: str,
+    bodies: Path,
+    connections: int,
+    seconds: float,
+    *,
+    keyed: bool = False,
+) -> Load:
+    """Post bodies (one a line) to the ports in turn, for whole seconds; one wrk thread a port.
+
+    keyed: whether each request has an Idempotency-Key of its own.
+    """
     threads = min(len(ports), connections)
     command = [
         *("wrk", "--threads", str(threads), "--connections", str(connections)),
@@ -66,6 +77,7 @@ def drive(ports: Sequence[int], path: str, bodies: Path, connections: int, secon
         **os.environ,
         "BENCH_BODIES": str(bodies),
         "BENCH_PORTS": " ".join(map(str, ports)),
+        **({"BENCH_KEYED": "yes"} if keyed else {}),
     }
     ran = subprocess.run(  # noqa: S603 - the command is made here
         command,

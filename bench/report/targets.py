@@ -50,6 +50,9 @@ def of_comparisons(compared: Sequence[Comparison]) -> Iterator[Target]:
         if one.key == "ceiling" and one.connections == _BUSY:
             rate = one.requests_per_second
             yield Target(f"{load}: requests/s against the ceiling", 0.6, rate, at_most=False)
+        if one.ours.endswith("with keys") and one.connections == _BUSY:
+            rate = one.requests_per_second
+            yield Target(f"{load}: {one.ours}, against without", 0.85, rate, at_most=False)
         if one.key == "monolith" and one.connections == _BUSY:
             rate = one.requests_per_second
             yield Target(f"{load}: requests/s against the monolith", 3.0, rate, at_most=False)

@@ -8,12 +8,13 @@ import itertools
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 
 from fastapi import FastAPI
 
 from deploy.ports import HOST
-from evaluation_api.app import create_fastapi_app, rendered_with
+from evaluation_api.app import create_fastapi_app
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import (
     CardUsage,
@@ -27,7 +28,7 @@ from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.runtime import logs, server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.settings import Settings
-from evaluation_api.web import problems
+from evaluation_api.web import answers, problems
 
 _MODEL = Model("credit_card_clusters:none", "0" * 64)
 _CONTRIBUTIONS = {
@@ -87,7 +88,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Wire the canned parts, and tune the garbage collector as the real service does."""
     policy, _ = policy_file.read(policy_file.DEFAULT)
     evaluator = Evaluator(
-        CannedPredictor(), policy, NoRecord(), rendered_with(policy), new_id=new_id, now=now
+        CannedPredictor(),
+        policy,
+        NoRecord(),
+        partial(answers.answer, policy=policy),
+        new_id=new_id,
+        now=now,
     )
     app.state.services = SimpleNamespace(evaluator=evaluator)
     server.spare_the_garbage_collector()

@@ -22,7 +22,7 @@ class System:
 
     ports: where requests go, in turn. encode, read: the body for n clients, and the labels in an
     answer to it, or None where nothing was predicted. record: the SQLite file it must write.
-    batching_port: where BentoML says what it batched.
+    batching_port: where BentoML says what it batched. keyed: whether callers send Idempotency-Keys.
     """
 
     key: str
@@ -34,6 +34,7 @@ class System:
     read: Read
     record: Path | None = None
     batching_port: int | None = None
+    keyed: bool = False
 
 
 Make = Callable[[Path], System]
@@ -128,6 +129,17 @@ def recorded(key: str, title: str, database_url: str, service: str = str(ROOT)) 
         return _evaluating(key, title, programs, [evaluation])
 
     return make
+
+
+def keyed(make: Make) -> Make:
+    """Return a system whose callers send an Idempotency-Key with each request."""
+
+    def make_keyed(folder: Path) -> System:
+        system = make(folder)
+        key, title = f"{system.key}-keyed", f"{system.title}, with keys"
+        return replace(system, key=key, title=title, keyed=True)
+
+    return make_keyed
 
 
 def unrecorded(folder: Path) -> System:

@@ -8,7 +8,6 @@ at all.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy import Policy
-from evaluation_api.web.metrics import DECISIONS
+from evaluation_api.record.metrics import count_decisions
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -132,9 +131,7 @@ class FileWorker:
                 "client_file_chunk_not_needed", extra={"client_file": evaluated.chunk.file_id}
             )
             return
-        decided = Counter((e.decision.outcome, e.prediction.cluster) for e in evaluated.evaluations)
-        for labels, count in decided.items():
-            DECISIONS.labels(*labels).inc(count)
+        count_decisions(evaluated.evaluations)
 
     async def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:

@@ -23,6 +23,7 @@ from evaluation_api.decision.errors import (
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     ModelError,
+    OverloadedError,
 )
 from evaluation_api.decision.policy import Policy
 
@@ -98,7 +99,10 @@ class Evaluator:
         *,
         may_wait: bool = False,
     ) -> Receipt:
-        """Evaluate an applicant, or give what the key's first request was given.
+        """Evaluate an applicant, or return what the key's first request was answered.
+
+        Whether a key was used before is seen by writing it; it is looked up only when there is no
+        prediction (docs/adr/0003).
 
         may_wait: when the model is away, record the request as pending instead of raising.
         Raises ModelError, RecordUnavailableError, OverloadedError, IdempotencyKeyReusedError and
@@ -110,8 +114,6 @@ class Evaluator:
             raise IdempotencyKeyInFlightError
         self._in_flight.add(key.key)
         try:
-            if (earlier := await self._record.find_by_key(key.key)) is not None:
-                return _repeat(earlier, key)
             return await self._evaluate(applicant, key, may_wait=may_wait)
         finally:
             self._in_flight.discard(key.key)
@@ -123,8 +125,10 @@ class Evaluator:
         entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key)
         try:
             prediction = await self._predictor.predict(applicant.usage)
-        except ModelError:
-            if not may_wait:
+        except (ModelError, OverloadedError) as exc:
+            if key and (earlier := await self._record.find_by_key(key.key)):
+                return _repeat(earlier, key)
+            if isinstance(exc, OverloadedError) or not may_wait:
                 raise
             entry = replace(entry, degraded=True)
         else:

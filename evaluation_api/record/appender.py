@@ -18,6 +18,7 @@ from evaluation_api.decision.errors import (
 )
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.metrics import count_decisions
 from evaluation_api.runtime.coalescing import Coalescer
 
 logger = logging.getLogger(__name__)
@@ -95,16 +96,23 @@ class Appender:
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
         self.appended += len(entries)
+        first_uses = await self._write(entries)
+        count_decisions(
+            entry.evaluation
+            for entry, first_use in zip(entries, first_uses, strict=True)
+            if first_use is None
+        )
+        return first_uses
+
+    async def _write(self, entries: list[Entry]) -> list[FirstUse | None]:
         if self._no_wait_log is not None:
             with suppress(RecordBusyError):
-                stands_instead = self._no_wait_log.append(entries)
+                first_uses = self._no_wait_log.append(entries)
                 self._unsafe.set()
-                return stands_instead
+                return first_uses
         return await self._executor.run_write(self._log.append, entries)
 
     async def _find_many(self, keys: list[str]) -> list[FirstUse | None]:
-        if self._no_wait_log is not None:
-            return self._no_wait_log.find_by_keys(keys)
         return await self._executor.run_read(self._log.find_by_keys, keys)
 
     async def _run_checkpoints(self) -> None:

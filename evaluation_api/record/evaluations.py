@@ -7,9 +7,20 @@ Knows nothing of HTTP, policies or sentences.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 
 from evaluation_api.decision.domain import (
     Entry,
@@ -24,6 +35,19 @@ from evaluation_api.decision.errors import EvaluationNotFoundError
 from evaluation_api.record import database, rows
 from evaluation_api.record.tables import evaluations, idempotency_keys, policies, reviews
 from evaluation_api.record.writer import KeyRow, writer_for
+
+_KEY: Final = attrgetter("key")
+#: Who used keys first; made once, since that takes longer than to ask.
+_FIRST_USES: Final = (
+    select(
+        idempotency_keys.c.key,
+        idempotency_keys.c.evaluation_id,
+        idempotency_keys.c.fingerprint,
+        evaluations.c.answer,
+    )
+    .join(evaluations)
+    .where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
+)
 
 
 class EvaluationLog:
@@ -53,7 +77,7 @@ class EvaluationLog:
     def _insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> dict[str, str]:
         """Insert keys; return those that another evaluation used first, by who lost them."""
         # In one order everywhere, or two replicas with two common keys wait for each other.
-        in_order = sorted(keys, key=lambda row: row.key)
+        in_order = sorted(keys, key=_KEY)
         if self._writer.insert_keys(connection, in_order) == len(keys):
             return {}
         query = select(idempotency_keys.c.key, idempotency_keys.c.evaluation_id)
@@ -142,18 +166,8 @@ def _recorded() -> Select[Any]:
 
 def _first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, FirstUse]:
     """Return who used keys first, by key."""
-    query = (
-        select(
-            idempotency_keys.c.key,
-            idempotency_keys.c.fingerprint,
-            idempotency_keys.c.evaluation_id,
-            evaluations.c.answer,
-        )
-        .join(evaluations)
-        .where(idempotency_keys.c.key.in_(keys))
-    )
-    found = connection.execute(query)
-    return {row.key: FirstUse(row.evaluation_id, row.fingerprint, row.answer) for row in found}
+    found = connection.execute(_FIRST_USES, {"keys": keys})
+    return {key: FirstUse(*use) for key, *use in found}
 
 
 def _key_row(entry: Entry) -> KeyRow:

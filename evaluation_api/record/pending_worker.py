@@ -11,6 +11,7 @@ from evaluation_api.decision.domain import Entry, Recorded
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import BulkPredictor, Evaluator
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.metrics import count_decisions
 from evaluation_api.record.pending import PendingQueue
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class PendingWorker:
                 return
             decided = await self._decide(leased)
             committed = await run_write(self._queue.commit, decided)
+            count_decisions(entry.evaluation for entry in decided)
             logger.info("pending_committed", extra={"count": committed})
             self.waiting = await run_read(self._queue.count)
 

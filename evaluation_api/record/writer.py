@@ -91,7 +91,7 @@ class _SqliteWriter(Writer):
 
 def _insert(connection: Connection, into: str, encoded: Sequence[Values], else_: str = "") -> int:
     start = inserted = 0
-    for count in _powers_of_two(len(encoded)):
+    for count in _parts(len(encoded)):
         values = tuple(chain.from_iterable(encoded[start : start + count]))
         statement = _statement(into, len(encoded[0]), count, else_)
         inserted += connection.exec_driver_sql(statement, values).rowcount
@@ -99,15 +99,21 @@ def _insert(connection: Connection, into: str, encoded: Sequence[Values], else_:
     return inserted
 
 
-def _powers_of_two(total: int) -> Iterator[int]:
-    """Cut a number into the fewest, so that the driver keeps a dozen statements and no more."""
-    while total:
+#: So many rows, or fewer, have a statement of their own.
+_ANY_SIZE: Final = 32
+
+
+def _parts(total: int) -> Iterator[int]:
+    """Cut a number into parts, so that the driver keeps a few dozen statements and no more."""
+    while total > _ANY_SIZE:
         largest = 1 << (total.bit_length() - 1)
         yield largest
         total -= largest
+    if total:
+        yield total
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _statement(into: str, width: int, count: int, else_: str) -> str:
     one = f"({', '.join('?' * width)})"
     return f"INSERT INTO {into} VALUES {', '.join([one] * count)} {else_}"  # noqa: S608 - placeholders only

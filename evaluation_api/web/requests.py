@@ -5,6 +5,7 @@ not the first alone.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final
@@ -40,6 +41,7 @@ SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
 MAX_BODY_BYTES: Final = 64 * 1024
 _LONGEST_KEY: Final = 255
+_KEY: Final = re.compile(rf"[!-~]{{1,{_LONGEST_KEY}}}")
 
 
 def _day(text: str) -> date:
@@ -187,7 +189,7 @@ def read_key(key: str | None, applicant: Applicant) -> IdempotencyKey | None:
     """Read the Idempotency-Key header. Raises InvalidRequestError unless 1-255 visible ASCII."""
     if key is None:
         return None
-    if not 0 < len(key) <= _LONGEST_KEY or not all("!" <= c <= "~" for c in key):
+    if not _KEY.fullmatch(key):
         raise InvalidRequestError([FieldError("Idempotency-Key", sentences.BAD_KEY)])
     return IdempotencyKey(key, hashlib.sha256(to_json(applicant)).hexdigest())
 

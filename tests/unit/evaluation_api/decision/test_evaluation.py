@@ -37,15 +37,15 @@ class FakeModel:
 
     def __init__(self, events: list[str], failures: Sequence[Exception] = ()) -> None:
         """Note each call in events."""
+        self.failures = list(failures)
         self._events = events
-        self._failures = list(failures)
 
     async def predict(self, usage: CardUsage) -> Prediction:  # noqa: ARG002 - the same for all
         """Predict one client."""
         self._events.append("predict")
         await asyncio.sleep(0)
-        if self._failures:
-            raise self._failures.pop(0)
+        if self.failures:
+            raise self.failures.pop(0)
         return prediction()
 
 
@@ -150,13 +150,29 @@ def test_overload_is_no_reason_to_wait() -> None:
     assert house.record.entries == {}
 
 
-def test_a_repeated_key_gets_the_first_answer_and_no_new_prediction() -> None:
+def test_a_repeated_key_gets_the_first_answer() -> None:
     house = House()
 
     first, again = house.evaluate(KEY), house.evaluate(KEY)
 
     assert again == first
-    assert house.events.count("predict") == 1
+    assert len(house.record.entries) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ModelUnavailableError("x"), ModelAnswerError("x"), OverloadedError()]
+)
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_a_repeated_key_gets_the_first_answer_without_a_model(
+    error: Exception, *, may_wait: bool
+) -> None:
+    house = House()
+    first = house.evaluate(KEY)
+    house.model.failures = [error, error]
+
+    assert house.evaluate(KEY, may_wait=may_wait) == first
+    with pytest.raises(IdempotencyKeyReusedError):
+        house.evaluate(replace(KEY, fingerprint="other"), may_wait=may_wait)
 
 
 def test_a_key_with_another_body_is_refused() -> None:

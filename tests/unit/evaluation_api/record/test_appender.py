@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from evaluation_api.decision.domain import IdempotencyKey
 from evaluation_api.record import database
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
-from tests.evaluations import decided_entry
+from tests.evaluations import decided_entry, pending_entry
 
 
 @pytest.fixture
@@ -97,6 +98,26 @@ def test_a_key_is_found_and_lost_on_the_loop_as_in_a_thread(file: Path) -> None:
             assert (lost.id, lost.fingerprint, lost.answer) == (first.id, "first", first.answer)
 
     asyncio.run(scenario())
+
+
+def test_a_decision_counts_once_it_is_recorded_and_a_repeat_does_not(file: Path) -> None:
+    entries = [decided_entry(key=IdempotencyKey("k", "f")) for _ in range(2)]
+
+    async def scenario() -> None:
+        async with opened(file) as appender:
+            for entry in (*entries, decided_entry(), pending_entry()):
+                await appender.append(entry)
+
+    before = counted()
+    asyncio.run(scenario())
+
+    assert counted() - before == 2
+
+
+def counted() -> float:
+    """Return how many approvals of profile 4 were counted in this process."""
+    labels = {"outcome": "aprovado", "cluster": "4"}
+    return REGISTRY.get_sample_value("evaluation_decisions_total", labels) or 0.0
 
 
 def test_the_pages_of_a_new_file_hold_several_evaluations(file: Path) -> None:

@@ -1,0 +1,20 @@
+"""What Prometheus is told of the record."""
+
+import collections
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import Counter
+
+from evaluation_api.decision.domain import Evaluation
+
+DECISIONS: Final = Counter("evaluation_decisions", "Decisions taken", ["outcome", "cluster"])
+
+
+def count_decisions(evaluations: Iterable[Evaluation | None]) -> None:
+    """Count decisions that were recorded; what waits for the model is None and not counted."""
+    decided = collections.Counter(
+        (one.decision.outcome, one.prediction.cluster) for one in evaluations if one
+    )
+    for labels, count in decided.items():
+        DECISIONS.labels(*labels).inc(count)
