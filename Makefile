@@ -84,21 +84,21 @@ test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a 
 	$(BIN)/pytest -m stack tests
 
 # BENCH="--seconds 1" makes a quick run; `python -m bench --help` lists the rest.
-bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 4 minutes
+bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 5 minutes
 	@$(BIN)/python -m bench system $(BENCH)
 
 bench-batch: $(VENV)/dev.stamp ## Measure a CSV file beside a loop over /avaliar: make bench-batch LINES=200000
-	@$(BIN)/python -m bench.batch $(LINES)
+	@$(BIN)/python -m bench file $(LINES)
 
 bench-checkouts: $(VENV)/dev.stamp ## Measure this checkout's system beside another's, in turn: make bench-checkouts OTHER=../main
 	@test -n "$(OTHER)" || { echo "Name the other checkout: make bench-checkouts OTHER=../main" >&2; exit 2; }
-	@$(BIN)/python -m bench.checkouts "$(OTHER)"
+	@$(BIN)/python -m bench checkouts "$(OTHER)"
 
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)
 
 bench-outage: $(VENV)/dev.stamp ## Kill each service under load and count what became of every request
-	@$(BIN)/python -m bench.outage $(BENCH)
+	@$(BIN)/python -m bench outage $(BENCH)
 
 bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
 	@$(BIN)/python -m bench record $(BENCH)

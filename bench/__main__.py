@@ -1,61 +1,116 @@
-"""`python -m bench`: measures, prints tables, writes JSON and a plot.
+"""`python -m bench EXPERIMENT`: measures and prints tables.
 
-`system` is the default; `model` is the model service beside others; `replicas` is how throughput
-grows with processes; `record` is what the record and the reasons cost. A whole run of 5 s a load
-or more goes into docs/performance.md, any other into var/bench/. Exit codes: 0 measured, whether
-targets are met or not; 1 a system failed or answered wrong, for the reason printed; 2 the bench
-cannot start.
+The experiments that compare systems draw a plot, too: a whole run of 5 s a load or more goes into
+docs/performance.md, the plot of any other into var/bench/. Exit codes: 0 measured, whether targets
+are met or not; 1 a system failed or answered wrong, or an outage lost something, for the reason
+printed; 2 the bench cannot start.
 """
 
 import argparse
 import signal
 import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import httpx
+
 from bench import experiments
-from bench.load import wrk
-from bench.load.one_by_one import WrongAnswerError
-from bench.report import publication
+from bench.load import client_file, outage, side_by_side, wrk
+from bench.load.checks import WrongAnswerError
+from bench.report import publication, tables, targets
+from bench.subjects import clients, postgres, systems
 from deploy.processes import NotReadyError
+
+Command = Callable[[argparse.Namespace, Path], int]
 
 
 def main() -> int:
-    """Run one experiment."""
+    """Run one experiment in a folder that is gone afterwards."""
     # A stop from outside unwinds the blocks that stop what was started, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    arguments = read_arguments()
+    arguments = _parser().parse_args()
+    command: Command = arguments.run
     try:
         wrk.require()
-        report = experiments.EXPERIMENTS[arguments.experiment](arguments)
-    except (experiments.CannotStartError, wrk.MissingError) as error:
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+            return command(arguments, Path(name))
+    except (experiments.CannotStartError, postgres.MissingError, wrk.MissingError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (NotReadyError, OSError, WrongAnswerError, wrk.WrkError) as error:
+    except (NotReadyError, OSError, WrongAnswerError, httpx.HTTPError, wrk.WrkError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped; nothing is left running.", file=sys.stderr)
         return 1
+
+
+def _measure(arguments: argparse.Namespace, folder: Path) -> int:
+    report = experiments.EXPERIMENTS[arguments.experiment](arguments, folder)
     print(report.text())
     publication.publish(report, arguments)
     return 0
 
 
-def read_arguments() -> argparse.Namespace:
-    """Read how long, how hard, and where to write."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("experiment", nargs="?", default="system", choices=experiments.EXPERIMENTS)
-    parser.add_argument("--seconds", type=float, default=5, help="for each load (%(default)s)")
-    parser.add_argument("--warm-seconds", type=float, default=2, help="(%(default)s)")
-    parser.add_argument("--burst-seconds", type=float, default=3, help="(%(default)s)")
-    parser.add_argument("--overload-seconds", type=float, default=20, help="(%(default)s)")
-    parser.add_argument(
-        "--connections", type=int, nargs="+", help="in place of the experiment's own"
+def _measure_file(arguments: argparse.Namespace, folder: Path) -> int:
+    run = client_file.run(systems.this_system(folder), arguments.lines, folder)
+    print(tables.of_a_file(run))
+    return 0
+
+
+def _kill(arguments: argparse.Namespace, folder: Path) -> int:
+    """Kill each service under load; return 1 unless every promise was kept."""
+    scenarios = {
+        "Model service killed": outage.without_the_model,
+        "Evaluation service killed twice": outage.without_the_evaluation_service,
+    }
+    judged: list[targets.Target] = []
+    for number, (title, scenario) in enumerate(scenarios.items()):
+        print(f"{title}: {outage.REQUESTS_A_SECOND} requests/s for {arguments.seconds:.0f} s")
+        own = folder / str(number)
+        own.mkdir()
+        seen = outage.run(scenario, arguments.seconds, own)
+        judged += targets.of_an_outage(title, seen)
+        print(f"\n{tables.of_an_outage(seen)}\n", flush=True)
+    print(tables.of_targets(judged))
+    return 0 if all(target.met for target in judged) else 1
+
+
+def _compare(arguments: argparse.Namespace, folder: Path) -> int:
+    other = partial(systems.checkout, root=arguments.other.resolve())
+    makers: dict[str, systems.Make] = {"this": systems.this_system, "other": other}
+    print(tables.of_comparisons(side_by_side.compare(makers, "this", folder, clients.make())))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__)
+    commands = parser.add_subparsers(dest="experiment", required=True, metavar="EXPERIMENT")
+    for name, measure in experiments.EXPERIMENTS.items():
+        one = commands.add_parser(name, help=measure.__doc__)
+        one.add_argument("--seconds", type=float, default=5, help="for each load (%(default)s)")
+        one.add_argument("--warm-seconds", type=float, default=2, help="(%(default)s)")
+        one.add_argument("--burst-seconds", type=float, default=3, help="(%(default)s)")
+        one.add_argument("--overload-seconds", type=float, default=20, help="(%(default)s)")
+        one.add_argument("--connections", type=int, nargs="+", help="in place of its own")
+        one.add_argument("--only", nargs="+", metavar="KEY", help="some of the systems, by key")
+        one.set_defaults(run=_measure)
+    file = commands.add_parser("file", help="A CSV file beside a loop over /avaliar.")
+    file.add_argument("lines", nargs="?", type=int, default=200_000, help="(%(default)s)")
+    file.set_defaults(run=_measure_file)
+    killing = commands.add_parser("outage", help=_kill.__doc__)
+    killing.add_argument("--seconds", type=float, default=60.0, help="of load, for each part")
+    killing.set_defaults(run=_kill)
+    comparing = commands.add_parser(
+        "checkouts",
+        help="This checkout's system beside another's, driven in turn: what a change is worth. A"
+        " checkout beside a copy of itself says how far the machine lets a ratio be believed.",
     )
-    parser.add_argument("--only", nargs="+", metavar="KEY", help="some of the systems, by key")
-    parser.add_argument("--json", type=Path, help="write the figures here instead")
-    parser.add_argument("--plot", type=Path, help="draw the plot here instead")
-    return parser.parse_args()
+    comparing.add_argument("other", type=Path, help="its folder, with an environment in .venv")
+    comparing.set_defaults(run=_compare)
+    return parser
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from collections.abc import Generator
 
 import pytest
 
+from bench.subjects import postgres
 from tests import tiers
 
 pytest_plugins = ["tests.browser", "tests.postgres", "tests.services"]
 
 NEEDS = {
     "browser": (tiers.chromium, "no Chromium: none on PATH and $CHROMIUM names none"),
-    "postgres": (tiers.postgres_programs, "no PostgreSQL: its server programs were not found"),
+    "postgres": (postgres.programs, "no PostgreSQL: its server programs were not found"),
     "helm": (tiers.helm, "no helm: none on PATH"),
     "release": (tiers.last_release, "no last release: git has no commit of it; a shallow clone?"),
     "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),

@@ -22,28 +22,6 @@ def chromium() -> Path | None:
     return next((Path(path) for path in found if path), None)
 
 
-def postgres_programs() -> Path | None:
-    """Find the folder that holds initdb, pg_ctl and postgres; of several the newest."""
-    packaged = Path("/usr/lib/postgresql").glob("*/bin")
-    candidates = [*sorted(packaged, key=major_version, reverse=True), *configured_programs()]
-    return next((folder for folder in candidates if (folder / "initdb").exists()), None)
-
-
-def major_version(folder: Path) -> int:
-    """Read 15 from /usr/lib/postgresql/15/bin, where Debian keeps one folder a version."""
-    name = folder.parent.name
-    return int(name) if name.isdigit() else 0
-
-
-def configured_programs() -> list[Path]:
-    """Ask pg_config, which knows where other systems keep the programs."""
-    pg_config = shutil.which("pg_config")
-    if pg_config is None:
-        return []
-    asked = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
-    return [Path(asked.stdout.strip())]
-
-
 def helm() -> Path | None:
     """Find the program that renders the chart."""
     found = shutil.which("helm")

@@ -5,9 +5,9 @@ merges what waits into one request, so that only several of them can make batche
 """
 
 import urllib.request
+from collections import defaultdict
 from dataclasses import dataclass
 
-from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.ports import HOST
@@ -17,17 +17,12 @@ _NAME = "bentoml_service_adaptive_batch_size"
 
 @dataclass(frozen=True)
 class Batches:
-    """count: batches since the service started. of_several: those of two requests or more."""
+    """Since the service started. share_of_several: the part that held two requests or more."""
 
     count: int
     mean_requests: float
-    of_several: int
+    share_of_several: float
     largest_at_most: float
-
-    @property
-    def share_of_several(self) -> float:
-        """What part of the batches held more than one request."""
-        return self.of_several / self.count if self.count else 0.0
 
 
 def ask(port: int) -> Batches:
@@ -37,30 +32,18 @@ def ask(port: int) -> Batches:
 
 
 def read(exposition: str) -> Batches:
-    """Find the histogram in Prometheus's text; none means that nothing was batched yet."""
+    """Read the histogram in Prometheus's text, its workers' series added up."""
+    summed: dict[str, float] = defaultdict(float)
+    up_to: dict[float, float] = defaultdict(float)
     for family in text_string_to_metric_families(exposition):
-        if family.name == _NAME:
-            return _of_histogram(family)
-    return Batches(0, 0.0, 0, 0.0)
-
-
-def _of_histogram(family: Metric) -> Batches:
-    """Add up the workers' series, whatever else labels them."""
-    total = 0.0
-    requests = 0.0
-    up_to: dict[float, float] = {}
-    for sample in family.samples:
-        if sample.name.endswith("_bucket"):
-            bound = float(sample.labels["le"])
-            up_to[bound] = up_to.get(bound, 0.0) + sample.value
-        elif sample.name.endswith("_count"):
-            total += sample.value
-        elif sample.name.endswith("_sum"):
-            requests += sample.value
-    full = [bound for bound, value in up_to.items() if value >= total]
+        for sample in family.samples if family.name == _NAME else ():
+            summed[sample.name] += sample.value
+            if "le" in sample.labels:
+                up_to[float(sample.labels["le"])] += sample.value
+    total = summed[f"{_NAME}_count"]
     return Batches(
         count=int(total),
-        mean_requests=requests / total if total else 0.0,
-        of_several=int(total - up_to.get(1.0, total)),
-        largest_at_most=min(full, default=0.0),
+        mean_requests=summed[f"{_NAME}_sum"] / total if total else 0.0,
+        share_of_several=1 - up_to[1.0] / total if total else 0.0,
+        largest_at_most=min((bound for bound in up_to if up_to[bound] >= total), default=0.0),
     )

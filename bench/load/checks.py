@@ -1,41 +1,55 @@
 """That a system answers right before and after it is measured: a fast wrong answer is no speed."""
 
+import http.client
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from bench.load.answers import Line, post
-from bench.load.one_by_one import WrongAnswerError
 from bench.subjects.clients import Client
 from bench.subjects.systems import System
+from deploy.ports import HOST
 
 ASKED = 50
-_GOOD = 200
+_SECONDS = 10
+
+
+class WrongAnswerError(Exception):
+    """A system answered something else than it must, so that its speed means nothing."""
 
 
 def require_right_answers(
     system: System, clients: Sequence[Client], clusters: Sequence[int], rows: int = 1
-) -> None:
-    """Ask about the first 50 groups of clients and compare. Raises WrongAnswerError."""
+) -> int:
+    """Ask each port about the first 50 groups of clients; return how many answers were checked.
+
+    Raises WrongAnswerError.
+    """
+    starts = range(0, min(len(clients) // rows, ASKED) * rows, rows)
     for port in system.ports:
-        line = Line(port)
-        try:
-            for start in range(0, min(len(clients) // rows, ASKED) * rows, rows):
+        with closing(http.client.HTTPConnection(HOST, port, timeout=_SECONDS)) as connection:
+            for start in starts:
                 group = slice(start, start + rows)
-                _ask(system, line, clients[group], list(clusters[group]))
-        finally:
-            line.close()
+                _ask(system, connection, clients[group], list(clusters[group]))
+    return len(starts) * len(system.ports)
 
 
-def _ask(system: System, line: Line, group: Sequence[Client], expected: list[int]) -> None:
-    answer = line.ask(post(system.path, system.encode(group)))
-    said = answer.body[:300].decode(errors="replace")
-    if answer.status != _GOOD:
+def _ask(
+    system: System,
+    connection: http.client.HTTPConnection,
+    group: Sequence[Client],
+    expected: list[int],
+) -> None:
+    body, head = system.language.encode(group), {"Content-Type": "application/json"}
+    connection.request("POST", system.language.path, body, head)
+    answer = connection.getresponse()
+    content = answer.read()
+    said = content[:300].decode(errors="replace")
+    if answer.status != http.HTTPStatus.OK:
         message = f"{system.title} answered {answer.status}: {said}"
         raise WrongAnswerError(message)
     try:
-        predicted = system.read(answer.body, len(group))
+        predicted = system.language.read(content)
     except (KeyError, TypeError, ValueError) as exc:
         message = f"{system.title} answered what it should not ({exc}): {said}"
         raise WrongAnswerError(message) from exc
@@ -44,8 +58,7 @@ def _ask(system: System, line: Line, group: Sequence[Client], expected: list[int
         raise WrongAnswerError(message)
 
 
-def count_recorded(record: Path) -> int:
-    """Count the evaluations in a record."""
+def count(record: Path, query: str = "SELECT count(*) FROM evaluations") -> int:
+    """Ask a record in SQLite for one number."""
     with closing(sqlite3.connect(f"file:{record}?mode=ro", uri=True)) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM evaluations").fetchone()
-    return int(count)
+        return int(connection.execute(query).fetchone()[0])

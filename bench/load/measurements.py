@@ -48,7 +48,7 @@ class Overload:
 
 @dataclass(frozen=True)
 class Measured:
-    """One system. services_mb: idle, without the runner that started them."""
+    """One system. services_mb: idle, without the runner that started them; 0 without a runner."""
 
     key: str
     title: str

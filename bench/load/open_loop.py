@@ -9,15 +9,16 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
+import numpy as np
 import uvloop
 
 from bench.load import answers
-from bench.load.quantiles import percentile
+from bench.subjects.clients import Client
+from bench.subjects.languages import Language
 from deploy.ports import HOST
 
 MAX_CONNECTIONS = 4096
@@ -61,48 +62,76 @@ class Request:
     echo: bytes
 
 
-def offer(port: int, requests: Sequence[Request], per_second: float, seconds: float) -> OpenLoad:
+def requests(language: Language, clients: Sequence[Client]) -> list[Request]:
+    """Return a request for each client; a good answer names its client."""
+    return [
+        Request(answers.post(language.path, language.encode([client])), f'"{client.name}"'.encode())
+        for client in clients
+    ]
+
+
+def offer(
+    port: int,
+    requests: Sequence[Request],
+    per_second: float,
+    seconds: float,
+    open_at_first: int = _OPEN_AT_FIRST,
+) -> OpenLoad:
     """Send requests in turn at a steady rate on as many connections as it takes, up to 4,096."""
-    return uvloop.run(_Offer(port, requests, per_second, seconds).run())
+    start = random.Random(port).randrange(len(requests))  # noqa: S311 - no secret
+    in_turn = itertools.islice(itertools.cycle(requests), start, None)
+    return uvloop.run(_Offer(port, in_turn, per_second, seconds).run(open_at_first))
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return a value that was measured, which so many percent of all do not exceed; 0 for none."""
+    return float(np.percentile(values, percent, method="inverted_cdf")) if values else 0.0
+
+
+class _Answered(NamedTuple):
+    """One answer. in_time: before the load's end; is_own: to the request that was sent."""
+
+    status: int
+    milliseconds: float
+    in_time: bool
+    is_own: bool
 
 
 class _Offer:
+    """A load under way; times in seconds of perf_counter."""
+
     def __init__(
-        self, port: int, requests: Sequence[Request], per_second: float, seconds: float
+        self, port: int, requests: Iterator[Request], per_second: float, seconds: float
     ) -> None:
         self._port = port
+        self._requests = requests
         self._per_second = per_second
         self._seconds = seconds
-        start = random.Random(port).randrange(len(requests))  # noqa: S311 - no secret
-        self._requests = itertools.islice(itertools.cycle(requests), start, None)
-        self._connections: set[_Connection] = set()
-        self._opening = 0
-        self._idle: list[_Connection] = []
         self._due: deque[float] = deque()
-        self._end = 0.0
-        self._sent = self._good_in_time = self._failed = self._mixed_up = 0
-        self._good_ms: list[float] = []
-        self._refusal_ms: list[float] = []
         self._late_ms: list[float] = []
+        self._idle: list[_Connection] = []
+        self._opening = 0
+        self.connections: set[_Connection] = set()
+        self.end = 0.0
+        self.answers: list[_Answered] = []
+        self.broken_off = 0
 
-    async def run(self) -> OpenLoad:
-        await asyncio.gather(*(self._open() for _ in range(_OPEN_AT_FIRST)))
+    async def run(self, open_at_first: int) -> OpenLoad:
+        await asyncio.gather(*(self._open() for _ in range(open_at_first)))
         begun = time.perf_counter()
-        self._end = begun + self._seconds
+        self.end = begun + self._seconds
         offered = 0
-        tasks = set()
-        while (now := time.perf_counter()) < self._end:
+        opening = []
+        while (now := time.perf_counter()) < self.end:
             while offered < (now - begun) * self._per_second:
                 self._due.append(begun + offered / self._per_second)
                 offered += 1
             self._send_due()
-            for _ in range(min(_GROWTH, len(self._due) - self._opening)):
-                task = asyncio.create_task(self._open())
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+            growth = range(min(_GROWTH, len(self._due) - self._opening))
+            opening += [asyncio.create_task(self._open()) for _ in growth]
             await asyncio.sleep(_TICK_SECONDS)
         await self._drain()
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.close()
         return self._summary(offered)
 
@@ -111,76 +140,61 @@ class _Offer:
         self._idle.append(connection)
         self._send_due()
 
-    def answered(self, answer: answers.Answer, request: Request, milliseconds: float) -> None:
-        """Count an answer."""
-        if answer.status == _GOOD:
-            self._good_ms.append(milliseconds)
-            self._good_in_time += time.perf_counter() <= self._end
-            self._mixed_up += request.echo not in answer.body
-        elif answer.status in _REFUSALS:
-            self._refusal_ms.append(milliseconds)
-        else:
-            self._failed += 1
-
-    def lost(self, connection: "_Connection", *, in_flight: bool) -> None:
-        """Forget a connection that the server closed."""
-        self._failed += in_flight
-        self._connections.discard(connection)
-        with suppress(ValueError):
-            self._idle.remove(connection)
-
     def _send_due(self) -> None:
-        while self._due and self._idle and time.perf_counter() < self._end:
+        while self._due and self._idle and time.perf_counter() < self.end:
             due, connection = self._due.popleft(), self._idle.pop()
-            self._late_ms.append((time.perf_counter() - due) * 1000)
-            self._sent += 1
-            connection.send(next(self._requests))
+            if connection in self.connections:
+                self._late_ms.append((time.perf_counter() - due) * 1000)
+                connection.send(next(self._requests))
+            else:
+                self._due.appendleft(due)
 
     async def _open(self) -> None:
-        if len(self._connections) + self._opening >= MAX_CONNECTIONS:
+        if len(self.connections) + self._opening >= MAX_CONNECTIONS:
             return
         self._opening += 1
         try:
             loop = asyncio.get_running_loop()
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self), HOST, self._port
-            )
+            _, opened = await loop.create_connection(lambda: _Connection(self), HOST, self._port)
         except OSError:
             return
         finally:
             self._opening -= 1
-        self._connections.add(connection)
-        self.freed(connection)
+        self.connections.add(opened)
+        self.freed(opened)
 
     async def _drain(self) -> None:
-        deadline = time.perf_counter() + _DRAIN_SECONDS
-        while self._unanswered() > 0 and time.perf_counter() < deadline:  # noqa: ASYNC110 - an
-            # event would have to be looked at with each answer
+        give_up = time.perf_counter() + _DRAIN_SECONDS
+        while self._in_flight() > 0 and time.perf_counter() < give_up:  # noqa: ASYNC110 - an event
+            # would have to be looked at with each answer
             await asyncio.sleep(_TICK_SECONDS * 10)
 
-    def _unanswered(self) -> int:
-        return self._sent - len(self._good_ms) - len(self._refusal_ms) - self._failed
+    def _in_flight(self) -> int:
+        return len(self._late_ms) - len(self.answers) - self.broken_off
 
     def _summary(self, offered: int) -> OpenLoad:
+        good = [one for one in self.answers if one.status == _GOOD]
+        good_ms = [one.milliseconds for one in good]
+        refusal_ms = [one.milliseconds for one in self.answers if one.status in _REFUSALS]
         return OpenLoad(
             offered_per_second=self._per_second,
             seconds=self._seconds,
-            goodput=self._good_in_time / self._seconds,
-            good=len(self._good_ms),
-            refused=len(self._refusal_ms),
-            failed=self._failed,
-            mixed_up=self._mixed_up,
-            unanswered=self._unanswered() + offered - self._sent,
-            good_p50_ms=percentile(self._good_ms, 50),
-            good_p99_ms=percentile(self._good_ms, 99),
-            refusal_p99_ms=percentile(self._refusal_ms, 99),
-            refusal_max_ms=max(self._refusal_ms, default=0.0),
+            goodput=sum(one.in_time for one in good) / self._seconds,
+            good=len(good),
+            refused=len(refusal_ms),
+            failed=len(self.answers) - len(good) - len(refusal_ms) + self.broken_off,
+            mixed_up=sum(not one.is_own for one in good),
+            unanswered=self._in_flight() + offered - len(self._late_ms),
+            good_p50_ms=percentile(good_ms, 50),
+            good_p99_ms=percentile(good_ms, 99),
+            refusal_p99_ms=percentile(refusal_ms, 99),
+            refusal_max_ms=max(refusal_ms, default=0.0),
             late_p99_ms=percentile(self._late_ms, 99),
         )
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, with at most one request in flight."""
+    """One connection, with at most one request in flight. asyncio calls the last three."""
 
     def __init__(self, offer: _Offer) -> None:
         self._offer = offer
@@ -190,31 +204,29 @@ class _Connection(asyncio.Protocol):
         self._sent_at = 0.0
 
     def send(self, request: Request) -> None:
-        """Send a request now."""
         self._request, self._sent_at = request, time.perf_counter()
         self._transport.write(request.wire)
 
     def close(self) -> None:
-        """Close without waiting for anything."""
         self._request = None
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; asyncio calls it."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        """Look for the end of the answer; asyncio calls it."""
         self._received += data
         answer = answers.first(self._received)
         if answer is None or self._request is None:
             return
-        milliseconds = (time.perf_counter() - self._sent_at) * 1000
-        request, self._request = self._request, None
+        now, is_own = time.perf_counter(), self._request.echo in answer.body
+        milliseconds = (now - self._sent_at) * 1000
+        in_time = now <= self._offer.end
+        self._offer.answers.append(_Answered(answer.status, milliseconds, in_time, is_own))
+        self._request = None
         del self._received[: answer.size]
-        self._offer.answered(answer, request, milliseconds)
         self._offer.freed(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Say so; asyncio calls it."""
-        self._offer.lost(self, in_flight=self._request is not None)
+        self._offer.broken_off += self._request is not None
+        self._offer.connections.discard(self)

@@ -4,84 +4,52 @@ A virtual machine's speed may change by half within minutes, and a ratio of two 
 minutes apart with it; not so the median of ratios of loads that are a second apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
 from bench.load import wrk
 from bench.load.measurements import Comparison
-from bench.load.wrk import Load
-from bench.subjects.clients import Client, write_bodies
-from bench.subjects.processes import Processes
+from bench.subjects import processes
+from bench.subjects.clients import Client
 from bench.subjects.systems import Make, System
 
+CONNECTIONS = (1, 64)
 _ROUNDS = 9
 _SECONDS = 1
 
 
 def compare(
-    makers: Mapping[str, Make],
-    ours: str,
-    connections: Sequence[int],
-    folder: Path,
-    applicants: Sequence[Client],
+    makers: Mapping[str, Make], ours: str, folder: Path, applicants: Sequence[Client]
 ) -> list[Comparison]:
     """Compare ours, one of makers by key, with each of the others. Raises NotReadyError."""
     with ExitStack() as running:
-        systems = {key: _start(make, folder / key, running) for key, make in makers.items()}
-        for key, system in systems.items():
-            write_bodies(folder / key / "bodies.txt", applicants, system.encode)
-        return [
-            comparison
-            for count in connections
-            for comparison in _compare(systems, ours, count, folder)
-        ]
-
-
-def _start(make: Make, folder: Path, running: ExitStack) -> System:
-    folder.mkdir()
-    system = make(folder)
-    running.enter_context(Processes(system.programs, folder))
-    return system
+        systems = {}
+        for key, make in makers.items():
+            own = folder / key
+            own.mkdir()
+            systems[key] = make(own)
+            running.enter_context(processes.started(systems[key].programs, own))
+            systems[key].language.write_bodies(own / "bodies.txt", applicants)
+        return [one for count in CONNECTIONS for one in _compare(systems, ours, count, folder)]
 
 
 def _compare(
     systems: Mapping[str, System], ours: str, connections: int, folder: Path
-) -> list[Comparison]:
+) -> Iterator[Comparison]:
     rounds = [
         {
-            key: wrk.drive(
-                system.ports,
-                system.path,
-                folder / key / "bodies.txt",
-                connections,
-                _SECONDS,
-                keyed=system.keyed,
-            )
+            key: wrk.drive(system, folder / key / "bodies.txt", connections, _SECONDS)
             for key, system in systems.items()
         }
         for _ in range(1 + _ROUNDS)
     ][1:]  # the first one warms
-    return [
-        _ratios(systems[ours], other, [(loads[ours], loads[key]) for loads in rounds], connections)
-        for key, other in systems.items()
-        if key != ours
-    ]
-
-
-def _ratios(
-    ours: System, other: System, pairs: Sequence[tuple[Load, Load]], connections: int
-) -> Comparison:
-    return Comparison(
-        ours=ours.title,
-        key=other.key,
-        title=other.title,
-        connections=connections,
-        rounds=len(pairs),
-        requests_per_second=median(
-            one.requests_per_second / two.requests_per_second for one, two in pairs
-        ),
-        p50=median(one.p50_ms / two.p50_ms for one, two in pairs),
-        p99=median(one.p99_ms / two.p99_ms for one, two in pairs),
-    )
+    for key, other in systems.items():
+        pairs = [(loads[ours], loads[key]) for loads in rounds]
+        rates = [one.requests_per_second / two.requests_per_second for one, two in pairs]
+        p50 = median(one.p50_ms / two.p50_ms for one, two in pairs)
+        p99 = median(one.p99_ms / two.p99_ms for one, two in pairs)
+        if key != ours:
+            title = systems[ours].title
+            yield Comparison(title, key, other.title, connections, _ROUNDS, median(rates), p50, p99)

@@ -41,9 +41,8 @@ function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
     '\nMEASURED {"seconds": %.6f, "answers": %d, "not_2xx": %d, "socket_errors": %d, ' ..
-    '"p50_ms": %.3f, "p90_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f}\n',
+    '"p50_ms": %.3f, "p99_ms": %.3f}\n',
     summary.duration / 1e6, summary.requests, errors.status,
     errors.connect + errors.read + errors.write + errors.timeout,
-    latency:percentile(50) / 1e3, latency:percentile(90) / 1e3,
-    latency:percentile(99) / 1e3, latency.max / 1e3))
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end

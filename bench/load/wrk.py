@@ -7,9 +7,10 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.subjects.systems import System
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
 _LONGEST_ANSWER_SECONDS = 5
@@ -33,9 +34,7 @@ class Load:
     not_2xx: int
     socket_errors: int
     p50_ms: float
-    p90_ms: float
     p99_ms: float
-    max_ms: float
 
     @property
     def requests_per_second(self) -> float:
@@ -54,38 +53,22 @@ def require() -> None:
         raise MissingError("The bench needs wrk on PATH: apt-get install wrk, or brew install wrk.")
 
 
-def drive(  # noqa: PLR0913 - a load
-    ports: Sequence[int],
-    path: str,
-    bodies: Path,
-    connections: int,
-    seconds: float,
-    *,
-    keyed: bool = False,
-) -> Load:
-    """Post bodies (one a line) to the ports in turn, for whole seconds; one wrk thread a port.
+def drive(system: System, bodies: Path, connections: int, seconds: float) -> Load:
+    """Post bodies (one a line) to a system's ports in turn, for whole seconds; a thread a port.
 
-    keyed: whether each request has an Idempotency-Key of its own.
+    Raises WrkError.
     """
-    threads = min(len(ports), connections)
+    ports, threads = system.ports, min(len(system.ports), connections)
     command = [
         *("wrk", "--threads", str(threads), "--connections", str(connections)),
         *("--duration", f"{max(1, round(seconds))}s", "--timeout", f"{_LONGEST_ANSWER_SECONDS}s"),
-        *("--script", str(SCRIPT), f"http://127.0.0.1:{ports[0]}{path}"),
+        *("--script", str(SCRIPT), f"http://127.0.0.1:{ports[0]}{system.language.path}"),
     ]
-    environment = {
-        **os.environ,
-        "BENCH_BODIES": str(bodies),
-        "BENCH_PORTS": " ".join(map(str, ports)),
-        **({"BENCH_KEYED": "yes"} if keyed else {}),
-    }
+    told = {"BENCH_BODIES": str(bodies), "BENCH_PORTS": " ".join(map(str, ports))}
+    told |= {"BENCH_KEYED": "yes"} if system.keyed else {}
+    environment, limit = {**os.environ, **told}, seconds + 60
     ran = subprocess.run(  # noqa: S603 - the command is made here
-        command,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=seconds + 60,
-        check=False,
+        command, env=environment, capture_output=True, text=True, timeout=limit, check=False
     )
     return read(ran.stdout, ran.stderr)
 

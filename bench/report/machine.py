@@ -3,9 +3,8 @@
 import platform
 import shutil
 import subprocess
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -13,33 +12,15 @@ import psutil
 _PACKAGES = ("bentoml", "scikit-learn", "numpy", "fastapi", "uvicorn", "uvloop", "httpx")
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where and when a bench ran. busy_percent: of all cores, in the second before it began."""
-
-    cpu: str
-    cores: int
-    memory_gb: float
-    kernel: str
-    python: str
-    wrk: str
-    packages: dict[str, str]
-    started_at: str
-    busy_percent: float
-
-
-def describe() -> Machine:
-    """Look around; takes a second."""
-    return Machine(
-        cpu=_cpu_model(),
-        cores=psutil.cpu_count() or 0,
-        memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
-        kernel=platform.release(),
-        python=platform.python_version(),
-        wrk=_wrk_version(),
-        packages=dict(_versions()),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        busy_percent=psutil.cpu_percent(interval=1.0),
+def describe() -> str:
+    """Say where, when and with what a bench runs; looks for a second how busy the cores are."""
+    memory_gb = psutil.virtual_memory().total / 1e9
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return (
+        f"{psutil.cpu_count()} cores of {_cpu_model()}, {memory_gb:.1f} GB, Linux"
+        f" {platform.release()}, {psutil.cpu_percent(interval=1.0):.0f} % busy before; Python"
+        f" {platform.python_version()}, {_wrk_version()}, {versions}.\n"
+        f"Started {datetime.now(UTC).isoformat(timespec='seconds')}"
     )
 
 
@@ -54,18 +35,6 @@ def _cpu_model() -> str:
 
 
 def _wrk_version() -> str:
-    program = shutil.which("wrk") or "wrk"
-    ran = subprocess.run(  # noqa: S603 - a fixed command
-        [program, "-v"], capture_output=True, text=True, check=False, timeout=10
-    )
+    command = [shutil.which("wrk") or "wrk", "-v"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)  # noqa: S603 - a fixed command
     return " ".join((ran.stdout + ran.stderr).split()[:2])
-
-
-def _versions() -> list[tuple[str, str]]:
-    found = []
-    for package in _PACKAGES:
-        try:
-            found.append((package, version(package)))
-        except PackageNotFoundError:
-            found.append((package, "absent"))
-    return found

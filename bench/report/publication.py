@@ -14,16 +14,11 @@ _LEAST_SECONDS = 5
 
 
 def publish(report: Report, arguments: argparse.Namespace) -> None:
-    """Write the JSON and the plot, and the tables into the page."""
-    name = arguments.experiment
-    whole = is_whole(arguments)
-    scratch = ROOT / "var/bench"
-    json_path = ROOT / f"bench/results-{name}.json" if whole else scratch / f"{name}.json"
-    plot_path = ROOT / f"docs/bench-{name}.svg" if whole else scratch / f"{name}.svg"
-    for path in (json_path, plot_path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    report.write_json(arguments.json or json_path)
-    plot.draw(report.measured, arguments.plot or plot_path)
+    """Draw the plot, and put the tables of a whole run into the page."""
+    name, whole = arguments.experiment, is_whole(arguments)
+    path = ROOT / f"docs/bench-{name}.svg" if whole else ROOT / f"var/bench/{name}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot.draw(report.measured, path)
     if whole:
         page = PAGE.read_text(encoding="utf-8")
         PAGE.write_text(with_section(page, name, report.text()), encoding="utf-8")

@@ -1,13 +1,69 @@
-"""One table of what was measured, for people; and the same as JSON, for whatever comes next."""
+"""Tables of what was measured: Markdown that is readable in a terminal, too."""
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from bench.load.client_file import FileRun
 from bench.load.measurements import Comparison, Measured, Point
-from bench.report.machine import Machine
+from bench.load.outage import Outage
 from bench.report.targets import Target
+
+Columns = Mapping[str, Callable[[Any], str]]
+"""What a table shows of each thing: a head, and the cell below it."""
+
+_BURST: Columns = {
+    "system": lambda one: one.title,
+    "burst": lambda one: f"{one.burst.connections} for {one.burst.seconds:g} s",
+    "p50 ms fresh": lambda one: f"{one.burst.fresh_p50_ms:.2f}",
+    "p50 ms 1 s after": lambda one: f"{one.burst.after_p50_ms:.2f}",
+    "ratio": lambda one: f"{one.burst.after_p50_ms / one.burst.fresh_p50_ms:.2f}",
+}
+_OVERLOAD: Columns = {
+    "system": lambda one: one.title,
+    "best/s before": lambda one: f"{one.overload.before:,.0f}",
+    "offered/s": lambda one: f"{one.overload.load.offered_per_second:,.0f}",
+    "good/s": lambda one: f"{one.overload.load.goodput:,.0f}",
+    "best/s after": lambda one: f"{one.overload.after:,.0f}",
+    "good p50 ms": lambda one: f"{one.overload.load.good_p50_ms:.0f}",
+    "good p99 ms": lambda one: f"{one.overload.load.good_p99_ms:.0f}",
+    "refused": lambda one: f"{one.overload.load.refused}",
+    "refusal p99 ms": lambda one: f"{one.overload.load.refusal_p99_ms:.1f}",
+    "refusal max ms": lambda one: f"{one.overload.load.refusal_max_ms:.1f}",
+    "failed": lambda one: f"{one.overload.load.failed}",
+    "unanswered": lambda one: f"{one.overload.load.unanswered}",
+    "sent late p99 ms": lambda one: f"{one.overload.load.late_p99_ms:.1f}",
+}
+_BATCHES: Columns = {
+    "system": lambda one: one.title,
+    "batches": lambda one: f"{one.batches.count}",
+    "requests a batch": lambda one: f"{one.batches.mean_requests:.2f}",
+    "of several": lambda one: f"{one.batches.share_of_several:.0%}",
+    "largest up to": lambda one: f"{one.batches.largest_at_most:g}",
+}
+_COMPARISONS: Columns = {
+    "system": lambda one: one.ours,
+    "side by side with": lambda one: one.title,
+    "connections": lambda one: f"{one.connections}",
+    "rounds": lambda one: f"{one.rounds}",
+    "x requests/s": lambda one: f"{one.requests_per_second:.2f}",
+    "x p50": lambda one: f"{one.p50:.2f}",
+    "x p99": lambda one: f"{one.p99:.2f}",
+}
+_PROCESSES: Columns = {
+    "system": lambda one: one.title,
+    "ready s": lambda one: f"{one.seconds_to_ready:.1f}",
+    "idle MB": lambda one: _idle(one),  # noqa: PLW0108 - defined below
+    "after load MB": lambda one: f"{one.loaded_mb:.0f}",
+    "answered": lambda one: _optional(one.answered),
+    "recorded": lambda one: _optional(one.recorded),
+}
+_TARGETS: Columns = {
+    "target": lambda one: one.what,
+    "goal": lambda one: f"{'<=' if one.at_most else '>='} {_figure(one.goal, one.unit)}",
+    "measured": lambda one: _figure(one.measured, one.unit),
+    "": lambda one: "met" if one.met else "MISSED",
+}
 
 
 @dataclass(frozen=True)
@@ -17,96 +73,77 @@ class Report:
     compared: ratios of loads in turn, where there were any.
     """
 
-    name: str
-    machine: Machine
-    settings: dict[str, object]
+    circumstances: str
     measured: Sequence[Measured]
     against: Sequence[str]
-    targets: Sequence[Target]
     compared: Sequence[Comparison] = ()
+    targets: Sequence[Target] = ()
 
     def text(self) -> str:
-        """Format all of it in Markdown, readable in a terminal too."""
-        parts = [self._points()]
-        if self.compared:
-            parts.append(table(comparison_rows(self.compared)))
-        parts += [*self._stress(), self._processes()]
-        if self.targets:
-            parts.append(table(_target_rows(self.targets)))
-        return "\n\n".join([*parts, self._circumstances()])
-
-    def write_json(self, path: Path) -> None:
-        """Write all of it, whether the targets are met included."""
-        whole = asdict(self)
-        for target, judged in zip(whole["targets"], self.targets, strict=True):
-            target["met"] = judged.met
-        path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+        """Format all of it."""
+        parts = [
+            self._points(),
+            of_comparisons(self.compared),
+            _table([one for one in self.measured if one.burst], _BURST),
+            _table([one for one in self.measured if one.overload], _OVERLOAD),
+            _table([one for one in self.measured if one.batches], _BATCHES),
+            _table(self.measured, _PROCESSES),
+            of_targets(self.targets),
+            self.circumstances,
+        ]
+        return "\n\n".join(filter(None, parts))
 
     def _points(self) -> str:
-        titles = {one.key: one.title for one in self.measured}
-        against = [key for key in self.against if key in titles]
-        head = ["system", "connections", "rows", "requests/s", "rows/s", "p50 ms", "p99 ms"]
-        head += ["errors", "CPU ms/request", *(f"x {titles[key]}" for key in against)]
-        rows = [head]
-        for one in self.measured:
-            rows += [
-                [one.title, *_point_cells(point), *self._ratios(point, against)]
-                for point in one.points
-            ]
-        return table(rows)
-
-    def _ratios(self, point: Point, against: Sequence[str]) -> Iterator[str]:
         by_key = {one.key: one for one in self.measured}
-        for key in against:
-            there = by_key[key].at(point.connections, point.rows)
-            rate = there.load.requests_per_second if there else 0.0
-            yield f"{point.load.requests_per_second / rate:.2f}" if rate else "-"
-
-    def _stress(self) -> Iterator[str]:
-        burst_rows = [["system", "burst", "p50 ms fresh", "p50 ms 1 s after", "ratio"]]
-        overload_rows = [
-            [
-                *("system", "best/s before", "offered/s", "good/s", "best/s after"),
-                *("good p50 ms", "good p99 ms", "refused"),
-                *("refusal p99 ms", "refusal max ms", "failed", "unanswered", "sent late p99 ms"),
-            ]
-        ]
-        burst_rows += [_burst_cells(one) for one in self.measured if one.burst]
-        overload_rows += [_overload_cells(one) for one in self.measured if one.overload]
-        batch_rows = [["system", "batches", "requests a batch", "of several", "largest up to"]]
-        batch_rows += [_batch_cells(one) for one in self.measured if one.batches]
-        for rows in (burst_rows, overload_rows, batch_rows):
-            if len(rows) > 1:
-                yield table(rows)
-
-    def _processes(self) -> str:
-        head = ["system", "ready s", "idle MB", "after load MB", "answered", "recorded"]
-        rows = [
-            [
-                one.title,
-                f"{one.seconds_to_ready:.1f}",
-                _idle(one),
-                f"{one.loaded_mb:.0f}",
-                _optional(one.answered),
-                _optional(one.recorded),
-            ]
-            for one in self.measured
-        ]
-        return table([head, *rows])
-
-    def _circumstances(self) -> str:
-        machine = self.machine
-        versions = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
-        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return (
-            f"{machine.cores} cores of {machine.cpu}, {machine.memory_gb} GB, Linux"
-            f" {machine.kernel}, {machine.busy_percent:.0f} % busy before; Python"
-            f" {machine.python}, {machine.wrk}, {versions}.\n"
-            f"Started {machine.started_at}; {settings}."
-        )
+        columns: dict[str, Callable[[tuple[Measured, Point]], str]] = {
+            "system": lambda one: one[0].title,
+            "connections": lambda one: f"{one[1].connections}",
+            "rows": lambda one: f"{one[1].rows}",
+            "requests/s": lambda one: f"{one[1].load.requests_per_second:,.0f}",
+            "rows/s": lambda one: f"{one[1].rows_per_second:,.0f}",
+            "p50 ms": lambda one: f"{one[1].load.p50_ms:.2f}",
+            "p99 ms": lambda one: f"{one[1].load.p99_ms:.1f}",
+            "errors": lambda one: f"{one[1].load.errors}",
+            "CPU ms/request": lambda one: f"{one[1].cpu_ms:.2f}",
+        }
+        for other in (by_key[key] for key in self.against if key in by_key):
+            columns[f"x {other.title}"] = lambda one, other=other: _ratio(one[1], other)  # type: ignore[misc]
+        return _table([(one, point) for one in self.measured for point in one.points], columns)
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
+def of_comparisons(compared: Sequence[Comparison]) -> str:
+    """Return a line for each comparison."""
+    return _table(compared, _COMPARISONS)
+
+
+def of_targets(targets: Sequence[Target]) -> str:
+    """Return a line for each target; a missed one stands out."""
+    return _table(targets, _TARGETS)
+
+
+def of_a_file(run: FileRun) -> str:
+    """Return a line for each step of a file beside the loop, and the peak of memory."""
+    columns: dict[str, Callable[[tuple[str, int, float]], str]] = {
+        "what": lambda step: step[0],
+        "lines": lambda step: f"{step[1]:,}",
+        "seconds": lambda step: f"{step[2]:.1f}",
+        "lines/s": lambda step: f"{step[1] / step[2]:,.0f}",
+        "x loop": lambda step: f"{step[1] / step[2] / run.loop_per_second:.1f}",
+    }
+    memory = f"peak memory {run.peak_mb:.0f} MB, {run.peak_mb_before:.0f} MB before"
+    return f"{_table(run.steps, columns)}\n\n{memory}"
+
+
+def of_an_outage(seen: Outage) -> str:
+    """Return how often callers saw which answer, and what was recorded."""
+    answers = [
+        [f"answered {status}", str(times)] for status, times in sorted(seen.statuses.items())
+    ]
+    decided = ["with a decision", str(seen.decided)]
+    return align([["requests", str(seen.sent)], *answers, decided])
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
     """Align a head and its rows as a Markdown table, the first column left, the others right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -119,75 +156,16 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _point_cells(point: Point) -> list[str]:
-    load = point.load
-    return [
-        str(point.connections),
-        str(point.rows),
-        f"{load.requests_per_second:,.0f}",
-        f"{point.rows_per_second:,.0f}",
-        f"{load.p50_ms:.2f}",
-        f"{load.p99_ms:.1f}",
-        str(load.errors),
-        f"{point.cpu_ms:.2f}",
-    ]
+def _table(things: Iterable[object], columns: Columns) -> str:
+    """Return a table with a row for each thing; nothing for no things."""
+    rows = [[cell(one) for cell in columns.values()] for one in things]
+    return align([list(columns), *rows]) if rows else ""
 
 
-def comparison_rows(compared: Sequence[Comparison]) -> list[list[str]]:
-    """Return a head, and a row for each comparison."""
-    head = ["system", "side by side with", "connections", "rounds"]
-    rows = [[*head, "x requests/s", "x p50", "x p99"]]
-    for one in compared:
-        ratios = (one.requests_per_second, one.p50, one.p99)
-        cells = [one.ours, one.title, str(one.connections), str(one.rounds)]
-        rows.append([*cells, *(f"{ratio:.2f}" for ratio in ratios)])
-    return rows
-
-
-def _burst_cells(one: Measured) -> list[str]:
-    if one.burst is None:
-        return []
-    burst = one.burst
-    return [
-        one.title,
-        f"{burst.connections} for {burst.seconds:g} s",
-        f"{burst.fresh_p50_ms:.2f}",
-        f"{burst.after_p50_ms:.2f}",
-        f"{burst.after_p50_ms / burst.fresh_p50_ms:.2f}",
-    ]
-
-
-def _overload_cells(one: Measured) -> list[str]:
-    if one.overload is None:
-        return []
-    load = one.overload.load
-    return [
-        one.title,
-        f"{one.overload.before:,.0f}",
-        f"{load.offered_per_second:,.0f}",
-        f"{load.goodput:,.0f}",
-        f"{one.overload.after:,.0f}",
-        f"{load.good_p50_ms:.0f}",
-        f"{load.good_p99_ms:.0f}",
-        str(load.refused),
-        f"{load.refusal_p99_ms:.1f}",
-        f"{load.refusal_max_ms:.1f}",
-        str(load.failed),
-        str(load.unanswered),
-        f"{load.late_p99_ms:.1f}",
-    ]
-
-
-def _batch_cells(one: Measured) -> list[str]:
-    if one.batches is None:
-        return []
-    return [
-        one.title,
-        str(one.batches.count),
-        f"{one.batches.mean_requests:.2f}",
-        f"{one.batches.share_of_several:.0%}",
-        f"{one.batches.largest_at_most:g}",
-    ]
+def _ratio(point: Point, other: Measured) -> str:
+    there = other.at(point.connections, point.rows)
+    rate = there.load.requests_per_second if there else 0.0
+    return f"{point.load.requests_per_second / rate:.2f}" if rate else "-"
 
 
 def _idle(one: Measured) -> str:
@@ -201,17 +179,8 @@ def _optional(count: int | None) -> str:
     return "-" if count is None else str(count)
 
 
-def _target_rows(targets: Sequence[Target]) -> list[list[str]]:
-    rows = [["target", "goal", "measured", ""]]
-    for target in targets:
-        sign = "<=" if target.at_most else ">="
-        measured = _figure(target.measured, target.unit)
-        goal = f"{sign} {_figure(target.goal, target.unit)}"
-        rows.append([target.what, goal, measured, "met" if target.met else "MISSED"])
-    return rows
-
-
 def _figure(value: float, unit: str) -> str:
     if unit == "x":
         return f"{value:.2f}x"
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"  # noqa: PLR2004
+    is_round = not unit or value >= 100  # noqa: PLR2004
+    return f"{value:,.0f} {unit}".rstrip() if is_round else f"{value:.1f} {unit}"

@@ -25,13 +25,7 @@ class Uso(BaseModel):
 
     def linha(self) -> list[float]:
         """Return the row that the model takes."""
-        return [
-            self.balance,
-            self.purchases,
-            self.cash_advance,
-            self.credit_limit,
-            self.payments,
-        ]
+        return [self.balance, self.purchases, self.cash_advance, self.credit_limit, self.payments]
 
 
 class Cliente(Uso):

@@ -25,12 +25,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-@app.get("/health")
-def health() -> dict[str, str]:
-    """Say that the service is up."""
-    return {"status": "ok"}
-
-
 @app.post("/avaliar")
 async def avaliar(cliente: Cliente, request: Request) -> dict[str, str | int]:
     """Say which profile the client belongs to, as the other service has it."""

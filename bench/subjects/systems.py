@@ -1,37 +1,38 @@
 """What is measured: each system as its users start it, and what it must answer."""
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.subjects import clients, spoken
-from bench.subjects.clients import Client
-from bench.subjects.spoken import Read
-from deploy import ports
+from bench.subjects import languages
+from bench.subjects.languages import Language
+from bench.subjects.original import PICKLE
+from deploy import laptop, ports
 from deploy.ports import HOST
 from deploy.processes import ROOT, Program
 
 PYTHON = sys.executable
+SQLITE = "sqlite:///{folder}/evaluations.db"
+"""A database URL, with the folder of one system to be put in."""
+MLSERVER = ROOT / "var/bench-mlserver/bin/mlserver"
 
 
 @dataclass(frozen=True)
 class System:
     """Programs in the order of starting, and how to talk to them.
 
-    ports: where requests go, in turn. encode, read: the body for n clients, and the labels in an
-    answer to it, or None where nothing was predicted. record: the SQLite file it must write.
-    batching_port: where BentoML says what it batched. keyed: whether callers send Idempotency-Keys.
+    ports: where requests go, in turn. record: the SQLite file it must write. batching_port: where
+    BentoML says what it batched. keyed: whether callers send Idempotency-Keys.
     """
 
     key: str
     title: str
     programs: Sequence[Program]
     ports: Sequence[int]
-    path: str
-    encode: Callable[[Sequence[Client]], str]
-    read: Read
+    language: Language = languages.ORIGINAL
     record: Path | None = None
     batching_port: int | None = None
     keyed: bool = False
@@ -44,55 +45,43 @@ Make = Callable[[Path], System]
 def monolith(_: Path) -> System:
     """Return what the system replaces, in one uvicorn process."""
     (port,) = ports.free(1)
-    programs = [_uvicorn("bench.subjects.monolith:app", port)]
-    return _evaluating("monolith", "monolith", programs, [port])
+    return System("monolith", "monolith", [_uvicorn("monolith", port)], [port])
 
 
 def monolith_async(folder: Path) -> System:
-    """Return the monolith by its route without a thread."""
-    system = monolith(folder)
-    return replace(
-        system, key="monolith-async", title="monolith, async def", path="/avaliar-sem-thread"
-    )
+    """Return the monolith by its route without a thread, which is the stronger one."""
+    language = replace(languages.ORIGINAL, path="/avaliar-sem-thread")
+    one = monolith(folder)
+    return replace(one, key="monolith-async", title="monolith, async def", language=language)
 
 
 def split(_: Path) -> System:
     """Return the monolith cut in two and no more."""
     model, front = ports.free(2)
-    environment = {"SPLIT_MODEL_URL": f"http://{HOST}:{model}"}
-    programs = [
-        _uvicorn("bench.subjects.split_model:app", model),
-        _uvicorn("bench.subjects.split_front:app", front, environment),
-    ]
-    return _evaluating("split", "naive split", programs, [front])
+    asking = _uvicorn("split_front", front, {"SPLIT_MODEL_URL": f"http://{HOST}:{model}"})
+    return System("split", "naive split", [_uvicorn("monolith", model), asking], [front])
 
 
 def ceiling(_: Path) -> System:
     """Return our route without model and record."""
     (port,) = ports.free(1)
-    command = [PYTHON, "-m", "bench.subjects.ceiling", str(port)]
-    programs = [Program(command, [(port, "/health/live")])]
-    return _evaluating("ceiling", "ceiling", programs, [port], spoken.canned)
+    return System("ceiling", "ceiling", [_unrecorded(port)], [port], languages.CANNED)
 
 
 def this_system(folder: Path, root: Path = ROOT, python: str = PYTHON) -> System:
     """Return both services as `make run` starts them, with a store and a record of their own."""
     model, evaluation = ports.free(2)
     record = folder / "evaluations.db"
-    program = Program(
-        [python, "-m", "deploy.laptop"],
-        [(model, "/readyz"), (evaluation, "/health/ready")],
-        {
-            "MODEL_PORT": str(model),
-            "EVALUATION_PORT": str(evaluation),
-            "EVALUATION_DATABASE_URL": f"sqlite:///{record}",
-            "BENTOML_HOME": str(folder / "bentoml"),
-        },
-        root,
-    )
-    read = spoken.explained_evaluation
-    system = _evaluating("system", "this system", [program], [evaluation], read)
-    return replace(system, record=record, batching_port=model)
+    environment = {
+        "MODEL_PORT": str(model),
+        "EVALUATION_PORT": str(evaluation),
+        "EVALUATION_DATABASE_URL": f"sqlite:///{record}",
+        "BENTOML_HOME": str(folder / "bentoml"),
+    }
+    ready = [(model, "/readyz"), (evaluation, "/health/ready")]
+    program = Program([python, "-m", "deploy.laptop"], ready, environment, root)
+    told = (languages.EXPLAINED, record, model)
+    return System("system", "this system", [program], [evaluation], *told)
 
 
 def checkout(folder: Path, root: Path) -> System:
@@ -106,27 +95,24 @@ def replicated(evaluations: int, workers: int, database_url: str) -> Make:
 
     def make(folder: Path) -> System:
         model, *fronts = ports.free(1 + evaluations)
-        programs = [_model_service(folder, model, workers)]
-        command = [PYTHON, "-m", "evaluation_api"]
-        programs += [_evaluation(command, folder, port, model, database_url) for port in fronts]
-        title = f"{evaluations} evaluation, {workers} model"
-        read = spoken.explained_evaluation
-        key = f"{evaluations}x{workers}"
-        return replace(_evaluating(key, title, programs, fronts, read), batching_port=model)
+        programs = [model_program(folder, model, workers)]
+        programs += [evaluation_program(folder, port, model, database_url) for port in fronts]
+        key, title = f"{evaluations}x{workers}", f"{evaluations} evaluation, {workers} model"
+        return System(key, title, programs, fronts, languages.EXPLAINED, batching_port=model)
 
     return make
 
 
-def recorded(key: str, title: str, database_url: str, service: str = str(ROOT)) -> Make:
+def recorded(key: str, title: str, database_url: str, service: str = ".") -> Make:
     """Return one process of each service, with its record in a database of choice."""
 
     def make(folder: Path) -> System:
         model, evaluation = ports.free(2)
         programs = [
-            _model_service(folder, model, 1, service),
-            _evaluation([PYTHON, "-m", "evaluation_api"], folder, evaluation, model, database_url),
+            model_program(folder, model, service=service),
+            evaluation_program(folder, evaluation, model, database_url),
         ]
-        return _evaluating(key, title, programs, [evaluation])
+        return System(key, title, programs, [evaluation])
 
     return make
 
@@ -135,9 +121,8 @@ def keyed(make: Make) -> Make:
     """Return a system whose callers send an Idempotency-Key with each request."""
 
     def make_keyed(folder: Path) -> System:
-        system = make(folder)
-        key, title = f"{system.key}-keyed", f"{system.title}, with keys"
-        return replace(system, key=key, title=title, keyed=True)
+        one = make(folder)
+        return replace(one, key=f"{one.key}-keyed", title=f"{one.title}, with keys", keyed=True)
 
     return make_keyed
 
@@ -145,16 +130,8 @@ def keyed(make: Make) -> Make:
 def unrecorded(folder: Path) -> System:
     """Return one process of each service, and no record."""
     model, evaluation = ports.free(2)
-    command = [PYTHON, "-m", "bench.subjects.unrecorded", str(evaluation)]
-    programs = [
-        _model_service(folder, model, 1),
-        Program(
-            command,
-            [(evaluation, "/health/live")],
-            {"EVALUATION_MODEL_URL": f"http://{HOST}:{model}"},
-        ),
-    ]
-    return _evaluating("unrecorded", "no record", programs, [evaluation])
+    asking = _unrecorded(evaluation, {"EVALUATION_MODEL_URL": f"http://{HOST}:{model}"})
+    return System("unrecorded", "no record", [model_program(folder, model), asking], [evaluation])
 
 
 def model_service(workers: int) -> Make:
@@ -162,18 +139,10 @@ def model_service(workers: int) -> Make:
 
     def make(folder: Path) -> System:
         (port,) = ports.free(1)
-        program = _model_service(folder, port, workers)
-        plural = "worker" if workers == 1 else "workers"
-        return System(
-            key=f"model{workers}",
-            title=f"this model service, {workers} {plural}",
-            programs=[program],
-            ports=[port],
-            path="/predict",
-            encode=clients.predict_body,
-            read=spoken.predictions,
-            batching_port=port,
-        )
+        title = f"this model service, {workers} worker{'' if workers == 1 else 's'}"
+        programs = [model_program(folder, port, workers)]
+        language = languages.PREDICT
+        return System(f"model{workers}", title, programs, [port], language, batching_port=port)
 
     return make
 
@@ -181,60 +150,57 @@ def model_service(workers: int) -> Make:
 def bentoml_as_documented(folder: Path) -> System:
     """Return the same pickle behind BentoML as its documentation shows it."""
     (port,) = ports.free(1)
-    serve = _bentoml_serve("bench.subjects.bentoml_as_documented:Clusters", port)
-    environment = {"BENTOML_HOME": str(folder / "bentoml")}
-    return System(
-        key="bentoml",
-        title="BentoML as documented",
-        programs=[Program(serve, [(port, "/readyz")], environment)],
-        ports=[port],
-        path="/predict",
-        encode=clients.listed_body,
-        read=spoken.labels,
+    service = "bench.subjects.bentoml_as_documented:Clusters"
+    serve = [PYTHON, "-m", "bentoml", "serve", service, "--host", HOST, "--port", str(port)]
+    program = Program(serve, [(port, "/readyz")], {"BENTOML_HOME": str(folder / "bentoml")})
+    return System("bentoml", "BentoML as documented", [program], [port], languages.DOCUMENTED)
+
+
+def mlserver(folder: Path) -> System:
+    """Return the same pickle behind MLServer's own runtime, in an environment of its own.
+
+    Set to what took least CPU a request at 64 connections: no worker processes, since each costs a
+    queue both ways; batches of 64, which 64 connections fill without waiting; else a wait of 2 ms,
+    which one connection pays in full.
+    """
+    http, grpc, metrics = ports.free(3)
+    listening = {"host": HOST, "http_port": http, "grpc_port": grpc, "metrics_port": metrics}
+    settings = {**listening, "debug": False, "parallel_workers": 0}
+    batching = {"max_batch_size": 64, "max_batch_time": 0.002}
+    runtime = {"name": "clusters", "implementation": "mlserver_sklearn.SKLearnModel"}
+    model = {**runtime, **batching, "parameters": {"uri": str(PICKLE)}}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "model-settings.json").write_text(json.dumps(model))
+    ready = [(http, "/v2/models/clusters/ready")]
+    program = Program([str(MLSERVER), "start", str(folder)], ready)
+    return System("mlserver", "MLServer", [program], [http], languages.TENSORS)
+
+
+def model_program(folder: Path, port: int, workers: int = 1, service: str = ".") -> Program:
+    """Return the model service as the laptop's runner starts it, with a store of its own."""
+    program = laptop.model_service(port).program
+    *shell, script = program.command
+    own = {"BENTOML_HOME": str(folder / "bentoml"), "MODEL_SERVICE_WORKERS": str(workers)}
+    return replace(
+        program,
+        command=[*shell, f"{script} {shlex.quote(service)}"],
+        environment={**program.environment, **own},
     )
 
 
-def _evaluating(
-    key: str,
-    title: str,
-    programs: Sequence[Program],
-    ports: Sequence[int],
-    read: Read = spoken.evaluation,
-) -> System:
-    def encode(group: Sequence[Client]) -> str:
-        (client,) = group
-        return clients.avaliar_body(client)
-
-    return System(key, title, programs, ports, "/avaliar", encode, read)
+def evaluation_program(folder: Path, port: int, model: int, database_url: str = SQLITE) -> Program:
+    """Return the evaluation service as the laptop's runner starts it."""
+    program = laptop.evaluation_service(port, f"http://{HOST}:{model}").program
+    own = {"EVALUATION_DATABASE_URL": database_url.format(folder=folder)}
+    return replace(program, environment={**program.environment, **own})
 
 
-def _uvicorn(app: str, port: int, environment: dict[str, str] | None = None) -> Program:
-    command = [PYTHON, "-m", "uvicorn", app, "--host", HOST, "--port", str(port)]
-    quiet = ["--no-access-log", "--log-level", "warning"]
-    return Program([*command, *quiet], [(port, "/health")], environment or {})
+def _unrecorded(port: int, environment: dict[str, str] | None = None) -> Program:
+    command = [PYTHON, "-m", "bench.subjects.unrecorded", str(port)]
+    return Program(command, [(port, "/health/live")], environment or {})
 
 
-def _evaluation(
-    command: Sequence[str], folder: Path, port: int, model: int, database_url: str
-) -> Program:
-    environment = {
-        "EVALUATION_PORT": str(port),
-        "EVALUATION_MODEL_URL": f"http://{HOST}:{model}",
-        "EVALUATION_DATABASE_URL": database_url.format(folder=folder),
-    }
-    return Program(command, [(port, "/health/ready")], environment)
-
-
-def _model_service(folder: Path, port: int, workers: int, service: str = str(ROOT)) -> Program:
-    """Import the model into a store of its own first, as the laptop's runner does."""
-    serve = shlex.join(_bentoml_serve(service, port))
-    script = f"{shlex.quote(PYTHON)} -m model_store import && exec {serve}"
-    environment = {
-        "BENTOML_HOME": str(folder / "bentoml"),
-        "MODEL_SERVICE_WORKERS": str(workers),
-    }
-    return Program(["/bin/sh", "-c", script], [(port, "/readyz")], environment)
-
-
-def _bentoml_serve(service: str, port: int) -> list[str]:
-    return [PYTHON, "-m", "bentoml", "serve", service, "--host", HOST, "--port", str(port)]
+def _uvicorn(module: str, port: int, environment: dict[str, str] | None = None) -> Program:
+    command = [PYTHON, "-m", "uvicorn", f"bench.subjects.{module}:app", "--host", HOST]
+    quiet = ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+    return Program([*command, *quiet], [(port, "/openapi.json")], environment or {})

@@ -1,15 +1,16 @@
 """A system that answers wrong is not measured."""
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.load import checks
-from bench.load.one_by_one import WrongAnswerError
-from bench.subjects import clients, spoken
+from bench.load.checks import WrongAnswerError
+from bench.subjects import clients, languages
+from bench.subjects.languages import Language
 from bench.subjects.systems import System
 from tests.unit.bench.answering import server
 
@@ -17,36 +18,36 @@ MADE = clients.make(3)
 FOURS = '{"nome": "A", "cluster": 4, "resposta": "-"}'
 
 
-def system(port: int, read: spoken.Read = spoken.evaluation) -> System:
-    return System("key", "a system", [], [port], "/", clients.predict_body, read)
+def system(port: int, language: Language = languages.ORIGINAL) -> System:
+    return System("key", "a system", [], [port], language)
 
 
-def test_answers_that_agree_with_the_pickle_pass() -> None:
+def test_answers_that_agree_with_the_pickle_pass_and_are_counted() -> None:
     with server(200, fixed=FOURS) as port:
-        checks.require_right_answers(system(port), MADE, [4, 4, 4])
+        assert checks.require_right_answers(system(port), MADE, [4, 4, 4]) == 3
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "read", "complaint"),
+    ("status", "body", "language", "complaint"),
     [
-        (200, FOURS, spoken.evaluation, r"predicted \[4\], the pickle \[0\]"),
-        (200, FOURS, spoken.explained_evaluation, "without id, decisao, motivos"),
-        (200, "<html>", spoken.evaluation, "what it should not"),
-        (503, "later", spoken.evaluation, "answered 503: later"),
+        (200, FOURS, languages.ORIGINAL, r"predicted \[4\], the pickle \[0\]"),
+        (200, FOURS, languages.EXPLAINED, "without id, decisao, motivos"),
+        (200, "<html>", languages.ORIGINAL, "what it should not"),
+        (503, "later", languages.ORIGINAL, "answered 503: later"),
     ],
 )
 def test_a_wrong_answer_is_shown(
-    status: int, body: str, read: Callable[[bytes, int], list[int]], complaint: str
+    status: int, body: str, language: Language, complaint: str
 ) -> None:
     with server(status, fixed=body) as port, pytest.raises(WrongAnswerError, match=complaint):
-        checks.require_right_answers(system(port, read), MADE, [4, 4, 0])
+        checks.require_right_answers(system(port, language), MADE, [4, 4, 0])
 
 
-def test_the_last_client_is_checked_too_when_they_come_in_groups() -> None:
-    answer = '[{"cluster": 1}, {"cluster": 2}]'
-    made = clients.make(4)
-    with server(200, fixed=answer) as port, pytest.raises(WrongAnswerError):
-        checks.require_right_answers(system(port, spoken.predictions), made, [1, 2, 1, 3], rows=2)
+@pytest.mark.parametrize("said", ["[1, 2]", "[1]", "[1, 2, 1]"])
+def test_every_client_of_a_group_is_checked(said: str) -> None:
+    made, language = clients.make(4), replace(languages.DOCUMENTED, path="/")
+    with server(200, fixed=said) as port, pytest.raises(WrongAnswerError):
+        checks.require_right_answers(system(port, language), made, [1, 2, 1, 3], rows=2)
 
 
 def test_what_was_recorded_is_counted(tmp_path: Path) -> None:
@@ -55,4 +56,4 @@ def test_what_was_recorded_is_counted(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE evaluations (id)")
         connection.execute("INSERT INTO evaluations VALUES (1), (2)")
 
-    assert checks.count_recorded(record) == 2
+    assert checks.count(record) == 2

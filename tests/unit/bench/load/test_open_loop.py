@@ -1,6 +1,8 @@
 """The open-loop load against a small server whose answers are known."""
 
-from bench.load import answers, one_by_one, open_loop
+import pytest
+
+from bench.load import answers, open_loop
 from bench.load.open_loop import Request
 from tests.unit.bench.answering import server
 
@@ -13,7 +15,7 @@ GOOD, REFUSED, BROKEN = 200, 503, 500
 
 def test_every_request_is_sent_and_every_answer_counted() -> None:
     with server(GOOD) as port:
-        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4)
+        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4, open_at_first=16)
 
     assert load.good + load.unanswered in range(195, 202)
     assert load.unanswered <= 1
@@ -23,7 +25,7 @@ def test_every_request_is_sent_and_every_answer_counted() -> None:
 
 def test_refusals_and_failures_are_no_goodput() -> None:
     with server(GOOD, REFUSED, REFUSED, BROKEN) as port:
-        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4)
+        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4, open_at_first=16)
 
     assert load.good > 40
     assert abs(load.refused - 2 * load.good) <= 2
@@ -33,22 +35,26 @@ def test_refusals_and_failures_are_no_goodput() -> None:
 
 def test_an_answer_to_somebody_else_is_noticed() -> None:
     with server(GOOD, fixed="client-100") as port:
-        load = open_loop.offer(port, REQUESTS, per_second=250, seconds=0.4)
+        load = open_loop.offer(port, REQUESTS, per_second=250, seconds=0.4, open_at_first=16)
 
     assert 0 < load.good * 0.8 < load.mixed_up < load.good
 
 
 def test_a_slow_server_is_asked_no_less() -> None:
     with server(GOOD, seconds=0.2) as port:
-        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4)
+        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4, open_at_first=16)
 
     assert load.good > 180
     assert load.good_p50_ms > 200
     assert load.goodput < 300
 
 
-def test_one_caller_waits_for_each_answer() -> None:
-    with server(GOOD, seconds=0.02) as port:
-        p50_ms = one_by_one.p50_ms(port, [request.wire for request in REQUESTS], seconds=0.3)
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(0, 1), (50, 50), (99, 99), (99.5, 100), (100, 100)]
+)
+def test_a_percentile_is_a_value_that_was_measured(percent: float, expected: float) -> None:
+    assert open_loop.percentile(range(100, 0, -1), percent) == expected
 
-    assert 20 <= p50_ms < 200
+
+def test_the_percentile_of_nothing_is_zero() -> None:
+    assert open_loop.percentile([], 99) == 0.0

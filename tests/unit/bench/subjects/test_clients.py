@@ -1,15 +1,16 @@
 """The made-up clients: valid for every system, different, and of every profile."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
-from bench.subjects import clients
+from bench.subjects import clients, languages
 from evaluation_api.web import requests
 
 
 def test_each_client_passes_the_real_validation() -> None:
     for client in clients.make(500):
-        sent = requests.read_applicant_body(clients.avaliar_body(client).encode())
+        sent = requests.read_applicant_body(languages.EXPLAINED.encode([client]).encode())
         assert sent.name == client.name
 
 
@@ -21,16 +22,16 @@ def test_the_clients_are_different_and_the_same_every_time() -> None:
 
 
 def test_every_profile_has_a_fair_share_of_the_clients() -> None:
-    shares = clients.shares(clients.expected_clusters(clients.make()))
+    profiles = Counter(clients.expected_clusters(clients.make()))
 
-    assert set(shares) == {0, 1, 2, 3, 4}
-    assert min(shares.values()) > 0.05
+    assert set(profiles) == {0, 1, 2, 3, 4}
+    assert min(profiles.values()) > 0.05 * clients.DIFFERENT
 
 
 def test_a_body_of_many_rows_is_always_full(tmp_path: Path) -> None:
     made = clients.make(10)
 
-    written = clients.write_bodies(tmp_path / "bodies", made, clients.predict_body, rows=4)
+    written = languages.PREDICT.write_bodies(tmp_path / "bodies", made, rows=4)
 
     bodies = [json.loads(line) for line in written.read_text().splitlines()]
     assert [len(body) for body in bodies] == [4, 4]
@@ -40,7 +41,7 @@ def test_a_body_of_many_rows_is_always_full(tmp_path: Path) -> None:
 def test_a_tensor_holds_the_amounts_in_the_order_of_the_model() -> None:
     first, second = clients.make(2)
 
-    (tensor,) = json.loads(clients.tensor_body([first, second]))["inputs"]
+    (tensor,) = json.loads(languages.TENSORS.encode([first, second]))["inputs"]
 
     assert tensor["shape"] == [2, 5]
     assert tensor["data"] == [*first.usage, *second.usage]

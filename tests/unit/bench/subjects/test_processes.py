@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.subjects.processes import Processes
+from bench.subjects import processes
 from deploy import ports
 from deploy.processes import NotReadyError, Program
 
@@ -32,18 +32,18 @@ def server() -> Program:
 
 
 def test_the_worker_that_a_program_starts_is_measured_too(server: Program, tmp_path: Path) -> None:
-    with Processes([server], tmp_path) as processes:
+    with processes.started([server], tmp_path) as running:
         worker = psutil.Process(int((tmp_path / "printed.txt").read_text().split()[0]))
         of_the_worker = worker.memory_full_info().pss / 1e6
 
-        assert processes.memory_mb() > of_the_worker * 1.2
-        assert processes.cpu_seconds() > worker.cpu_times().user
-        assert processes.memory_mb(of_a_runner=True) == 0
+        assert processes.memory_mb(running) > of_the_worker * 1.2
+        assert processes.cpu_seconds(running) > worker.cpu_times().user
+        assert processes.memory_mb(running, of_a_runner=True) == 0
 
 
 def test_an_interrupted_bench_leaves_nothing_running(server: Program, tmp_path: Path) -> None:
     def interrupted() -> None:
-        with Processes([server], tmp_path):
+        with processes.started([server], tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -57,7 +57,7 @@ def test_what_cannot_all_start_is_stopped_again(server: Program, tmp_path: Path)
 
     with (
         pytest.raises(NotReadyError, match="no such model"),
-        Processes([server, broken], tmp_path),
+        processes.started([server, broken], tmp_path),
     ):
         pass
 
