@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,8 +87,8 @@ class Running:
         """Whether its first process has ended, its helpers alive or not."""
         return self.first.poll() is not None
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield what it prints, until nobody is left who could print."""
+    def lines(self) -> Generator[bytes, None, None]:
+        """Yield what it prints, until nobody is left who could print, or the caller closes it."""
         if self.first.stdout:
             with self.first.stdout as printed:
                 yield from printed

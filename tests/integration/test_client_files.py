@@ -4,7 +4,6 @@ import csv
 import io
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,12 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.processes import Program, Running
 from evaluation_api.client_files.files import MAX_BYTES
 from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
 from tests import commands
 from tests.client_files import clients, csv_of, done, look, send, step
-from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually
+from tests.services import Server, evaluation_server, eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -287,21 +287,15 @@ def test_a_terminal_that_is_interrupted_says_how_to_go_on_and_does(
 ) -> None:
     (tmp_path / "clientes.csv").write_bytes(clients(12_000))
     output = tmp_path / "decisoes.csv"
-    begun = subprocess.Popen(
-        [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(output)],
-        cwd=PROJECT,
-        env={**ENVIRONMENT, **alone.environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    eventually(lambda: committed_chunks(alone) > 0, SECONDS)
-    begun.send_signal(signal.SIGINT)
-    _, said = begun.communicate(timeout=SECONDS)
-    assert begun.returncode == 2
+    command = [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(output)]
+    with Running(Program(command, environment=alone.environment), alone.log) as begun:
+        eventually(lambda: committed_chunks(alone) > 0, SECONDS)
+        begun.first.send_signal(signal.SIGINT)
+        assert begun.first.wait(SECONDS) == 2
     assert not output.exists()
 
     ((identity,),) = ask(alone, "SELECT id FROM batches")
-    assert f"--resume {identity}" in said
+    assert f"--resume {identity}" in alone.printed()
     how = ("batch", "--resume", identity, "-o", str(output))
     assert commands.run(main, *how, environment=alone.environment).returncode == 0
 

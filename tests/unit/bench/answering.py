@@ -1,9 +1,10 @@
 """A small server in a process of its own, whose answers are known."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from deploy.processes import Program, Running
 
 # Arguments: the statuses to answer in turn, the delay in seconds, a body instead of the echo.
 SERVER = """
@@ -35,10 +36,5 @@ asyncio.run(main())
 def server(*statuses: int, seconds: float = 0, fixed: str = "") -> Iterator[int]:
     """Answer each request with the next status and its own body; yield the port."""
     arguments = [",".join(map(str, statuses)), str(seconds), fixed]
-    command = [sys.executable, "-c", SERVER, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
-        assert started.stdout is not None
-        try:
-            yield int(started.stdout.readline())
-        finally:
-            started.kill()
+    with Running(Program([sys.executable, "-c", SERVER, *arguments])) as running:
+        yield int(next(running.lines()))

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ import psutil
 import pytest
 
 from deploy import laptop, ports
+from deploy.processes import Program, Running
 from tests.services import eventually
 
 WAIT_SECONDS = 20
@@ -71,7 +71,7 @@ class Laptop:
         self.root = root
         self.output = root / "output"
         self.model_port, self.evaluation_port = ports.free(2)
-        self.runner: subprocess.Popen[bytes] | None = None
+        self.runner: Running | None = None
         shutil.copytree(Path(laptop.__file__).parent, root / "deploy")
         self.stand_in("bentoml", MODEL)
         (root / "bentoml/worker.py").write_text(MODEL_WORKER)
@@ -85,29 +85,23 @@ class Laptop:
         (self.root / package / "__main__.py").write_text(source)
 
     def start(
-        self, environment: Mapping[str, str] = MappingProxyType({}), stdout: int | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start the runner on two free ports, or on those given; it prints to a file or stdout."""
+        self, environment: Mapping[str, str] = MappingProxyType({}), *, followed: bool = False
+    ) -> Running:
+        """Start the runner on two free ports, or on those given; it prints to a file or to us."""
         chosen = {
             "MODEL_PORT": str(self.model_port),
             "EVALUATION_PORT": str(self.evaluation_port),
+            **environment,
         }
-        with self.output.open("wb") as output:
-            self.runner = subprocess.Popen(
-                [sys.executable, "-c", RUNNER],
-                cwd=self.root,
-                env={**os.environ, **chosen, **environment},
-                stdout=stdout or output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        program = Program([sys.executable, "-c", RUNNER], environment=chosen, folder=self.root)
+        self.runner = Running(program, None if followed else self.output)
         return self.runner
 
-    def start_and_await_readiness(self) -> subprocess.Popen[bytes]:
+    def start_and_await_readiness(self) -> Running:
         """Start the runner and return it once both stand-ins answer."""
         runner = self.start()
-        eventually(lambda: "Ready in" in self.printed() or runner.poll() is not None, WAIT_SECONDS)
-        assert runner.poll() is None, self.printed()
+        eventually(lambda: "Ready in" in self.printed() or runner.has_ended, WAIT_SECONDS)
+        assert not runner.has_ended, self.printed()
         return runner
 
     def printed(self) -> str:
@@ -134,7 +128,7 @@ class Laptop:
         for process in self.processes():
             process.kill()
         if self.runner is not None:
-            self.runner.wait(WAIT_SECONDS)
+            self.runner.first.wait(WAIT_SECONDS)
 
 
 @pytest.fixture
@@ -180,9 +174,9 @@ def test_a_stop_signal_ends_everything_with_exit_code_0(
     runner = project.start_and_await_readiness()
     assert len(project.processes()) >= 4
 
-    runner.send_signal(signum)
+    runner.first.send_signal(signum)
 
-    assert runner.wait(WAIT_SECONDS) == 0
+    assert runner.first.wait(WAIT_SECONDS) == 0
     assert project.processes() == []
 
 
@@ -191,27 +185,26 @@ def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_still_ends_cleanly(
 ) -> None:
     runner = project.start_and_await_readiness()
 
-    os.killpg(runner.pid, signal.SIGINT)
+    os.killpg(runner.first.pid, signal.SIGINT)
 
-    assert runner.wait(WAIT_SECONDS) == 0
+    assert runner.first.wait(WAIT_SECONDS) == 0
     assert project.processes() == []
     assert "Traceback" not in project.printed()
 
 
 def test_services_whose_output_nobody_reads_any_more_are_stopped(project: Laptop) -> None:
     project.stand_in("evaluation_api", EVALUATION.replace("    def do_GET", HARDY_LOG))
-    reading, writing = os.pipe()
-    runner = project.start(stdout=writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as printed:
-        assert any(line.startswith(b"Ready in") for line in printed)
+    runner = project.start(followed=True)
+    printed = runner.lines()
+    assert any(line.startswith(b"Ready in") for line in printed)
+    printed.close()
 
     connection = http.client.HTTPConnection("127.0.0.1", project.evaluation_port, timeout=5)
     connection.request("GET", "/")  # which is logged
     connection.getresponse().read()
     connection.close()
 
-    runner.wait(WAIT_SECONDS)
+    runner.first.wait(WAIT_SECONDS)
     assert project.processes() == []
 
 
@@ -225,7 +218,7 @@ def test_a_killed_service_is_named_and_takes_the_other_down(
 
     project.process_of(module).kill()
 
-    assert runner.wait(WAIT_SECONDS) == 1
+    assert runner.first.wait(WAIT_SECONDS) == 1
     assert f"The {name} service ended by itself, so everything was stopped." in project.printed()
     assert project.processes() == []
 
@@ -235,7 +228,7 @@ def test_a_model_that_cannot_be_imported_stops_the_start(project: Laptop) -> Non
 
     runner = project.start()
 
-    assert runner.wait(WAIT_SECONDS) == 1
+    assert runner.first.wait(WAIT_SECONDS) == 1
     assert "no such model" in project.printed()
     assert "The model service ended by itself" in project.printed()
     assert project.processes() == []
@@ -247,9 +240,9 @@ def test_services_that_ignore_the_signal_are_killed_after_a_while(project: Lapto
     project.stand_in("evaluation_api", deaf + EVALUATION)
     runner = project.start_and_await_readiness()
 
-    runner.send_signal(signal.SIGINT)
+    runner.first.send_signal(signal.SIGINT)
 
-    assert runner.wait(WAIT_SECONDS) == 0
+    assert runner.first.wait(WAIT_SECONDS) == 0
     assert project.processes() == []
 
 
@@ -262,7 +255,7 @@ def test_a_taken_port_is_named_with_the_way_out_before_anything_starts(
     with socket.create_server(("127.0.0.1", 0)) as other_program:
         port = other_program.getsockname()[1]
         runner = project.start({variable: str(port)})
-        assert runner.wait(WAIT_SECONDS) == 2
+        assert runner.first.wait(WAIT_SECONDS) == 2
 
     assert project.printed() == (
         f"Port {port} of the {name} service cannot be used (address already in use): "
