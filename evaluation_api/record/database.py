@@ -20,7 +20,7 @@ _VERSIONS = ("0001", "0002")
 HEAD = _VERSIONS[-1]
 
 #: An error's text names the statement that failed, and not the client that it was about.
-HIDE_PARAMETERS: Final = {"hide_parameters": True}
+_HIDE_PARAMETERS: Final = {"hide_parameters": True}
 #: An evaluation takes 2 KB with its answer, so that of pages of 4 KB each would hold one, and the
 #: file be half as large again; a file that is there keeps its own.
 _PAGE_BYTES = 8192
@@ -31,7 +31,7 @@ _PRAGMAS = (
     "foreign_keys=ON",
 )
 #: Also makes one transaction of all: a start that is killed halfway leaves nothing half done.
-MIGRATION_LOCK = {
+_MIGRATION_LOCK = {
     "postgresql": "SELECT pg_advisory_xact_lock(4203381)",
     "sqlite": "BEGIN IMMEDIATE",
 }
@@ -49,7 +49,7 @@ def connect(url: str, *, busy_timeout_seconds: float = 5) -> Engine:
         if is_file(url):
             return _connect_file(make_url(url), busy_timeout_seconds)
         timeout = {"connect_timeout": 3}
-        return create_engine(url, pool_pre_ping=True, connect_args=timeout, **HIDE_PARAMETERS)
+        return create_engine(url, pool_pre_ping=True, connect_args=timeout, **_HIDE_PARAMETERS)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise RecordUnavailableError(str(exc)) from exc
 
@@ -57,7 +57,7 @@ def connect(url: str, *, busy_timeout_seconds: float = 5) -> Engine:
 def _connect_file(url: URL, busy_timeout_seconds: float) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds}, **HIDE_PARAMETERS)
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds}, **_HIDE_PARAMETERS)
     event.listen(engine, "connect", _configure_sqlite)
     if not busy_timeout_seconds:
         event.listen(engine, "connect", _leave_checkpoints)
@@ -146,6 +146,6 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
-        connection.execute(text(MIGRATION_LOCK[engine.dialect.name]))
+        connection.execute(text(_MIGRATION_LOCK[engine.dialect.name]))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -7,6 +7,7 @@ Knows nothing of HTTP, policies or sentences.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from operator import attrgetter
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
+    delete,
     func,
     insert,
     select,
@@ -65,25 +67,14 @@ class EvaluationLog:
         then not written.
         """
         encoded = [self._writer.encode(entry) for entry in entries]
-        keys = [_key_row(entry) for entry in entries if entry.idempotency_key]
-        with self._transaction() as connection:
-            losers = self._insert_keys(connection, keys) if keys else {}
-            if losers:
-                encoded = [row for row in encoded if row[0] not in losers]
-            self._writer.insert(connection, encoded)
-            used = _first_uses(connection, list(losers.values())) if losers else {}
-        return [used[losers[entry.id]] if entry.id in losers else None for entry in entries]
-
-    def _insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> dict[str, str]:
-        """Insert keys; return those that another evaluation used first, by who lost them."""
         # In one order everywhere, or two replicas with two common keys wait for each other.
-        in_order = sorted(keys, key=_KEY)
-        if self._writer.insert_keys(connection, in_order) == len(keys):
-            return {}
-        query = select(idempotency_keys.c.key, idempotency_keys.c.evaluation_id)
-        found = connection.execute(query.where(idempotency_keys.c.key.in_([k.key for k in keys])))
-        owners = {row.key: row.evaluation_id for row in found}
-        return {k.evaluation_id: k.key for k in keys if owners[k.key] != k.evaluation_id}
+        keys = sorted((_key_row(entry) for entry in entries if entry.idempotency_key), key=_KEY)
+        with self._transaction() as connection:
+            self._writer.insert(connection, encoded)
+            if keys and self._writer.insert_keys(connection, keys) < len(keys):
+                losers = _take_back(connection, keys)
+                return [losers.get(entry.id) for entry in entries]
+        return [None] * len(entries)
 
     def find(self, evaluation_id: str) -> Recorded:
         """Return one evaluation with its reviews. Raises EvaluationNotFoundError."""
@@ -113,16 +104,7 @@ class EvaluationLog:
             known = select(evaluations.c.id).where(evaluations.c.id == review.evaluation_id)
             if connection.execute(known).first() is None:
                 raise EvaluationNotFoundError(review.evaluation_id)
-            connection.execute(
-                insert(reviews).values(
-                    id=review.id,
-                    evaluation_id=review.evaluation_id,
-                    outcome=review.outcome,
-                    justification=review.justification,
-                    reviewer=review.reviewer,
-                    reviewed_at=review.reviewed_at,
-                )
-            )
+            connection.execute(insert(reviews).values(asdict(review)))
 
     def decided(self, ids: Sequence[str] | None, chunk: int) -> Iterator[list[Recorded]]:
         """Return decided evaluations, all or those with the given ids, oldest first, in chunks."""
@@ -170,6 +152,16 @@ def _first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, FirstU
     return {key: FirstUse(*use) for key, *use in found}
 
 
+def _take_back(connection: Connection, keys: Sequence[KeyRow]) -> dict[str, FirstUse]:
+    """Delete what was just written with a key that another used first; return who that was."""
+    used = _first_uses(connection, [row.key for row in keys])
+    losers = {
+        row.evaluation_id: used[row.key] for row in keys if used[row.key].id != row.evaluation_id
+    }
+    connection.execute(delete(evaluations).where(evaluations.c.id.in_(losers)))
+    return losers
+
+
 def _key_row(entry: Entry) -> KeyRow:
     assert entry.idempotency_key  # noqa: S101 - the caller's filter
     return KeyRow(entry.idempotency_key.key, entry.idempotency_key.fingerprint, entry.id)
@@ -188,12 +180,12 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
     query = select(reviews).where(reviews.c.evaluation_id == evaluation_id).order_by(reviews.c.id)
     return tuple(
         Review(
-            id=row.id,
-            evaluation_id=row.evaluation_id,
-            outcome=Outcome(row.outcome),
-            justification=row.justification,
-            reviewer=row.reviewer,
-            reviewed_at=rows.in_utc(row.reviewed_at),
+            row.id,
+            row.evaluation_id,
+            Outcome(row.outcome),
+            row.justification,
+            row.reviewer,
+            rows.in_utc(row.reviewed_at),
         )
         for row in connection.execute(query)
     )

@@ -1,7 +1,5 @@
 """The tables of the decision record. Alembic's migrations make them; this says what they hold."""
 
-from typing import Final
-
 from sqlalchemy import (
     Boolean,
     Column,
@@ -67,18 +65,6 @@ evaluations = Table(
     ),
 )
 
-#: What a decision fills in, beside how the answer is kept.
-DECIDED: Final = (
-    "evaluated_at",
-    "milliseconds",
-    "cluster",
-    "confidence",
-    "outcome",
-    "model_tag",
-    "model_sha256",
-    "policy_version",
-)
-
 #: Who used an Idempotency-Key first, and for what.
 idempotency_keys = Table(
     "idempotency_keys",
@@ -88,7 +74,7 @@ idempotency_keys = Table(
     Column(
         "evaluation_id",
         _UUID,
-        # Checked at the commit: the key goes in first, to see who wins it.
+        # Checked at the commit: the release before writes the key before the evaluation.
         ForeignKey("evaluations.id", deferrable=True, initially="DEFERRED"),
         nullable=False,
         index=True,
@@ -132,7 +118,7 @@ batches = Table(
     Column("line_count", Integer, nullable=False),
 )
 
-#: About 1,024 lines of a file each, in its order; evaluated and settled as one.
+#: About 1,024 lines of a file each, in its order; evaluated and committed as one.
 batch_chunks = Table(
     "batch_chunks",
     metadata,
