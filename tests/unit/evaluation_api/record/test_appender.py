@@ -25,14 +25,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(file: Path) -> AsyncIterator[Appender]:
+async def opened(file: Path, *, on_the_loop: bool = True) -> AsyncIterator[Appender]:
     """Append to a file as the application does, and bring it to the disk at once."""
     engine, no_wait = (
         database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (5, 0)
     )
     database.migrate(engine)
     engine.dispose()  # whoever leaves last brings everything to the file
-    log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait)
+    log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait) if on_the_loop else None
     async with (
         RecordExecutor() as executor,
         Appender(
@@ -42,6 +42,16 @@ async def opened(file: Path) -> AsyncIterator[Appender]:
         yield appender
     no_wait.dispose()
     engine.dispose()
+
+
+def every_row(file: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(file) as connection:
+        rows = [
+            connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()  # noqa: S608 - ours
+            for table in ("evaluations", "idempotency_keys")
+        ]
+    connection.close()
+    return [*rows[0], *rows[1]]
 
 
 def count(file: Path) -> int:
@@ -67,6 +77,26 @@ def test_what_was_appended_on_the_loop_reaches_the_file_by_itself(file: Path) ->
                     await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
+
+
+def test_a_thread_writes_the_same_rows_as_the_loop(tmp_path: Path) -> None:
+    key = IdempotencyKey("k", "f")
+    entries = [decided_entry("José 😀"), pending_entry(), decided_entry(key=key)]
+    written = []
+
+    async def scenario(file: Path, *, on_the_loop: bool) -> None:
+        async with opened(file, on_the_loop=on_the_loop) as appender:
+            assert await asyncio.gather(*map(appender.append, entries)) == [None] * 3
+            lost = await appender.append(decided_entry(key=key))
+            assert lost is not None
+            assert lost.id == entries[2].id
+
+    for on_the_loop in (True, False):
+        file = tmp_path / f"{on_the_loop}.db"
+        asyncio.run(scenario(file, on_the_loop=on_the_loop))
+        written.append(every_row(file))
+
+    assert written[0] == written[1]
 
 
 def test_while_another_process_writes_a_thread_waits_for_it(file: Path) -> None:
