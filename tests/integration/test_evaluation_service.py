@@ -227,7 +227,8 @@ def test_the_service_keeps_what_its_description_promises(evaluation_service: Ser
 
 
 def test_concurrent_callers_each_get_their_own_answer(evaluation_service: Server) -> None:
-    wanted = [FIVE_CLIENTS[i % 5] for i in range(500)]
+    """Of fewer than may be in flight under a lasting load, so that a slow machine refuses none."""
+    wanted = [FIVE_CLIENTS[i % 5] for i in range(200)]
 
     async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
         if number % 10 == 9:
@@ -238,7 +239,7 @@ def test_concurrent_callers_each_get_their_own_answer(evaluation_service: Server
         async with httpx.AsyncClient(
             base_url=evaluation_service.url, transport=KeptAliveTransport(), timeout=30
         ) as client:
-            return await asyncio.gather(*(ask(client, number) for number in range(500)))
+            return await asyncio.gather(*(ask(client, number) for number in range(200)))
 
     for number, answer in enumerate(asyncio.run(ask_all())):
         if number % 10 == 9:
