@@ -1,6 +1,7 @@
 """Wires the parts into one application. The only module that knows them all."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles
 from evaluation_api.client_files.worker import FileWorker
 from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import Model
 from evaluation_api.decision.evaluation import Evaluator
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
@@ -30,6 +32,7 @@ from evaluation_api.record import database
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.models import ModelLog, ModelWatch
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
@@ -38,8 +41,11 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, problems, routes
+from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
+
+logger = logging.getLogger(__name__)
 
 _API_PAGE = Path(__file__).parent / "web" / "api_page"
 
@@ -115,7 +121,7 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         engine = _connect(settings, stack)
         database.migrate(engine)
-        evaluations, policies = EvaluationLog(engine), PolicyLog(engine)
+        evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
         await asyncio.to_thread(policies.remember, policy.version, source)
         executor = await stack.enter_async_context(RecordExecutor())
         appender = _appender(settings, stack, evaluations, executor)
@@ -127,11 +133,25 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
         file_log = FileLog(engine)
         worker = FileWorker(file_log, model, policy, executor, appender)
-        for work in (pending.run(), worker.run()):
+        watch = ModelWatch(model, models, executor, partial(_tell_of_promise, policy))
+        for work in (pending.run(), worker.run(), watch.run()):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         client_files = ClientFiles(file_log, evaluations, executor, worker)
-        services = Services(evaluator, model, executor, evaluations, policies, policy, pending)
+        services = Services(
+            evaluator, model, executor, evaluations, policies, models, policy, pending
+        )
         yield Running(services, client_files)
+
+
+def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:
+    """Say once of a model, to the log and the metrics, whether the policy's promise holds for it.
+
+    Where it does not, refusals become a person's.
+    """
+    warnings = answers.warnings(policy, model)
+    PROMISE_BROKEN.set(bool(warnings))
+    if warnings:
+        logger.warning("promise_broken", extra={"model": model.tag, "why": " ".join(warnings)})
 
 
 def _connect(settings: Settings, stack: AsyncExitStack, **options: float) -> Engine:
@@ -151,7 +171,7 @@ def _appender(
 
 
 def model_for(
-    policy: Policy, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+    policy: AnyPolicy, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
 ) -> ModelClient:
     """Return a client of the model service that looks for what this policy would approve.
 
@@ -162,8 +182,9 @@ def model_for(
         # What is left of the deadline is enough to ask another replica.
         transport or KeptAliveTransport(read_timeout_seconds=0.45 * deadline_seconds),
         settings.model_url,
-        targets=policy.approved_clusters,
-        margin=policy.border.min_confidence,
+        targets=policy.targets,
+        margin=policy.margin,
+        spans=policy.spans,
         deadline_seconds=deadline_seconds,
         circuit=Circuit(),
         max_waiting=settings.max_in_flight,

@@ -21,7 +21,7 @@ from evaluation_api import app, replay
 from evaluation_api.client_files import command
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import ModelError, PolicyError, RecordUnavailableError
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
 from evaluation_api.record import database, retention
 from evaluation_api.record.evaluations import EvaluationLog
@@ -199,7 +199,7 @@ def _criteria(log: PolicyLog, settings: Settings, stack: AsyncExitStack) -> repl
             known[version] = None if source is None else await asked_as(policy_file.parse(source))
         return known[version]
 
-    async def asked_as(policy: Policy) -> replay.Criteria:
+    async def asked_as(policy: AnyPolicy) -> replay.Criteria:
         models = await stack.enter_async_context(app.model_for(policy, settings))
         return replay.Criteria(policy, models)
 

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from evaluation_api.decision.domain import CardUsage, Evaluation, Prediction, Recorded
 from evaluation_api.decision.errors import ModelVersionGoneError
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.evaluation import decide_again
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.web import answers
 
 
@@ -27,7 +28,7 @@ class EarlierModels(Protocol):
 class Criteria:
     """A policy, and the models asked as it asks them."""
 
-    policy: Policy
+    policy: AnyPolicy
     models: EarlierModels
 
 
@@ -62,12 +63,12 @@ def _gone(recorded: list[Recorded], what: str) -> str:
     return f"{recorded[0].id}{others}: {what} is gone, so this cannot be evaluated again"
 
 
-def _compared(recorded: Recorded, prediction: Prediction, policy: Policy) -> list[str]:
+def _compared(recorded: Recorded, prediction: Prediction, policy: AnyPolicy) -> list[str]:
     evaluation = Evaluation(
         id=recorded.id,
         applicant=recorded.applicant,
         prediction=prediction,
-        decision=policy.decide(recorded.applicant.usage, prediction),
+        decision=decide_again(policy, recorded, prediction),
         evaluated_at=recorded.received_at,
         milliseconds=0.0,
     )

@@ -8,11 +8,12 @@ Derivations: docs/model.md, section "Geometry".
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.features import FEATURES, LARGEST_AMOUNT
+from model_store.features import FEATURES
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -47,11 +48,27 @@ class Counterfactuals:
     """The smallest change of one amount, for each changeable feature, that reaches a target.
 
     amount: n x 4 in the order of CHANGEABLE, the new amount in whole cents; NaN where none does.
-    cluster: n x 4, the target reached; -1 where none is.
+    cluster: n x 4, the target reached; -1 where none is. until: n x 4, the farthest amount, the
+    same way, up to which every other one reaches a target too; NaN where that is the limit.
     """
 
     amount: Matrix
     cluster: Labels
+    until: Matrix
+
+
+class Limits(NamedTuple):
+    """Where a change may lead: the least and the greatest of each changeable amount, n x 4 each.
+
+    NaN where an amount is not to be changed at all. In whole cents, as changes are.
+    """
+
+    low: Matrix
+    high: Matrix
+
+    def of(self, clients: slice) -> "Limits":
+        """Return those of some clients, transposed: 4 x k each."""
+        return Limits(self.low[clients].T, self.high[clients].T)
 
 
 def directions(rows: Matrix) -> Matrix:
@@ -133,36 +150,72 @@ def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
     return Cones(own, staying, offsets, slopes, slopes**2 - offsets**2)
 
 
-def counterfactuals(rows: Matrix, cones: Cones) -> Counterfactuals:
+def counterfactuals(rows: Matrix, cones: Cones, limits: Limits) -> Counterfactuals:
     """Find, one amount at a time, the smallest change that reaches a target with its margin.
 
     rows: n x 5, each in need of a change.
     """
     starts = range(0, max(len(rows), 1), _BLOCK)
-    parts = [_nearest_changes(rows[start : start + _BLOCK], cones) for start in starts]
-    amounts, labels = zip(*parts, strict=True)
-    return Counterfactuals(np.concatenate(amounts), np.concatenate(labels))
+    blocks = [slice(start, start + _BLOCK) for start in starts]
+    parts = [_nearest_changes(rows[block], cones, limits.of(block)) for block in blocks]
+    return Counterfactuals(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _nearest_changes(rows: Matrix, cones: Cones) -> tuple[Matrix, Labels]:
-    """Do so for a block of clients.
+def _nearest_changes(rows: Matrix, cones: Cones, limits: Limits) -> tuple[Matrix, Labels, Matrix]:
+    """Do so for a block of clients; limits are 4 x n here.
 
     Along one amount t the border of a cone is a quadratic, so the nearest point inside all four
-    cones of a target is one of eight roots. Roots are rounded to whole cents, inwards. What the
-    other amounts add up to is summed without the one that changes: taking 1e7 back out of a sum
-    would leave nothing of amounts below 1.
+    cones of a target is one of eight roots, or where the limits begin. Roots are rounded to whole
+    cents, inwards. What the other amounts add up to is summed without the one that changes: taking
+    1e7 back out of a sum would leave nothing of amounts below 1.
     """
     clients = rows.T
     own = clients.take(CHANGEABLE, axis=0)[:, None, :]
     rest = (cones.staying @ clients).reshape(4, len(cones.targets), len(CHANGEABLE), 1, len(rows))
     spare = (_STAY @ (clients * clients))[:, None, :]
+    begin = np.clip(own[:, 0], *limits)
     with np.errstate(invalid="ignore", divide="ignore"):
-        amounts = _to_cents_away_from(own, _roots(cones, rest, spare))
+        roots = _roots(cones, rest, spare)
+        at_limits = np.broadcast_to(begin[None, :, None], (*roots.shape[:2], 1, len(rows)))
+        amounts = np.concatenate([_to_cents_away_from(own, roots), at_limits], axis=2)
         length = np.sqrt(amounts * amounts + spare)
         inside = (cones.slopes * amounts + rest >= cones.offsets * length).all(axis=0)
-        inside &= (amounts >= 0) & (amounts <= LARGEST_AMOUNT)
-    cost = np.where(inside, np.abs(amounts - own), np.inf)
-    return _cheapest(amounts, cost, cones.targets)
+        inside &= (amounts >= limits.low[:, None]) & (amounts <= limits.high[:, None])
+        cost = np.where(inside, np.abs(amounts - own), np.inf)
+        amount, cluster = _cheapest(amounts, cost, cones.targets)
+        far = np.where(amount < own[:, 0], *limits)
+        until = _last_before_leaving(cones, rest, spare, roots, (amount, far))
+    return amount.T, cluster.T, until.T
+
+
+def _last_before_leaving(
+    cones: Cones, rest: Matrix, spare: Matrix, roots: Matrix, ends: tuple[Matrix, Matrix]
+) -> Matrix:
+    """Return up to where changes farther than those found reach some target.
+
+    ends: the amounts found (4 x n, NaN where none is) and how far the limits go. Returns 4 x n, NaN
+    for up to the limit. Between two borders nothing changes, so each stretch from border to border
+    is tried in its middle. Stretches shorter than a cent hold no amount.
+    """
+    amounts, far = ends
+    until = np.full_like(amounts, np.nan)
+    which, who = np.nonzero(np.isfinite(amounts))  # m of them
+    amount = amounts[which, who]
+    room, sense = np.abs(far[which, who] - amount), np.sign(far[which, who] - amount)
+    borders = roots[:, which, :, who].reshape(len(which), roots.shape[0] * roots.shape[2]).T
+    steps = np.nan_to_num((borders - amount) * sense, nan=-1.0).clip(0, room)
+    steps.sort(axis=0)
+    starts, stops = np.vstack([0 * room, steps]), np.vstack([steps, room])
+    tried = amount + sense * (starts + stops) / 2
+    length = np.sqrt(tried * tried + spare[which, 0, who])
+    slopes, others = cones.slopes[:, :, which, 0], rest[:, :, which, :, who].transpose(1, 2, 3, 0)
+    offsets = cones.offsets[..., 0]
+    inside = slopes.swapaxes(2, 3) * tried + others >= offsets * length
+    left = ~inside.all(axis=0).any(axis=0) & (stops - starts >= 1 / _CENTS)
+    first = left.argmax(axis=0)
+    step = np.floor(starts[first, np.arange(len(which))] * _CENTS) / _CENTS
+    until[which, who] = np.where(left.any(axis=0), np.round(amount + sense * step, 2), np.nan)
+    return until
 
 
 def _roots(cones: Cones, rest: Matrix, spare: Matrix) -> Matrix:
@@ -180,7 +233,7 @@ def _to_cents_away_from(own: Matrix, roots: Matrix) -> Matrix:
 
 
 def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> tuple[Matrix, Labels]:
-    """Keep, for each client and amount, the candidate (T x 4 x 8 x n) that changes it least."""
+    """Keep, for each amount and client, the candidate (T x 4 x k x n) that changes it least."""
     _, features, candidates, count = cost.shape
     by_amount = cost.swapaxes(0, 1).reshape(features, len(targets) * candidates, count)
     best = by_amount.argmin(axis=1)
@@ -188,4 +241,4 @@ def _cheapest(amounts: Matrix, cost: Matrix, targets: Labels) -> tuple[Matrix, L
     found = np.isfinite(by_amount[feature, best, client])
     target = best // candidates
     amount = amounts[target, feature, best % candidates, client]
-    return np.where(found, amount, np.nan).T, np.where(found, targets[target], -1).T
+    return np.where(found, amount, np.nan), np.where(found, targets[target], -1)

@@ -57,6 +57,18 @@ class StoredModel:
     golden: "GoldenClients"
     metadata: dict[str, Any]
 
+    @property
+    def promise(self) -> dict[str, Any] | None:
+        """What the geometry lets a policy promise, as the import recorded it; see promise.py.
+
+        A version that was imported before promises were is looked at now.
+        """
+        if self.centroids is None:
+            return None
+        from model_store import promise  # noqa: PLC0415 - brings numpy
+
+        return self.metadata.get("promise") or promise.as_json(promise.of(self.centroids))
+
     def open_estimator(self) -> "BaseEstimator":
         """Unpickle the model. Raises PickleRefused."""
         from model_store.pickles import safe_pickle  # noqa: PLC0415 - brings scikit-learn

@@ -9,7 +9,7 @@ from tests.shared_cases import in_bodies
 
 #: One client for each profile, in the order of FEATURES, and the profile.
 FIVE_CLIENTS = [
-    ((1126, 0, 504, 1200, 599), 0),
+    ((1126, 0, 504, 1200, 539), 0),
     ((1065, 0, 3358, 10500, 20740), 1),
     ((2271, 1200, 2630, 3000, 968), 2),
     ((6, 0, 20, 500, 32), 3),

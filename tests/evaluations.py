@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import uuid_utils
 
@@ -16,11 +17,29 @@ from evaluation_api.decision.domain import (
     Model,
     Prediction,
 )
+from evaluation_api.decision.earlier_policy import ProfilePolicy
+from evaluation_api.decision.policy import FactPolicy
+from evaluation_api.decision.promise import Border, Promise
 from evaluation_api.web import answers
 
-POLICY, POLICY_TEXT = policy_file.read(policy_file.DEFAULT)
-MODEL = Model("credit_card_clusters:0123456789ab", "0123456789ab" * 5 + "cdef")
+_READ, POLICY_TEXT = policy_file.read(policy_file.DEFAULT)
+assert isinstance(_READ, FactPolicy)
+POLICY = _READ
+#: As policies were before they knew facts.
+EARLIER_TEXT = (Path(__file__).parent / "cases/politica_de_perfis.toml").read_text("utf-8")
+_EARLIER = policy_file.parse(EARLIER_TEXT)
+assert isinstance(_EARLIER, ProfilePolicy)
+EARLIER_POLICY = _EARLIER
+#: As the model that the project carries has it, without the borders that lead to no approval.
+PROMISE = Promise(
+    0.5,
+    (None, 0.001, None, 0.4434, None),
+    (Border(0, 1, "cash_advance"), Border(0, 3, "payments"), Border(2, 3, "payments")),
+)
+MODEL = Model("credit_card_clusters:0123456789ab", "0123456789ab" * 5 + "cdef", PROMISE)
 USAGE = CardUsage(1055.0, 3345.0, 147.0, 3854.0, 3233.0)
+#: High use, little paid.
+POOR = CardUsage(3454.0, 0.0, 0.0, 3854.0, 700.0)
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -47,12 +66,13 @@ def prediction(
 
 def evaluation(
     predicted: Prediction | None = None,
-    amounts: CardUsage = USAGE,
+    amounts: CardUsage | None = None,
     name: str = "Maria",
     evaluation_id: str | None = None,
 ) -> Evaluation:
-    """Make an evaluation, decided by the default policy."""
+    """Make an evaluation, decided by the default policy; of profile 0, it is a refusal."""
     predicted = predicted or prediction()
+    amounts = amounts or (POOR if predicted.cluster == 0 else USAGE)
     return Evaluation(
         id=evaluation_id or new_id(),
         applicant=Applicant(name, amounts),

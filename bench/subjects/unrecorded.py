@@ -28,7 +28,7 @@ from evaluation_api.decision.domain import (
     Prediction,
 )
 from evaluation_api.decision.evaluation import Evaluator, Predictor
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.runtime import logs, server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.settings import Settings
@@ -69,7 +69,7 @@ class NoRecord:
         return None
 
 
-def _model(policy: Policy) -> AbstractAsyncContextManager[Predictor]:
+def _model(policy: AnyPolicy) -> AbstractAsyncContextManager[Predictor]:
     if "EVALUATION_MODEL_URL" in os.environ:
         return model_for(policy, Settings())
     return nullcontext(CannedPredictor())

@@ -20,13 +20,13 @@ from evaluation_api.client_files.domain import (
 )
 from evaluation_api.decision.domain import Applicant, Evaluation, Prediction
 from evaluation_api.decision.evaluation import BulkPredictor
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.runtime.identity import new_id
 
 _reader = lru_cache(maxsize=16)(lines.reader)
 
 
-async def evaluate(chunk: Chunk, predictor: BulkPredictor, policy: Policy) -> EvaluatedChunk:
+async def evaluate(chunk: Chunk, predictor: BulkPredictor, policy: AnyPolicy) -> EvaluatedChunk:
     """Evaluate every line that can be read. Raises ModelError, after which nothing is decided."""
     started = time.perf_counter()
     read = await slices.mapped(_reader(chunk.dialect), chunk.lines)
@@ -37,7 +37,7 @@ async def evaluate(chunk: Chunk, predictor: BulkPredictor, policy: Policy) -> Ev
 
 
 async def _decided(
-    read: list[Applicant | Fault], predictions: list[Prediction], policy: Policy, started: float
+    read: list[Applicant | Fault], predictions: list[Prediction], policy: AnyPolicy, started: float
 ) -> list[Evaluation]:
     now = datetime.now(UTC)
     milliseconds = (time.perf_counter() - started) * 1000

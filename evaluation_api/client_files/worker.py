@@ -18,7 +18,7 @@ from evaluation_api.client_files.domain import Chunk, EvaluatedChunk
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import BulkPredictor
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record.metrics import count_decisions
 
 P = ParamSpec("P")
@@ -58,7 +58,7 @@ class FileWorker:
         self,
         log: FileLog,
         model: BulkPredictor,
-        policy: Policy,
+        policy: AnyPolicy,
         executor: Executor,
         callers: Callers,
     ) -> None:

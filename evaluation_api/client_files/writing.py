@@ -14,6 +14,7 @@ from evaluation_api.client_files import amounts, messages, slices
 from evaluation_api.client_files.domain import FIELDS, Dialect, Fault, Line, RowResult
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import Recorded
+from evaluation_api.decision.evaluation import decide_again
 
 #: How a cell begins that a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -72,13 +73,15 @@ class ResultWriter:
         assert stored is not None  # noqa: S101 - so are all that come of a file
         policy = policy_file.parse(stored.policy_text)
         prediction = stored.prediction
-        decision = policy.decide(recorded.applicant.usage, prediction)
+        decision = decide_again(policy, recorded, prediction)
         profile = policy.profiles[prediction.cluster]
         counterfactual = ""
         if (change := decision.counterfactual) is not None:
             current = getattr(recorded.applicant.usage, change.feature)
             target = policy.profiles[change.cluster]
-            counterfactual = sentences.counterfactual(current, change, target)
+            counterfactual = sentences.counterfactual(
+                current, change, target, by_facts=decision.facts is not None
+            )
         return (
             profile.cluster,
             profile.name,

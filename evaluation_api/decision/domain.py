@@ -4,9 +4,11 @@ Plain values from the standard library. Knows nothing of HTTP, SQL, TOML or Port
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from evaluation_api.decision.promise import Promise
 
 #: The five amounts in the order the model takes them. The model service has its own list behind
 #: the process boundary; tests/integration compares the two.
@@ -44,20 +46,29 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """One amount changed, and where the model then places the client."""
+    """One amount changed, and where the model then places the client.
+
+    until: the farthest amount, the same way, up to which every other one leads there too; None
+    where that is as far as the policy goes, or not known.
+    """
 
     feature: str
     amount: float
     cluster: int
     confidence: float
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which model answered: its explicit version in the store and the sha256 of its pickle."""
+    """Which model answered: its explicit version in the store and the sha256 of its pickle.
+
+    promise: what its geometry rules out, where it says so; no part of which model it is.
+    """
 
     tag: str
     sha256: str
+    promise: Promise | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +103,59 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true of a client's own card use, whatever a model says.
+
+    use: balance / limit. paid: payments / balance, None where nothing to speak of is owed.
+    withdrawn: cash_advance / limit. poor: use is high and little was paid. unpaid: next to nothing
+    was paid. From when on is the policy's to say.
+    """
+
+    use: float
+    paid: float | None
+    withdrawn: float
+    poor: bool
+    unpaid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AdverseFact:
+    """An adverse fact: a stable code, the amount it is about, its share, the policy's reference."""
+
+    code: str
+    feature: str
+    value: float
+    reference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """An amount outside the training range. times_the_limit: None where bound is an amount."""
+
+    feature: str
+    amount: float
+    bound: float
+    times_the_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What the policy makes of a prediction.
 
-    remarks: the keys of the policy's rules that asked for a person, in the policy's order.
-    counterfactual: the smallest change of one amount that the policy would approve, if any.
+    remarks: the keys of the policy's rules that apply, in the policy's order. counterfactual: the
+    smallest change of one amount that the policy would approve, if any. facts, adverse, excesses:
+    of a policy that knows facts; adverse facts only where this is no approval. unpromised: a person
+    decides in place of a refusal, since the promise does not hold for the model.
     """
 
     outcome: Outcome
     policy_version: str
     remarks: tuple[str, ...] = ()
     counterfactual: Counterfactual | None = None
+    facts: Facts | None = None
+    adverse: tuple[AdverseFact, ...] = ()
+    excesses: tuple[Excess, ...] = ()
+    unpromised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +219,14 @@ class Entry:
     answer: str | None = None
     degraded: bool = False
     idempotency_key: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedPolicy:
+    """A policy that decided in a record: its file, and since when."""
+
+    text: str
+    first_used_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

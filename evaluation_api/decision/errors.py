@@ -11,6 +11,8 @@ EvaluationError
 │   └── RecordBusyError         another process is writing, and waiting for it was not wanted
 ├── OverloadedError           more is waiting than can be answered in time
 ├── EvaluationNotFoundError   no evaluation has that id
+├── PolicyNotFoundError       no policy of that version decided here
+├── ModelNotMetError          no model of that version answered here
 ├── ClientFileNotFoundError   no file has that id
 ├── ClientFileStateError      a file's state does not allow what was asked of it
 ├── FileTooLargeError         a file has more bytes or lines than one may
@@ -77,6 +79,14 @@ class OverloadedError(EvaluationError):
 
 class EvaluationNotFoundError(EvaluationError):
     """No evaluation has that id."""
+
+
+class PolicyNotFoundError(EvaluationError):
+    """No policy of that version decided here."""
+
+
+class ModelNotMetError(EvaluationError):
+    """No model of that version answered here."""
 
 
 class ClientFileNotFoundError(EvaluationError):

@@ -13,11 +13,14 @@ from typing import Protocol
 from evaluation_api.decision.domain import (
     Applicant,
     CardUsage,
+    Decision,
     Entry,
     Evaluation,
     FirstUse,
     IdempotencyKey,
+    Outcome,
     Prediction,
+    Recorded,
 )
 from evaluation_api.decision.errors import (
     IdempotencyKeyInFlightError,
@@ -25,7 +28,7 @@ from evaluation_api.decision.errors import (
     ModelError,
     OverloadedError,
 )
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 
 
 class Predictor(Protocol):
@@ -72,7 +75,7 @@ class Evaluator:
     def __init__(  # noqa: PLR0913 - the parts, the last two by name
         self,
         predictor: Predictor,
-        policy: Policy,
+        policy: AnyPolicy,
         record: Record,
         render: Render,
         *,
@@ -149,6 +152,15 @@ class Evaluator:
             milliseconds=milliseconds,
         )
         return replace(entry, evaluation=evaluation, answer=self._render(evaluation))
+
+
+def decide_again(policy: AnyPolicy, recorded: Recorded, prediction: Prediction) -> Decision:
+    """Decide what is recorded once more, by a model of which the promise is known as it was then.
+
+    Whether it held shows in the outcome: who would be refused without it is left to a person.
+    """
+    promised = recorded.outcome is Outcome.REFUSED
+    return policy.decide(recorded.applicant.usage, prediction, promised=promised)
 
 
 def _repeat(earlier: FirstUse, key: IdempotencyKey) -> Receipt:

@@ -1,38 +1,67 @@
-"""The policy: what is decided for each profile, near a border and outside the training range.
+"""The policy: the profile proposes, the facts confirm.
 
 Pure rules over domain values. Knows nothing of the file they are written in (policy_file.py), of
-models or of sentences.
+models or of sentences. What was decided before policies knew facts is earlier_policy.py's.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Final
 
-from evaluation_api.decision.domain import CardUsage, Counterfactual, Decision, Outcome, Prediction
+from evaluation_api.decision.domain import (
+    CardUsage,
+    Counterfactual,
+    Decision,
+    Excess,
+    Facts,
+    Model,
+    Outcome,
+    Prediction,
+)
+from evaluation_api.decision.facts import Span, Thresholds
+from evaluation_api.decision.promise import Border, Refusals, broken_borders
+from evaluation_api.decision.references import References
 
-#: The keys of the two rules that ask for a person, as Decision.remarks carries them.
-BORDER = "fronteira"
-RANGE = "faixa"
+#: The keys of the two rules about what the model knows, as Decision.remarks carries them.
+BORDER: Final = "fronteira"
+RANGE: Final = "faixa"
+
+_FROM_BEST: Final = (Outcome.APPROVED, Outcome.MANUAL_REVIEW, Outcome.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One of the five client profiles: what its label means and what is decided for it."""
+    """One of the five client profiles: what its label means and what is decided for it.
+
+    if_poor, if_unpaid: in place of outcome, where the facts are so.
+    """
 
     cluster: int
     key: str
     name: str
     sentence: str
     outcome: Outcome
+    if_poor: Outcome
+    if_unpaid: Outcome
+
+    def decide(self, facts: Facts) -> Outcome:
+        """Confirm what the profile proposes, or not."""
+        if facts.poor:
+            return self.if_poor
+        return self.if_unpaid if facts.unpaid else self.outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Border:
+class Near:
     """Below min_confidence a client may well belong to the neighbouring profile."""
 
     min_confidence: float
-    outcome: Outcome
     sentence: str
+
+    def holds(self, confidence: float | None) -> bool:
+        """Tell whether a confidence is so low; a model without geometry gives none."""
+        return confidence is not None and confidence < self.min_confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,55 +73,138 @@ class TrainingRange:
     times_the_limit: Mapping[str, float]
     maximum: Mapping[str, float]
 
-    def holds(self, usage: CardUsage) -> bool:
-        """Tell whether every amount lies where the model has seen clients."""
+    def excesses(self, usage: CardUsage) -> Iterator[Excess]:
+        """Find every amount outside of where the model has seen clients."""
         limit = usage.credit_limit
         for feature, times in self.times_the_limit.items():
-            if getattr(usage, feature) > times * limit:
-                return False
-        for feature, maximum in self.maximum.items():  # noqa: SIM110 - all() takes twice as long
-            if getattr(usage, feature) > maximum:
-                return False
-        return True
+            if (amount := getattr(usage, feature)) > times * limit:
+                yield Excess(feature, amount, times * limit, times)
+        for feature, maximum in self.maximum.items():
+            if (amount := getattr(usage, feature)) > maximum:
+                yield Excess(feature, amount, maximum)
+
+    def most(self, feature: str, limit: float) -> float:
+        """Return the largest amount in range, of a client with this limit."""
+        times = self.times_the_limit.get(feature, float("inf"))
+        return min(times * limit, self.maximum.get(feature, float("inf")))
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A version of the criteria. version: the first 12 hex digits of the file's sha256."""
+class FactPolicy:
+    """A version of the criteria. version: the first 12 hex digits of the file's sha256.
+
+    accepted_models: sha256s for which refusals stand though the promise does not.
+    """
 
     version: str
     name: str
     valid_from: date
     profiles: tuple[Profile, ...]
-    border: Border
+    thresholds: Thresholds
+    references: References
+    near: Near
     training_range: TrainingRange
+    accepted_models: frozenset[str] = frozenset()
+    _borders: dict[str, tuple[Border, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def approved_clusters(self) -> tuple[int, ...]:
-        """Return the labels whose profile is approved: the targets of counterfactuals."""
+    def targets(self) -> tuple[int, ...]:
+        """The profiles that are approved where the facts confirm them."""
         return tuple(p.cluster for p in self.profiles if p.outcome is Outcome.APPROVED)
 
-    def decide(self, usage: CardUsage, prediction: Prediction) -> Decision:
-        """Decide, and where that is no approval, find the smallest change that would be one."""
-        outcome, remarks = self._judge(usage, prediction.cluster, prediction.confidence)
-        approved = None
-        if outcome is not Outcome.APPROVED:
-            changes = prediction.counterfactuals
-            approved = next((change for change in changes if self._approves(usage, change)), None)
-        return Decision(outcome, self.version, remarks, approved)
+    @property
+    def margin(self) -> float:
+        """The confidence below which nobody is approved: near a border is a remark, and no more."""
+        return 0.0
 
-    def _judge(
-        self, usage: CardUsage, cluster: int, confidence: float | None
-    ) -> tuple[Outcome, tuple[str, ...]]:
-        near = confidence is not None and confidence < self.border.min_confidence
-        outside = not self.training_range.holds(usage)
-        if outside:
-            return self.training_range.outcome, (BORDER, RANGE) if near else (RANGE,)
-        if near:
-            return self.border.outcome, (BORDER,)
-        return self.profiles[cluster].outcome, ()
+    @property
+    def if_near(self) -> Outcome | None:
+        """Nothing else is decided near a border."""
+        return None
+
+    def decide(
+        self, usage: CardUsage, prediction: Prediction, *, promised: bool | None = None
+    ) -> Decision:
+        """Decide, and where that is no approval, find the smallest change that would be one.
+
+        promised: whether the promise holds, where that is known without the model.
+        """
+        facts = self.thresholds.of(usage)
+        excesses = tuple(self.training_range.excesses(usage))
+        outcome = self._outcome(prediction.cluster, facts, is_outside=bool(excesses))
+        unpromised = False
+        if outcome is Outcome.REFUSED:
+            unpromised = not (self.is_promised(prediction.model) if promised is None else promised)
+            outcome = Outcome.MANUAL_REVIEW if unpromised else outcome
+        is_approval = outcome is Outcome.APPROVED
+        return Decision(
+            outcome,
+            self.version,
+            tuple(self._remarks(prediction.confidence, excesses)),
+            None if is_approval else self._counterfactual(usage, prediction),
+            facts,
+            () if is_approval else tuple(self.references.adverse(usage, facts)),
+            excesses,
+            unpromised,
+        )
+
+    def spans(self, usage: CardUsage) -> dict[str, Span]:
+        """Return where each amount alone would leave nothing but the profile in the way.
+
+        It travels with a request for a prediction, so that the model looks there for changes.
+        """
+        seen = self.training_range
+        outside = {excess.feature for excess in seen.excesses(usage)}
+        spans = {}
+        for feature, span in self.thresholds.spans(usage).items():
+            most = seen.most(feature, usage.credit_limit)
+            if outside <= {feature} and span.low <= most:
+                spans[feature] = span if span.high <= most else Span(span.low, most)
+        return spans
+
+    def is_promised(self, model: Model) -> bool:
+        """Tell whether nobody whom this refuses would do better by behaving worse."""
+        return model.sha256 in self.accepted_models or self.broken_borders(model) == ()
+
+    def broken_borders(self, model: Model) -> tuple[Border, ...] | None:
+        """Return the borders that break the promise for a model; None where it tells none."""
+        if model.promise is None:
+            return None
+        if model.sha256 not in self._borders:
+            self._borders[model.sha256] = broken_borders(model.promise, self._refusals())
+        return self._borders[model.sha256]
+
+    def _refusals(self) -> Refusals:
+        refused = {p.cluster for p in self.profiles if p.if_poor is Outcome.REFUSED}
+        return Refusals(
+            refused=frozenset(refused),
+            better=frozenset(p.cluster for p in self.profiles) - refused,
+            high_use=self.thresholds.high_use.value,
+            low_paid=self.thresholds.low_paid.value,
+            most_owed=self.training_range.times_the_limit.get("balance", float("inf")),
+        )
+
+    def _outcome(self, cluster: int, facts: Facts, *, is_outside: bool) -> Outcome:
+        outcome = self.profiles[cluster].decide(facts)
+        return worse(outcome, self.training_range.outcome) if is_outside else outcome
+
+    def _remarks(self, confidence: float | None, excesses: tuple[Excess, ...]) -> Iterator[str]:
+        if self.near.holds(confidence):
+            yield BORDER
+        if excesses:
+            yield RANGE
+
+    def _counterfactual(self, usage: CardUsage, prediction: Prediction) -> Counterfactual | None:
+        changes = prediction.counterfactuals
+        return next((change for change in changes if self._approves(usage, change)), None)
 
     def _approves(self, usage: CardUsage, change: Counterfactual) -> bool:
         changed = replace(usage, **{change.feature: change.amount})
-        outcome, _ = self._judge(changed, change.cluster, change.confidence)
-        return outcome is Outcome.APPROVED
+        is_outside = any(True for _ in self.training_range.excesses(changed))
+        facts = self.thresholds.of(changed)
+        return self._outcome(change.cluster, facts, is_outside=is_outside) is Outcome.APPROVED
+
+
+def worse(one: Outcome, other: Outcome) -> Outcome:
+    """Return the outcome that is worse for the client."""
+    return max(one, other, key=_FROM_BEST.index)

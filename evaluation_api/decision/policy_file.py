@@ -1,27 +1,37 @@
 """Reads the policy from its TOML file, and says which line is wrong and why.
 
 The file is an analyst's, so its keys are Portuguese; this is where they become the policy's.
+Policies of the grammar before, which name no facts, are read as well.
 """
 
 import hashlib
-import math
 import re
 import tomllib
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Final
 
-from evaluation_api.decision.domain import CLUSTERS, Outcome
+from evaluation_api.decision.domain import CLUSTERS, CardUsage, Model, Outcome, Prediction
+from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.errors import PolicyError
-from evaluation_api.decision.policy import Border, Policy, Profile, TrainingRange
+from evaluation_api.decision.facts import Thresholds
+from evaluation_api.decision.limits import LARGEST_AMOUNT
+from evaluation_api.decision.policy import FactPolicy, Near, Profile, TrainingRange
+from evaluation_api.decision.promise import Promise
+from evaluation_api.decision.references import References
 from evaluation_api.decision.sentences import NAMES
+from evaluation_api.decision.toml_table import Table
+
+#: A policy of either grammar: see policy.Policy.
+AnyPolicy = FactPolicy | ProfilePolicy
 
 DEFAULT = Path(__file__).with_name("politica.toml")
 
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
-def read(path: Path) -> tuple[Policy, str]:
+
+def read(path: Path) -> tuple[AnyPolicy, str]:
     """Read a policy file and return it with its text, which the record keeps for replays.
 
     Raises PolicyError naming the line and the reason.
@@ -37,147 +47,152 @@ def read(path: Path) -> tuple[Policy, str]:
 
 
 @lru_cache(maxsize=8)
-def parse(text: str) -> Policy:
+def parse(text: str) -> AnyPolicy:
     """Make a policy of a file's text. Raises PolicyError naming the line and the reason."""
     try:
-        root = _Table(tomllib.loads(text), text)
+        root = Table(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as exc:
         raise PolicyError(str(exc)) from exc
-    policy = Policy(
-        version=hashlib.sha256(text.encode()).hexdigest()[:12],
-        name=root.text("nome"),
-        valid_from=root.date("vigente_desde"),
-        profiles=_profiles(root.table("perfis")),
-        border=_border(root.table("fronteira")),
-        training_range=_training_range(root.table("faixa")),
-    )
+    version = hashlib.sha256(text.encode()).hexdigest()[:12]
+    policy = _fact_policy(version, root) if root.has("fatos") else _profile_policy(version, root)
     root.refuse_others()
     return policy
 
 
-class _Table:
-    """A TOML table that knows where it stands, so that a wrong value can be pointed at."""
-
-    def __init__(self, values: Mapping[str, Any], source: str, path: tuple[str, ...] = ()) -> None:
-        self._values = values
-        self._source = source
-        self._path = path
-        self._read: set[str] = set()
-
-    def table(self, key: str) -> "_Table":
-        value = self._get(key, dict, "uma tabela")
-        return _Table(value, self._source, (*self._path, key))
-
-    def text(self, key: str) -> str:
-        value = str(self._get(key, str, "um texto")).strip()
-        if not value:
-            self.refuse(key, "o texto está vazio")
-        return value
-
-    def date(self, key: str) -> date:
-        value: date = self._get(key, date, "uma data, como 2026-11-22")
-        if isinstance(value, datetime):
-            self.refuse(key, "deve ser uma data, sem a hora")
-        return value
-
-    def number(self, key: str, low: float, high: float) -> float:
-        value = self._get(key, int | float, "um número")
-        if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
-            self.refuse(key, f"deve ser um número de {low:g} a {high:g}")
-        return float(value)
-
-    def outcome(self, key: str, *allowed: Outcome) -> Outcome:
-        value = self._get(key, str, "uma decisão")
-        if value not in allowed:
-            self.refuse(key, f"{value!r} não é uma de: {', '.join(allowed)}")
-        return Outcome(value)
-
-    def amounts(self, key: str) -> dict[str, float]:
-        inner = self.table(key)
-        amounts = {
-            feature: inner.number(name, 0, 1e9)
-            for feature, name in NAMES.items()
-            if inner.has(name)
-        }
-        inner.refuse_others()
-        return amounts
-
-    def has(self, key: str) -> bool:
-        return key in self._values
-
-    def refuse_others(self) -> None:
-        """Raise over a key that nothing reads: a misspelt rule must not pass for one in force."""
-        for key in self._values:
-            if key not in self._read:
-                self.refuse(key, "não é uma chave da política")
-
-    def refuse(self, key: str, reason: str) -> NoReturn:
-        """Raise PolicyError pointing at a key of this table."""
-        name = ".".join((*self._path, key))
-        raise PolicyError(f"linha {self._line(key)}: {name}: {reason}")
-
-    def _get(self, key: str, kind: Any, expected: str) -> Any:  # noqa: ANN401 - TOML values
-        self._read.add(key)
-        if key not in self._values:
-            self.refuse(key, f"falta; deve ser {expected}")
-        value = self._values[key]
-        if not isinstance(value, kind):
-            self.refuse(key, f"deve ser {expected}")
-        return value
-
-    def _line(self, key: str) -> int:
-        """Find the key's line, or the line of the nearest table above it."""
-        lines = self._source.splitlines()
-        best, start = 1, 0
-        for part in range(1, len(self._path) + 1):
-            header = re.compile(rf"\s*\[\s*{re.escape('.'.join(self._path[:part]))}\s*\]")
-            found = next((n for n in range(start, len(lines)) if header.match(lines[n])), None)
-            if found is not None:
-                best, start = found + 1, found + 1
-        header = re.compile(rf"\s*\[\s*{re.escape('.'.join((*self._path, key)))}\s*[\].]")
-        assignment = re.compile(rf"\s*{re.escape(key)}\s*=")
-        is_own = True
-        for number, line in enumerate(lines[start:], start + 1):
-            is_own = is_own and not line.lstrip().startswith("[")
-            if header.match(line) or (is_own and assignment.match(line)):
-                return number
-        return best
+def _fact_policy(version: str, root: Table) -> FactPolicy:
+    """Make a policy of the present grammar, and try the cases that it names."""
+    policy = FactPolicy(
+        version=version,
+        name=root.text("nome"),
+        valid_from=root.date("vigente_desde"),
+        profiles=_profiles(root.table("perfis"), _fact_profile),
+        thresholds=_thresholds(root.table("fatos")),
+        references=_references(root.table("referencias")),
+        near=_near(root.table("fronteira")),
+        training_range=_training_range(root.table("faixa")),
+        accepted_models=_accepted_models(root),
+    )
+    for case in root.tables("casos"):
+        _try(case, policy)
+    return policy
 
 
-def _profiles(table: _Table) -> tuple[Profile, ...]:
-    profiles = tuple(_profile(table.table(str(cluster)), cluster) for cluster in CLUSTERS)
+def _profile_policy(version: str, root: Table) -> ProfilePolicy:
+    """Make a policy of the grammar before policies knew facts; its decisions are still replayed."""
+    border = root.table("fronteira")
+    return ProfilePolicy(
+        version=version,
+        name=root.text("nome"),
+        valid_from=root.date("vigente_desde"),
+        profiles=_profiles(root.table("perfis"), _plain_profile),
+        if_near=border.outcome("decisao", Outcome.MANUAL_REVIEW, Outcome.REFUSED),
+        near=_near(border),
+        training_range=_training_range(root.table("faixa")),
+    )
+
+
+def _profiles(table: Table, read_profile: Callable[[Table, int], Profile]) -> tuple[Profile, ...]:
+    profiles = tuple(read_profile(table.table(str(cluster)), cluster) for cluster in CLUSTERS)
     table.refuse_others()
     return profiles
 
 
-def _profile(table: _Table, cluster: int) -> Profile:
+def _plain_profile(table: Table, cluster: int) -> Profile:
+    return _profile(table, cluster, table.outcome("decisao", *Outcome))
+
+
+def _fact_profile(table: Table, cluster: int) -> Profile:
+    """Read a profile; without a line for adverse facts it is decided as without them."""
+    outcome = table.outcome("decisao", *Outcome)
+    if_poor, if_unpaid = (
+        table.outcome(key, *Outcome) if table.has(key) else outcome
+        for key in ("decisao_se_ruim", "decisao_se_nada_pago")
+    )
+    return _profile(table, cluster, outcome, if_poor, if_unpaid)
+
+
+def _profile(
+    table: Table,
+    cluster: int,
+    outcome: Outcome,
+    if_poor: Outcome | None = None,
+    if_unpaid: Outcome | None = None,
+) -> Profile:
     profile = Profile(
         cluster=cluster,
         key=table.text("chave"),
         name=table.text("nome"),
         sentence=table.text("frase"),
-        outcome=table.outcome("decisao", *Outcome),
+        outcome=outcome,
+        if_poor=if_poor or outcome,
+        if_unpaid=if_unpaid or outcome,
     )
     table.refuse_others()
     return profile
 
 
-def _border(table: _Table) -> Border:
-    border = Border(
-        min_confidence=table.number("confianca_minima", 0, 0.5),
-        outcome=table.outcome("decisao", Outcome.MANUAL_REVIEW, Outcome.REFUSED),
-        sentence=table.text("frase"),
+def _thresholds(table: Table) -> Thresholds:
+    thresholds = Thresholds(
+        high_use=table.share("uso_alto", high=2),
+        low_paid=table.share("pouco_pago"),
+        hardly_paid=table.share("quase_nada_pago"),
+        settled=table.number("quitado_ate", 0, 1000),
     )
     table.refuse_others()
-    return border
+    return thresholds
 
 
-def _training_range(table: _Table) -> TrainingRange:
+def _references(table: Table) -> References:
+    references = References(
+        use=table.share("uso_do_limite", high=2),
+        withdrawn=table.share("saques", high=20),
+        low_paid=table.share("pouco_pago"),
+        hardly_paid=table.share("quase_nada_pago"),
+    )
+    table.refuse_others()
+    return references
+
+
+def _near(table: Table) -> Near:
+    near = Near(table.number("confianca_minima", 0, 0.5), table.text("frase"))
+    table.refuse_others()
+    return near
+
+
+def _accepted_models(root: Table) -> frozenset[str]:
+    if not root.has("promessa"):
+        return frozenset()
+    table = root.table("promessa")
+    accepted = table.texts("modelos_aceitos")
+    if not all(_SHA256.fullmatch(sha256) for sha256 in accepted):
+        table.refuse("modelos_aceitos", "cada modelo é um sha256 de 64 dígitos hexadecimais")
+    table.refuse_others()
+    return frozenset(accepted)
+
+
+def _try(case: Table, policy: FactPolicy) -> None:
+    """Decide one client whose decision the file expects. Raises PolicyError when it is another.
+
+    As of a model whose promise holds: whether it does is for the model in service to say.
+    """
+    amounts = {feature: case.number(name, 0, LARGEST_AMOUNT) for feature, name in NAMES.items()}
+    if not amounts["credit_limit"]:
+        case.refuse("limite_de_credito", "deve ser maior que zero")
+    cluster = int(case.number("perfil", CLUSTERS.start, CLUSTERS.stop - 1))
+    expected = case.outcome("decisao", *Outcome)
+    case.refuse_others()
+    prediction = Prediction(cluster, Model("", "", Promise(1, (0.0,) * len(CLUSTERS), ())))
+    decided = policy.decide(CardUsage(**amounts), prediction).outcome
+    if decided is not expected:
+        case.refuse("decisao", f"este caso espera {expected}, e a política decide {decided}")
+
+
+def _training_range(table: Table) -> TrainingRange:
     training_range = TrainingRange(
         outcome=table.outcome("decisao", Outcome.MANUAL_REVIEW, Outcome.REFUSED),
         sentence=table.text("frase"),
-        times_the_limit=table.amounts("vezes_o_limite"),
-        maximum=table.amounts("maximo"),
+        times_the_limit=table.amounts("vezes_o_limite", NAMES),
+        maximum=table.amounts("maximo", NAMES),
     )
     table.refuse_others()
     return training_range

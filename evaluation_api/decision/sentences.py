@@ -4,10 +4,20 @@ Those of errors are in web/problems.py, of files in client_files/messages.py, th
 its file. Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
-from evaluation_api.decision.domain import Counterfactual
+from evaluation_api.decision.domain import (
+    AdverseFact,
+    CardUsage,
+    Counterfactual,
+    Decision,
+    Excess,
+    Facts,
+    Outcome,
+)
 from evaluation_api.decision.policy import Profile
+from evaluation_api.decision.promise import Border
 from evaluation_api.decision.reasons import Reason
 
 #: What an analyst calls each amount. balance is what the client owes, not the limit left.
@@ -54,14 +64,162 @@ def _comparison(nearer: str, farther: str) -> str:
     return f"combina mais com o perfil “{nearer}” do que com “{farther}”."
 
 
-def counterfactual(current: float, change: Counterfactual, profile: Profile) -> str:
-    """Say which change of one amount would lead to an approved profile."""
-    bound = "no máximo" if change.amount < current else "pelo menos"
-    return (
-        f"Com {LABELS[change.feature]} de {bound} {money(change.amount)}"
-        f" (hoje {money(current)}) e os outros valores iguais, o perfil passaria a ser"
-        f" “{profile.name}”, que é aprovado."
+def counterfactual(
+    current: float, change: Counterfactual, profile: Profile, *, by_facts: bool
+) -> str:
+    """Say which change of one amount would lead to an approval.
+
+    by_facts: whether the policy looks at facts; before, it was the profile alone.
+    """
+    changed = (
+        f"Com {LABELS[change.feature]} {_reach(current, change)} (hoje {money(current)}) e os"
+        " outros valores iguais"
     )
+    if by_facts:
+        return f"{changed}, o pedido seria aprovado, no perfil “{profile.name}”."
+    return f"{changed}, o perfil passaria a ser “{profile.name}”, que é aprovado."
+
+
+def _reach(current: float, change: Counterfactual) -> str:
+    """Say from where to where a change holds; beyond, the model sees another profile again."""
+    if change.until is None:
+        bound = "no máximo" if change.amount < current else "pelo menos"
+        return f"de {bound} {money(change.amount)}"
+    if change.until == change.amount:
+        return f"de {money(change.amount)}"
+    low, high = sorted((change.amount, change.until))
+    return f"entre {money(low)} e {money(high)}"
+
+
+def percent(share: float, *references: float) -> str:
+    """Format a share as 83,2%, with as many digits as tell it from each reference."""
+    digits = 1
+    for other in references:
+        while digits < _MOST_DIGITS and 0 < abs(share - other) < 0.005 * 10**-digits:
+            digits += 1
+    return f"{100 * share:.{digits}f}%".replace(".", ",")
+
+
+_MOST_DIGITS = 3
+
+
+def use(usage: CardUsage, facts: Facts, threshold: float) -> str:
+    """Say how much of the limit is owed."""
+    share = percent(facts.use, threshold)
+    return f"Deve {money(usage.balance)}, {share} do limite de {money(usage.credit_limit)}."
+
+
+def paid(usage: CardUsage, facts: Facts, *thresholds: float) -> str:
+    """Say how much of what is owed was paid."""
+    if facts.paid is None:
+        return "Não há saldo devedor a pagar."
+    share = percent(facts.paid, *thresholds)
+    return f"Pagou {money(usage.payments)}, {share} do saldo devedor de {money(usage.balance)}."
+
+
+def withdrawn(usage: CardUsage, facts: Facts, reference: float) -> str:
+    """Say how much was withdrawn."""
+    if not usage.cash_advance:
+        return "Não fez saques no período."
+    share = percent(facts.withdrawn, reference)
+    return f"Sacou {money(usage.cash_advance)}, {share} do limite de {money(usage.credit_limit)}."
+
+
+#: What each code of an adverse fact says.
+ADVERSE = {
+    "uso_alto": "O saldo devedor é {value} do limite de crédito; a referência é até {reference}.",
+    "pouco_pago": "Os pagamentos são {value} do saldo devedor; a referência é {reference} ou mais.",
+    "quase_nada_pago": (
+        "Os pagamentos são {value} do saldo devedor; a referência é {reference} ou mais."
+    ),
+    "saques_altos": "Os saques são {value} do limite de crédito; a referência é até {reference}.",
+}
+
+
+def adverse(fact: AdverseFact) -> str:
+    """Say what speaks against a client, with its reference."""
+    return ADVERSE[fact.code].format(
+        value=percent(fact.value, fact.reference), reference=round_percent(fact.reference)
+    )
+
+
+def round_percent(share: float) -> str:
+    """Format a share that the policy sets, as 30%."""
+    return f"{100 * share:.4g}%".replace(".", ",")
+
+
+def possible(code: str, reference: float) -> str:
+    """Say of an adverse fact when a decision names it."""
+    return _WHEN[code].format(reference=round_percent(reference))
+
+
+_WHEN = {
+    "uso_alto": "Saldo devedor acima de {reference} do limite de crédito.",
+    "pouco_pago": "Pagamentos abaixo de {reference} do saldo devedor.",
+    "quase_nada_pago": "Pagamentos abaixo de {reference} do saldo devedor.",
+    "saques_altos": "Saques acima de {reference} do limite de crédito.",
+}
+
+FACT_LABELS = {
+    "uso_do_limite": "uso do limite",
+    "parte_paga": "parte paga",
+    "saques": "saques em relação ao limite",
+}
+
+PROMISE = (
+    "Nenhum cliente recusado, com valores dentro da faixa do modelo, teria uma decisão melhor se"
+    " devesse mais, sacasse mais ou pagasse menos."
+)
+EXCEPTION = (
+    "Pagamentos acima da faixa do modelo levam o caso a uma pessoa: com pagamentos menores, dentro"
+    " da faixa, ele poderia ser aprovado."
+)
+NOTHING_PROMISED = "O modelo em serviço não diz o que a política pode prometer."
+UNPROMISED = (
+    "O modelo em serviço não sustenta a promessa da política, e o caso precisa ser analisado por"
+    " uma pessoa em lugar de ser recusado."
+)
+
+_WORSE = {
+    "balance": "deve mais",
+    "cash_advance": "saca mais",
+    "payments": "paga menos",
+}
+
+
+def border(one: Border, profiles: Sequence[Profile]) -> str:
+    """Say over which border somebody refused could come to something better."""
+    source, target = profiles[one.source].name, profiles[one.target].name
+    return f"Quem {_WORSE[one.feature]} pode passar de “{source}” para “{target}”."
+
+
+def answer(profile: Profile, decision: Decision) -> str:
+    """Say the profile, this client's facts, and what is decided of them."""
+    facts = decision.facts
+    if facts is None:
+        return profile.sentence
+    owed = f"{percent(facts.use)} do limite em uso"
+    was_paid = "nada a pagar" if facts.paid is None else f"{percent(facts.paid)} do saldo pago"
+    decided = _DECIDED[decision.outcome]
+    return (
+        f"Perfil “{profile.name}”: {profile.sentence} Este cliente: {owed}, {was_paid}. {decided}"
+    )
+
+
+_DECIDED = {
+    Outcome.APPROVED: "Pedido aprovado.",
+    Outcome.MANUAL_REVIEW: "O caso vai para análise manual.",
+    Outcome.REFUSED: "Pedido não aprovado pela política de crédito.",
+}
+
+
+def excess(one: Excess) -> str:
+    """Say which amount is outside of what the model has seen, and by what bound."""
+    amount = f"{LABELS[one.feature].capitalize()} de {money(one.amount)}"
+    if one.times_the_limit is None:
+        return f"{amount}: acima do maior valor do treinamento, {money(one.bound)}."
+    times = _number(one.times_the_limit)
+    return f"{amount}: acima de {times} vezes o limite de crédito, {money(one.bound)}."
 
 
 def times_the_limit(feature: str, times: float) -> str:

@@ -8,16 +8,18 @@ that can go wrong into errors.ModelError.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from functools import lru_cache
-from typing import Annotated, Self
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from evaluation_api.decision.domain import (
+    CLUSTERS,
     FEATURES,
     CardUsage,
     Counterfactual,
@@ -31,6 +33,9 @@ from evaluation_api.decision.errors import (
     ModelVersionGoneError,
     OverloadedError,
 )
+from evaluation_api.decision.facts import Span
+from evaluation_api.decision.limits import LARGEST_AMOUNT
+from evaluation_api.decision.promise import Border, Promise
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.runtime.coalescing import Coalescer
 
@@ -41,20 +46,43 @@ MAX_ROWS = 1024
 #: One that runs, and one that overtakes it when it is stuck or when enough wait (docs/adr/0002).
 _MAX_CONCURRENT_CALLS = 2
 
+#: From a client to the span of each amount: see policy.FactPolicy.spans.
+Spans = Callable[[CardUsage], Mapping[str, Span]]
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
 _JSON = {"content-type": "application/json"}
 _FEATURES = frozenset(FEATURES)
 
 _Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-_Vector = tuple[float, float, float, float, float]
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
+#: On the unit sphere no amount adds more.
+_Contribution = Annotated[float, msgspec.Meta(ge=-4, le=4)]
+_Coordinate = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+_Vector = tuple[_Coordinate, _Coordinate, _Coordinate, _Coordinate, _Coordinate]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Change(msgspec.Struct, gc=False):
+    feature: Literal["balance", "purchases", "cash_advance", "payments"]
+    amount: _Amount
+    cluster: _Cluster
+    confidence: _Share
+    until: _Amount | None = None
 
 
 class _Prediction(msgspec.Struct, gc=False):
     cluster: _Cluster
     runner_up: _Cluster | None = None
     confidence: _Share | None = None
-    contributions: dict[str, float] | None = None
-    alternatives: tuple[Counterfactual, ...] = ()
+    contributions: dict[str, _Contribution] | None = None
+    alternatives: Annotated[list[_Change], msgspec.Meta(max_length=len(FEATURES))] = []
+
+
+class _Promise(msgspec.Struct):
+    paid_at_most: _Share
+    use_from: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
+    wrong_way: dict[Literal["balance", "cash_advance", "payments"], list[tuple[_Cluster, _Cluster]]]
 
 
 class _Description(msgspec.Struct):
@@ -62,11 +90,23 @@ class _Description(msgspec.Struct):
     sha256: str
     features: tuple[str, ...]
     centroids: tuple[_Vector, _Vector, _Vector, _Vector, _Vector] | None = None
-    cluster_sizes: tuple[int, int, int, int, int] | None = None
+    cluster_sizes: tuple[_Count, _Count, _Count, _Count, _Count] | None = None
+    promise: _Promise | None = None
+
+
+@dataclass(slots=True)
+class _Row:
+    balance: float
+    purchases: float
+    cash_advance: float
+    credit_limit: float
+    payments: float
+    limits: Mapping[str, Span]
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[_Prediction]).decode
+_decode_promise = msgspec.json.Decoder(_Promise).decode
 _decode_description = msgspec.json.Decoder(_Description).decode
 
 
@@ -80,6 +120,7 @@ class ModelClient:
         *,
         targets: Iterable[int],
         margin: float,
+        spans: Spans | None = None,
         deadline_seconds: float,
         circuit: Circuit,
         max_waiting: int,
@@ -87,10 +128,16 @@ class ModelClient:
         """Talk through transport to the model service at url.
 
         targets, margin: the approved clusters and the confidence to reach them with, for which the
-        model service looks for counterfactuals. deadline_seconds: for one call, its retry included.
+        model service looks for counterfactuals, anywhere or where spans says of a client.
+        deadline_seconds: for one call, its retry included.
         """
         # The last release's model service knows the targets by this name alone.
         self._options = {"toward": ",".join(map(str, targets)), "margin": str(margin)}
+        self._spans = spans
+        #: Whether the model service takes limits; the last release's does not. None: not met yet.
+        self._takes_limits: bool | None = None
+        #: As of the last answer.
+        self.model: Model | None = None
         self._transport = transport
         self._base = url.rstrip("/")
         self._url = httpx.URL(f"{self._base}/predict", params=self._options)
@@ -133,8 +180,31 @@ class ModelClient:
 
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients in one call of their own. Raises ModelError."""
-        request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
-        return _predictions(await self._guarded(request), len(usages))
+        body = await self._body(usages, self._guarded)
+        request = httpx.Request("POST", self._url, headers=_JSON, content=body)
+        response = await self._guarded(request)
+        if self._takes_limits and response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+            # Among replicas, one of the last release.
+            request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
+            response = await self._guarded(request)
+        predictions = _predictions(response, len(usages))
+        self._met(predictions[0].model if predictions else self.model)
+        return predictions
+
+    async def _body(self, usages: Sequence[CardUsage], send: Send) -> bytes:
+        """Write clients with their limits, for a model service that takes some."""
+        if self._spans is None:
+            return _encode(usages)
+        if self._takes_limits is None:
+            await self._describe(send)
+        if not self._takes_limits:
+            return _encode(usages)
+        return _encode([_row(usage, self._spans(usage)) for usage in usages])
+
+    def _met(self, model: Model | None) -> None:
+        """Take note of the model that answered: one that makes promises takes limits."""
+        self.model = model
+        self._takes_limits = model is not None and model.promise is not None
 
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
@@ -143,26 +213,32 @@ class ModelClient:
         ModelUnavailableError or ModelAnswerError.
         """
         seconds = 4 * self._deadline_seconds  # it may have to load the version first
+        send = partial(self._send, seconds=seconds)
         request = httpx.Request(
             "POST",
             httpx.URL(f"{self._base}/models/{quote(tag, safe=':')}/predict", params=self._options),
             headers=_JSON,
-            content=_encode(usages),
+            content=await self._body(usages, send),
             extensions={"timeout": {"read": seconds}},
         )
-        response = await self._send(request, seconds)
+        response = await send(request)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))
 
     async def describe(self) -> Geometry:
         """Return the model in service and its centroids, where it has any. Raises ModelError."""
+        return await self._describe(self._guarded)
+
+    async def _describe(self, send: Send) -> Geometry:
         request = httpx.Request("GET", f"{self._base}/model")
         try:
-            described = _decode_description((await self._guarded(request)).content)
+            described = _decode_description((await send(request)).content)
         except msgspec.MsgspecError as exc:
             raise ModelAnswerError(str(exc)) from exc
-        model = Model(described.tag, described.sha256)
+        promise = None if described.promise is None else _read_promise(described.promise)
+        model = Model(described.tag, described.sha256, promise)
+        self._met(model)
         return Geometry(model, described.features, described.centroids, described.cluster_sizes)
 
     async def _guarded(self, request: httpx.Request) -> httpx.Response:
@@ -200,6 +276,17 @@ class ModelClient:
             return response
 
 
+def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
+    return _Row(
+        usage.balance,
+        usage.purchases,
+        usage.cash_advance,
+        usage.credit_limit,
+        usage.payments,
+        limits,
+    )
+
+
 def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
     """Read as many predictions as were asked for. Raises ModelAnswerError for anything else."""
     if response.status_code != httpx.codes.OK:
@@ -212,15 +299,33 @@ def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
         raise ModelAnswerError(f"{len(answers)} answers to {count} clients")
     # httpx's own look-up decodes every header of an answer, for each that is asked for.
     headers = {name.lower(): value for name, value in response.headers.raw}
-    model = _model(headers.get(b"x-model-tag", b""), headers.get(b"x-model-sha256", b""))
+    model = _model(
+        headers.get(b"x-model-tag", b""),
+        headers.get(b"x-model-sha256", b""),
+        headers.get(b"x-model-promise"),
+    )
     return [_prediction(answer, model) for answer in answers]
 
 
 @lru_cache(maxsize=16)
-def _model(tag: bytes, sha256: bytes) -> Model:
+def _model(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
     if not tag or not sha256:
         raise ModelAnswerError("the answer does not say which model it is from")
-    return Model(tag.decode("latin-1"), sha256.decode("latin-1"))
+    try:
+        told = None if promise is None else _read_promise(_decode_promise(promise))
+    except msgspec.MsgspecError as exc:
+        raise ModelAnswerError(f"the model's promise: {exc}") from exc
+    return Model(tag.decode("latin-1"), sha256.decode("latin-1"), told)
+
+
+def _read_promise(told: _Promise) -> Promise:
+    borders = (
+        Border(source, target, feature)
+        for feature, pairs in told.wrong_way.items()
+        for source, target in pairs
+    )
+    bounds = tuple(told.use_from.get(str(cluster)) for cluster in CLUSTERS)
+    return Promise(told.paid_at_most, bounds, tuple(borders))
 
 
 def _prediction(answer: _Prediction, model: Model) -> Prediction:
@@ -233,5 +338,8 @@ def _prediction(answer: _Prediction, model: Model) -> Prediction:
         answer.runner_up,
         answer.confidence,
         contributions,
-        answer.alternatives,
+        tuple(
+            Counterfactual(one.feature, one.amount, one.cluster, one.confidence, one.until)
+            for one in answer.alternatives
+        ),
     )

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 
 #: Every migration, oldest first; a test compares them with the folder.
-_VERSIONS = ("0001", "0002")
+_VERSIONS = ("0001", "0002", "0003")
 HEAD = _VERSIONS[-1]
 
 #: An error's text names the statement that failed, and not the client that it was about.

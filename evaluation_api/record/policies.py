@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, select, text
 
+from evaluation_api.decision.domain import UsedPolicy
 from evaluation_api.record import database
+from evaluation_api.record.rows import in_utc
 from evaluation_api.record.tables import policies
 
 _REMEMBER = text(
@@ -25,6 +27,16 @@ class PolicyLog:
         values = {"version": version, "text": source, "first_used_at": datetime.now(UTC)}
         with database.transaction(self._engine) as connection:
             connection.execute(_REMEMBER, values)
+
+    def used(self) -> list[UsedPolicy]:
+        """Return every policy that decided here, the newest first."""
+        query = select(policies.c.text, policies.c.first_used_at)
+        newest_first = query.order_by(policies.c.first_used_at.desc(), policies.c.version)
+        with database.transaction(self._engine) as connection:
+            return [
+                UsedPolicy(row.text, in_utc(row.first_used_at))
+                for row in connection.execute(newest_first)
+            ]
 
     def text(self, version: str) -> str | None:
         """Return the text of a policy that decided here, or None."""

@@ -80,7 +80,7 @@ _decode_prediction = msgspec.json.Decoder(
     tuple[
         int | None,
         tuple[float, float, float, float, float] | None,
-        list[tuple[str, float, int, float]],
+        list[tuple[Any, ...]],  # until stands last where it is known; the last release had none
     ]
 ).decode
 
@@ -132,11 +132,14 @@ def _pack(prediction: Prediction) -> str:
     """Serialize what the columns do not hold."""
     told = prediction.contributions
     contributions = None if told is None else [told[feature] for feature in FEATURES]
-    counterfactuals = [
-        (change.feature, change.amount, change.cluster, change.confidence)
-        for change in prediction.counterfactuals
-    ]
+    counterfactuals = list(map(_values, prediction.counterfactuals))
     return _encode((prediction.runner_up, contributions, counterfactuals)).decode()
+
+
+def _values(change: Counterfactual) -> tuple[object, ...]:
+    """Return a change as the last release reads it, and until only where it is told."""
+    known = (change.feature, change.amount, change.cluster, change.confidence)
+    return known if change.until is None else (*known, change.until)
 
 
 def decode(

@@ -102,6 +102,16 @@ policies = Table(
     Column("first_used_at", _WHEN, nullable=False),
 )
 
+#: Every model that was met, and what it said of itself, as JSON.
+models = Table(
+    "models",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("tag", String(80), nullable=False, index=True),
+    Column("description", Text, nullable=False),
+    Column("first_met_at", _WHEN, nullable=False),
+)
+
 #: A CSV file of clients. state: see client_files.domain.State.
 batches = Table(
     "batches",

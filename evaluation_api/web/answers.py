@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,49 +10,65 @@ from pydantic import TypeAdapter
 
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import (
+    AdverseFact,
     Applicant,
     CardUsage,
-    Counterfactual,
+    Decision,
     Evaluation,
+    Facts,
     Geometry,
+    Model,
     Recorded,
     Review,
     StoredDecision,
     Summary,
+    UsedPolicy,
 )
-from evaluation_api.decision.policy import BORDER, RANGE, Policy, Profile
+from evaluation_api.decision.earlier_policy import ProfilePolicy
+from evaluation_api.decision.evaluation import decide_again
+from evaluation_api.decision.facts import Thresholds
+from evaluation_api.decision.policy import BORDER, RANGE, FactPolicy, Profile
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.reasons import reasons
+from evaluation_api.decision.references import References
 from evaluation_api.web.contract import (
     Avaliacao,
     Criterio,
+    Criterios,
     Faixa,
+    Fato,
     Fronteira,
     Item,
     Limite,
     Modelo,
     Motivo,
+    MotivoPossivel,
+    MotivoPrincipal,
     Pagina,
     Pedido,
     Pendente,
     Perfil,
     Politica,
+    Promessa,
     Registro,
     Revisao,
     Simulacao,
+    VersaoDaPolitica,
 )
 
 _AVALIACAO: Final = TypeAdapter(Avaliacao)
 _REGISTRO: Final = TypeAdapter(Registro)
 _PENDENTE: Final = TypeAdapter(Pendente)
 _VOLATILE_FIELDS: Final = frozenset({"id", "avaliado_em", "duracao_ms"})
+_WORDS: Final = frozenset({"frase", "rotulo"})
 
 
-def answer(evaluation: Evaluation, policy: Policy) -> str:
+def answer(evaluation: Evaluation, policy: AnyPolicy) -> str:
     """Return the answer of POST /avaliar as JSON, the text that is recorded and given."""
     return _AVALIACAO.dump_json(_avaliacao(evaluation, policy)).decode()
 
 
-def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
+def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> Avaliacao:
     prediction, decision = evaluation.prediction, evaluation.decision
     usage = evaluation.applicant.usage
     profile = policy.profiles[prediction.cluster]
@@ -60,20 +76,22 @@ def _avaliacao(evaluation: Evaluation, policy: Policy) -> Avaliacao:
     return Avaliacao(
         nome=evaluation.applicant.name,
         cluster=prediction.cluster,
-        resposta=profile.sentence,
+        resposta=sentences.answer(profile, decision),
         id=evaluation.id,
         decisao=decision.outcome,
         perfil=_perfil(profile),
         perfil_vizinho=None if next_best is None else _perfil(next_best),
         motivos=_motivos(evaluation, profile, next_best),
-        observacoes=[_remark(key, policy) for key in decision.remarks],
+        observacoes=list(_observations(decision, policy)),
         confianca=prediction.confidence,
-        simulacao=_simulacao(usage, decision.counterfactual, policy),
+        simulacao=_simulacao(usage, decision, policy),
         modelo=prediction.model.tag,
         modelo_sha256=prediction.model.sha256,
         politica=decision.policy_version,
         avaliado_em=when(evaluation.evaluated_at),
         duracao_ms=round(evaluation.milliseconds, 3),
+        fatos=_fatos(usage, decision.facts, policy),
+        motivos_principais=[_adverse(fact) for fact in decision.adverse],
     )
 
 
@@ -86,25 +104,29 @@ def answer_json(recorded: Recorded) -> str | None:
     return answer(evaluation_of(recorded, stored, policy), policy)
 
 
-def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: Policy) -> Evaluation:
+def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: AnyPolicy) -> Evaluation:
     """Put together what was decided, by the policy that decided it."""
     return Evaluation(
         id=recorded.id,
         applicant=recorded.applicant,
         prediction=stored.prediction,
-        decision=policy.decide(recorded.applicant.usage, stored.prediction),
+        decision=decide_again(policy, recorded, stored.prediction),
         evaluated_at=stored.evaluated_at,
         milliseconds=stored.milliseconds,
     )
 
 
 def differences(one: str, other: str) -> list[tuple[str, object, object]]:
-    """Compare two answers field by field, but for id and times: (field, in one, in other)."""
+    """Compare an answer with another, made since: (field, in one, in other) for what differs.
+
+    Field by field, but for id and times, and for words, which a release may put better. What only
+    the other has, an earlier release did not tell.
+    """
     first, second = json.loads(one), json.loads(other)
     return [
-        (field, first.get(field), second.get(field))
-        for field in {**first, **second}
-        if field not in _VOLATILE_FIELDS and not _same(first.get(field), second.get(field))
+        (field, first[field], second.get(field))
+        for field in first
+        if field not in _VOLATILE_FIELDS and not _same(first[field], second.get(field))
     ]
 
 
@@ -115,7 +137,8 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+        told = one.keys() - _WORDS
+        return all(key in other and _same(one[key], other[key]) for key in told)
     return one == other
 
 
@@ -140,11 +163,55 @@ def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None
     ]
 
 
-def _remark(key: str, policy: Policy) -> str:
-    return {BORDER: policy.border.sentence, RANGE: policy.training_range.sentence}[key]
+def _observations(decision: Decision, policy: AnyPolicy) -> Iterator[str]:
+    """Yield the sentences of the rules that apply, and of each amount outside the range."""
+    for key in decision.remarks:
+        yield {BORDER: policy.near.sentence, RANGE: policy.training_range.sentence}[key]
+    yield from map(sentences.excess, decision.excesses)
+    if decision.unpromised:
+        yield sentences.UNPROMISED
 
 
-def _simulacao(usage: CardUsage, change: Counterfactual | None, policy: Policy) -> Simulacao | None:
+def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[Fato]:
+    if facts is None or isinstance(policy, ProfilePolicy):
+        return []
+    high, low = policy.thresholds.high_use.value, policy.thresholds.low_paid.value
+    hardly, withdrawn = policy.thresholds.hardly_paid.value, policy.references.withdrawn.value
+    paid = None if facts.paid is None else _percent(facts.paid)
+    said = sentences.paid(usage, facts, low, hardly)
+    return [
+        _fato("uso_do_limite", _percent(facts.use), high, sentences.use(usage, facts, high)),
+        _fato("parte_paga", paid, low, said),
+        _fato(
+            "saques",
+            _percent(facts.withdrawn),
+            withdrawn,
+            sentences.withdrawn(usage, facts, withdrawn),
+        ),
+    ]
+
+
+def _fato(code: str, value: float | None, bound: float, sentence: str) -> Fato:
+    return Fato(code, sentences.FACT_LABELS[code], value, "%", _percent(bound), sentence)
+
+
+def _adverse(fact: AdverseFact) -> MotivoPrincipal:
+    return MotivoPrincipal(
+        fact.code,
+        fact.feature,
+        sentences.adverse(fact),
+        _percent(fact.value),
+        _percent(fact.reference),
+    )
+
+
+def _percent(share: float) -> float:
+    """Return a share in percent, to a ten-thousandth of the whole: 0.83214 is 83.21."""
+    return round(100 * share, 2)
+
+
+def _simulacao(usage: CardUsage, decision: Decision, policy: AnyPolicy) -> Simulacao | None:
+    change = decision.counterfactual
     if change is None:
         return None
     current = getattr(usage, change.feature)
@@ -156,7 +223,10 @@ def _simulacao(usage: CardUsage, change: Counterfactual | None, policy: Policy) 
         para=change.amount,
         cluster=change.cluster,
         perfil=profile.name,
-        frase=sentences.counterfactual(current, change, profile),
+        frase=sentences.counterfactual(
+            current, change, profile, by_facts=decision.facts is not None
+        ),
+        ate=change.until,
     )
 
 
@@ -218,13 +288,13 @@ def review(review: Review) -> Revisao:
     )
 
 
-def page(summaries: list[Summary], limit: int, policy: Policy) -> Pagina:
+def page(summaries: list[Summary], limit: int, policy: AnyPolicy) -> Pagina:
     """Return a page of up to limit evaluations; a full one has a next."""
     following = summaries[-1].id if len(summaries) == limit else None
     return Pagina([_item(summary, policy) for summary in summaries], following)
 
 
-def _item(summary: Summary, policy: Policy) -> Item:
+def _item(summary: Summary, policy: AnyPolicy) -> Item:
     cluster = summary.cluster
     return Item(
         id=summary.id,
@@ -240,24 +310,89 @@ def _item(summary: Summary, policy: Policy) -> Item:
     )
 
 
-def criteria(policy: Policy) -> Politica:
-    """Return the policy in force, for whoever asks by which criteria clients are judged."""
-    border, seen = policy.border, policy.training_range
+def criteria(
+    policy: AnyPolicy, model: Model | None = None, versions: Sequence[UsedPolicy] = ()
+) -> Politica:
+    """Return a policy, for whoever asks by which criteria clients are judged.
+
+    model: the one in service, as far as it was met. versions: every policy that decided here.
+    """
+    seen = policy.training_range
+    by_facts = policy if isinstance(policy, FactPolicy) else None
     return Politica(
         versao=policy.version,
         nome=policy.name,
         vigente_desde=policy.valid_from,
         perfis=[_criterio(profile) for profile in policy.profiles],
-        fronteira=Fronteira(border.min_confidence, border.outcome, border.sentence),
+        fronteira=Fronteira(policy.near.min_confidence, policy.if_near, policy.near.sentence),
         faixa=Faixa(seen.outcome, seen.sentence, list(_limites(policy))),
+        fatos=_criterios(by_facts.thresholds) if by_facts else None,
+        motivos=list(_possible(by_facts.references)) if by_facts else [],
+        promessa=_promessa(by_facts, model) if by_facts else None,
+        versoes=[_versao(used) for used in versions],
     )
 
 
 def _criterio(profile: Profile) -> Criterio:
-    return Criterio(profile.cluster, profile.key, profile.name, profile.sentence, profile.outcome)
+    return Criterio(
+        profile.cluster,
+        profile.key,
+        profile.name,
+        profile.sentence,
+        profile.outcome,
+        profile.if_poor,
+        profile.if_unpaid,
+    )
 
 
-def _limites(policy: Policy) -> Iterator[Limite]:
+def _criterios(thresholds: Thresholds) -> Criterios:
+    return Criterios(
+        _percent(thresholds.high_use.value),
+        _percent(thresholds.low_paid.value),
+        _percent(thresholds.hardly_paid.value),
+        thresholds.settled,
+    )
+
+
+def _possible(references: References) -> Iterator[MotivoPossivel]:
+    for code, feature, share in (
+        ("uso_alto", "balance", references.use),
+        ("pouco_pago", "payments", references.low_paid),
+        ("quase_nada_pago", "payments", references.hardly_paid),
+        ("saques_altos", "cash_advance", references.withdrawn),
+    ):
+        yield MotivoPossivel(
+            code, feature, _percent(share.value), sentences.possible(code, share.value)
+        )
+
+
+def _promessa(policy: FactPolicy, model: Model | None) -> Promessa:
+    return Promessa(
+        vale=None if model is None else policy.is_promised(model),
+        frase=sentences.PROMISE,
+        fronteiras=warnings(policy, model),
+        excecao=sentences.EXCEPTION,
+    )
+
+
+def warnings(policy: AnyPolicy, model: Model | None) -> list[str]:
+    """Return why the policy's promise does not hold for the model in service, or nothing."""
+    if model is None or not isinstance(policy, FactPolicy) or policy.is_promised(model):
+        return []
+    borders = policy.broken_borders(model)
+    if borders is None:
+        return [sentences.NOTHING_PROMISED]
+    return [sentences.border(one, policy.profiles) for one in borders]
+
+
+def _versao(used: UsedPolicy) -> VersaoDaPolitica:
+    policy = policy_file.parse(used.text)
+    return VersaoDaPolitica(
+        policy.version, policy.name, policy.valid_from, when(used.first_used_at)
+    )
+
+
+def _limites(policy: AnyPolicy) -> Iterator[Limite]:
     for feature, times in policy.training_range.times_the_limit.items():
         sentence = sentences.times_the_limit(feature, times)
         yield Limite(f"{feature}/credit_limit", times, sentence)

@@ -64,6 +64,41 @@ class Simulacao:
     cluster: Cluster
     perfil: ProfileName
     frase: Sentence
+    ate: Annotated[
+        float | None,
+        Field(description="Até que valor isso vale; nulo se vale até onde a política permite"),
+    ] = None
+
+
+@dataclass(slots=True)
+class Fato:
+    """O que é verdade dos valores deste cliente, sem o modelo."""
+
+    codigo: Annotated[
+        str, Field(description="uso_do_limite, parte_paga ou saques", examples=["uso_do_limite"])
+    ]
+    rotulo: Label
+    valor: Annotated[float | None, Field(description="Em porcento; nulo se não há dívida a pagar")]
+    unidade: Annotated[str, Field(description="Sempre %")]
+    limite: Annotated[float, Field(description="A partir de onde a política o vê como adverso")]
+    frase: Sentence
+
+
+@dataclass(slots=True)
+class MotivoPrincipal:
+    """Um fato adverso que pesou em uma decisão que não é aprovação."""
+
+    codigo: Annotated[
+        str,
+        Field(
+            description="uso_alto, pouco_pago, quase_nada_pago ou saques_altos",
+            examples=["uso_alto"],
+        ),
+    ]
+    campo: Amount
+    frase: Sentence
+    valor: Annotated[float, Field(description="Em porcento")]
+    referencia: Annotated[float, Field(description="Da política, em porcento")]
 
 
 @dataclass(slots=True)
@@ -86,6 +121,11 @@ class Avaliacao:
     politica: PolicyVersion
     avaliado_em: Moment
     duracao_ms: Annotated[float, Field(description="Do pedido à decisão, em milissegundos")]
+    fatos: Annotated[list[Fato], Field(description="Sempre os mesmos, nesta ordem")]
+    motivos_principais: Annotated[
+        list[MotivoPrincipal],
+        Field(description="De um a três, adversos, se a decisão não é aprovação"),
+    ]
 
 
 @dataclass(slots=True)
@@ -165,15 +205,17 @@ class Criterio:
     chave: Annotated[str, Field(description="Chave do perfil na política")]
     nome: ProfileName
     frase: Sentence
-    decisao: Decided
+    decisao: Annotated[Outcome, Field(description="Quando os fatos não são adversos")]
+    decisao_se_ruim: Annotated[Outcome, Field(description="Com uso alto e pouco pago")]
+    decisao_se_nada_pago: Annotated[Outcome, Field(description="Com quase nada pago")]
 
 
 @dataclass(slots=True)
 class Fronteira:
-    """O que se decide quando outro perfil está quase tão perto."""
+    """O que se observa quando outro perfil está quase tão perto."""
 
     confianca_minima: Annotated[float, Field(description="Abaixo dela, o caso é de fronteira")]
-    decisao: Decided
+    decisao: Annotated[Outcome | None, Field(description="Nula se a fronteira é só uma observação")]
     frase: Sentence
 
 
@@ -196,8 +238,48 @@ class Faixa:
 
 
 @dataclass(slots=True)
+class Criterios:
+    """A partir de onde um fato é adverso, em porcento ou em reais."""
+
+    uso_alto: Annotated[float, Field(description="Saldo devedor sobre o limite, a partir de")]
+    pouco_pago: Annotated[float, Field(description="Pagamentos sobre o saldo devedor, abaixo de")]
+    quase_nada_pago: Annotated[float, Field(description="Pagamentos sobre o saldo, abaixo de")]
+    quitado_ate: Annotated[float, Field(description="Dívida que conta como paga, em reais")]
+
+
+@dataclass(slots=True)
+class MotivoPossivel:
+    """Um motivo que uma decisão pode trazer."""
+
+    codigo: Annotated[str, Field(description="Código estável", examples=["uso_alto"])]
+    campo: Amount
+    referencia: Annotated[float, Field(description="Em porcento")]
+    frase: Sentence
+
+
+@dataclass(slots=True)
+class Promessa:
+    """Ninguém recusado teria algo melhor por se comportar pior."""
+
+    vale: Annotated[bool | None, Field(description="Para o modelo em serviço; nula se não se sabe")]
+    frase: Sentence
+    fronteiras: Annotated[list[str], Field(description="As que não a deixam valer, em palavras")]
+    excecao: Annotated[str, Field(description="A exceção conhecida, que não alcança recusas")]
+
+
+@dataclass(slots=True)
+class VersaoDaPolitica:
+    """Uma política que decidiu neste registro."""
+
+    versao: PolicyVersion
+    nome: Annotated[str, Field(description="Nome da política")]
+    vigente_desde: Annotated[date, Field(description="Primeiro dia de vigência")]
+    usada_desde: Moment
+
+
+@dataclass(slots=True)
 class Politica:
-    """Os critérios em vigor."""
+    """Os critérios em vigor, ou os de uma versão anterior."""
 
     versao: PolicyVersion
     nome: Annotated[str, Field(description="Nome da política")]
@@ -205,6 +287,10 @@ class Politica:
     perfis: Annotated[list[Criterio], Field(description="Os cinco, de 0 a 4")]
     fronteira: Fronteira
     faixa: Faixa
+    fatos: Annotated[Criterios | None, Field(description="Nulo se a política não conhece fatos")]
+    motivos: Annotated[list[MotivoPossivel], Field(description="Os de motivos_principais")]
+    promessa: Annotated[Promessa | None, Field(description="Nula se a política não a faz")]
+    versoes: Annotated[list[VersaoDaPolitica], Field(description="Da mais recente à mais antiga")]
 
 
 @dataclass(slots=True)
@@ -235,6 +321,9 @@ class Saude:
 
     situacao: Annotated[str, Field(description="ok, degradada (sem modelo) ou indisponivel")]
     partes: Partes
+    avisos: Annotated[
+        list[str], Field(description="O que funciona, mas alguém deve ver; em geral, nada")
+    ]
 
 
 @dataclass(slots=True)

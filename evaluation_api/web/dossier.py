@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, Recorded
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.web import answers
 from evaluation_api.web.requests import SAO_PAULO
 
@@ -67,7 +67,7 @@ def _part(answer: Any, *path: str) -> Any:  # noqa: ANN401 - JSON
     return answer
 
 
-def render(evaluation: Recorded, policy: Policy) -> str:
+def render(evaluation: Recorded, policy: AnyPolicy) -> str:
     """Return the page. policy: the one that decided, or would decide a pending evaluation."""
     usage = evaluation.applicant.usage
     return _templates.get_template("dossie.html").render(

@@ -90,6 +90,16 @@ _ANSWERS = {
     errors.EvaluationNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND, "Avaliação não encontrada", "Não há avaliação com esse código."
     ),
+    errors.PolicyNotFoundError: _Answer(
+        HTTPStatus.NOT_FOUND,
+        "Política não encontrada",
+        "Nenhuma política dessa versão decidiu neste registro.",
+    ),
+    errors.ModelNotMetError: _Answer(
+        HTTPStatus.NOT_FOUND,
+        "Modelo não encontrado",
+        "Nenhum modelo dessa versão respondeu a este registro.",
+    ),
     errors.ClientFileNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND, "Lote não encontrado", "Não há lote com esse código."
     ),

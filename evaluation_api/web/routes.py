@@ -18,12 +18,15 @@ from evaluation_api.decision.errors import (
     IdempotencyKeyReusedError,
     MalformedJsonError,
     ModelError,
+    ModelNotMetError,
+    PolicyNotFoundError,
 )
 from evaluation_api.decision.evaluation import Evaluator
-from evaluation_api.decision.policy import Policy
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id
@@ -60,6 +63,8 @@ _EVALUATED: Final = described(
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     ModelError,
+    ModelNotMetError,
+    PolicyNotFoundError,
 )
 _LOCATION: Final = {"description": "Onde a avaliação aparecerá", "schema": {"type": "string"}}
 _PENDING: Final[Responses] = {
@@ -104,7 +109,8 @@ class Services:
     executor: RecordExecutor
     evaluations: EvaluationLog
     policies: PolicyLog
-    policy: Policy
+    models: ModelLog
+    policy: AnyPolicy
     pending: PendingWorker
 
 
@@ -125,6 +131,12 @@ async def no_store(response: Response) -> None:
 
 
 Needed = Annotated[Services, Depends(_needed)]
+PolicyVersionQuery = Annotated[
+    str | None, Query(max_length=12, description="Versão da política, como em `politica`")
+]
+ModelTagQuery = Annotated[
+    str | None, Query(max_length=80, description="Versão do modelo, como em `modelo`")
+]
 EvaluationId = Annotated[str, Path(description="Código da avaliação")]
 
 
@@ -200,16 +212,37 @@ async def show_dossier(services: Needed, evaluation_id: EvaluationId) -> Respons
     return HTMLResponse(dossier.render(found, policy), headers=NO_STORE)
 
 
-@criteria.get("/politica", operation_id="mostrar_politica", responses=described())
-async def show_criteria(services: Needed) -> Politica:
-    """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD."""
-    return answers.criteria(services.policy)
+@criteria.get(
+    "/politica", operation_id="mostrar_politica", responses=described(PolicyNotFoundError)
+)
+async def show_criteria(services: Needed, versao: PolicyVersionQuery = None) -> Politica:
+    """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD.
+
+    Com `versao`, os de uma política que já decidiu neste registro.
+    """
+    used = await services.executor.run_read(services.policies.used)
+    if versao is None or versao == services.policy.version:
+        return answers.criteria(services.policy, services.model.model, used)
+    source = await services.executor.run_read(services.policies.text, versao)
+    if source is None:
+        raise PolicyNotFoundError(versao)
+    return answers.criteria(policy_file.parse(source), versions=used)
 
 
-@criteria.get("/modelo", operation_id="mostrar_modelo", responses=described(ModelError))
-async def show_model(services: Needed) -> Modelo:
-    """Mostra o modelo em serviço e os centros dos cinco perfis."""
-    return answers.geometry(await services.model.describe())
+@criteria.get(
+    "/modelo", operation_id="mostrar_modelo", responses=described(ModelError, ModelNotMetError)
+)
+async def show_model(services: Needed, versao: ModelTagQuery = None) -> Modelo:
+    """Mostra o modelo em serviço e os centros dos cinco perfis.
+
+    Com `versao`, um modelo que já respondeu a este registro, como estava então.
+    """
+    if versao is None:
+        return answers.geometry(await services.model.describe())
+    met = await services.executor.run_read(services.models.find, versao)
+    if met is None:
+        raise ModelNotMetError(versao)
+    return answers.geometry(met)
 
 
 @probes.get("/health/ready", operation_id="verificar_prontidao", responses=_UNHEALTHY)
@@ -243,7 +276,10 @@ async def _health(services: Services) -> Saude:
     pinged = services.executor.run_read(services.evaluations.ping)
     database, model = await asyncio.gather(_part(pinged), _part(services.model.describe()))
     worst = "ok" if model == "ok" else "degradada"
-    return Saude(worst if database == "ok" else "indisponivel", Partes(database, model))
+    situation = worst if database == "ok" else "indisponivel"
+    return Saude(
+        situation, Partes(database, model), answers.warnings(services.policy, services.model.model)
+    )
 
 
 async def _part(check: Awaitable[object]) -> str:

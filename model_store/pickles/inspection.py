@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
-from model_store import geometry, golden
+from model_store import geometry, golden, promise
 from model_store.errors import ModelStoreError, NotAModel
 from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.pickles import safe_pickle
@@ -33,7 +33,7 @@ LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "joblib")
 def describe(content: bytes) -> dict[str, Any]:
     """Return a model's metadata, and its golden clients as JSON text under `golden`.
 
-    Cluster sizes and centroids are there only where they are known.
+    Cluster sizes, centroids and promise are there only where they are known.
 
     Raises PickleRefused or NotAModel.
     """
@@ -48,6 +48,7 @@ def describe(content: bytes) -> dict[str, Any]:
         "library_versions": library_versions(),
         "cluster_sizes": _sizes(estimator),
         "centroids": None if centroids is None else centroids.tolist(),
+        "promise": None if centroids is None else promise.as_json(promise.of(centroids)),
         "golden": golden.make(estimator).to_json(),
     }
     return {name: value for name, value in description.items() if value is not None}

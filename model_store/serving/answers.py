@@ -21,13 +21,18 @@ Contributions = msgspec.defstruct(
 )
 
 
-class Counterfactual(msgspec.Struct, gc=False):
-    """One changed amount and the cluster that the client would then be in."""
+class Counterfactual(msgspec.Struct, omit_defaults=True, gc=False):
+    """One changed amount and the cluster that the client would then be in.
+
+    until: the farthest amount, the same way, up to which every other one leads to a target too;
+    absent where that is as far as the limits go.
+    """
 
     feature: str
     amount: float
     cluster: int
     confidence: float
+    until: float | None = None
 
 
 class Prediction(msgspec.Struct, omit_defaults=True, gc=False):
@@ -64,8 +69,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 def headers_of(model: StoredModel) -> dict[str, str]:
-    """Return the headers that say which model made a prediction."""
-    return {"X-Model-Tag": model.tag, "X-Model-Sha256": model.sha256}
+    """Return the headers that say which model made a prediction, and what it lets one promise.
+
+    The promise travels with every answer, so that whoever decides by it needs to ask for nothing,
+    whichever of several models answered.
+    """
+    told = {"X-Model-Tag": model.tag, "X-Model-Sha256": model.sha256}
+    if model.promise is not None:
+        told["X-Model-Promise"] = _encode(model.promise).decode()
+    return told
 
 
 def written(predictions: list[Prediction], headers: dict[str, str], *, single: bool) -> Response:

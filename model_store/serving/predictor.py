@@ -1,6 +1,6 @@
 """From a batch of clients to a batch of predictions, by the model's own geometry or its predict.
 
-A batch is n x 7, as requests.with_options makes it: each row carries what its caller wants.
+A batch is n x 15, as requests.with_options makes it: each row carries what its caller wants.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store import geometry, golden
-from model_store.features import FEATURES
+from model_store.features import FEATURES, LARGEST_AMOUNT
 from model_store.geometry import Labels, Matrix
 from model_store.registry import StoredModel
 from model_store.serving import answers
 from model_store.serving.requests import ExplanationOptions, with_options
 
+_OPTIONS = slice(len(FEATURES), len(FEATURES) + 2)
+_LIMITS = slice(_OPTIONS.stop, None)
 #: How far inside the margin a counterfactual must land, so that rounding never takes it back out.
 _SLACK = 1e-9
 
@@ -25,7 +27,7 @@ Predict = Callable[[Matrix], list[answers.Prediction]]
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A stored model that predicts: a batch, n x 7, gives n predictions."""
+    """A stored model that predicts: a batch, n x 15, gives n predictions."""
 
     stored: StoredModel
     predict: Predict
@@ -78,12 +80,15 @@ def _from_centroids(centroids: Matrix) -> Predict:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
         predictions = answers.explained(explanation)
+        limits = geometry.Limits(*np.split(batch[:, _LIMITS], 2, axis=1))
+        kept = ~_is_outside(clients, limits)
         for mask, margin, asking in _options_in(batch):
             is_target, cones = target_of(mask, margin)
             there = is_target[explanation.cluster] & (explanation.confidence >= margin)
-            elsewhere = np.flatnonzero(asking & ~there)
+            elsewhere = np.flatnonzero(asking & ~(there & kept))
             if len(elsewhere):
-                found = _counterfactuals(clients[elsewhere], centroids, cones, margin)
+                within = geometry.Limits(*(bounds[elsewhere] for bounds in limits))
+                found = _counterfactuals(clients[elsewhere], centroids, cones, within, margin)
                 for position, counterfactuals in zip(elsewhere.tolist(), found, strict=True):
                     predictions[position].counterfactuals = counterfactuals
         return predictions
@@ -102,7 +107,7 @@ def _target(
 
 def _options_in(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
     """Yield each different pair of targets and margin, and whose it is; nearly always one."""
-    options = batch[:, len(FEATURES) :]
+    options = batch[:, _OPTIONS]
     left = options[:, 0] > 0
     while left.any():
         mask, margin = options[left.argmax()].tolist()
@@ -111,14 +116,36 @@ def _options_in(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]
         left &= ~asking
 
 
+def _told(until: Matrix, limits: geometry.Limits) -> NDArray[np.object_]:
+    """Return how far changes hold (n x 4), None where that is the limit, or none was asked about.
+
+    The last release's evaluation service asks without limits, and expects no such amount.
+    """
+    asked = (limits.low > 0) | (limits.high < LARGEST_AMOUNT) | np.isnan(limits.high)
+    told = until.astype(object)
+    told[np.isnan(until) | ~np.any(asked, axis=1, keepdims=True)] = None
+    return told
+
+
+def _is_outside(clients: Matrix, limits: geometry.Limits) -> NDArray[np.bool_]:
+    """Tell of n clients whether an amount must change whatever the label: it breaks a limit."""
+    own = clients[:, geometry.CHANGEABLE]
+    broken: NDArray[np.bool_] = np.any((own < limits.low) | (own > limits.high), axis=1)
+    return broken
+
+
 def _counterfactuals(
-    clients: Matrix, centroids: Matrix, cones: geometry.Cones, margin: float
+    clients: Matrix,
+    centroids: Matrix,
+    cones: geometry.Cones,
+    limits: geometry.Limits,
+    margin: float,
 ) -> list[list[answers.Counterfactual]]:
     """Find each client's ways to a target, least change first, and keep those that hold.
 
     Every changed client is predicted: what is promised must come out.
     """
-    found = geometry.counterfactuals(clients, cones)
+    found = geometry.counterfactuals(clients, cones, limits)
     who, which = np.nonzero(found.cluster >= 0)
     columns = np.array(geometry.CHANGEABLE)[which]
     amounts = found.amount[who, which]
@@ -137,6 +164,7 @@ def _counterfactuals(
         amounts[order].tolist(),
         cluster[order].tolist(),
         confidence[order].tolist(),
+        _told(found.until, limits)[who, which][order].tolist(),
         strict=True,
     ):
         counterfactuals[client].append(answers.Counterfactual(FEATURES[column], *reached))

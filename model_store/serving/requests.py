@@ -17,7 +17,7 @@ import numpy as np
 from starlette.requests import Request
 
 from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
-from model_store.geometry import Matrix
+from model_store.geometry import CHANGEABLE, Matrix
 
 MAX_CLIENTS = 1024
 #: Four times what 1,024 clients of seven-digit amounts take.
@@ -27,9 +27,21 @@ WIDEST_MARGIN = 0.5
 _Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
 _Limit = Annotated[float, msgspec.Meta(gt=0, le=LARGEST_AMOUNT)]
 
+_CHANGEABLE = tuple(FEATURES[column] for column in CHANGEABLE)
+
+ChangeLimits = msgspec.defstruct(
+    "ChangeLimits",
+    [(name, tuple[_Amount, _Amount] | None, None) for name in _CHANGEABLE],
+    namespace={"__doc__": "The least and the greatest of each amount that may be changed."},
+    forbid_unknown_fields=True,
+    frozen=True,
+)
 Client = msgspec.defstruct(
     "Client",
-    [(name, _Limit if name == "credit_limit" else _Amount) for name in FEATURES],
+    [
+        *((name, _Limit if name == "credit_limit" else _Amount) for name in FEATURES),
+        ("limits", ChangeLimits | None, None),
+    ],
     namespace={"__doc__": "One client as /predict takes it: amounts in any one currency."},
     forbid_unknown_fields=True,
     gc=False,
@@ -39,6 +51,10 @@ _decode = msgspec.json.Decoder(
 )
 _COLUMNS = tuple(operator.attrgetter(feature) for feature in FEATURES)
 NO_CLIENTS = np.empty((0, len(FEATURES)))
+#: Where no limits are sent: 1 x 8.
+ANY_AMOUNT = np.repeat([[0.0, LARGEST_AMOUNT]], len(_CHANGEABLE), axis=1)
+_SPANS = tuple(operator.attrgetter(feature) for feature in _CHANGEABLE)
+_NOT_AT_ALL = (float("nan"), float("nan"))
 
 
 class ExplanationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +74,7 @@ class UnreadableRequestError(Exception):
 
 
 class PredictRequest(NamedTuple):
-    """Clients with their options, n x 7 as `with_options` makes them; single if not in a list."""
+    """Clients with their options, n x 15 as `with_options` makes them; single if not in a list."""
 
     matrix: Matrix
     single: bool
@@ -80,7 +96,7 @@ class Clients(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not typ
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: object) -> Matrix:  # noqa: ARG003
-        """Read n clients and the options in the query: n x 7, n = 0 if they cannot be read."""
+        """Read n clients and the options in the query: n x 15, n = 0 if they cannot be read."""
         try:
             read_request = await read(request)
         except UnreadableRequestError as exc:
@@ -95,13 +111,20 @@ class Clients(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not typ
         return one_or_more(Client, **options) | {"root_input": True}
 
 
-def with_options(clients: Matrix, options: ExplanationOptions) -> Matrix:
-    """Append to clients (n x 5) their targets, a bit mask with bit k for label k, and their margin.
+def with_options(
+    clients: Matrix, options: ExplanationOptions, limits: Matrix = ANY_AMOUNT
+) -> Matrix:
+    """Append to clients (n x 5) what they ask for, so that different requests share one batch.
 
-    In the rows, options let requests that want different things share one batch.
+    That is their targets, a bit mask with bit k for label k, their margin, and their limits (n x 8,
+    or one row for all): the least and then the greatest of each changeable amount.
     """
     mask = sum(1 << target for target in set(options.targets))
-    return np.hstack([clients, np.broadcast_to((mask, options.margin), (len(clients), 2))])
+    count = len(FEATURES)
+    rows = np.empty((len(clients), count + 2 + limits.shape[1]))
+    rows[:, :count], rows[:, count], rows[:, count + 1] = clients, mask, options.margin
+    rows[:, count + 2 :] = limits
+    return rows
 
 
 async def read(request: Request) -> PredictRequest:
@@ -112,8 +135,8 @@ async def read(request: Request) -> PredictRequest:
         raise UnreadableRequestError(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"In the query: {exc}"
         ) from exc
-    clients, single = read_clients(await _body(request))
-    return PredictRequest(with_options(clients, options), single)
+    clients, limits, single = read_clients(await _body(request))
+    return PredictRequest(with_options(clients, options, limits), single)
 
 
 async def _body(request: Request) -> bytes:
@@ -136,8 +159,10 @@ def _read_options(query: bytes) -> ExplanationOptions:
     return msgspec.convert({**fields, "targets": labels}, ExplanationOptions, strict=False)
 
 
-def read_clients(body: bytes) -> tuple[Matrix, bool]:
-    """Read one client or a list of up to 1,024: n x 5 in the order of FEATURES, and whether one.
+def read_clients(body: bytes) -> tuple[Matrix, Matrix, bool]:
+    """Read one client or a list of up to 1,024, and whether it was one.
+
+    Clients are n x 5 in the order of FEATURES, their limits n x 8 as `with_options` takes them.
 
     Raises UnreadableRequestError naming the first client and field that cannot be accepted.
     """
@@ -146,13 +171,28 @@ def read_clients(body: bytes) -> tuple[Matrix, bool]:
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise UnreadableRequestError(HTTPStatus.UNPROCESSABLE_ENTITY, _reason(body, exc)) from exc
     if isinstance(clients, Client):
-        return _matrix([clients]), True
-    return _matrix(clients) if clients else NO_CLIENTS, False
+        return _matrix([clients]), _limits([clients]), True
+    if not clients:
+        return NO_CLIENTS, ANY_AMOUNT, False
+    return _matrix(clients), _limits(clients), False
 
 
 def _matrix(clients: list[msgspec.Struct]) -> Matrix:
     """Take the amounts column by column, which is faster than client by client."""
     return np.array([list(map(column, clients)) for column in _COLUMNS]).T
+
+
+def _limits(clients: list[Any]) -> Matrix:
+    """Return the limits of clients, n x 8, or a single row where none has any."""
+    if all(client.limits is None for client in clients):
+        return ANY_AMOUNT
+    spans = [
+        [((client.limits and span(client.limits)) or _NOT_AT_ALL) for client in clients]
+        for span in _SPANS
+    ]
+    lows_and_highs = np.array(spans).transpose(1, 2, 0).reshape(len(clients), -1)
+    without = [client.limits is None for client in clients]
+    return np.where(np.array(without)[:, None], ANY_AMOUNT, lows_and_highs)
 
 
 def _reason(body: bytes, exc: Exception) -> str:

@@ -44,6 +44,7 @@ def _description(tag: str) -> dict[str, object]:
         "features": FEATURES,
         "centroids": None if model.centroids is None else model.centroids.tolist(),
         "cluster_sizes": model.metadata.get("cluster_sizes"),
+        "promise": model.promise,
     }
 
 

@@ -249,7 +249,9 @@ def test_a_start_that_cannot_be_ends_in_one_sentence(
 
 def test_a_policy_with_a_mistake_stops_the_start_with_its_line(tmp_path: Path) -> None:
     mistaken = tmp_path / "politica.toml"
-    text = policy_file.DEFAULT.read_text().replace('decisao = "recusado"', 'decisao = "talvez"')
+    text = policy_file.DEFAULT.read_text().replace(
+        'decisao = "analise_manual"', 'decisao = "talvez"', 1
+    )
     mistaken.write_text(text)
     line = text.splitlines().index('decisao = "talvez"') + 1
 

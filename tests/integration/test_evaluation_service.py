@@ -17,7 +17,7 @@ from evaluation_api.decision.domain import FEATURES
 from evaluation_api.model.transport import KeptAliveTransport
 from model_store import features
 from tests.clients import BAD_REQUESTS, FIVE_CLIENTS, MARIA, Bad, asked
-from tests.services import PROJECT, Server
+from tests.services import PROJECT, Server, eventually
 
 PROBLEM = "application/problem+json"
 
@@ -256,6 +256,7 @@ def test_health_says_that_every_part_is_well(http: httpx.Client) -> None:
         assert http.get(path).json() == {
             "situacao": "ok",
             "partes": {"banco": "ok", "modelo": "ok"},
+            "avisos": [],
         }
     assert http.get("/health/live").json()["situacao"] == "ok"
 
@@ -317,3 +318,37 @@ def test_a_port_in_use_ends_the_start(evaluation_service: Server, tmp_path: Path
     assert second.returncode != 0
     assert "Address already in use" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_the_criteria_say_facts_promise_and_earlier_versions(http: httpx.Client) -> None:
+    http.post("/avaliar", json=MARIA).raise_for_status()
+
+    criteria = http.get("/politica").json()
+
+    assert criteria["fatos"]["uso_alto"] == 60
+    assert {reason["codigo"] for reason in criteria["motivos"]} >= {"uso_alto", "pouco_pago"}
+    assert criteria["promessa"]["vale"] is True
+    assert criteria["promessa"]["fronteiras"] == []
+    assert criteria["versao"] in {used["versao"] for used in criteria["versoes"]}
+    earlier = http.get("/politica", params={"versao": criteria["versao"]}).json()
+    assert earlier["perfis"] == criteria["perfis"]
+    assert_problem(http.get("/politica?versao=000000000000"), 404)
+
+
+def test_the_model_that_decided_is_described_as_it_was_met(http: httpx.Client) -> None:
+    tag = http.post("/avaliar", json=MARIA).json()["modelo"]
+
+    eventually(lambda: http.get("/modelo", params={"versao": tag}).is_success, 10)
+
+    assert http.get("/modelo", params={"versao": tag}).json() == http.get("/modelo").json()
+    assert_problem(http.get("/modelo?versao=credit_card_clusters:000000000000"), 404)
+
+
+def test_what_is_refused_is_refused_though_it_behaves_ten_times_worse(http: httpx.Client) -> None:
+    refused = asked(FIVE_CLIENTS[0][0])
+    worse = {**refused, "balance": 2400, "cash_advance": 5040, "payments": 53.9}
+
+    decisions = [http.post("/avaliar", json=body).json() for body in (refused, worse)]
+
+    assert [decision["decisao"] for decision in decisions] == ["recusado", "recusado"]
+    assert all(1 <= len(decision["motivos_principais"]) <= 3 for decision in decisions)

@@ -34,6 +34,7 @@ def recorded(predicted: Prediction | None = None) -> Recorded:
         applicant=entry.applicant,
         degraded=False,
         answer=entry.answer,
+        outcome=entry.evaluation.decision.outcome if entry.evaluation else None,
         model_tag=MODEL.tag,
         policy_version=POLICY.version,
     )

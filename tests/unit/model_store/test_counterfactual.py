@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model_store import geometry
 from model_store.features import FEATURES
-from model_store.geometry import CHANGEABLE, Counterfactuals, Matrix
+from model_store.geometry import CHANGEABLE, Counterfactuals, Limits, Matrix
 from tests.unit.model_store import amounts
 
 Options = tuple[tuple[int, ...], float]
@@ -35,10 +35,19 @@ def needy(clients: Matrix, centroids: Matrix, options: Options) -> Matrix:
     return kept
 
 
-def ways(clients: Matrix, centroids: Matrix, options: Options) -> Counterfactuals:
+def ways(
+    clients: Matrix, centroids: Matrix, options: Options, limits: Limits | None = None
+) -> Counterfactuals:
     """Ask as predictor does: a hair more than the margin."""
     targets, margin = options
-    return geometry.counterfactuals(clients, geometry.cones(centroids, targets, margin + SLACK))
+    cones = geometry.cones(centroids, targets, margin + SLACK)
+    return geometry.counterfactuals(clients, cones, limits or any_amount(clients))
+
+
+def any_amount(clients: Matrix) -> Limits:
+    """Return limits that keep no amount from being changed."""
+    shape = (len(clients), len(CHANGEABLE))
+    return Limits(np.zeros(shape), np.full(shape, 1e7))
 
 
 def changed(clients: Matrix, found: Counterfactuals) -> tuple[Matrix, NDArray[np.intp]]:
@@ -152,7 +161,9 @@ def test_the_amount_on_a_border_itself_will_do(
     client: list[float], targets: tuple[int, ...], amount: list[float], cluster: list[int]
 ) -> None:
     """With a profile an amount, the largest amount is the profile: as much as the limit it is."""
-    found = geometry.counterfactuals(np.array([client]), geometry.cones(AXES, targets, 0.0))
+    clients = np.array([client])
+    cones = geometry.cones(AXES, targets, 0.0)
+    found = geometry.counterfactuals(clients, cones, any_amount(clients))
 
     assert found.amount[0].tolist() == pytest.approx(amount, nan_ok=True)
     assert found.cluster[0].tolist() == cluster
@@ -177,3 +188,66 @@ def test_nobody_has_nothing_to_change(centroids: Matrix) -> None:
     found = ways(np.empty((0, 5)), centroids, OPTIONS[0])
 
     assert found.amount.shape == found.cluster.shape == (0, 4)
+
+
+def drawn_limits(clients: Matrix, seed: int) -> Limits:
+    """Return limits of all kinds: around, below and above what clients have, and none at all."""
+    random = np.random.default_rng(seed)
+    own = clients[:, CHANGEABLE]
+    ends = np.round(own * random.uniform(0, 2, (2, *own.shape)), 2)
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    forbidden = random.random(own.shape) < 0.2
+    return Limits(np.where(forbidden, np.nan, low), np.where(forbidden, np.nan, high))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_change_leads_beyond_its_limits_and_none_within_is_overlooked(
+    centroids: Matrix, seed: int
+) -> None:
+    clients = amounts.spread(400, seed)
+    limits = drawn_limits(clients, seed)
+    found = ways(clients, centroids, ((1, 3, 4), 0.0), limits)
+
+    for column in range(len(CHANGEABLE)):
+        low, high = limits.low[:, column, None], limits.high[:, column, None]
+        tried = np.round(low + np.linspace(0, 1, STEPS) * (high - low), 2)
+        rows = np.repeat(clients[:, None], STEPS, axis=1)
+        rows[..., CHANGEABLE[column]] = np.nan_to_num(tried)
+        labels, confidence = amounts.placed(rows, centroids)
+        would_do = np.isin(labels, (1, 3, 4)) & (confidence > 1e-7) & ~np.isnan(tried)
+        own, told = clients[:, [CHANGEABLE[column]]], found.amount[:, [column]]
+        cost = np.where(np.isnan(told), np.inf, np.abs(told - own))
+        assert not (would_do & (np.abs(tried - own) < cost - 0.011)).any()
+        assert (np.isnan(told) | ((told >= low) & (told <= high))).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_change_holds_as_far_as_is_told_and_no_farther(centroids: Matrix, seed: int) -> None:
+    clients = amounts.spread(400, seed)
+    limits = drawn_limits(clients, seed)
+    found = ways(clients, centroids, ((1, 3, 4), 0.0), limits)
+    far = np.where(found.amount < clients[:, CHANGEABLE], *limits)
+    until = np.where(np.isnan(found.until), far, found.until)
+
+    for column in range(len(CHANGEABLE)):
+        amount, end, beyond = (m[:, column, None] for m in (found.amount, until, far))
+        sure = np.round(amount + np.linspace(0, 1, STEPS) * (end - amount), 2)
+        past = np.round(end + np.sign(beyond - end) * 0.02, 2)
+        rows = np.repeat(clients[:, None], STEPS + 1, axis=1)
+        rows[..., CHANGEABLE[column]] = np.nan_to_num(np.hstack([sure, past]), nan=1.0)
+        labels, confidence = amounts.placed(rows, centroids)
+        holds = np.isin(labels, (1, 3, 4)) | (confidence < 1e-7)
+        there = ~np.isnan(amount[:, 0])
+        assert holds[there, :STEPS].all()
+        ends_before = there & ~np.isnan(found.until[:, column])
+        ends_before &= np.abs(beyond - end)[:, 0] > 0.02
+        left = ~np.isin(labels, (1, 3, 4)) | (confidence < 1e-5)
+        assert left[ends_before, STEPS].all()
+
+
+def test_what_holds_to_the_end_and_what_does_not_are_both_met(centroids: Matrix) -> None:
+    clients = amounts.spread(2000)
+    found = ways(clients, centroids, ((1, 3, 4), 0.0), any_amount(clients))
+    there = ~np.isnan(found.amount)
+
+    assert 0 < np.isnan(found.until[there]).sum() < there.sum()

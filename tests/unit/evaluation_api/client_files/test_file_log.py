@@ -70,7 +70,7 @@ def received(log: FileLog, *, chunks: int = 2, lines: int = 3) -> str:
 
 def _lines(first: int, count: int) -> list[Line]:
     return [
-        Line(first + at, ["José", "1" if at != 1 else "mil", "2", "3", "4", "5"])
+        Line(first + at, ["José", "4" if at != 1 else "mil", "2", "3", "4", "1"])
         for at in range(count)
     ]
 

@@ -1,133 +1,129 @@
-"""What is decided: the whole table of the default policy, near borders and outside the range."""
+"""The profile proposes, the facts confirm: the whole table, the range, and what would change it."""
 
-from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from evaluation_api.decision.domain import CardUsage, Counterfactual, Outcome
-from evaluation_api.decision.policy import BORDER, RANGE
+from evaluation_api.decision.facts import Span
+from evaluation_api.decision.policy import BORDER, RANGE, worse
 from tests.evaluations import POLICY, prediction, usage
+
+FINE = CardUsage(500.0, 0.0, 0.0, 1000.0, 50.0)
+UNPAID = CardUsage(500.0, 0.0, 0.0, 1000.0, 49.99)
+POOR = CardUsage(600.0, 0.0, 0.0, 1000.0, 299.99)
+A, P, R = Outcome.APPROVED, Outcome.MANUAL_REVIEW, Outcome.REFUSED
 
 
 @pytest.mark.parametrize(
-    ("cluster", "outcome"),
-    [
-        (0, Outcome.REFUSED),
-        (1, Outcome.APPROVED),
-        (2, Outcome.MANUAL_REVIEW),
-        (3, Outcome.APPROVED),
-        (4, Outcome.APPROVED),
-    ],
+    ("client", "outcomes"),
+    [(FINE, (P, A, P, A, A)), (UNPAID, (P, P, P, P, P)), (POOR, (R, P, R, P, P))],
 )
-def test_each_profile_has_its_decision(cluster: int, outcome: Outcome) -> None:
-    decision = POLICY.decide(usage(), prediction(cluster))
+def test_the_profile_proposes_and_the_facts_confirm(
+    client: CardUsage, outcomes: tuple[Outcome, ...]
+) -> None:
+    decided = tuple(POLICY.decide(client, prediction(cluster)).outcome for cluster in range(5))
 
-    assert (decision.outcome, decision.remarks) == (outcome, ())
-    assert decision.policy_version == POLICY.version
+    assert decided == outcomes
 
 
+@pytest.mark.parametrize("client", [FINE, UNPAID, POOR])
 @pytest.mark.parametrize("cluster", range(5))
-@pytest.mark.parametrize("confidence", [0.0, 0.049999])
-def test_a_client_near_a_border_is_for_a_person(cluster: int, confidence: float) -> None:
-    decision = POLICY.decide(usage(), prediction(cluster, confidence))
+def test_a_border_is_a_remark_and_decides_nothing(cluster: int, client: CardUsage) -> None:
+    near, far = (POLICY.decide(client, prediction(cluster, c)) for c in (0.049999, 0.05))
 
-    assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (BORDER,))
+    assert (near.outcome, near.remarks, far.remarks) == (far.outcome, (BORDER,), ())
 
 
-@pytest.mark.parametrize("confidence", [0.05, 1.0, None])
-def test_a_client_on_or_beyond_the_least_confidence_is_not_near(confidence: float | None) -> None:
-    decision = POLICY.decide(usage(), prediction(4, confidence))
+OUTSIDE = [
+    ({"balance": 2000.01}, "balance", 2000, 2),
+    ({"purchases": 10000.01}, "purchases", 10000, 10),
+    ({"cash_advance": 20000.01}, "cash_advance", 20000, 20),
+    ({"payments": 20000.01}, "payments", 20000, 20),
+    ({"credit_limit": 30000.01}, "credit_limit", 30000, None),
+    (
+        {"balance": 19043.15, "credit_limit": 30000.0, "payments": 19043.15},
+        "balance",
+        19043.14,
+        None,
+    ),
+    ({"purchases": 49039.58, "credit_limit": 30000.0}, "purchases", 49039.57, None),
+    ({"cash_advance": 47137.22, "credit_limit": 30000.0}, "cash_advance", 47137.21, None),
+    ({"payments": 50721.49, "credit_limit": 30000.0}, "payments", 50721.48, None),
+]
 
-    assert (decision.outcome, decision.remarks) == (Outcome.APPROVED, ())
+
+@pytest.mark.parametrize(("amounts", "feature", "bound", "times"), OUTSIDE)
+@pytest.mark.parametrize("cluster", range(5))
+def test_outside_the_range_the_worse_of_a_person_and_the_decision_holds(
+    cluster: int, amounts: dict[str, float], feature: str, bound: float, times: float | None
+) -> None:
+    client = usage(**{"balance": 500.0, "credit_limit": 1000.0, "payments": 1500.0} | amounts)
+
+    decision = POLICY.decide(client, prediction(cluster))
+
+    assert decision.outcome is P
+    assert decision.remarks == (RANGE,)
+    (excess,) = decision.excesses
+    assert (excess.feature, excess.bound, excess.times_the_limit) == (feature, bound, times)
+
+
+@pytest.mark.parametrize("cluster", [0, 2])
+def test_being_outside_the_range_turns_no_refusal_into_anything_better(cluster: int) -> None:
+    client = usage(balance=2500.0, credit_limit=1000.0, payments=100.0)
+
+    assert POLICY.decide(client, prediction(cluster)).outcome is R
 
 
 @pytest.mark.parametrize(
     "amounts",
-    [
-        {"balance": 2 * 3854.01, "credit_limit": 3854.0},
-        {"purchases": 10 * 3854.01},
-        {"cash_advance": 20.01 * 500, "credit_limit": 500.0},
-        {"payments": 20.01 * 500, "credit_limit": 500.0},
-        {"balance": 19043.15, "credit_limit": 30000.0},
-        {"credit_limit": 30000.01},
-        {"purchases": 49039.58, "credit_limit": 30000.0},
-        {"cash_advance": 47137.22, "credit_limit": 30000.0},
-        {"payments": 50721.49, "credit_limit": 30000.0},
-    ],
+    [{"balance": 2000.0}, {"purchases": 10000.0}, {"cash_advance": 20000.0}, {"payments": 20000.0}],
 )
-@pytest.mark.parametrize("cluster", [0, 1, 4])
-def test_a_client_outside_the_training_range_is_never_approved_alone(
-    cluster: int, amounts: dict[str, float]
-) -> None:
-    decision = POLICY.decide(usage(**amounts), prediction(cluster))
+def test_an_amount_exactly_at_its_bound_is_inside(amounts: dict[str, float]) -> None:
+    client = usage(**{"balance": 0.0, "credit_limit": 1000.0, "payments": 2000.0} | amounts)
 
-    assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (RANGE,))
+    assert POLICY.decide(client, prediction(4)).outcome is A
 
 
-def test_a_client_on_the_edge_of_the_training_range_is_inside() -> None:
-    at_the_edge = usage(
-        balance=19043.14,
-        purchases=49039.57,
-        cash_advance=47137.21,
-        credit_limit=30000.0,
-        payments=50721.48,
+def test_reasons_are_given_for_whatever_is_no_approval() -> None:
+    refused, left, approved = (
+        POLICY.decide(client, prediction(cluster))
+        for client, cluster in ((POOR, 0), (POOR, 3), (FINE, 3))
     )
 
-    assert POLICY.decide(at_the_edge, prediction(4)).outcome is Outcome.APPROVED
+    assert [reason.code for reason in refused.adverse] == ["uso_alto", "pouco_pago"]
+    assert left.adverse == refused.adverse
+    assert approved.adverse == ()
 
 
-@pytest.mark.parametrize(
-    ("feature", "times"),
-    [("balance", 2), ("purchases", 10), ("cash_advance", 20), ("payments", 20)],
-)
-def test_an_amount_of_as_many_times_the_limit_as_allowed_is_inside(
-    feature: str, times: float
-) -> None:
-    at_the_edge = replace(CardUsage(0, 0, 0, 500, 0), **{feature: times * 500})
-
-    assert POLICY.decide(at_the_edge, prediction(4)).outcome is Outcome.APPROVED
-
-
-def test_outside_the_training_range_nearness_to_a_border_decides_nothing() -> None:
-    border = replace(POLICY.border, outcome=Outcome.REFUSED)
-    policy = replace(POLICY, border=border)
-    outside = usage(credit_limit=31000.0)
-
-    assert policy.decide(usage(), prediction(4, 0.01)).outcome is Outcome.REFUSED
-    assert policy.decide(outside, prediction(4, 0.01)).outcome is Outcome.MANUAL_REVIEW
-
-
-def test_both_reasons_for_a_person_are_kept() -> None:
-    decision = POLICY.decide(usage(credit_limit=31000.0), prediction(4, 0.01))
-
-    assert (decision.outcome, decision.remarks) == (Outcome.MANUAL_REVIEW, (BORDER, RANGE))
-
-
-def test_a_decision_carries_the_first_counterfactual_that_the_policy_approves() -> None:
+def test_a_change_is_told_only_if_the_policy_approves_it() -> None:
     changes = (
-        Counterfactual("payments", 9.0, cluster=4, confidence=0.01),  # too near a border
-        Counterfactual("balance", 9e6, cluster=4, confidence=0.5),  # outside the range
-        Counterfactual("purchases", 8.0, cluster=2, confidence=0.5),  # not an approved profile
-        Counterfactual("balance", 7.0, cluster=3, confidence=0.5),
-        Counterfactual("payments", 6.0, cluster=4, confidence=0.5),
+        Counterfactual("balance", 600.0, cluster=4, confidence=0.5),  # still high use, little paid
+        Counterfactual("payments", 300.0, cluster=2, confidence=0.5),  # not an approved profile
+        Counterfactual("payments", 20000.01, cluster=4, confidence=0.5),  # outside the range
+        Counterfactual("balance", 599.99, cluster=3, confidence=0.01),  # near a border is fine
+        Counterfactual("payments", 300.0, cluster=4, confidence=0.5),
     )
 
-    decision = POLICY.decide(usage(), prediction(0, counterfactuals=changes))
+    decision = POLICY.decide(POOR, prediction(0, counterfactuals=changes))
 
     assert decision.counterfactual == changes[3]
 
 
-def test_a_counterfactual_that_does_not_hold_is_not_told() -> None:
-    changes = (Counterfactual("payments", 9.0, cluster=4, confidence=0.01),)
+def test_the_spans_that_travel_with_a_request_are_within_the_range() -> None:
+    spans = POLICY.spans(usage(balance=900.0, credit_limit=1000.0, payments=100.0, purchases=0.0))
 
-    assert POLICY.decide(usage(), prediction(0, counterfactuals=changes)).counterfactual is None
-
-
-def test_who_is_approved_is_told_no_counterfactual() -> None:
-    changes = (Counterfactual("payments", 9.0, cluster=3, confidence=0.5),)
-
-    assert POLICY.decide(usage(), prediction(4, counterfactuals=changes)).counterfactual is None
+    assert spans == {"balance": Span(0, 599.99), "payments": Span(450.0, 20000.0)}
 
 
-def test_the_approved_profiles_are_known() -> None:
-    assert POLICY.approved_clusters == (1, 3, 4)
+def test_what_one_amount_alone_cannot_bring_into_range_has_no_span() -> None:
+    assert not POLICY.spans(usage(balance=2500.0, credit_limit=1000.0, purchases=10000.01))
+    assert set(POLICY.spans(usage(balance=2500.0, credit_limit=1000.0))) == {"balance"}
+
+
+def test_the_profiles_worth_reaching_are_known() -> None:
+    assert (POLICY.targets, POLICY.margin) == ((1, 3, 4), 0.0)
+
+
+def test_outcomes_are_ordered_from_the_clients_side() -> None:
+    assert all(worse(better, other) is other for better, other in pairwise([A, P, R]))

@@ -3,9 +3,9 @@
 import pytest
 
 from evaluation_api.decision import sentences
-from evaluation_api.decision.domain import FEATURES, Counterfactual
+from evaluation_api.decision.domain import FEATURES, AdverseFact, Counterfactual
 from evaluation_api.decision.reasons import Reason
-from tests.evaluations import POLICY
+from tests.evaluations import EARLIER_POLICY, POLICY, POOR, USAGE, prediction, usage
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_every_amount_has_a_name() -> None:
             True,
             (
                 "O valor de compras de R$ 3.345,00 combina mais com o perfil"
-                " “Compra muito e paga bem” do que com “Usa pouco”."
+                " “Compras altas” do que com “Uso baixo”."
             ),
         ),
         (
             False,
             (
-                "O valor de compras de R$ 3.345,00 combina mais com o perfil “Usa pouco”"
-                " do que com “Compra muito e paga bem”."
+                "O valor de compras de R$ 3.345,00 combina mais com o perfil “Uso baixo”"
+                " do que com “Compras altas”."
             ),
         ),
     ],
@@ -55,10 +55,97 @@ def test_a_reason_says_which_profile_an_amount_speaks_for(*, fits: bool, sentenc
 @pytest.mark.parametrize(("amount", "bound"), [(406.0, "no máximo"), (2000.0, "pelo menos")])
 def test_a_counterfactual_says_in_which_direction(amount: float, bound: str) -> None:
     change = Counterfactual("balance", amount, 3, 0.1)
-    said = sentences.counterfactual(1126.0, change, POLICY.profiles[3])
+    said = sentences.counterfactual(1126.0, change, POLICY.profiles[3], by_facts=True)
 
     assert f"Com saldo devedor de {bound} {sentences.money(amount)} (hoje R$ 1.126,00)" in said
-    assert "“Usa pouco”, que é aprovado." in said
+    assert "o pedido seria aprovado, no perfil “Uso baixo”." in said
+
+
+def test_an_earlier_policys_change_is_said_as_it_was() -> None:
+    change = Counterfactual("balance", 406.0, 3, 0.1)
+    said = sentences.counterfactual(1126.0, change, EARLIER_POLICY.profiles[3], by_facts=False)
+
+    assert said.endswith("o perfil passaria a ser “Usa pouco”, que é aprovado.")
+
+
+@pytest.mark.parametrize(
+    ("amount", "until", "said"),
+    [
+        (2000.0, None, "de pelo menos R$ 2.000,00"),
+        (2000.0, 2500.0, "entre R$ 2.000,00 e R$ 2.500,00"),
+        (900.0, 800.0, "entre R$ 800,00 e R$ 900,00"),
+        (2000.0, 2000.0, "de R$ 2.000,00"),
+    ],
+)
+def test_a_change_is_said_as_far_as_it_holds(amount: float, until: float | None, said: str) -> None:
+    change = Counterfactual("payments", amount, 3, 0.1, until)
+
+    assert f"pagamentos {said} (hoje" in sentences.counterfactual(
+        1126.0, change, POLICY.profiles[3], by_facts=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "reference", "shown"),
+    [
+        (0.83214, 0.3, "83,2%"),
+        (0.3, 0.3, "30,0%"),
+        (0.30004, 0.3, "30,004%"),
+        (0.29996, 0.3, "29,996%"),
+        (0.4996, 0.5, "49,96%"),
+    ],
+)
+def test_a_share_is_told_from_its_reference(share: float, reference: float, shown: str) -> None:
+    assert sentences.percent(share, reference) == shown
+
+
+def test_facts_are_said_in_the_clients_own_amounts() -> None:
+    client = usage(balance=999.0, credit_limit=1000.0, payments=0.0, cash_advance=220.1)
+    facts = POLICY.thresholds.of(client)
+
+    assert sentences.use(client, facts, 0.6) == "Deve R$ 999,00, 99,9% do limite de R$ 1.000,00."
+    assert (
+        sentences.paid(client, facts, 0.5, 0.1)
+        == "Pagou R$ 0,00, 0,0% do saldo devedor de R$ 999,00."
+    )
+    assert (
+        sentences.withdrawn(client, facts, 0.22)
+        == "Sacou R$ 220,10, 22,01% do limite de R$ 1.000,00."
+    )
+
+
+def test_who_owes_and_withdraws_nothing_is_told_so() -> None:
+    client = usage(balance=0.0, cash_advance=0.0)
+    facts = POLICY.thresholds.of(client)
+
+    assert sentences.paid(client, facts, 0.5) == "Não há saldo devedor a pagar."
+    assert sentences.withdrawn(client, facts, 0.22) == "Não fez saques no período."
+
+
+@pytest.mark.parametrize("code", sentences.ADVERSE)
+def test_an_adverse_fact_is_said_with_its_reference(code: str) -> None:
+    said = sentences.adverse(AdverseFact(code, "payments", 0.123, 0.5))
+
+    assert "12,3%" in said
+    assert "50%" in said
+
+
+def test_no_answer_accuses_anybody() -> None:
+    decisions = [
+        POLICY.decide(client, prediction(cluster))
+        for client in (USAGE, POOR, usage(balance=0.0))
+        for cluster in range(5)
+    ]
+    said = " ".join(
+        [
+            *(sentences.answer(POLICY.profiles[0], decision) for decision in decisions),
+            *(profile.name + profile.sentence for profile in POLICY.profiles),
+            *sentences.ADVERSE.values(),
+        ]
+    )
+
+    assert len({decision.outcome for decision in decisions}) == 3
+    assert not [word for word in ("mau", "pagador", "endividad", "devolve") if word in said.lower()]
 
 
 def test_the_criteria_are_sentences() -> None:

@@ -17,7 +17,7 @@ from evaluation_api.decision.errors import (
     ModelVersionGoneError,
 )
 from evaluation_api.model.circuit import Circuit
-from evaluation_api.model.client import ModelClient
+from evaluation_api.model.client import ModelClient, Spans
 from evaluation_api.model.transport import KeptAliveTransport
 from tests.evaluations import MODEL, USAGE, usage
 from tests.services import CERTIFICATES
@@ -79,10 +79,12 @@ class Wire:
         over: Over = mocked,
         deadline: float = 5,
         circuit: Circuit | None = None,
+        spans: Spans | None = None,
     ) -> None:
         """Take the answers in turn, the last one for ever."""
         self.asked: list[httpx.Request] = []
         self.circuit = circuit or Circuit()
+        self._spans = spans
         self._answers = answers
         self._over = over
         self._deadline = deadline
@@ -103,6 +105,7 @@ class Wire:
                     url,
                     targets=(1, 3, 4),
                     margin=0.05,
+                    spans=self._spans,
                     deadline_seconds=self._deadline,
                     circuit=self.circuit,
                     max_waiting=100,

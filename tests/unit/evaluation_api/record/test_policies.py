@@ -13,3 +13,14 @@ def test_a_policy_is_remembered_once_with_its_text(engine: Engine) -> None:
 
     assert policies.text(POLICY.version) == POLICY_TEXT
     assert policies.text("000000000000") is None
+
+
+def test_policies_are_listed_with_their_first_use_the_newest_first(engine: Engine) -> None:
+    policies = PolicyLog(engine)
+    policies.remember("before", "one text")
+    policies.remember("after", "another text")
+
+    newest, oldest = policies.used()
+
+    assert (newest.text, oldest.text) == ("another text", "one text")
+    assert newest.first_used_at >= oldest.first_used_at

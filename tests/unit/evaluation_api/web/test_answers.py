@@ -24,7 +24,7 @@ def test_the_golden_answer() -> None:
     change = Counterfactual("balance", 406.0, cluster=3, confidence=0.0501)
     refused = evaluation(
         prediction(0, 0.31, (change,)),
-        usage(balance=1126.0),
+        usage(balance=3126.0, payments=1233.0),
         evaluation_id=ID,
         name='M"aria',
     )
@@ -33,13 +33,18 @@ def test_the_golden_answer() -> None:
         "nome": 'M"aria',
         "cluster": 0,
         "resposta": (
-            "Usa quase todo o limite que tem e devolve pouco do que deve: é um perfil de mau"
-            " pagador."
+            "Perfil “Saldo alto”: Neste perfil o saldo devedor pesa mais do que nos outros."
+            " Este cliente: 81,1% do limite em uso, 39,4% do saldo pago."
+            " Pedido não aprovado pela política de crédito."
         ),
         "id": ID,
         "decisao": "recusado",
-        "perfil": {"cluster": 0, "chave": "endividado", "nome": "Endividado no limite"},
-        "perfil_vizinho": {"cluster": 1, "chave": "saca_e_paga", "nome": "Saca muito e paga bem"},
+        "perfil": {"cluster": 0, "chave": "saldo_alto", "nome": "Saldo alto"},
+        "perfil_vizinho": {
+            "cluster": 1,
+            "chave": "saques_e_pagamentos_altos",
+            "nome": "Saques e pagamentos altos",
+        },
         "motivos": [
             {
                 "campo": campo,
@@ -58,15 +63,15 @@ def test_the_golden_answer() -> None:
                     "aproxima",
                     _fits("valor de compras", "3.345"),
                 ),
-                ("payments", "pagamentos", 3233.0, -0.1, "afasta", _not("pagamentos", "3.233")),
+                ("payments", "pagamentos", 1233.0, -0.1, "afasta", _not("pagamentos", "1.233")),
                 ("cash_advance", "saques", 147.0, -0.04, "afasta", _not("saques", "147")),
                 (
                     "balance",
                     "saldo devedor",
-                    1126.0,
+                    3126.0,
                     0.02,
                     "aproxima",
-                    _fits("saldo devedor", "1.126"),
+                    _fits("saldo devedor", "3.126"),
                 ),
                 (
                     "credit_limit",
@@ -83,34 +88,77 @@ def test_the_golden_answer() -> None:
         "simulacao": {
             "campo": "balance",
             "rotulo": "saldo devedor",
-            "de": 1126.0,
+            "de": 3126.0,
             "para": 406.0,
             "cluster": 3,
-            "perfil": "Usa pouco",
+            "perfil": "Uso baixo",
             "frase": (
-                "Com saldo devedor de no máximo R$ 406,00 (hoje R$ 1.126,00) e os outros valores"
-                " iguais, o perfil passaria a ser “Usa pouco”, que é aprovado."
+                "Com saldo devedor de no máximo R$ 406,00 (hoje R$ 3.126,00) e os outros valores"
+                " iguais, o pedido seria aprovado, no perfil “Uso baixo”."
             ),
+            "ate": None,
         },
         "modelo": MODEL.tag,
         "modelo_sha256": MODEL.sha256,
         "politica": POLICY.version,
         "avaliado_em": "2026-11-22T12:00:00.123Z",
         "duracao_ms": 2.142,
+        "fatos": [
+            {
+                "codigo": "uso_do_limite",
+                "rotulo": "uso do limite",
+                "valor": 81.11,
+                "unidade": "%",
+                "limite": 60.0,
+                "frase": "Deve R$ 3.126,00, 81,1% do limite de R$ 3.854,00.",
+            },
+            {
+                "codigo": "parte_paga",
+                "rotulo": "parte paga",
+                "valor": 39.44,
+                "unidade": "%",
+                "limite": 50.0,
+                "frase": "Pagou R$ 1.233,00, 39,4% do saldo devedor de R$ 3.126,00.",
+            },
+            {
+                "codigo": "saques",
+                "rotulo": "saques em relação ao limite",
+                "valor": 3.81,
+                "unidade": "%",
+                "limite": 22.0,
+                "frase": "Sacou R$ 147,00, 3,8% do limite de R$ 3.854,00.",
+            },
+        ],
+        "motivos_principais": [
+            {
+                "codigo": "uso_alto",
+                "campo": "balance",
+                "frase": ("O saldo devedor é 81,1% do limite de crédito; a referência é até 30%."),
+                "valor": 81.11,
+                "referencia": 30.0,
+            },
+            {
+                "codigo": "pouco_pago",
+                "campo": "payments",
+                "frase": "Os pagamentos são 39,4% do saldo devedor; a referência é 50% ou mais.",
+                "valor": 39.44,
+                "referencia": 50.0,
+            },
+        ],
     }
 
 
 def _fits(subject: str, reais: str) -> str:
     return (
-        f"O {subject} de R$ {reais},00 combina mais com o perfil “Endividado no limite”"
-        " do que com “Saca muito e paga bem”."
+        f"O {subject} de R$ {reais},00 combina mais com o perfil “Saldo alto”"
+        " do que com “Saques e pagamentos altos”."
     )
 
 
 def _not(what: str, reais: str) -> str:
     return (
-        f"O valor de {what} de R$ {reais},00 combina mais com o perfil “Saca muito e paga bem”"
-        " do que com “Endividado no limite”."
+        f"O valor de {what} de R$ {reais},00 combina mais com o perfil “Saques e pagamentos altos”"
+        " do que com “Saldo alto”."
     )
 
 
@@ -134,7 +182,11 @@ def test_why_a_person_is_asked_is_said_in_the_policys_words() -> None:
 
     answer = json.loads(answers.answer(doubtful, POLICY))
 
-    assert answer["observacoes"] == [POLICY.border.sentence, POLICY.training_range.sentence]
+    assert answer["observacoes"] == [
+        POLICY.near.sentence,
+        POLICY.training_range.sentence,
+        "Limite de crédito de R$ 31.000,00: acima do maior valor do treinamento, R$ 30.000,00.",
+    ]
 
 
 def test_a_record_holds_the_answer_byte_for_byte_and_the_last_review_counts() -> None:

@@ -88,8 +88,8 @@ def test_amounts_are_read_as_they_were_sent_in_the_order_of_the_features(clients
     sent = [dict(zip(FEATURES, client, strict=True)) for client in clients.tolist()]
     backwards = [dict(reversed(client.items())) for client in sent]
 
-    many, is_one = requests.read_clients(json.dumps(backwards).encode())
-    one, is_alone = requests.read_clients(json.dumps(sent[0], indent=1).encode())
+    many, _, is_one = requests.read_clients(json.dumps(backwards).encode())
+    one, _, is_alone = requests.read_clients(json.dumps(sent[0], indent=1).encode())
 
     assert many.tolist() == clients.tolist()
     assert one.tolist() == clients[:1].tolist()
@@ -98,7 +98,7 @@ def test_amounts_are_read_as_they_were_sent_in_the_order_of_the_features(clients
 
 
 def test_no_clients_are_a_list_of_clients() -> None:
-    matrix, single = requests.read_clients(b"[]")
+    matrix, _, single = requests.read_clients(b"[]")
 
     assert (matrix.shape, single) == ((0, 5), False)
 
@@ -147,7 +147,7 @@ def test_a_body_in_another_encoding_is_refused(body: bytes) -> None:
 )
 def test_whatever_comes_is_read_as_amounts_or_refused_in_a_sentence(body: bytes) -> None:
     try:
-        matrix, _ = requests.read_clients(body)
+        matrix, _, _ = requests.read_clients(body)
     except UnreadableRequestError as refused:
         msgspec.json.encode(str(refused))  # it can be sent
     else:
@@ -156,7 +156,7 @@ def test_whatever_comes_is_read_as_amounts_or_refused_in_a_sentence(body: bytes)
 
 
 def test_a_client_is_read_and_nothing_is_to_be_explained() -> None:
-    assert read(CLIENT).matrix.tolist() == [[*AMOUNTS.values(), 0.0, 0.0]]
+    assert read(CLIENT).matrix[:, :7].tolist() == [[*AMOUNTS.values(), 0.0, 0.0]]
     assert read(CLIENT).single
 
 
@@ -167,7 +167,7 @@ def test_a_list_is_read_however_it_is_cut() -> None:
     cut = read(*(body[start : start + 7] for start in range(0, len(body), 7)), b"")
 
     assert cut.matrix.tolist() == whole.matrix.tolist()
-    assert whole.matrix.shape == (2, 7)
+    assert whole.matrix.shape == (2, 15)
     assert not whole.single
 
 
@@ -188,7 +188,7 @@ def test_a_list_is_read_however_it_is_cut() -> None:
 def test_the_options_of_a_query_go_with_every_client(query: bytes, options: list[float]) -> None:
     asked = read(json.dumps([AMOUNTS] * 3).encode(), query=query)
 
-    assert asked.matrix[:, 5:].tolist() == [options] * 3
+    assert asked.matrix[:, 5:7].tolist() == [options] * 3
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_options_that_make_no_sense_are_refused_by_name_every_time(query: str, n
 def test_options_are_carried_as_a_mask_and_a_margin() -> None:
     options = ExplanationOptions(targets=(1, 3, 3), margin=0.25)
 
-    assert requests.with_options(np.ones((2, 5)), options)[:, 5:].tolist() == [[0b01010, 0.25]] * 2
+    assert requests.with_options(np.ones((2, 5)), options)[:, 5:7].tolist() == [[0b01010, 0.25]] * 2
 
 
 @pytest.mark.parametrize("announced", [None, b"1"])
@@ -263,3 +263,29 @@ def test_the_schema_takes_what_is_read_and_nothing_else() -> None:
     for case in in_bodies("predict", "amounts"):
         if case.sent not in {"NaN", "Infinity", "1e999"}:
             assert schema.is_valid(json.loads(case.body(AMOUNTS))) == (case.fault is None)
+
+
+def test_limits_go_with_the_client_who_has_them() -> None:
+    limits = {"balance": [0, 599.99], "payments": [450, 20000]}
+    asked = read(json.dumps([{**AMOUNTS, "limits": limits}, AMOUNTS]).encode())
+
+    one, other = asked.matrix[:, 7:]
+
+    nan = float("nan")
+    assert one.tolist() == pytest.approx([0, nan, nan, 450, 599.99, nan, nan, 20000], nan_ok=True)
+    assert other.tolist() == [0.0] * 4 + [1e7] * 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"balance": [0]}, "length 2"),
+        ({"balance": [0, 1e8]}, "<= 10000000"),
+        ({"payments": [-1, 5]}, ">= 0"),
+        ({"credit_limit": [0, 1]}, "unknown field `credit_limit`"),
+        ([0, 1], "Expected `object"),
+    ],
+)
+def test_limits_that_are_none_are_refused_by_name(limits: object, reason: str) -> None:
+    with pytest.raises(UnreadableRequestError, match=reason):
+        read(json.dumps({**AMOUNTS, "limits": limits}).encode())

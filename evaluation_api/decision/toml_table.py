@@ -1,0 +1,141 @@
+"""A TOML table that knows where it stands, so that a wrong value can be pointed at by its line."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any, NoReturn
+
+from evaluation_api.decision.domain import Outcome
+from evaluation_api.decision.errors import PolicyError
+from evaluation_api.decision.facts import Share
+
+_LARGEST_AMOUNT = 1e9
+
+
+class Table:
+    """One table of a policy file. Whatever reads a key raises PolicyError over a wrong value."""
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        source: str,
+        path: tuple[str, ...] = (),
+        position: int = 0,
+    ) -> None:
+        """Take a table of a file's text. position: which of several of this name it is."""
+        self._values = values
+        self._source = source
+        self._path = path
+        self._position = position
+        self._read: set[str] = set()
+
+    def table(self, key: str) -> "Table":
+        """Read a table of tables."""
+        value = self._get(key, dict, "uma tabela")
+        return Table(value, self._source, (*self._path, key))
+
+    def text(self, key: str) -> str:
+        """Read a text that is not empty."""
+        value = str(self._get(key, str, "um texto")).strip()
+        if not value:
+            self.refuse(key, "o texto está vazio")
+        return value
+
+    def date(self, key: str) -> date:
+        """Read a day."""
+        value: date = self._get(key, date, "uma data, como 2026-11-22")
+        if isinstance(value, datetime):
+            self.refuse(key, "deve ser uma data, sem a hora")
+        return value
+
+    def number(self, key: str, low: float, high: float) -> float:
+        """Read a number from low to high."""
+        value = self._get(key, int | float, "um número")
+        if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
+            self.refuse(key, f"deve ser um número de {low:g} a {high:g}")
+        return float(value)
+
+    def outcome(self, key: str, *allowed: Outcome) -> Outcome:
+        """Read one of the outcomes that are allowed here."""
+        value = self._get(key, str, "uma decisão")
+        if value not in allowed:
+            self.refuse(key, f"{value!r} não é uma de: {', '.join(allowed)}")
+        return Outcome(value)
+
+    def share(self, key: str, high: float = 1) -> Share:
+        """Read a part of a whole, more than 0 and to a ten-thousandth."""
+        value = self.number(key, 0.0001, high)
+        if not math.isclose(value, Share.of(value).value, abs_tol=1e-12):
+            self.refuse(key, "pode ter até quatro casas decimais")
+        return Share.of(value)
+
+    def amounts(self, key: str, names: Mapping[str, str]) -> dict[str, float]:
+        """Read amounts by what files call each feature; return those that are there by feature."""
+        inner = self.table(key)
+        amounts = {
+            feature: inner.number(name, 0, _LARGEST_AMOUNT)
+            for feature, name in names.items()
+            if inner.has(name)
+        }
+        inner.refuse_others()
+        return amounts
+
+    def tables(self, key: str) -> "Iterator[Table]":
+        """Read every [[key]] there is, in the file's order."""
+        values = self._values.get(key, [])
+        self._read.add(key)
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            self.refuse(key, f"deve ser escrito como [[{key}]]")
+        for position, value in enumerate(values):
+            yield Table(value, self._source, (*self._path, key), position)
+
+    def texts(self, key: str) -> list[str]:
+        """Read a list of texts, empty where the key is absent."""
+        values = self._get(key, list, "uma lista de textos") if self.has(key) else []
+        if not all(isinstance(value, str) for value in values):
+            self.refuse(key, "deve ser uma lista de textos")
+        return values
+
+    def has(self, key: str) -> bool:
+        """Tell whether a key is there."""
+        return key in self._values
+
+    def refuse_others(self) -> None:
+        """Raise over a key that nothing reads: a misspelt rule must not pass for one in force."""
+        for key in self._values:
+            if key not in self._read:
+                self.refuse(key, "não é uma chave da política")
+
+    def refuse(self, key: str, reason: str) -> NoReturn:
+        """Raise PolicyError pointing at a key of this table."""
+        name = ".".join((*self._path, key))
+        raise PolicyError(f"linha {self._line(key)}: {name}: {reason}")
+
+    def _get(self, key: str, kind: Any, expected: str) -> Any:  # noqa: ANN401 - TOML values
+        self._read.add(key)
+        if key not in self._values:
+            self.refuse(key, f"falta; deve ser {expected}")
+        value = self._values[key]
+        if not isinstance(value, kind):
+            self.refuse(key, f"deve ser {expected}")
+        return value
+
+    def _line(self, key: str) -> int:
+        """Find the key's line, or the line of the nearest table above it."""
+        lines = self._source.splitlines()
+        best, start = 1, 0
+        for part in range(1, len(self._path) + 1):
+            header = re.compile(rf"\s*\[+\s*{re.escape('.'.join(self._path[:part]))}\s*\]")
+            found = [n for n in range(start, len(lines)) if header.match(lines[n])]
+            if found:
+                at = found[self._position if part == len(self._path) else 0]
+                best, start = at + 1, at + 1
+        header = re.compile(rf"\s*\[+\s*{re.escape('.'.join((*self._path, key)))}\s*[\].]")
+        assignment = re.compile(rf"\s*{re.escape(key)}\s*=")
+        is_own = True
+        for number, line in enumerate(lines[start:], start + 1):
+            is_own = is_own and not line.lstrip().startswith("[")
+            if header.match(line) or (is_own and assignment.match(line)):
+                return number
+        return best

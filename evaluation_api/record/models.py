@@ -1,0 +1,108 @@
+"""Every model that was met, so that an old case keeps the picture of what decided it.
+
+A model is told of once, where it is met: to the record, to the log, and to whoever looks whether
+the policy's promise holds for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Engine, select, text
+
+from evaluation_api.decision.domain import Geometry, Model
+from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.record import database
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.tables import models
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.5
+_REMEMBER = text(
+    "INSERT INTO models (sha256, tag, description, first_met_at)"
+    " VALUES (:sha256, :tag, :description, :first_met_at) ON CONFLICT (sha256) DO NOTHING"
+)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Geometry).decode
+
+
+class ModelLog:
+    """The models in one database. Every method raises RecordUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are database.migrate's business."""
+        self._engine = engine
+
+    def remember(self, met: Geometry) -> None:
+        """Keep what a model said of itself, once for each sha256."""
+        values = {
+            "sha256": met.model.sha256,
+            "tag": met.model.tag,
+            "description": _encode(met).decode(),
+            "first_met_at": datetime.now(UTC),
+        }
+        with database.transaction(self._engine) as connection:
+            connection.execute(_REMEMBER, values)
+
+    def find(self, tag: str) -> Geometry | None:
+        """Return what the model with a tag said of itself when it was met, or None."""
+        query = select(models.c.description).where(models.c.tag == tag)
+        newest_first = query.order_by(models.c.first_met_at.desc()).limit(1)
+        with database.transaction(self._engine) as connection:
+            description = connection.execute(newest_first).scalar_one_or_none()
+        return None if description is None else _decode(description)
+
+
+class Described(Protocol):
+    """Whatever asks the model service."""
+
+    @property
+    def model(self) -> Model | None:
+        """The model that answered last."""
+
+    async def describe(self) -> Geometry:
+        """Return the model in service. Raises ModelError."""
+
+
+class ModelWatch:
+    """Looks twice a second whether another model answers, and remembers each that is met."""
+
+    def __init__(
+        self,
+        described: Described,
+        log: ModelLog,
+        executor: RecordExecutor,
+        on_met: Callable[[Model], None],
+        tick_seconds: float = _TICK_SECONDS,
+    ) -> None:
+        """Take the parts; run() starts. on_met: is told of each model, once it is remembered."""
+        self._described = described
+        self._log = log
+        self._executor = executor
+        self._on_met = on_met
+        self._tick_seconds = tick_seconds
+        self._met: Model | None = None
+
+    async def run(self) -> None:
+        """Look until cancelled; whatever fails is tried again at the next look."""
+        while True:
+            try:
+                await self._look()
+            except EvaluationError as exc:
+                logger.info("model_not_remembered", extra={"reason": type(exc).__name__})
+            except Exception:
+                logger.exception("model_watch_failed")  # a defect must not end the looking
+            await asyncio.sleep(self._tick_seconds)
+
+    async def _look(self) -> None:
+        answered = self._described.model
+        if answered is None or answered == self._met:
+            return
+        met = await self._described.describe()
+        await self._executor.run_write(self._log.remember, met)
+        self._met = met.model
+        self._on_met(met.model)

@@ -1,0 +1,67 @@
+"""Every model that was met is remembered as it was, and told of once."""
+
+import asyncio
+from dataclasses import replace
+
+from sqlalchemy import Engine
+
+from evaluation_api.decision.domain import FEATURES, Geometry, Model
+from evaluation_api.decision.errors import ModelUnavailableError
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.models import ModelLog, ModelWatch
+from tests.evaluations import MODEL
+
+MET = Geometry(MODEL, FEATURES, ((0.1, 0.2, 0.3, 0.4, 0.5),) * 5, (1, 2, 3, 4, 5))
+OTHER = replace(MET, model=Model("credit_card_clusters:fedcba987654", "f" * 64), centroids=None)
+
+
+def test_a_model_is_remembered_once_as_it_was_when_it_was_met(engine: Engine) -> None:
+    log = ModelLog(engine)
+    for met in (MET, replace(MET, sizes=None), OTHER):
+        log.remember(met)
+
+    assert log.find(MODEL.tag) == MET
+    assert log.find(OTHER.model.tag) == OTHER
+    assert log.find("credit_card_clusters:000000000000") is None
+
+
+class Service:
+    """A model service that is away at first, and changes its model later."""
+
+    def __init__(self) -> None:
+        """Have answered with the first model."""
+        self.described = iter([MET, OTHER])
+        self.model: Model | None = None
+        self.is_away = True
+
+    async def describe(self) -> Geometry:
+        """Describe the next model, once it is back."""
+        if self.is_away:
+            self.is_away = False
+            raise ModelUnavailableError
+        return next(self.described)
+
+
+def test_each_model_is_told_of_once_whatever_fails_meanwhile(engine: Engine) -> None:
+    service, log, told = Service(), ModelLog(engine), list[Model]()
+
+    async def scenario() -> None:
+        met = asyncio.Semaphore(0)
+
+        def on_met(model: Model) -> None:
+            told.append(model)
+            met.release()
+
+        async with RecordExecutor() as executor, asyncio.timeout(10):
+            watch = ModelWatch(service, log, executor, on_met, tick_seconds=0.001)
+            looking = asyncio.create_task(watch.run())
+            for model in (MODEL, OTHER.model):
+                service.model = model
+                await met.acquire()
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+    assert told == [MET.model, OTHER.model]
+    assert log.find(OTHER.model.tag) == OTHER
