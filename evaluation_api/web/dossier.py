@@ -1,4 +1,4 @@
-"""The dossier: one evaluation on a page to print - criteria, factors, versions, reviews.
+"""The dossier: one evaluation to print - a first page for the person, a technical part after it.
 
 HTML out of a template; every value is escaped by it. Knows the contract's answer and no SQL.
 """
@@ -21,8 +21,9 @@ _OUTCOMES: Final = {
     "recusado": "Recusado",
 }
 
-#: What the page draws of each reason.
+#: What the page draws of each reason of the profile, and of each fact.
 _REASON: Final = {"rotulo", "valor", "contribuicao", "sentido", "frase"}
+_FACT: Final = {"rotulo", "frase"}
 
 _templates = Environment(
     loader=PackageLoader("evaluation_api.web"),
@@ -40,12 +41,25 @@ def _local(when: datetime) -> str:
     return when.astimezone(SAO_PAULO).strftime("%d/%m/%Y %H:%M:%S")
 
 
+def _day(when: datetime) -> str:
+    """Format a time as its day."""
+    return when.astimezone(SAO_PAULO).strftime("%d/%m/%Y")
+
+
+def _protocol(evaluation_id: str) -> str:
+    """Return what names an evaluation on the telephone: the end of its id, which is random."""
+    end = evaluation_id[-8:].upper()
+    return f"{end[:4]} {end[4:]}"
+
+
 def _number(value: float, decimals: int) -> str:
     """Format a number with a decimal comma and a real minus sign."""
     return f"{value:.{decimals}f}".replace(".", ",").replace("-", "\N{MINUS SIGN}")
 
 
 _templates.filters["hora"] = _local
+_templates.filters["dia"] = _day
+_templates.filters["protocolo"] = _protocol
 _templates.filters["numero"] = _number
 
 
@@ -58,6 +72,8 @@ def _shown(answer: Mapping[str, Any]) -> dict[str, Any]:
         "remarks": _part(answer, "observacoes") or [],
         "reasons": [r for r in _part(answer, "motivos") or [] if r.keys() >= _REASON],
         "counterfactual": _part(answer, "simulacao", "frase"),
+        "facts": [f for f in _part(answer, "fatos") or [] if f.keys() >= _FACT],
+        "adverse": [m["frase"] for m in _part(answer, "motivos_principais") or [] if "frase" in m],
     }
 
 

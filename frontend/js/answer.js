@@ -1,31 +1,67 @@
-/** One evaluation as the analyst reads it: decision first, then why, then where it comes from. */
+/** One evaluation as people read it: decision and figures, then why, then what would change it. */
 
 import { dossierAddress } from "./api.js";
-import { reasonsChart } from "./charts.js";
+import { factFigure, reasonsChart } from "./charts.js";
 import { button, element } from "./dom.js";
 import { icon } from "./icons.js";
-import { confidenceWords, decisionWords, formatMoment, formatRatio } from "./words.js";
+import {
+  confidenceWords,
+  decisionWords,
+  formatDate,
+  formatMoment,
+  formatRatio,
+  protocolOf,
+} from "./words.js";
 
 /**
- * The whole answer, as a list of blocks: under `line`, which says whose or what decision it is,
- * come the `actions` (buttons and links), so that nobody has to read on to go on. The plot of
- * profiles is added before the last block when it is ready.
+ * The whole answer, as a list of blocks; `reviews` are those recorded so far, oldest first, and
+ * `actions` the buttons and links. The plot of profiles goes in before `data-provenance` when it
+ * is ready. An answer of an earlier release lacks facts and main reasons, and is shown without.
  */
-export function answerBlocks(evaluation, line, actions) {
+export function answerBlocks(evaluation, reviews, actions) {
   return [
-    decisionBanner(evaluation, line),
-    element("div", { class: "actions" }, ...actions),
-    profileFacts(evaluation),
-    observations(evaluation.observacoes ?? []),
-    reasons(evaluation),
+    decisionLine(evaluation, reviews),
+    figures(evaluation.fatos ?? []),
+    element("p", { class: "answer-sentence" }, evaluation.resposta),
+    ...reasons(evaluation),
     simulation(evaluation.simulacao),
-    provenance(evaluation),
+    element("div", { class: "actions" }, ...actions),
+    technicalDetails(evaluation),
   ].filter((block) => block !== null);
 }
 
+/**
+ * The final decision, whose it is, and how to name it on the telephone; `confirmation` says what
+ * was just done about it. It can take the focus.
+ */
+export function decisionLine(evaluation, reviews, confirmation = null) {
+  const final = reviews.at(-1)?.decisao ?? evaluation.decisao;
+  const { key, word } = decisionWords(final);
+  return element(
+    "div",
+    { class: `decision is-${key}`, "data-decision": final, tabindex: "-1" },
+    icon(key),
+    element(
+      "div",
+      {},
+      confirmation && element("p", { "data-confirmation": "" }, confirmation),
+      element(
+        "div",
+        { class: "decision-line" },
+        element("h2", { class: "decision-word", "data-final-decision": "" }, word),
+        element("span", { "data-whose": "" }, evaluation.nome),
+        element("span", {}, "Protocolo ", protocol(evaluation.id)),
+        element("span", {}, formatDate(evaluation.avaliado_em)),
+      ),
+      reviews.length > 0 ? element("p", {}, origin(evaluation, reviews)) : null,
+    ),
+  );
+}
+
 /** The decision in one sentence, for the live region. */
-export function spokenAnswer(evaluation) {
-  return `${evaluation.nome}: ${decisionWords(evaluation.decisao).word}. ${evaluation.resposta}`;
+export function spokenAnswer(evaluation, reviews = []) {
+  const { word } = decisionWords(reviews.at(-1)?.decisao ?? evaluation.decisao);
+  return `${evaluation.nome}: ${word}. ${evaluation.resposta}`;
 }
 
 /** A decision as icon, word and colour. */
@@ -34,11 +70,11 @@ export function decisionBadge(code) {
   return element("span", { class: `badge-decision is-${key}` }, icon(key), word);
 }
 
-/** What turns an evaluation into paper: its dossier, and the printer. */
+/** What turns an evaluation into paper: its report, and the printer. */
 export function paperActions(id) {
   const look = { class: "btn btn-outline-primary", href: dossierAddress(id), "data-dossier": "" };
   return [
-    element("a", look, "Abrir dossiê"),
+    element("a", look, "Abrir relatório"),
     button("print", "btn-outline-primary", "Imprimir", () => window.print()),
   ];
 }
@@ -51,60 +87,90 @@ export function definitions(className, pairs) {
   return element("dl", { class: className }, ...groups);
 }
 
-function decisionBanner(evaluation, line) {
-  const { key, word } = decisionWords(evaluation.decisao);
+function protocol(id) {
+  return element("span", { class: "protocol", "data-protocol": "" }, protocolOf(id));
+}
+
+function origin({ decisao }, reviews) {
+  const system = decisionWords(decisao).word.toLowerCase();
+  return `Decisão de ${reviews.at(-1).revisor}, na revisão. Decisão original do sistema: ${system}.`;
+}
+
+function figures(facts) {
+  if (facts.length === 0) return null;
+  return element("ul", { class: "figures", "data-figures": "" }, ...facts.map(factFigure));
+}
+
+// Whatever comes first says why a person has to look; in an answer without main reasons (amounts
+// outside of the range, or an earlier release) these are the observations.
+function reasons({ decisao, motivos_principais: main = [], observacoes: remarks = [] }) {
+  const why =
+    decisao === "analise_manual" ? "Por que o caso vai para análise manual" : "Principais motivos";
+  const first = main.length === 0 && decisao === "analise_manual" ? why : "Observações";
+  return [
+    sentences(why, "main-reasons", main.map(({ frase }) => frase)),
+    sentences(first, "observations", remarks),
+  ];
+}
+
+function sentences(title, name, list) {
+  if (list.length === 0) return null;
+  const entries = list.map((sentence) => element("li", {}, sentence));
   return element(
-    "div",
-    { class: `decision is-${key}`, "data-decision": evaluation.decisao },
-    icon(key),
-    element(
-      "div",
-      {},
-      element("p", { class: "decision-line" }, line),
-      element("h2", { class: "decision-word" }, word),
-      element("p", { class: "decision-sentence" }, evaluation.resposta),
-    ),
+    "section",
+    { class: "answer-section", [`data-${name}`]: "" },
+    element("h3", {}, title),
+    element("ul", { class: "sentences" }, ...entries),
+  );
+}
+
+function simulation(change) {
+  if (!change) return null;
+  return element(
+    "section",
+    { class: "answer-section", "data-simulation": "" },
+    element("h3", {}, "O que mudaria a decisão"),
+    element("p", {}, change.frase),
+  );
+}
+
+function technicalDetails(evaluation) {
+  return element(
+    "details",
+    { class: "technical", "data-technical": "" },
+    element("summary", {}, "Detalhes técnicos"),
+    profileFacts(evaluation),
+    contributions(evaluation),
+    provenance(evaluation),
   );
 }
 
 function profileFacts({ perfil, perfil_vizinho: neighbour, confianca }) {
-  const figure = confianca == null ? "" : ` (${formatRatio(confianca)} de 1)`;
+  const figure = confianca == null ? "" : ` (${formatRatio(confianca)} numa escala de 0 a 1)`;
+  const certainty = element("span", { "data-confidence": "" }, confidenceWords(confianca) + figure);
   const pairs = [
-    ["Perfil", `${perfil.nome} (perfil\u00a0${perfil.cluster})`],
-    ["Confiança", element("span", { "data-confidence": "" }, confidenceWords(confianca) + figure)],
+    ["Perfil", profileWords(perfil)],
+    ["Certeza do perfil", certainty],
   ];
-  if (neighbour)
-    pairs.push(["Perfil vizinho", `${neighbour.nome} (perfil\u00a0${neighbour.cluster})`]);
+  if (neighbour) pairs.push(["Perfil vizinho", profileWords(neighbour)]);
   return definitions("facts", pairs);
 }
 
-function observations(sentences) {
-  if (sentences.length === 0) return null;
-  return element(
-    "div",
-    { class: "callout is-note", "data-observations": "" },
-    icon("note"),
-    element("div", {}, element("h3", {}, "Por que uma pessoa deve olhar"), sentenceList(sentences)),
-  );
-}
+const profileWords = ({ nome, cluster }) => `${nome} (perfil\u00a0${cluster})`;
 
-function sentenceList(sentences) {
-  return element("ul", {}, ...sentences.map((sentence) => element("li", {}, sentence)));
-}
-
-function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
+function contributions({ motivos, perfil, perfil_vizinho: neighbour }) {
   if (!motivos?.length) return null;
   const than = neighbour ? ` e não em “${neighbour.nome}”` : "";
   return element(
     "section",
     { class: "answer-section" },
-    element("h3", {}, "O que pesou"),
+    element("h3", {}, "O que pesou no perfil"),
     element("p", { class: "quiet" }, `O que colocou este cliente em “${perfil.nome}”${than}.`),
     element(
       "div",
       { class: "reasons-key", "aria-hidden": "true" },
-      element("span", {}, "◀ afasta"),
-      element("span", {}, "aproxima ▶"),
+      element("span", {}, "◀ afasta do perfil"),
+      element("span", {}, "aproxima do perfil ▶"),
     ),
     reasonsChart(motivos),
   );
@@ -112,25 +178,12 @@ function reasons({ motivos, perfil, perfil_vizinho: neighbour }) {
 
 // Which versions decided, and when.
 function provenance(evaluation) {
-  return definitions("provenance", [
-    ["Avaliação", element("code", { "data-evaluation-id": "" }, evaluation.id)],
+  const list = definitions("provenance", [
+    ["Código da avaliação", element("code", { "data-evaluation-id": "" }, evaluation.id)],
     ["Quando", `${formatMoment(evaluation.avaliado_em)} (horário de Brasília)`],
     ["Modelo", element("code", {}, evaluation.modelo)],
     ["Política", element("code", {}, evaluation.politica)],
   ]);
-}
-
-function simulation(change) {
-  if (!change) return null;
-  return element(
-    "div",
-    { class: "callout is-change", "data-simulation": "" },
-    icon("approved"),
-    element(
-      "div",
-      {},
-      element("h3", {}, "O que mudaria a decisão"),
-      element("p", {}, change.frase),
-    ),
-  );
+  list.dataset.provenance = "";
+  return list;
 }

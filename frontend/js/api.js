@@ -33,8 +33,15 @@ export async function evaluate(body, idempotencyKey) {
 
 export const fetchRecord = (id) => getJson(`/avaliacoes/${encodeURIComponent(id)}`);
 export const fetchRecords = (query) => getJson(`/avaliacoes?${query}`);
-export const fetchPolicy = () => getJson("/politica");
-export const fetchModel = () => getJson("/modelo");
+
+/** The policy in force, or the earlier one of this version. */
+export const fetchPolicy = (version = null) => getJson(versioned("/politica", version));
+
+/** The model in service, or the earlier one of this tag. */
+export const fetchModel = (tag = null) => getJson(versioned("/modelo", tag));
+
+const versioned = (path, version) =>
+  version === null ? path : `${path}?${new URLSearchParams({ versao: version })}`;
 
 /** The page that shows an evaluation and takes its reviews; `filters` are those of the way back. */
 export const recordAddress = (id, filters = {}) =>
@@ -88,7 +95,8 @@ async function request(address, options = {}, deadline = DEADLINE_MILLISECONDS) 
   const response = await send(address, options, deadline);
   const answer = await response.json().catch(() => null);
   if (!response.ok) {
-    throw problemFromAnswer(response.status, answer, response.headers.get("Retry-After"));
+    const [wait, id] = ["Retry-After", "X-Request-ID"].map((name) => response.headers.get(name));
+    throw problemFromAnswer(response.status, answer, wait, id);
   }
   if (answer === null) throw problemOfSilence();
   return { response, answer };

@@ -15,7 +15,7 @@ const LARGEST_FILE_BYTES = 200 * 2 ** 20;
 export function showNew(root) {
   root.hidden = false;
   const form = hook("upload-form", root);
-  const template = element("a", { href: TEMPLATE_ADDRESS, download: "" }, "Baixar um modelo de arquivo");
+  const template = element("a", { href: TEMPLATE_ADDRESS, download: "" }, "Baixar planilha de exemplo");
   fill(hook("template", root), template);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -48,7 +48,7 @@ async function send(form) {
     location.assign(batchAddress(id));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    showErrors(form, fileErrors(problem));
+    showErrors(form, fileErrors(problem), problem);
     setBusy(form, false);
   }
 }
@@ -88,7 +88,7 @@ async function showEarlier(root) {
 }
 
 function nothing() {
-  return element("p", { class: "quiet" }, "Nenhum lote ainda. O primeiro aparece aqui.");
+  return element("p", { class: "quiet" }, "Nenhum arquivo ainda. O primeiro aparecerá aqui.");
 }
 
 function listOf(batches) {

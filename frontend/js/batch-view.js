@@ -125,7 +125,7 @@ function progressBar() {
 
 function facts(batch) {
   const pairs = [
-    ["Linhas prontas", `${formatCount(batch.feitas)} de ${formatCount(batch.linhas)}`],
+    ["Linhas processadas", `${formatCount(batch.feitas)} de ${formatCount(batch.linhas)}`],
     ["Com decisão", formatCount(batch.decididas)],
     ["Com erro", formatCount(batch.com_erro)],
   ];
@@ -202,7 +202,7 @@ function showSummary({ root, profiles }, { feitas, resumo }) {
     hook("summary", root),
     countedBars("Decisões", "decisions", decisions),
     countedBars("Perfis", "profiles", clusters),
-    countedBars("Confiança, de 0 (na fronteira) a 1", "confidence", tenths),
+    countedBars("Certeza do perfil, de 0 (na fronteira) a 1", "confidence", tenths),
   );
 }
 

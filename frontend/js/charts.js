@@ -1,5 +1,6 @@
 /**
- * The pictures: reasons for a profile and against it, and how five amounts share out.
+ * The pictures: facts beside the policy's bounds, reasons for a profile and against it, and how
+ * five amounts share out.
  *
  * Bars are SVG with widths in percent, so that they follow the page without shrinking their
  * letters. Every picture says in words what it shows.
@@ -8,12 +9,44 @@
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { element, vector } from "./dom.js";
 import { formatMoney } from "./amounts.js";
-import { formatShare } from "./words.js";
+import { capitalised, formatPercent, formatShare } from "./words.js";
 
 // Under these shares a figure does not fit its segment, on a wide page or on a narrow one; the
 // table has it.
 const SMALLEST_LABELLED_SHARE = 0.07;
 const SMALLEST_LABELLED_WHEN_NARROW = 0.14;
+
+// What lies on the far side of a fact's bound, as the policy calls it.
+const BOUNDS = {
+  uso_do_limite: (bound) => `uso alto a partir de ${bound}`,
+  parte_paga: (bound) => `pouco pago abaixo de ${bound}`,
+  saques: (bound) => `saques altos acima de ${bound}`,
+};
+
+/** One fact of a client as a large figure, with a bar on which the policy's bound is marked. */
+export function factFigure({ codigo, rotulo, valor, limite, frase }) {
+  const words = BOUNDS[codigo] ?? ((bound) => `limite da política: ${bound}`);
+  return element(
+    "li",
+    { class: "figure", "data-fact": codigo },
+    element("p", { class: "figure-label" }, capitalised(rotulo)),
+    element("p", { class: "figure-value" }, valor === null ? "–" : formatPercent(valor, limite)),
+    factBar(valor ?? 0, limite),
+    element("p", { class: "figure-bound" }, words(formatPercent(limite))),
+    element("p", { class: "figure-words" }, frase),
+  );
+}
+
+function factBar(value, bound) {
+  const width = Math.min(value, 100);
+  return vector(
+    "svg",
+    { class: "figure-bar", "aria-hidden": "true", focusable: "false" },
+    vector("rect", { class: "bar-track", y: 4, width: "100%", height: 8, rx: 3 }),
+    vector("rect", { class: "bar-value", y: 4, width: `${width}%`, height: 8, rx: 3 }),
+    vector("line", { class: "bar-bound", x1: `${bound}%`, x2: `${bound}%`, y1: 0, y2: 16 }),
+  );
+}
 
 /** The reasons as a list: amount, bar to the right (nearer to the profile) or left (farther), and a sentence. */
 export function reasonsChart(reasons) {
@@ -71,7 +104,7 @@ function reasonRow(reason, strongest) {
     { class: "reason-title" },
     element("strong", {}, capitalised(reason.rotulo)),
     element("span", {}, formatMoney(reason.valor)),
-    element("span", { class: "reason-direction" }, reason.sentido),
+    element("span", { class: "reason-direction" }, `${reason.sentido} do perfil`),
   );
   return element(
     "li",
@@ -129,8 +162,4 @@ function sharesTableRow({ label, shares }) {
     element("th", { scope: "row" }, label),
     ...shares.map((share) => element("td", {}, formatShare(share))),
   );
-}
-
-function capitalised(words) {
-  return words.charAt(0).toLocaleUpperCase("pt-BR") + words.slice(1);
 }

@@ -1,7 +1,7 @@
 /** One recorded evaluation: what was asked, what was answered, and what people decided since. */
 
 import { formatMoney } from "./amounts.js";
-import { answerBlocks, decisionBadge, definitions, paperActions } from "./answer.js";
+import { answerBlocks, decisionBadge, decisionLine, definitions, paperActions } from "./answer.js";
 import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { element, endLoading, fill, hook } from "./dom.js";
@@ -12,7 +12,7 @@ import { pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { readReview } from "./review.js";
 import { followToAnswer } from "./waiting.js";
-import { decisionWords, formatMoment } from "./words.js";
+import { AWAITING_THE_MODEL, decisionWords, formatMoment } from "./words.js";
 
 // The reviewer's own name, kept for the next review of this tab and no longer.
 const REVIEWER_KEY = "revisor";
@@ -35,9 +35,9 @@ export async function showDetail(root, id) {
 }
 
 async function waitFor(root, { id }) {
-  const words = "O pedido está guardado e a resposta aparece aqui sozinha.";
+  const words = "O pedido está guardado e a resposta aparecerá aqui automaticamente.";
   showState(root, "pending", ...pendingBlocks(id, words));
-  hook("status").textContent = `Em análise. ${words}`;
+  hook("status").textContent = `${AWAITING_THE_MODEL}. ${words}`;
   const record = await followToAnswer(id, { fetchRecord });
   showDecided(root, record);
   hook("status").textContent =
@@ -52,11 +52,11 @@ function showHead(root, { pedido, recebido_em: received }) {
 
 async function showDecided(root, record) {
   const evaluation = record.avaliacao;
-  const blocks = answerBlocks(evaluation, "Decisão automática", paperActions(record.id));
+  const blocks = answerBlocks(evaluation, record.revisoes, paperActions(record.id));
   showState(root, "answer", ...blocks);
   showReviews(root, record);
   const plot = await neighbourhood(record.pedido, evaluation);
-  if (plot) blocks.at(-1).before(plot);
+  if (plot) hook("provenance", root).before(plot);
 }
 
 function showState(root, state, ...blocks) {
@@ -69,9 +69,8 @@ function showState(root, state, ...blocks) {
 function showReviews(root, record) {
   hook("aside", root).hidden = false;
   fill(hook("request", root), requestedAmounts(record.pedido));
-  showFinal(root, record.decisao_final);
   fill(hook("reviews", root), ...record.revisoes.map(reviewEntry));
-  prepareForm(root, record.id);
+  prepareForm(root, record);
 }
 
 function requestedAmounts(applicant) {
@@ -79,10 +78,6 @@ function requestedAmounts(applicant) {
     "amounts",
     AMOUNT_FIELDS.map(({ name, label }) => [label, formatMoney(applicant[name])]),
   );
-}
-
-function showFinal(root, code) {
-  fill(hook("final-decision", root), decisionBadge(code));
 }
 
 function reviewEntry({ id, decisao, justificativa, revisor, revisado_em: when }) {
@@ -95,17 +90,17 @@ function reviewEntry({ id, decisao, justificativa, revisor, revisado_em: when })
   );
 }
 
-function prepareForm(root, id) {
+function prepareForm(root, shown) {
   const form = hook("review-form", root);
   form.elements.namedItem("revisor").value = sessionStorage.getItem(REVIEWER_KEY) ?? "";
   form.onsubmit = (event) => {
     event.preventDefault();
-    submitReview(root, form, id);
+    submitReview(root, form, shown);
   };
   hook("send-review", form).disabled = false;
 }
 
-async function submitReview(root, form, id) {
+async function submitReview(root, form, shown) {
   const button = hook("send-review", form);
   const { review, errors } = readReview(Object.fromEntries(new FormData(form)));
   if (button.disabled) return;
@@ -115,27 +110,36 @@ async function submitReview(root, form, id) {
   }
   clearErrors(form);
   button.disabled = true;
-  await record(root, form, id, review).finally(() => {
+  await record(root, form, shown, review).finally(() => {
     button.disabled = false;
   });
 }
 
-async function record(root, form, id, review) {
+async function record(root, form, shown, review) {
   try {
-    const recorded = await sendReview(id, review);
+    const recorded = await sendReview(shown.id, review);
+    shown.revisoes.push(recorded);
     hook("reviews", root).append(reviewEntry(recorded));
-    showFinal(root, recorded.decisao);
     sessionStorage.setItem(REVIEWER_KEY, review.revisor);
     form.reset();
     form.elements.namedItem("revisor").value = review.revisor;
-    hook("status").textContent = `Revisão registrada: ${decisionWords(recorded.decisao).word}.`;
+    confirm(root, shown);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     showErrors(
       form,
       problem.errors.length > 0 ? problem.errors : [{ field: null, message: advice(problem) }],
+      problem,
     );
   }
+}
+
+// On a narrow page the form ends far below the decision that it changes.
+function confirm(root, { avaliacao, revisoes }) {
+  const line = decisionLine(avaliacao, revisoes, "Revisão registrada. Decisão final:");
+  hook("decision", root).replaceWith(line);
+  line.focus();
+  hook("status").textContent = `Revisão registrada: ${decisionWords(line.dataset.decision).word}.`;
 }
 
 // A review has no idempotency key: when its answer was lost, it may stand already.

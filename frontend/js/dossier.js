@@ -1,4 +1,4 @@
-/** The dossier's one act: printing itself. The page is complete without it. */
+/** The report's one act: printing itself. The page is complete without it. */
 
 import { hook } from "./dom.js";
 

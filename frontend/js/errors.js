@@ -6,15 +6,19 @@
  */
 
 import { element, fill, hook } from "./dom.js";
+import { problemCode } from "./notice.js";
 
 const TITLE_MARK = "Erro: ";
 
-/** Show `errors`, a list of `{ field, message }`; a field that the form lacks gets no link. */
-export function showErrors(form, errors) {
+/**
+ * Show `errors`, a list of `{ field, message }`; a field that the form lacks gets no link. `problem`
+ * is the service's refusal that they came with, whose code is shown.
+ */
+export function showErrors(form, errors, problem = {}) {
   clearErrors(form);
   for (const { field, message } of errors) markField(form, field, message);
   const summary = hook("error-summary", form);
-  fill(summary, element("div", { role: "alert" }, heading(errors), list(form, errors)));
+  fill(summary, element("div", { role: "alert" }, heading(errors), list(form, errors), problemCode(problem)));
   summary.hidden = false;
   summary.focus();
   document.title = TITLE_MARK + document.title;

@@ -15,6 +15,7 @@ import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
 import { notice, pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { followToAnswer, patiently } from "./waiting.js";
+import { AWAITING_THE_MODEL } from "./words.js";
 
 const form = hook("applicant-form");
 const submitButton = hook("submit", form);
@@ -66,7 +67,7 @@ async function follow(id, name) {
   showPending(id, name);
   try {
     const record = await followToAnswer(id, { fetchRecord, signal });
-    showAnswer(record.avaliacao, record.pedido);
+    showAnswer(record.avaliacao, record.pedido, record.revisoes);
   } catch (problem) {
     if (!signal.aborted) showProblem(problem, () => follow(id, name));
   }
@@ -88,9 +89,9 @@ async function showAddress() {
   }
 }
 
-function showRecord({ id, pedido, avaliacao }) {
+function showRecord({ id, pedido, avaliacao, revisoes }) {
   fillForm(form, pedido);
-  if (avaliacao) showAnswer(avaliacao, pedido);
+  if (avaliacao) showAnswer(avaliacao, pedido, revisoes);
   else follow(id, pedido.name);
 }
 
@@ -125,13 +126,13 @@ function showEmpty() {
   show("empty", "", ...emptyPanel);
 }
 
-async function showAnswer(evaluation, applicant) {
+async function showAnswer(evaluation, applicant, reviews = []) {
   const signal = beginWaiting();
-  const blocks = answerBlocks(evaluation, evaluation.nome, actions(evaluation));
-  show("answer", spokenAnswer(evaluation), ...blocks);
+  const blocks = answerBlocks(evaluation, reviews, actions(evaluation));
+  show("answer", spokenAnswer(evaluation, reviews), ...blocks);
   bringIntoView();
   const plot = await drawNeighbourhood(applicant, evaluation);
-  if (plot && !signal.aborted) blocks.at(-1).before(plot);
+  if (plot && !signal.aborted) hook("provenance", panel).before(plot);
 }
 
 // Loaded with the first answer, not with the page; the answer is complete without it.
@@ -141,7 +142,7 @@ async function drawNeighbourhood(applicant, evaluation) {
 }
 
 function actions({ id }) {
-  const another = button("another", "btn-primary", "Avaliar outro cliente", startOver);
+  const another = button("another", "btn-outline-primary", "Avaliar outro cliente", startOver);
   const look = {
     class: "btn btn-outline-primary",
     href: recordAddress(id),
@@ -161,8 +162,8 @@ function startOver() {
 }
 
 function showPending(id, name) {
-  const words = `O pedido de ${name} está guardado e a resposta aparece aqui sozinha.`;
-  show("pending", `Em análise. ${words}`, ...pendingBlocks(id, words));
+  const words = `O pedido de ${name} está guardado e a resposta aparecerá aqui automaticamente.`;
+  show("pending", `${AWAITING_THE_MODEL}. ${words}`, ...pendingBlocks(id, words));
 }
 
 function showPause(problem, seconds) {
@@ -180,7 +181,7 @@ function showRefusal(problem) {
   if (!(problem instanceof Problem)) throw problem;
   if (problem.errors.length > 0) {
     showEmpty();
-    showErrors(form, problem.errors);
+    showErrors(form, problem.errors, problem);
   } else {
     showProblem(problem, () => form.requestSubmit());
   }

@@ -56,7 +56,6 @@ function showUtilisation(form) {
   const percent = Math.min(Math.round((use?.share ?? 0) * 100), 100);
   meter.setAttribute("aria-valuenow", percent);
   meter.setAttribute("aria-valuetext", use?.words ?? "sem valores ainda");
-  meter.dataset.band = use?.key ?? "none";
   hook("utilisation-bar", form).style.width = `${percent}%`;
   hook("utilisation-words", form).textContent = use?.words ?? "informe saldo e limite";
 }

@@ -8,7 +8,7 @@ export const LARGEST_AMOUNT = 10_000_000;
 export const LONGEST_NAME = 120;
 export const SHORTEST_JUSTIFICATION = 10;
 export const LONGEST_JUSTIFICATION = 2000;
-export const UNREADABLE = "Use apenas caracteres que se podem ler.";
+export const UNREADABLE = "Use apenas caracteres legíveis.";
 
 const AROUND = /^\p{White_Space}+|\p{White_Space}+$/gu;
 const CONTROL = /[\p{Cc}\p{Cs}]/u;

@@ -8,7 +8,7 @@ import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { confidenceWords, decisionWords, formatMoment } from "./words.js";
 
-const COLUMNS = ["Recebida", "Cliente", "Perfil", "Decisão", "Confiança", "Revisões"];
+const COLUMNS = ["Recebida", "Cliente", "Perfil", "Decisão", "Certeza do perfil", "Revisões"];
 
 /** Show the evaluations that the address asks for, and others when the filters change. */
 export async function showList(root) {
@@ -104,7 +104,7 @@ function decisionCell({ decisao, decisao_final: final }) {
       : element(
           "span",
           { class: "quiet" },
-          `automática: ${decisionWords(decisao).word.toLowerCase()}`,
+          `sistema: ${decisionWords(decisao).word.toLowerCase()}`,
         );
   return element("span", { class: "decision-cell" }, decisionBadge(final), machine);
 }

@@ -12,11 +12,25 @@ import { formatRatio } from "./words.js";
  * answer is complete without it.
  */
 export async function neighbourhood(applicant, evaluation) {
-  const [model, policy] = await Promise.all([fetchModel(), fetchPolicy()]).catch(() => []);
-  if (!model?.centroides || model.tag !== evaluation.modelo) return null;
+  const [model, policy] = await Promise.all([
+    modelOf(evaluation.modelo),
+    policyOf(evaluation.politica),
+  ]).catch(() => []);
+  if (!model?.centroides) return null;
   const amounts = AMOUNT_FIELDS.map(({ name }) => applicant[name]);
   const rows = profileRows(amounts, model.centroides, policy.perfis);
   return plot({ label: evaluation.nome, shares: shares(amounts) }, rows);
+}
+
+// The picture of an old case is that of the model and the names that decided it.
+async function modelOf(tag) {
+  const current = await fetchModel().catch(() => null);
+  return current?.tag === tag ? current : fetchModel(tag);
+}
+
+async function policyOf(version) {
+  const current = await fetchPolicy();
+  return current.versao === version ? current : fetchPolicy(version).catch(() => current);
 }
 
 function profileRows(amounts, centroids, profiles) {

@@ -3,28 +3,38 @@
 import { button, element } from "./dom.js";
 import { icon } from "./icons.js";
 import { isPassing } from "./problem.js";
+import { AWAITING_THE_MODEL, protocolOf } from "./words.js";
 
 /** A notice in one of the tones of the style sheet, with a heading and its sentences. */
 export function notice(tone, title, ...sentences) {
-  const paragraphs = sentences.map((sentence) => element("p", {}, sentence));
+  const paragraphs = sentences
+    .filter((sentence) => sentence !== null)
+    .map((sentence) => element("p", {}, sentence));
   const words = element("div", {}, element("h2", {}, title), ...paragraphs);
   return element("div", { class: `notice is-${tone}` }, icon(tone), words);
 }
 
-/** A problem in words, and a button that tries again where that may help. */
+/** A problem in words with its code, and a button that tries again where that may help. */
 export function problemBlocks(problem, repeat) {
-  const words = notice("note", problem.title, problem.detail);
+  const words = notice("note", problem.title, problem.detail, problemCode(problem));
   if (!isPassing(problem)) return [words];
   return [words, button("again", "btn-primary", "Tentar de novo", () => repeat())];
+}
+
+/** What to tell whoever looks after the service, or null when no answer brought a code. */
+export function problemCode({ code }) {
+  if (!code) return null;
+  return element("span", { class: "quiet" }, "Código do problema: ", element("code", { "data-problem-code": "" }, code));
 }
 
 /** A request that is kept until the model is back; `words` say what happens to it. */
 export function pendingBlocks(id, words) {
   const advice =
-    "O modelo está fora do ar neste momento. Você pode recarregar a página ou voltar mais tarde por este mesmo endereço.";
+    "O modelo está fora do ar neste momento. Você pode recarregar a página ou voltar mais tarde a este mesmo endereço.";
   const reference = element("code", { "data-evaluation-id": "" }, id);
+  const protocol = element("span", { class: "protocol", "data-protocol": "" }, protocolOf(id));
   return [
-    notice("pending", "Em análise", words, advice),
-    element("p", { class: "quiet" }, "Avaliação ", reference),
+    notice("pending", AWAITING_THE_MODEL, words, advice),
+    element("p", { class: "quiet" }, "Protocolo ", protocol, " · código ", reference),
   ];
 }

@@ -5,11 +5,14 @@
  * (a gateway's error page, a lost network). Knows nothing of documents.
  */
 
-/** A request that did not get its answer. `retryAfter` is in seconds, null when unknown. */
+/**
+ * A request that did not get its answer. `retryAfter` is in seconds, null when unknown; `code`
+ * names the request in the service's log, null when nothing answered.
+ */
 export class Problem extends Error {
-  constructor({ status, title, detail, errors = [], retryAfter = null }) {
+  constructor({ status, title, detail, errors = [], retryAfter = null, code = null }) {
     super(title);
-    Object.assign(this, { status, title, detail, errors, retryAfter });
+    Object.assign(this, { status, title, detail, errors, retryAfter, code });
   }
 }
 
@@ -18,16 +21,16 @@ const LONGEST_WAIT_SECONDS = 120;
 const STAND_INS = {
   0: ["Sem resposta do serviço", "Verifique a conexão. O que você digitou continua aqui."],
   404: ["Avaliação não encontrada", "Confira o endereço ou procure no histórico."],
-  409: ["Este pedido já está sendo avaliado", "A resposta vem na próxima tentativa."],
+  409: ["Este pedido já está sendo avaliado", "A resposta virá na próxima tentativa."],
   413: ["Pedido grande demais", "Encurte o texto e envie de novo."],
   422: ["Há algo a corrigir", "Confira os campos e envie de novo."],
-  429: ["Muitos pedidos ao mesmo tempo", "O serviço pediu um instante antes do próximo."],
+  429: ["Muitos pedidos ao mesmo tempo", "Aguarde um instante antes de enviar outro pedido."],
   503: ["Serviço indisponível no momento", "Nada foi decidido e nada se perdeu."],
 };
 const UNEXPECTED = ["O serviço não conseguiu responder", "Tente de novo em instantes."];
 
-/** The problem that an HTTP answer tells; `body` is its parsed JSON, or null. */
-export function problemFromAnswer(status, body, retryAfterHeader) {
+/** The problem that an HTTP answer tells; `body` is its parsed JSON, or null, `requestId` its header. */
+export function problemFromAnswer(status, body, retryAfterHeader, requestId = null) {
   const [title, detail] = STAND_INS[status] ?? UNEXPECTED;
   return new Problem({
     status,
@@ -35,6 +38,7 @@ export function problemFromAnswer(status, body, retryAfterHeader) {
     detail: body?.detail ?? detail,
     errors: (body?.erros ?? []).map(fieldError),
     retryAfter: readRetryAfter(retryAfterHeader),
+    code: body?.instance ?? requestId,
   });
 }
 

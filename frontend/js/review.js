@@ -41,7 +41,7 @@ function justificationError(text) {
 }
 
 function reviewerError(name) {
-  if (name === "") return "Informe quem está revisando.";
+  if (name === "") return "Informe o nome do revisor.";
   if (lengthOf(name) > LONGEST_NAME) return `Use no máximo ${LONGEST_NAME} caracteres.`;
   return isReadable(name) ? null : UNREADABLE;
 }

@@ -1,12 +1,12 @@
 /** How much of the credit limit the client owes, as a share and in words. */
 
-// Bands of everyday credit advice (30 % and 70 % of the limit); they inform the analyst and
-// play no part in the decision, which is the policy's.
+// Where the policy as delivered begins to name the use as a reason (30 % of the limit), and to call
+// it high (60 %); the words inform the analyst, the decision is the policy's.
 const BANDS = [
-  { upTo: 0.3, key: "low", words: "folgada" },
-  { upTo: 0.7, key: "middle", words: "moderada" },
-  { upTo: 1, key: "high", words: "alta" },
-  { upTo: Infinity, key: "over", words: "acima do limite" },
+  { holds: (share) => share <= 0.3, words: "baixo" },
+  { holds: (share) => share < 0.6, words: "moderado" },
+  { holds: (share) => share <= 1, words: "alto" },
+  { holds: () => true, words: "acima do limite" },
 ];
 
 // Beyond it the exact figure says nothing more, and takes a line of zeros.
@@ -17,14 +17,14 @@ const percent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFracti
 /**
  * Compare balance and limit, both in R$.
  *
- * Returns `{ share, key, words }`, `share` being balance over limit (1 = the whole limit), or
+ * Returns `{ share, words }`, `share` being balance over limit (1 = the whole limit), or
  * null when either amount is missing or the limit is zero.
  */
 export function utilisation(balance, limit) {
   if (balance === undefined || !(limit > 0)) return null;
   const share = balance / limit;
-  const { key, words } = BANDS.find(({ upTo }) => share <= upTo);
-  return { share, key, words: `${shareWords(share)} (${words})` };
+  const { words } = BANDS.find(({ holds }) => holds(share));
+  return { share, words: `${shareWords(share)} (${words})` };
 }
 
 function shareWords(share) {

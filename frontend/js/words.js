@@ -1,13 +1,16 @@
 /** What the service's codes and figures are called in Portuguese. */
 
+/** Of a request that is kept until the model is back; no decision, neither a person's. */
+export const AWAITING_THE_MODEL = "Aguardando o modelo";
+
 export const DECISIONS = {
   aprovado: { key: "approved", word: "Aprovado" },
   analise_manual: { key: "manual", word: "Análise manual" },
   recusado: { key: "refused", word: "Recusado" },
 };
 
-// Below 0.05 a client may change profile when the model is trained again, and the policy asks
-// for a person. The other two thresholds split the training clients: about a quarter lie below
+// Below 0.05 a client may change profile when the model is trained again, which the policy has a
+// remark for. The other two thresholds split the training clients: about a quarter lie below
 // 0.20, and about four in ten above 0.50.
 const CONFIDENCE = [
   { below: 0.05, words: "na fronteira" },
@@ -21,10 +24,19 @@ const twoDecimals = new Intl.NumberFormat("pt-BR", {
   maximumFractionDigits: 2,
 });
 const wholePercent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
+const percents = [1, 2, 3].map(
+  (digits) => new Intl.NumberFormat("pt-BR", { maximumFractionDigits: digits }),
+);
+// Beyond it the exact figure says nothing more, and takes a line of zeros.
+const LARGEST_PERCENT = 1000;
 const integer = new Intl.NumberFormat("pt-BR");
 const moment = new Intl.DateTimeFormat("pt-BR", {
   dateStyle: "short",
   timeStyle: "medium",
+  timeZone: "America/Sao_Paulo",
+});
+const date = new Intl.DateTimeFormat("pt-BR", {
+  dateStyle: "short",
   timeZone: "America/Sao_Paulo",
 });
 const day = new Intl.DateTimeFormat("pt-BR", { dateStyle: "long", timeZone: "America/Sao_Paulo" });
@@ -32,7 +44,7 @@ const day = new Intl.DateTimeFormat("pt-BR", { dateStyle: "long", timeZone: "Ame
 /** The decision's key and word; an unknown code is shown as it came, never as approved. */
 export function decisionWords(code) {
   if (Object.hasOwn(DECISIONS, code)) return DECISIONS[code];
-  return { key: "pending", word: code ?? "Em análise" };
+  return { key: "pending", word: code ?? AWAITING_THE_MODEL };
 }
 
 /** Confidence from 0 to 1 in words; null is what a model without geometry gives. */
@@ -45,10 +57,30 @@ export const formatRatio = (value) => twoDecimals.format(value);
 export const formatShare = (value) => wholePercent.format(value);
 export const formatCount = (value) => integer.format(value);
 
+/** So many percent (83.21 is 83,2%), with as many digits as tell it from a bound beside it. */
+export function formatPercent(value, bound = value) {
+  if (value > LARGEST_PERCENT) return `mais de ${integer.format(LARGEST_PERCENT)}%`;
+  const [first, ...finer] = percents.map((format) => format.format(value));
+  if (value === bound || first !== percents[0].format(bound)) return `${first}%`;
+  return `${finer.find((text, i) => text !== percents[i + 1].format(bound)) ?? first}%`;
+}
+
+/** What names an evaluation on the telephone: the end of its id, which is random. */
+export function protocolOf(id) {
+  return id.slice(-8).toUpperCase().replace(/^(.{4})/, "$1 ");
+}
+
+export function capitalised(words) {
+  return words.charAt(0).toLocaleUpperCase("pt-BR") + words.slice(1);
+}
+
 /** An RFC 3339 instant as the day and time in São Paulo. */
 export function formatMoment(instant) {
   return moment.format(new Date(instant)).replace(",", "");
 }
+
+/** An instant as its day in São Paulo, in figures. */
+export const formatDate = (instant) => date.format(new Date(instant));
 
 /** A date (`2026-11-01`, a whole day) or an instant as a day in words. */
 export function formatDay(text) {
