@@ -33,8 +33,18 @@ def ask(page: Page) -> None:
 def answer(page: Page) -> Locator:
     """Wait until the answer is there, its plot too."""
     expect(page.locator("[data-answer][data-state=answer]")).to_be_visible()
-    expect(page.locator("[data-neighbourhood]")).to_be_visible()
+    expect(page.locator("[data-neighbourhood]")).to_be_attached()
     return page.locator("[data-answer]")
+
+
+def identity(page: Page) -> str:
+    """Return the id of the evaluation that is shown, from under the technical details."""
+    return page.locator("[data-evaluation-id]").text_content() or ""
+
+
+def unfold(page: Page) -> None:
+    """Open the technical details of the answer that is shown."""
+    page.click("[data-technical] > summary")
 
 
 def state(page: Page, name: str) -> Locator:

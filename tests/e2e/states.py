@@ -39,7 +39,8 @@ def approved(site: Site) -> None:
     site.page.click("[data-example]")
     analyst.ask(site.page)
     analyst.answer(site.page)
-    site.page.click("summary")
+    analyst.unfold(site.page)
+    site.page.click("[data-neighbourhood] summary")
 
 
 def refused(site: Site) -> None:

@@ -13,12 +13,13 @@ def test_an_answer_leads_to_its_dossier_and_back(page: Page) -> None:
     page.goto("/")
     analyst.enter(page, "Bento Reis", analyst.IN_DEBT)
     analyst.ask(page)
-    identity = analyst.answer(page).locator("[data-evaluation-id]").inner_text()
+    analyst.answer(page)
+    identity = analyst.identity(page)
 
     page.click("[data-dossier]")
     expect(page.get_by_role("heading", level=1)).to_have_text("Bento Reis")
-    expect(page.locator("[data-final]")).to_contain_text("não revista por uma pessoa")
-    for said in (identity, "R$ 1.126,00", "Endividado no limite (perfil 0)", "que é aprovado"):
+    expect(page.locator("[data-final]")).to_contain_text("sem revisão humana")
+    for said in (identity, "R$ 1.126,00", "Saldo alto (perfil 0)", "seria aprovado"):
         expect(page.locator("main")).to_contain_text(said)
     expect(page.locator(".factors > li")).to_have_count(5)
 
@@ -47,7 +48,7 @@ def test_a_dossier_tells_the_final_decision_from_the_machines(page: Page, site: 
 
     page.goto(f"/avaliacoes/{identity}/dossie")
     expect(page.locator("[data-final] .badge")).to_have_text("Aprovado")
-    expect(page.locator("[data-final]")).to_contain_text("O sistema tinha decidido: recusado.")
+    expect(page.locator("[data-final]")).to_contain_text("Decisão original do sistema: recusado.")
     expect(page.locator("[data-machine]")).to_have_text("Recusado")
     expect(page.locator(".reviews blockquote")).to_have_text(
         ["Falta um documento.\nPedido por carta.", "Documento entregue."], use_inner_text=True
@@ -72,5 +73,5 @@ def test_the_dossier_of_a_waiting_client_says_so(
     page = open_page(site_without_model)
     waiting = analyst.evaluated(site_without_model, "Ugo", analyst.IN_DEBT, Prefer="respond-async")
     page.goto(f"/avaliacoes/{waiting['id']}/dossie")
-    expect(page.locator("[data-final]")).to_have_text("Em análise")
-    expect(page.locator("main")).to_contain_text("espera pelo modelo")
+    expect(page.locator("[data-final]")).to_have_text("Aguardando o modelo")
+    expect(page.locator("main")).to_contain_text("aguarda o modelo")

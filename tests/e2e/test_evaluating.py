@@ -13,11 +13,11 @@ pytestmark = pytest.mark.browser
 
 #: What the policy calls and decides of each profile, in the order of the five clients.
 DECIDED = [
-    ("Endividado no limite", "Recusado"),
-    ("Saca muito e paga bem", "Aprovado"),
-    ("Prefere débito e saque", "Análise manual"),
-    ("Usa pouco", "Aprovado"),
-    ("Compra muito e paga bem", "Aprovado"),
+    ("Saldo alto", "Recusado"),
+    ("Saques e pagamentos altos", "Aprovado"),
+    ("Saques altos", "Recusado"),
+    ("Uso baixo", "Aprovado"),
+    ("Compras altas", "Aprovado"),
 ]
 
 
@@ -34,6 +34,8 @@ def test_a_client_of_each_profile_gets_its_decision_with_reasons(
 
     answer = analyst.answer(page)
     expect(answer.locator("[data-decision] h2")).to_have_text(decision)
+    expect(answer.locator("[data-fact]")).to_have_count(3)
+    analyst.unfold(page)
     expect(answer).to_contain_text(f"{profile} (perfil\N{NO-BREAK SPACE}{cluster})")
     expect(answer.locator("[data-reasons] > li")).to_have_count(5)
     expect(answer.locator("[data-neighbourhood] .shares-row")).to_have_count(6)
@@ -45,16 +47,20 @@ def test_a_refusal_says_what_would_change_it_and_an_approval_does_not(page: Page
     analyst.enter(page, "Rita", analyst.IN_DEBT)
     analyst.ask(page)
     refusal = analyst.answer(page)
-    expect(refusal.locator("[data-reason=balance] .reason-direction")).to_have_text("aproxima")
-    expect(refusal.locator("[data-reason=purchases] .reason-direction")).to_have_text("afasta")
-    expect(refusal.locator("[data-simulation]")).to_contain_text("que é aprovado")
+    expect(refusal.locator("[data-main-reasons] li")).to_have_count(3)
+    expect(refusal.locator("[data-fact=parte_paga] .figure-value")).to_have_text("47,9%")
+    expect(refusal.locator("[data-simulation]")).to_contain_text("o pedido seria aprovado")
+    analyst.unfold(page)
+    direction = "[data-reason={}] .reason-direction"
+    expect(refusal.locator(direction.format("balance"))).to_have_text("aproxima do perfil")
+    expect(refusal.locator(direction.format("purchases"))).to_have_text("afasta do perfil")
 
     page.click("[data-another]")
     expect(page.locator("#name")).to_be_focused()
     analyst.enter(page, "Ivo", analyst.BUYS_AND_PAYS)
     analyst.ask(page)
     expect(analyst.answer(page).locator("[data-decision] h2")).to_have_text("Aprovado")
-    expect(page.locator("[data-simulation]")).to_have_count(0)
+    expect(page.locator("[data-simulation], [data-main-reasons]")).to_have_count(0)
 
 
 def test_on_a_low_screen_the_decision_comes_into_view_and_the_next_client_is_a_key_away(
@@ -76,12 +82,13 @@ def test_on_a_low_screen_the_decision_comes_into_view_and_the_next_client_is_a_k
 
 def test_a_client_outside_the_training_range_is_left_to_a_person(page: Page) -> None:
     page.goto("/")
-    analyst.enter(page, "Fábio", (25_000, 500, 100, 3_000, 200))
+    analyst.enter(page, "Fábio", (25_000, 500, 100, 3_000, 20_000))
     analyst.ask(page)
 
     answer = analyst.answer(page)
     expect(answer.locator("[data-decision] h2")).to_have_text("Análise manual")
-    expect(answer.locator("[data-observations]")).to_contain_text("fora do que o modelo conhece")
+    expect(answer).to_contain_text("Por que o caso vai para análise manual")
+    expect(answer.locator("[data-observations]")).to_contain_text("fora da faixa do modelo")
 
 
 def test_the_example_fills_the_form_and_shows_the_use_of_the_limit(page: Page) -> None:
@@ -91,7 +98,7 @@ def test_the_example_fills_the_form_and_shows_the_use_of_the_limit(page: Page) -
     expect(page.locator("#credit_limit")).to_have_value("3.854,00")
     meter = page.get_by_role("meter", name="Uso do limite")
     expect(meter).to_have_attribute("aria-valuenow", "27")
-    expect(meter).to_have_attribute("aria-valuetext", "27% (folgada)")
+    expect(meter).to_have_attribute("aria-valuetext", "27% (baixo)")
 
 
 def test_an_amount_that_can_be_read_in_two_ways_says_how_it_was_read(page: Page) -> None:
@@ -135,11 +142,11 @@ def test_back_shows_the_answer_before(page: Page) -> None:
     for name, amounts in (("Ana", analyst.IN_DEBT), ("Bia", analyst.USES_LITTLE)):
         analyst.enter(page, name, amounts)
         analyst.ask(page)
-        expect(page.locator(".decision-line")).to_have_text(name)
+        expect(page.locator("[data-whose]")).to_have_text(name)
         expect(page.locator("[data-submit]")).to_be_enabled()
 
     page.go_back()
-    expect(page.locator(".decision-line")).to_have_text("Ana")
+    expect(page.locator("[data-whose]")).to_have_text("Ana")
     expect(page.locator("#name")).to_have_value("Ana")
     page.go_back()
     analyst.state(page, "empty")
@@ -155,7 +162,7 @@ def test_an_answers_address_can_be_sent_to_a_colleague(open_page: Opener, site: 
     colleague = open_page(site)
     colleague.goto(page.url)
     answer = analyst.answer(colleague)
-    expect(answer.locator(".decision-line")).to_have_text("Téo")
+    expect(answer.locator("[data-whose]")).to_have_text("Téo")
     expect(colleague.locator("#balance")).to_have_value("2.271,00")
 
 

@@ -25,7 +25,7 @@ def test_the_newest_evaluation_stands_first(page: Page, site: str) -> None:
     rows = page.locator("[data-record]")
     expect(rows.nth(0)).to_have_attribute("data-record", newer["id"])
     expect(rows.nth(1)).to_have_attribute("data-record", older["id"])
-    expect(rows.nth(0)).to_contain_text("Usa pouco")
+    expect(rows.nth(0)).to_contain_text("Uso baixo")
     expect(rows.nth(0)).to_contain_text("Aprovado")
 
 
@@ -47,7 +47,7 @@ def test_filters_choose_by_name_decision_and_profile_and_stay_in_the_address(
     expect(page.locator("[data-record]")).to_contain_text("Eva")
     expect(page).to_have_url(re.compile(rf"\?nome={surname.upper()}&decisao=recusado$"))
 
-    page.select_option("#perfil", label="4 · Compra muito e paga bem")
+    page.select_option("#perfil", label="4 · Compras altas")
     page.click("[data-apply-filters]")
     expect(page.locator("[data-none]")).to_be_visible()
     expect(page.locator("#perfil")).to_have_value("4")
@@ -115,11 +115,32 @@ def test_reviews_stand_in_order_and_the_machines_decision_stays(
         ["Falta o comprovante de renda.", "Renda comprovada por holerite."]
     )
     expect(page.locator("[data-final-decision]")).to_have_text("Aprovado")
-    expect(page.locator("[data-decision] h2")).to_have_text("Recusado")
+    expect(page.locator("[data-decision]")).to_contain_text("Decisão original do sistema: recusado")
     expect(page.locator("[data-evaluation-id]")).to_have_text(evaluation["id"])
 
     page.goto(f"/historico.html?nome={surname}")
-    expect(page.locator("[data-record]")).to_contain_text("automática: recusado")
+    expect(page.locator("[data-record]")).to_contain_text("sistema: recusado")
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_a_recorded_review_brings_the_final_decision_into_view_and_focus(
+    page: Page, site: str, width: int
+) -> None:
+    evaluation = analyst.evaluated(site, "Lara", analyst.IN_DEBT)
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto(f"/historico.html?id={evaluation['id']}")
+    analyst.answer(page)
+    expect(page.locator("[data-protocol]")).to_have_text(
+        re.compile(rf"^{evaluation['id'][-8:-4]} {evaluation['id'][-4:]}$", re.IGNORECASE)
+    )
+
+    analyst.review(page, "aprovado", "Renda comprovada.", "Ana Prado")
+
+    decision = page.locator("[data-decision=aprovado]")
+    expect(decision).to_be_focused()
+    expect(decision.locator("[data-confirmation]")).to_be_in_viewport()
+    expect(decision.locator("[data-final-decision]")).to_be_in_viewport(ratio=1)
+    expect(decision).to_contain_text("Decisão original do sistema: recusado.")
 
 
 def test_an_answer_leads_to_its_review(page: Page) -> None:
@@ -136,5 +157,6 @@ def test_an_answer_leads_to_its_review(page: Page) -> None:
 def test_an_evaluation_that_does_not_exist_is_said_to_be_missing(page: Page) -> None:
     page.goto(f"/historico.html?id={uuid4()}")
     expect(analyst.state(page, "problem").get_by_role("heading")).to_be_visible()
+    expect(page.locator("[data-problem-code]")).to_have_text(re.compile(r"^[0-9a-f-]{36}$"))
     expect(page.locator("[data-again]")).to_have_count(0)
     expect(page.locator("[data-review-form]")).to_be_hidden()

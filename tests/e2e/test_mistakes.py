@@ -14,7 +14,7 @@ MESSAGES = {
         "": "Informe o nome do cliente.",
         "   ": "Informe o nome do cliente.",
         "á" * 121: "Use no máximo 120 caracteres no nome.",
-        "a\x07b": "Use apenas caracteres que se podem ler.",
+        "a\x07b": "Use apenas caracteres legíveis.",
     },
     "balance": {
         "": "Informe um valor. Se não houver, digite 0.",
@@ -105,7 +105,7 @@ def test_a_review_says_what_it_lacks(page: Page, site: str) -> None:
     expect(page.locator("[data-error=justificativa]")).to_have_text(
         "Erro: Explique em pelo menos 10 caracteres."
     )
-    expect(page.locator("[data-error=revisor]")).to_have_text("Erro: Informe quem está revisando.")
+    expect(page.locator("[data-error=revisor]")).to_have_text("Erro: Informe o nome do revisor.")
     expect(page.locator("[data-error-summary]")).to_be_focused()
     expect(page.locator("[data-review]")).to_have_count(0)
 

@@ -47,7 +47,7 @@ def test_an_answer_comes_by_itself_when_the_model_is_back(
     expect(reloads.locator("#purchases")).to_have_value("5.788,00")
     reads.goto("/historico.html")
     reads.get_by_role("link", name="Clara").click()
-    expect(analyst.state(reads, "pending")).to_contain_text("aparece aqui sozinha")
+    expect(analyst.state(reads, "pending")).to_contain_text("aparecerá aqui automaticamente")
 
     own_model.start()
     expect_decision(waits, "Recusado")
@@ -63,7 +63,7 @@ def ask_in_vain(page: Page, name: str, amounts: tuple[float, ...]) -> None:
     analyst.enter(page, name, amounts)
     analyst.ask(page)
     pending = analyst.state(page, "pending")
-    expect(pending.get_by_role("heading")).to_have_text("Em análise")
+    expect(pending.get_by_role("heading")).to_have_text("Aguardando o modelo")
     expect(pending).to_contain_text(f"O pedido de {name} está guardado")
 
 

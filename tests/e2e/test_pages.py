@@ -52,18 +52,22 @@ def test_the_criteria_are_the_policys(page: Page) -> None:
 
     expect(page.locator("[data-profile] h3")).to_have_text(
         [
-            "0 · Endividado no limite",
-            "1 · Saca muito e paga bem",
-            "2 · Prefere débito e saque",
-            "3 · Usa pouco",
-            "4 · Compra muito e paga bem",
+            "0 · Saldo alto",
+            "1 · Saques e pagamentos altos",
+            "2 · Saques altos",
+            "3 · Uso baixo",
+            "4 · Compras altas",
         ]
     )
+    manual, approved, refused = "Análise manual", "Aprovado", "Recusado"
+    either, only_by_facts = [manual, manual, refused], [approved, manual, manual]
     expect(page.locator("[data-profile] .badge-decision")).to_have_text(
-        ["Recusado", "Aprovado", "Análise manual", "Aprovado", "Aprovado"]
+        [*either, *only_by_facts, *either, *only_by_facts, *only_by_facts]
     )
+    expect(page.locator("[data-section-facts]")).to_contain_text("a partir de 60% do limite")
+    expect(page.locator("[data-promise]")).to_contain_text("modelo em serviço")
     expect(page.locator("[data-profile] svg[role=img]")).to_have_count(5)
-    expect(page.locator("[data-criteria]")).to_contain_text("Em vigor desde22 de novembro de 2026")
+    expect(page.locator("[data-criteria]")).to_contain_text("Em vigor desde26 de novembro de 2026")
     expect(page.locator("[data-criteria]")).to_contain_text("Saques de até 20 vezes o limite")
 
 
@@ -90,8 +94,8 @@ def test_a_hostile_name_is_text_on_every_page(page: Page) -> None:
     analyst.enter(page, HOSTILE_NAME, analyst.IN_DEBT)
     analyst.ask(page)
     answer = analyst.answer(page)
-    expect(answer.locator(".decision-line")).to_have_text(HOSTILE_NAME)
-    identity = answer.locator("[data-evaluation-id]").inner_text()
+    expect(answer.locator("[data-whose]")).to_have_text(HOSTILE_NAME)
+    identity = analyst.identity(page)
 
     page.goto("/historico.html")
     expect(page.locator(f"[data-record='{identity}'] a")).to_have_text(HOSTILE_NAME)
@@ -102,7 +106,7 @@ def test_a_hostile_name_is_text_on_every_page(page: Page) -> None:
     page.goto(f"/avaliacoes/{identity}/dossie")
     expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE_NAME)
     expect(page.locator("img[src=x]")).to_have_count(0)
-    assert page.title() == f"Dossiê da avaliação de {HOSTILE_NAME}"
+    assert page.title() == f"Relatório da decisão de {HOSTILE_NAME}"
 
 
 def test_a_client_is_evaluated_and_reviewed_by_keyboard_alone(page: Page) -> None:

@@ -16,6 +16,12 @@ test("the service's own words are kept", () => {
   );
 });
 
+test("a problem has the code of its request, from its body or else from its header", () => {
+  assert.equal(problemFromAnswer(500, { instance: "a1" }, null, "b2").code, "a1");
+  assert.equal(problemFromAnswer(502, null, null, "b2").code, "b2");
+  assert.equal(problemOfSilence().code, null);
+});
+
 test("a field's name does not stand twice beside the field", () => {
   const erros = [
     { pointer: "#/name", detail: "Nome: informe este campo." },

@@ -23,7 +23,7 @@ const SAYS = {
   too_many_decimals: /duas casas/,
   too_short: /pelo menos 10/,
   too_long: /no máximo (120|2000) caracteres/,
-  unreadable: /que se podem ler/,
+  unreadable: /legíveis/,
   unknown_decision: /Escolha uma decisão/,
 };
 

@@ -6,6 +6,8 @@ import {
   decisionWords,
   formatDay,
   formatMoment,
+  formatPercent,
+  protocolOf,
 } from "../../../frontend/js/words.js";
 
 test("each decision has its word", () => {
@@ -15,7 +17,7 @@ test("each decision has its word", () => {
 });
 
 test("no decision, or one of a later version, never looks like an approval", () => {
-  assert.deepEqual(decisionWords(null), { key: "pending", word: "Em análise" });
+  assert.deepEqual(decisionWords(null), { key: "pending", word: "Aguardando o modelo" });
   assert.deepEqual(decisionWords("suspenso"), { key: "pending", word: "suspenso" });
 });
 
@@ -34,6 +36,17 @@ for (const [confidence, words] of CONFIDENCE) {
     assert.equal(confidenceWords(confidence), words);
   });
 }
+
+test("a share is told with as many digits as tell it from the bound beside it", () => {
+  assert.deepEqual(
+    [[93.83, 60], [60, 60], [59.97, 60], [0, 50], [1e9, 60]].map((pair) => formatPercent(...pair)),
+    ["93,8%", "60%", "59,97%", "0%", "mais de 1.000%"],
+  );
+});
+
+test("a protocol is the random end of an id, in two groups to say", () => {
+  assert.equal(protocolOf("01a203b4-6136-7c5e-9d10-4f2ab07c91de"), "B07C 91DE");
+});
 
 test("instants are told in São Paulo's time, wherever the browser is", () => {
   assert.equal(formatMoment("2026-11-22T02:30:00.123Z"), "21/11/2026 23:30:00");
