@@ -11,7 +11,7 @@ from tests.client_files import csv_of
 #: Three clients that can be evaluated, and two of whom something is wrong.
 FILE = csv_of(
     "Ana Lúcia;1.035,00;5788;0;2.700,00;5651",
-    "Bruno <script>alert(1)</script>;1126;0;504;1200;599",
+    "Bruno <script>alert(1)</script>;1126;0;504;1200;539",
     "Célia;mil;0;0;1000;0",
     "Diego;6;0;20;500;32",
     ";6;0;20;500;32",

@@ -25,7 +25,7 @@ def test_a_file_is_shown_as_read_and_evaluated_only_when_asked_for(page: Page) -
     clerk.in_state(page, "Concluído")
     expect(page.locator("[data-progress]")).to_contain_text("5 de 5")
     expect(page.locator("[data-plot-decisions]")).to_contain_text("Aprovado")
-    expect(page.locator("[data-plot-profiles]")).to_contain_text("Compra muito e paga bem")
+    expect(page.locator("[data-plot-profiles]")).to_contain_text("Compras altas")
     expect(page.locator("[data-status]")).to_have_text(
         "clientes de março.csv: concluído, 3 linhas com decisão e 2 linhas com erro."
     )
