@@ -13,7 +13,7 @@ from pydantic import Field
 from evaluation_api.decision.domain import Outcome
 
 Cluster = Annotated[int, Field(description="Número do perfil, de 0 a 4", examples=[4])]
-ProfileName = Annotated[str, Field(description="Nome do perfil", examples=["Usa pouco"])]
+ProfileName = Annotated[str, Field(description="Nome do perfil", examples=["Uso baixo"])]
 Amount = Annotated[str, Field(description="Campo do pedido, como balance", examples=["balance"])]
 Label = Annotated[str, Field(description="Nome do campo para pessoas", examples=["saldo devedor"])]
 Sentence = Annotated[str, Field(description="Frase para pessoas")]
