@@ -59,8 +59,10 @@ from evaluation_api.web.contract import (
 _AVALIACAO: Final = TypeAdapter(Avaliacao)
 _REGISTRO: Final = TypeAdapter(Registro)
 _PENDENTE: Final = TypeAdapter(Pendente)
-_VOLATILE_FIELDS: Final = frozenset({"id", "avaliado_em", "duracao_ms"})
-_WORDS: Final = frozenset({"frase", "rotulo"})
+#: What two evaluations of a client differ in, and words.
+_NOT_COMPARED: Final = frozenset({"id", "avaliado_em", "duracao_ms", "frase", "rotulo"})
+#: What the first release's answers do not have.
+_LATER_FIELDS: Final = frozenset({"fatos", "motivos_principais", "ate"})
 
 
 def answer(evaluation: Evaluation, policy: AnyPolicy) -> str:
@@ -119,15 +121,20 @@ def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: AnyPolicy)
 def differences(one: str, other: str) -> list[tuple[str, object, object]]:
     """Compare an answer with another, made since: (field, in one, in other) for what differs.
 
-    Field by field, but for id and times, and for words, which a release may put better. What only
-    the other has, an earlier release did not tell.
+    Field by field, but for id and times, and for words, which a release may put better. Fields that
+    the first release did not have yet are compared where one has them.
     """
     first, second = json.loads(one), json.loads(other)
     return [
-        (field, first[field], second.get(field))
-        for field in first
-        if field not in _VOLATILE_FIELDS and not _same(first[field], second.get(field))
+        (field, first.get(field), second.get(field))
+        for field in _compared(first, second)
+        if not _same(first.get(field), second.get(field))
     ]
+
+
+def _compared(one: dict[str, object], other: dict[str, object]) -> list[str]:
+    untold = _LATER_FIELDS - one.keys()
+    return [field for field in one | other if field not in untold | _NOT_COMPARED]
 
 
 def _same(one: object, other: object) -> bool:
@@ -137,8 +144,9 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        told = one.keys() - _WORDS
-        return all(key in other and _same(one[key], other[key]) for key in told)
+        fields = _compared(one, other)
+        both = one.keys() & other.keys()
+        return all(key in both and _same(one[key], other[key]) for key in fields)
     return one == other
 
 

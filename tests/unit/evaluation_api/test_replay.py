@@ -1,7 +1,9 @@
 """Recorded decisions, evaluated again: what counts as a difference."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -76,3 +78,26 @@ def test_a_difference_is_told_with_both_values(field: str, again: Prediction) ->
     one = recorded()
 
     assert any(d.startswith(f"{one.id}: {field}: recorded ") for d in differences(one, again))
+
+
+@pytest.mark.parametrize("field", ["confianca", "motivos", "perfil"])
+def test_a_field_that_is_gone_from_an_answer_is_a_difference(field: str) -> None:
+    one = recorded()
+    answer = json.loads(one.answer or "")
+    del answer[field]
+
+    found = differences(replace(one, answer=json.dumps(answer)), prediction())
+
+    assert any(d.startswith(f"{one.id}: {field}: recorded None") for d in found)
+
+
+def test_what_the_first_release_did_not_say_is_no_difference() -> None:
+    one = recorded(changing_payments_to(40_000.0))
+    answer = json.loads(one.answer or "")
+    for later in ("fatos", "motivos_principais"):
+        del answer[later]
+    del answer["simulacao"]["ate"]
+
+    found = differences(replace(one, answer=json.dumps(answer)), changing_payments_to(40_000.0))
+
+    assert found == []
