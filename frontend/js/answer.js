@@ -23,8 +23,8 @@ export function answerBlocks(evaluation, reviews, actions) {
     decisionLine(evaluation, reviews),
     figures(evaluation.fatos ?? []),
     element("p", { class: "answer-sentence" }, evaluation.resposta),
-    ...reasons(evaluation),
-    simulation(evaluation.simulacao),
+    ...reasons(evaluation, isOverruled(evaluation, reviews)),
+    simulation(evaluation.simulacao, isOverruled(evaluation, reviews)),
     element("div", { class: "actions" }, ...actions),
     technicalDetails(evaluation),
   ].filter((block) => block !== null);
@@ -103,13 +103,13 @@ function figures(facts) {
 
 // Whatever comes first says why a person has to look; in an answer without main reasons (amounts
 // outside of the range, or an earlier release) these are the observations.
-function reasons({ decisao, motivos_principais: main = [], observacoes: remarks = [] }) {
-  const why =
-    decisao === "analise_manual" ? "Por que o caso vai para análise manual" : "Principais motivos";
-  const first = main.length === 0 && decisao === "analise_manual" ? why : "Observações";
+function reasons({ decisao, motivos_principais: main, observacoes: remarks }, overruled) {
+  const decided = overruled ? "Motivos da decisão do sistema" : "Principais motivos";
+  const why = decisao === "analise_manual" ? "Por que o caso vai para análise manual" : decided;
+  const first = !main?.length && decisao === "analise_manual" ? why : "Observações";
   return [
-    sentences(why, "main-reasons", main.map(({ frase }) => frase)),
-    sentences(first, "observations", remarks),
+    sentences(why, "main-reasons", (main ?? []).map(({ frase }) => frase)),
+    sentences(first, "observations", remarks ?? []),
   ];
 }
 
@@ -124,12 +124,17 @@ function sentences(title, name, list) {
   );
 }
 
-function simulation(change) {
+// The reasons are the system's, also where a person has decided otherwise since.
+function isOverruled({ decisao }, reviews) {
+  return reviews.length > 0 && reviews.at(-1).decisao !== decisao;
+}
+
+function simulation(change, overruled) {
   if (!change) return null;
   return element(
     "section",
     { class: "answer-section", "data-simulation": "" },
-    element("h3", {}, "O que mudaria a decisão"),
+    element("h3", {}, `O que mudaria a decisão${overruled ? " do sistema" : ""}`),
     element("p", {}, change.frase),
   );
 }

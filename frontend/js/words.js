@@ -24,7 +24,7 @@ const twoDecimals = new Intl.NumberFormat("pt-BR", {
   maximumFractionDigits: 2,
 });
 const wholePercent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
-const percents = [1, 2, 3].map(
+const percents = [0, 1, 2, 3].map(
   (digits) => new Intl.NumberFormat("pt-BR", { maximumFractionDigits: digits }),
 );
 // Beyond it the exact figure says nothing more, and takes a line of zeros.
@@ -57,12 +57,12 @@ export const formatRatio = (value) => twoDecimals.format(value);
 export const formatShare = (value) => wholePercent.format(value);
 export const formatCount = (value) => integer.format(value);
 
-/** So many percent (83.21 is 83,2%), with as many digits as tell it from a bound beside it. */
+/** So many percent as a round figure (83.21 is 83%, 3.21 is 3,2%) that never rounds to a bound. */
 export function formatPercent(value, bound = value) {
   if (value > LARGEST_PERCENT) return `mais de ${integer.format(LARGEST_PERCENT)}%`;
-  const [first, ...finer] = percents.map((format) => format.format(value));
-  if (value === bound || first !== percents[0].format(bound)) return `${first}%`;
-  return `${finer.find((text, i) => text !== percents[i + 1].format(bound)) ?? first}%`;
+  const formats = percents.slice(value < 10 ? 1 : 0);
+  const told = formats.find((one) => one.format(value) !== one.format(bound));
+  return `${(told ?? percents.at(-1)).format(value)}%`;
 }
 
 /** What names an evaluation on the telephone: the end of its id, which is random. */

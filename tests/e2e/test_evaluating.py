@@ -48,7 +48,7 @@ def test_a_refusal_says_what_would_change_it_and_an_approval_does_not(page: Page
     analyst.ask(page)
     refusal = analyst.answer(page)
     expect(refusal.locator("[data-main-reasons] li")).to_have_count(3)
-    expect(refusal.locator("[data-fact=parte_paga] .figure-value")).to_have_text("47,9%")
+    expect(refusal.locator("[data-fact=parte_paga] .figure-value")).to_have_text("48%")
     expect(refusal.locator("[data-simulation]")).to_contain_text("o pedido seria aprovado")
     analyst.unfold(page)
     direction = "[data-reason={}] .reason-direction"

@@ -37,10 +37,10 @@ for (const [confidence, words] of CONFIDENCE) {
   });
 }
 
-test("a share is told with as many digits as tell it from the bound beside it", () => {
+test("a share is a round figure, with as many digits as tell it from the bound beside it", () => {
   assert.deepEqual(
-    [[93.83, 60], [60, 60], [59.97, 60], [0, 50], [1e9, 60]].map((pair) => formatPercent(...pair)),
-    ["93,8%", "60%", "59,97%", "0%", "mais de 1.000%"],
+    [[93.83, 60], [60, 60], [59.97, 60], [3.21, 22], [22.5], [0, 50], [1e9, 60]].map((pair) => formatPercent(...pair)),
+    ["94%", "60%", "59,97%", "3,2%", "22,5%", "0%", "mais de 1.000%"],
   );
 });
 
