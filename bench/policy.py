@@ -61,10 +61,14 @@ def carried(policy: AnyPolicy) -> Judge:
     """Return a policy over the model that the project carries."""
     centroids = inspection.centroids_of(safe_pickle.load(DEFAULT_PICKLE))
     assert centroids is not None  # noqa: S101 - the carried model has a geometry
+    return Judge(policy, centroids, Model("carried", "", told_of(centroids)))
+
+
+def told_of(centroids: Matrix) -> Promise:
+    """Return the promise of 5 x 5 centroids as an evaluation service reads it."""
     told = promise.of(centroids)
     borders = tuple(Border(*border) for border in told.wrong_way)
-    bounds = Promise(told.paid_at_most, told.use_from, borders)
-    return Judge(policy, centroids, Model("carried", "", bounds))
+    return Promise(told.paid_at_most, told.use_from, borders)
 
 
 def read(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -167,7 +171,7 @@ def _shares(ranks: NDArray[np.int64]) -> str:
     return f"approved / person / refused {' / '.join(f'{share:.1%}' for share in shares)}"
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the figures of one policy."""
     parser = argparse.ArgumentParser(prog="python -m bench.policy", description=__doc__)
     parser.add_argument("data", type=Path)
@@ -179,7 +183,7 @@ def main() -> int:
         default=0.5,
         help="how much worse twins behave, at most, in limits (%(default)s)",
     )
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     judge = carried(policy_file.read(chosen.policy)[0])
     lines = list(report_clients(judge, clients_of(read(chosen.data)), chosen.reach))
     if chosen.outcomes:
