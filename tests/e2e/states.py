@@ -54,7 +54,7 @@ def refused(site: Site) -> None:
 def left_to_a_person(site: Site) -> None:
     """Ask about amounts outside of the training range."""
     site.page.goto("/")
-    analyst.enter(site.page, "Fábio Nunes", (10_000_000, 500, 100, 3_000, 200))
+    analyst.enter(site.page, "Fábio Nunes", (10_000_000, 500, 100, 3_000, 9_000_000))
     analyst.ask(site.page)
     analyst.answer(site.page)
 

@@ -4,7 +4,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e import analyst
 
@@ -141,6 +141,28 @@ def test_a_recorded_review_brings_the_final_decision_into_view_and_focus(
     expect(decision.locator("[data-confirmation]")).to_be_in_viewport()
     expect(decision.locator("[data-final-decision]")).to_be_in_viewport(ratio=1)
     expect(decision).to_contain_text("Decisão original do sistema: recusado.")
+
+
+def test_an_answer_of_a_release_without_facts_is_shown_as_it_was_given(
+    page: Page, site: str
+) -> None:
+    identity = analyst.evaluated(site, "Nair", analyst.IN_DEBT)["id"]
+    page.route(f"**/avaliacoes/{identity}", without_facts)
+    page.goto(f"/historico.html?id={identity}")
+
+    answer = analyst.answer(page)
+    expect(answer.locator("[data-final-decision]")).to_have_text("Recusado")
+    expect(answer.locator("[data-figures], [data-main-reasons]")).to_have_count(0)
+    expect(answer).to_contain_text("Este cliente:")
+
+
+def without_facts(route: Route) -> None:
+    """Answer with the record as the release before would have it."""
+    record = route.fetch().json()
+    for field in ("fatos", "motivos_principais"):
+        del record["avaliacao"][field]
+    del record["avaliacao"]["simulacao"]["ate"]
+    route.fulfill(json=record)
 
 
 def test_an_answer_leads_to_its_review(page: Page) -> None:

@@ -1,7 +1,7 @@
 """Promises of the pages as a whole: what they show, weigh and need, and whom they ask."""
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.e2e import analyst
 from tests.e2e.conftest import Opener
@@ -69,6 +69,24 @@ def test_the_criteria_are_the_policys(page: Page) -> None:
     expect(page.locator("[data-profile] svg[role=img]")).to_have_count(5)
     expect(page.locator("[data-criteria]")).to_contain_text("Em vigor desde26 de novembro de 2026")
     expect(page.locator("[data-criteria]")).to_contain_text("Saques de até 20 vezes o limite")
+
+
+def test_the_criteria_lead_to_earlier_policies_and_back(page: Page) -> None:
+    before = {"versao": "0ld", "nome": "Política de antes", "vigente_desde": "2026-11-22"}
+
+    def answer(route: Route) -> None:
+        in_force = route.fetch(url=route.request.url.partition("?")[0]).json()
+        shown = in_force | (before if route.request.url.endswith("?versao=0ld") else {})
+        versions = [{**before, "usada_desde": "2026-11-22T12:00:00.000Z"}]
+        route.fulfill(json=shown | {"versoes": versions})
+
+    page.route("**/politica*", answer)
+    page.goto("/criterios.html")
+    page.get_by_role("link", name="Política de antes").click()
+    expect(page.locator("[data-which]")).to_contain_text("política anterior")
+    expect(page.locator("[data-criteria]")).to_contain_text("22 de novembro de 2026")
+    page.get_by_role("link", name="Ver a política em vigor").click()
+    expect(page.locator("[data-which]")).to_contain_text("política em vigor")
 
 
 def test_the_criteria_stand_without_the_models_picture(
