@@ -44,7 +44,7 @@ def test_the_result_names_every_line_and_leads_to_its_evaluation(
     assert [row["erro_campo"] for row in rows] == ["", "", "saldo_devedor", "", "nome"]
     page.goto(f"/historico.html?id={rows[1]['id']}")
     expect(page.locator("[data-client]")).to_have_text("Bruno <script>alert(1)</script>")
-    expect(page.locator("[data-answer]")).to_contain_text("Análise manual")
+    expect(page.locator("[data-answer]")).to_contain_text("Recusado")
 
 
 def test_a_brazilian_spreadsheet_of_a_thousand_clients_names_its_fifty_bad_lines(
