@@ -69,7 +69,7 @@ def test_without_the_model_the_form_answers_and_the_pending_are_decided_when_it_
     stack.compose("stop", MODEL)
     evaluate(page, FIVE_CLIENTS[4][0], "Espera Silva")
     expect(page.locator("[data-answer]")).to_have_attribute("data-state", "pending", timeout=15_000)
-    expect(page.locator("[data-answer]")).to_contain_text("Em análise")
+    expect(page.locator("[data-answer]")).to_contain_text("Aguardando o modelo")
     history = page.context.new_page()
     history.goto("/historico.html")
     expect(history.locator("[data-records]")).to_contain_text("Espera Silva")
