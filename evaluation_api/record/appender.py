@@ -8,6 +8,7 @@ what an entry holds.
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import Final, Self
 
 from evaluation_api.decision.domain import Entry, FirstUse
@@ -57,20 +58,15 @@ class Appender:
         self._checkpoint_seconds = checkpoint_seconds
         self._unsafe = asyncio.Event()  # something is written that is not on the disk yet
         self._checkpoints: asyncio.Task[None] | None = None
-        self._append = Coalescer(
-            self._append_many,
+        shared = partial(
+            Coalescer,
             max_items=_MAX_ENTRIES,
             max_waiting=max_waiting,
             max_age_seconds=_MAX_AGE_SECONDS,
             overloaded=OverloadedError,
         )
-        self._find = Coalescer(
-            self._find_many,
-            max_items=_MAX_ENTRIES,
-            max_waiting=max_waiting,
-            max_age_seconds=_MAX_AGE_SECONDS,
-            overloaded=OverloadedError,
-        )
+        self._append: Coalescer[Entry, FirstUse | None] = shared(self._append_many)
+        self._find: Coalescer[str, FirstUse | None] = shared(self._find_many)
 
     async def __aenter__(self) -> Self:
         """Begin to bring what is written to the disk."""

@@ -79,8 +79,9 @@ class EvaluationLog:
     def find(self, evaluation_id: str) -> Recorded:
         """Return one evaluation with its reviews. Raises EvaluationNotFoundError."""
         _require_id(evaluation_id)
+        query = select(evaluations).where(evaluations.c.id == evaluation_id)
         with self._transaction() as connection:
-            row = connection.execute(_recorded().where(evaluations.c.id == evaluation_id)).first()
+            row = connection.execute(query).first()
             if row is None:
                 raise EvaluationNotFoundError(evaluation_id)
             texts = _policy_texts(connection, [row])
@@ -110,7 +111,7 @@ class EvaluationLog:
         """Return decided evaluations, all or those with the given ids, oldest first, in chunks."""
         last = ""
         while True:
-            query = _recorded().where(~evaluations.c.pending, evaluations.c.id > last)
+            query = select(evaluations).where(~evaluations.c.pending, evaluations.c.id > last)
             if ids is not None:
                 query = query.where(evaluations.c.id.in_(ids))
             with self._transaction() as connection:
@@ -140,10 +141,6 @@ class EvaluationLog:
 def _require_id(text: str) -> None:
     if not rows.is_id(text):
         raise EvaluationNotFoundError(text)
-
-
-def _recorded() -> Select[Any]:
-    return select(*rows.RECORDED)
 
 
 def _first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, FirstUse]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
@@ -33,15 +34,12 @@ class RecordExecutor:
 
     async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that writes, after those that were here before."""
-        return await _run(self._writer, call, *args, **kwargs)
+        return await _run(self._writer, partial(call, *args, **kwargs))
 
     async def run_read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that reads, beside whatever is being written."""
-        return await _run(self._readers, call, *args, **kwargs)
+        return await _run(self._readers, partial(call, *args, **kwargs))
 
 
-async def _run(
-    threads: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(threads, lambda: call(*args, **kwargs))
+async def _run(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, call)

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, Update, func, select, update
 
 from evaluation_api.decision.domain import Entry, Recorded
 from evaluation_api.record import database, rows
 from evaluation_api.record.tables import evaluations
-from evaluation_api.record.writer import writer_for
 
 
 class PendingQueue:
@@ -17,7 +16,6 @@ class PendingQueue:
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are database.migrate's business."""
         self._engine = engine
-        self._writer = writer_for(engine)
 
     def count(self) -> int:
         """Return how many evaluations wait for the model."""
@@ -43,7 +41,7 @@ class PendingQueue:
             update(evaluations)
             .where(evaluations.c.id.in_(free))
             .values(claimed_until=now + duration)
-            .returning(*rows.RECORDED)
+            .returning(evaluations)
         )
         with database.transaction(self._engine) as connection:
             taken = [rows.decode(row) for row in connection.execute(taking)]
@@ -55,4 +53,10 @@ class PendingQueue:
         An evaluation that another replica has decided meanwhile keeps that decision.
         """
         with database.transaction(self._engine) as connection:
-            return self._writer.decide(connection, entries)
+            return sum(connection.execute(_decision(entry)).rowcount for entry in entries)
+
+
+def _decision(entry: Entry) -> Update:
+    decided = zip(rows.DECISION_COLUMNS, rows.encode_decision(entry), strict=True)
+    waiting = update(evaluations).where(evaluations.c.id == entry.id, evaluations.c.pending)
+    return waiting.values(pending=False, **dict(decided))

@@ -28,39 +28,10 @@ from evaluation_api.record.tables import evaluations
 
 _ID_LENGTH: Final = 36
 
+#: What an append writes, in the table's order, which is that of encode.
+COLUMNS: Final = tuple(c.name for c in evaluations.columns if c.name != "claimed_until")
 #: What a decision fills in, in the order of encode_decision.
-DECISION_COLUMNS: Final = (
-    "evaluated_at",
-    "milliseconds",
-    "cluster",
-    "confidence",
-    "outcome",
-    "model_tag",
-    "model_sha256",
-    "policy_version",
-    "answer",
-    "prediction",
-)
-#: What an append writes, in the order of encode.
-COLUMNS: Final = (
-    "id",
-    "pending",
-    "received_at",
-    "name",
-    "name_folded",
-    *FEATURES,
-    "degraded",
-    *DECISION_COLUMNS,
-)
-#: What decode reads.
-RECORDED: Final = (
-    evaluations.c.id,
-    evaluations.c.received_at,
-    evaluations.c.name,
-    *(evaluations.c[feature] for feature in FEATURES),
-    evaluations.c.degraded,
-    *(evaluations.c[name] for name in DECISION_COLUMNS),
-)
+DECISION_COLUMNS: Final = COLUMNS[COLUMNS.index("evaluated_at") :]
 #: What decode_summary reads.
 LISTED: Final = tuple(
     evaluations.c[name]
@@ -104,7 +75,7 @@ def encode(entry: Entry, bind_time: BindTime) -> Values:
     )
 
 
-def encode_decision(entry: Entry, bind_time: BindTime) -> Values:
+def encode_decision(entry: Entry, bind_time: BindTime = lambda time: time) -> Values:
     """Return the part of an entry in the order of DECISION_COLUMNS; None for each while it waits.
 
     Where there is no answer yet, for a client out of a file, the prediction stands in its place:

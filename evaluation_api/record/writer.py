@@ -36,26 +36,12 @@ _INTO_KEYS: Final = f"INSERT INTO idempotency_keys ({', '.join(KeyRow._fields)})
 class Writer(ABC):
     """What writes to one kind of database."""
 
-    def __init__(self, bind_time: BindTime, placeholder: str) -> None:
-        """Take the driver's ways.
-
-        bind_time: makes of a time what it takes. placeholder: stands for a value in a statement.
-        """
-        self._bind_time = bind_time
-        decided = ", ".join(f"{name} = {placeholder}" for name in rows.DECISION_COLUMNS)
-        self._decision = (
-            f"UPDATE evaluations SET pending = FALSE, {decided}"  # noqa: S608 - names only
-            f" WHERE id = {placeholder} AND pending"
-        )
+    #: Makes of a time what the driver takes.
+    bind_time: BindTime
 
     def encode(self, entry: Entry) -> Values:
         """Return an entry as insert takes it."""
-        return rows.encode(entry, self._bind_time)
-
-    def decide(self, connection: Connection, entries: Sequence[Entry]) -> int:
-        """Write the decisions of evaluations, one or more; return how many still waited for it."""
-        values = [(*rows.encode_decision(one, self._bind_time), one.id) for one in entries]
-        return connection.exec_driver_sql(self._decision, values).rowcount
+        return rows.encode(entry, self.bind_time)
 
     @abstractmethod
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
@@ -80,7 +66,7 @@ class _SqliteWriter(Writer):
     def __init__(self, engine: Engine) -> None:
         kind = evaluations.c.received_at.type.dialect_impl(engine.dialect)
         bind_time: Any = kind.bind_processor(engine.dialect)
-        super().__init__(lru_cache(maxsize=4)(bind_time), "?")  # a client file's chunk has one
+        self.bind_time = lru_cache(maxsize=4)(bind_time)  # a client file's chunk has one time
 
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
         start = 0
@@ -121,7 +107,7 @@ class _PostgresWriter(Writer):
     """
 
     def __init__(self) -> None:
-        super().__init__(lambda time: time, "%s")
+        self.bind_time = lambda time: time
 
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
         try:
