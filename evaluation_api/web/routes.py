@@ -63,8 +63,6 @@ _EVALUATED: Final = described(
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     ModelError,
-    ModelNotMetError,
-    PolicyNotFoundError,
 )
 _LOCATION: Final = {"description": "Onde a avaliação aparecerá", "schema": {"type": "string"}}
 _PENDING: Final[Responses] = {
