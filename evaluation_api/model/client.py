@@ -134,9 +134,7 @@ class ModelClient:
         # The last release's model service knows the targets by this name alone.
         self._options = {"toward": ",".join(map(str, targets)), "margin": str(margin)}
         self._spans = spans
-        #: Whether the model service takes limits; the last release's does not. None: not met yet.
-        self._takes_limits: bool | None = None
-        #: As of the last answer.
+        #: As of the last answer; None until the first.
         self.model: Model | None = None
         self._transport = transport
         self._base = url.rstrip("/")
@@ -188,23 +186,24 @@ class ModelClient:
             request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
             response = await self._guarded(request)
         predictions = _predictions(response, len(usages))
-        self._met(predictions[0].model if predictions else self.model)
+        if predictions:
+            self.model = predictions[0].model
         return predictions
 
     async def _body(self, usages: Sequence[CardUsage], send: Send) -> bytes:
         """Write clients with their limits, for a model service that takes some."""
         if self._spans is None:
             return _encode(usages)
-        if self._takes_limits is None:
+        if self.model is None:
             await self._describe(send)
         if not self._takes_limits:
             return _encode(usages)
         return _encode([_row(usage, self._spans(usage)) for usage in usages])
 
-    def _met(self, model: Model | None) -> None:
-        """Take note of the model that answered: one that makes promises takes limits."""
-        self.model = model
-        self._takes_limits = model is not None and model.promise is not None
+    @property
+    def _takes_limits(self) -> bool:
+        """Whether the model service takes limits: one that makes promises does."""
+        return self.model is not None and self.model.promise is not None
 
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
@@ -238,7 +237,7 @@ class ModelClient:
             raise ModelAnswerError(str(exc)) from exc
         promise = None if described.promise is None else _read_promise(described.promise)
         model = Model(described.tag, described.sha256, promise)
-        self._met(model)
+        self.model = model
         return Geometry(model, described.features, described.centroids, described.cluster_sizes)
 
     async def _guarded(self, request: httpx.Request) -> httpx.Response:
