@@ -3,12 +3,20 @@
 Kept for what they decided, which must come out the same whenever it is evaluated again.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
 from evaluation_api.decision.domain import CardUsage, Counterfactual, Decision, Outcome, Prediction
-from evaluation_api.decision.policy import BORDER, RANGE, Near, Profile, TrainingRange
+from evaluation_api.decision.policy import (
+    BORDER,
+    RANGE,
+    Near,
+    Profile,
+    TrainingRange,
+    approved_clusters,
+    first_approved,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class ProfilePolicy:
     @property
     def targets(self) -> tuple[int, ...]:
         """The profiles that are approved."""
-        return tuple(p.cluster for p in self.profiles if p.outcome is Outcome.APPROVED)
+        return approved_clusters(self.profiles)
 
     @property
     def margin(self) -> float:
@@ -45,23 +53,20 @@ class ProfilePolicy:
     ) -> Decision:
         """Decide by the profile, the border and the range."""
         outcome, remarks = self._judge(usage, prediction.cluster, prediction.confidence)
-        approved = None
-        if outcome is not Outcome.APPROVED:
-            changes = prediction.counterfactuals
-            approved = next((change for change in changes if self._approves(usage, change)), None)
-        return Decision(outcome, self.version, remarks, approved)
+        is_approval = outcome is Outcome.APPROVED
+        change = None if is_approval else first_approved(usage, prediction, self._outcome_after)
+        return Decision(outcome, self.version, remarks, change)
 
     def _judge(
         self, usage: CardUsage, cluster: int, confidence: float | None
     ) -> tuple[Outcome, tuple[str, ...]]:
         is_near = self.near.holds(confidence)
-        if any(True for _ in self.training_range.excesses(usage)):
+        if self.training_range.leaves_out(usage):
             return self.training_range.outcome, (BORDER, RANGE) if is_near else (RANGE,)
         if is_near:
             return self.if_near, (BORDER,)
         return self.profiles[cluster].outcome, ()
 
-    def _approves(self, usage: CardUsage, change: Counterfactual) -> bool:
-        changed = replace(usage, **{change.feature: change.amount})
+    def _outcome_after(self, change: Counterfactual, changed: CardUsage) -> Outcome:
         outcome, _ = self._judge(changed, change.cluster, change.confidence)
-        return outcome is Outcome.APPROVED
+        return outcome

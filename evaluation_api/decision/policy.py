@@ -4,7 +4,7 @@ Pure rules over domain values. Knows nothing of the file they are written in (po
 models or of sentences. What was decided before policies knew facts is earlier_policy.py's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
@@ -83,6 +83,10 @@ class TrainingRange:
             if (amount := getattr(usage, feature)) > maximum:
                 yield Excess(feature, amount, maximum)
 
+    def leaves_out(self, usage: CardUsage) -> bool:
+        """Tell whether any amount is outside."""
+        return any(True for _ in self.excesses(usage))
+
     def most(self, feature: str, limit: float) -> float:
         """Return the largest amount in range, of a client with this limit."""
         times = self.times_the_limit.get(feature, float("inf"))
@@ -110,7 +114,7 @@ class FactPolicy:
     @property
     def targets(self) -> tuple[int, ...]:
         """The profiles that are approved where the facts confirm them."""
-        return tuple(p.cluster for p in self.profiles if p.outcome is Outcome.APPROVED)
+        return approved_clusters(self.profiles)
 
     @property
     def margin(self) -> float:
@@ -141,7 +145,7 @@ class FactPolicy:
             outcome,
             self.version,
             tuple(self._remarks(prediction.confidence, excesses)),
-            None if is_approval else self._counterfactual(usage, prediction),
+            None if is_approval else first_approved(usage, prediction, self._outcome_after),
             facts,
             () if is_approval else tuple(self.references.adverse(usage, facts)),
             excesses,
@@ -194,15 +198,30 @@ class FactPolicy:
         if excesses:
             yield RANGE
 
-    def _counterfactual(self, usage: CardUsage, prediction: Prediction) -> Counterfactual | None:
-        changes = prediction.counterfactuals
-        return next((change for change in changes if self._approves(usage, change)), None)
+    def _outcome_after(self, change: Counterfactual, changed: CardUsage) -> Outcome:
+        is_outside = self.training_range.leaves_out(changed)
+        return self._outcome(change.cluster, self.thresholds.of(changed), is_outside=is_outside)
 
-    def _approves(self, usage: CardUsage, change: Counterfactual) -> bool:
+
+def approved_clusters(profiles: tuple[Profile, ...]) -> tuple[int, ...]:
+    """Return the profiles for which approval is proposed."""
+    return tuple(p.cluster for p in profiles if p.outcome is Outcome.APPROVED)
+
+
+def first_approved(
+    usage: CardUsage,
+    prediction: Prediction,
+    outcome_after: Callable[[Counterfactual, CardUsage], Outcome],
+) -> Counterfactual | None:
+    """Return the smallest change after which a client is approved, or None.
+
+    outcome_after: decides for the client as a change leaves him.
+    """
+    for change in prediction.counterfactuals:
         changed = replace(usage, **{change.feature: change.amount})
-        is_outside = any(True for _ in self.training_range.excesses(changed))
-        facts = self.thresholds.of(changed)
-        return self._outcome(change.cluster, facts, is_outside=is_outside) is Outcome.APPROVED
+        if outcome_after(change, changed) is Outcome.APPROVED:
+            return change
+    return None
 
 
 def worse(one: Outcome, other: Outcome) -> Outcome:

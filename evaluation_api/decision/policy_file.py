@@ -23,7 +23,7 @@ from evaluation_api.decision.references import References
 from evaluation_api.decision.sentences import NAMES
 from evaluation_api.decision.toml_table import Table
 
-#: A policy of either grammar: see policy.Policy.
+#: A policy of either grammar; both are used as FactPolicy is.
 AnyPolicy = FactPolicy | ProfilePolicy
 
 DEFAULT = Path(__file__).with_name("politica.toml")
