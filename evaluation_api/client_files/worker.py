@@ -20,12 +20,14 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record.metrics import count_decisions
+from evaluation_api.runtime.background import Events, repeat
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
+_EVENTS: Final = Events("client_files_wait", "client_file_failed")
 _TICK_SECONDS: Final = 0.5
 #: Longer than reading, one call and one transaction take; after a crash others wait this long.
 _LEASE: Final = timedelta(seconds=5)
@@ -77,15 +79,17 @@ class FileWorker:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                await self._tidy()
-                await self.work()
-            except EvaluationError as exc:
-                logger.info("client_files_wait", extra={"reason": type(exc).__name__})
-            except Exception:
-                logger.exception("client_file_failed")  # a defect must not leave the others waiting
-            await self._until_called()
+        await repeat(
+            self._look,
+            self._until_called,
+            expected=EvaluationError,
+            logger=logger,
+            events=_EVENTS,
+        )
+
+    async def _look(self) -> None:
+        await self._tidy()
+        await self.work()
 
     async def work(self) -> None:
         """Evaluate until nothing can be leased. Raises EvaluationError."""

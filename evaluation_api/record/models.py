@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -18,9 +19,11 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.record import database
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.tables import models
+from evaluation_api.runtime.background import Events, repeat
 
 logger = logging.getLogger(__name__)
 
+_EVENTS = Events("model_not_remembered", "model_watch_failed")
 _TICK_SECONDS = 0.5
 _REMEMBER = text(
     "INSERT INTO models (sha256, tag, description, first_met_at)"
@@ -89,14 +92,13 @@ class ModelWatch:
 
     async def run(self) -> None:
         """Look until cancelled; whatever fails is tried again at the next look."""
-        while True:
-            try:
-                await self._look()
-            except EvaluationError as exc:
-                logger.info("model_not_remembered", extra={"reason": type(exc).__name__})
-            except Exception:
-                logger.exception("model_watch_failed")  # a defect must not end the looking
-            await asyncio.sleep(self._tick_seconds)
+        await repeat(
+            self._look,
+            partial(asyncio.sleep, self._tick_seconds),
+            expected=EvaluationError,
+            logger=logger,
+            events=_EVENTS,
+        )
 
     async def _look(self) -> None:
         answered = self._described.model

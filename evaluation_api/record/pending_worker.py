@@ -6,6 +6,7 @@ Every replica runs one of these; the record hands each of them different evaluat
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from evaluation_api.decision.domain import Entry, Recorded
 from evaluation_api.decision.errors import EvaluationError
@@ -13,9 +14,11 @@ from evaluation_api.decision.evaluation import BulkPredictor, Evaluator
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.metrics import count_decisions
 from evaluation_api.record.pending import PendingQueue
+from evaluation_api.runtime.background import Events, repeat
 
 logger = logging.getLogger(__name__)
 
+_EVENTS = Events("pending_wait", "pending_failed")
 _TICK_SECONDS = 0.5
 _AT_ONCE = 256
 #: Longer than one call may take, short enough that after a crash another replica takes over
@@ -52,14 +55,13 @@ class PendingWorker:
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again at the next look."""
-        while True:
-            try:
-                await self._look()
-            except EvaluationError as exc:
-                logger.info("pending_wait", extra={"reason": type(exc).__name__})
-            except Exception:
-                logger.exception("pending_failed")  # a defect must not leave the others waiting
-            await asyncio.sleep(self._tick_seconds)
+        await repeat(
+            self._look,
+            partial(asyncio.sleep, self._tick_seconds),
+            expected=EvaluationError,
+            logger=logger,
+            events=_EVENTS,
+        )
 
     async def _look(self) -> None:
         run_read, run_write = self._executor.run_read, self._executor.run_write

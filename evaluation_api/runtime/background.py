@@ -1,0 +1,35 @@
+"""Background loops: look, pause, look again, until cancelled."""
+
+from collections.abc import Awaitable, Callable
+from logging import Logger
+from typing import NamedTuple, NoReturn
+
+
+class Events(NamedTuple):
+    """What a loop logs of a look that failed: as may happen, or by a defect."""
+
+    waits: str
+    failed: str
+
+
+async def repeat(
+    look: Callable[[], Awaitable[None]],
+    pause: Callable[[], Awaitable[None]],
+    *,
+    expected: type[Exception],
+    logger: Logger,
+    events: Events,
+) -> NoReturn:
+    """Look until cancelled; whatever fails is tried again after the pause.
+
+    expected: what may happen, a service that is away. Anything else is a defect, and is logged with
+    its traceback: one client's must not leave the others waiting.
+    """
+    while True:
+        try:
+            await look()
+        except expected as exc:
+            logger.info(events.waits, extra={"reason": type(exc).__name__})
+        except Exception:
+            logger.exception(events.failed)
+        await pause()
