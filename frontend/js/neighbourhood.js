@@ -42,6 +42,10 @@ function profileRows(amounts, centroids, profiles) {
 }
 
 function plot(client, rows) {
+  const entries = [
+    sharesRow("shares-row shares-client", { ...client, note: "este cliente" }),
+    ...rows.map((row) => sharesRow("shares-row", row)),
+  ];
   const caption = "Participação de cada valor na soma dos cinco";
   return element(
     "section",
@@ -49,7 +53,7 @@ function plot(client, rows) {
     element("h3", {}, "Este cliente ao lado dos cinco perfis"),
     element("p", { class: "quiet" }, `${caption}. Os perfis vêm do mais próximo ao mais distante.`),
     sharesLegend(),
-    element("ul", { class: "shares" }, clientRow(client), ...rows.map(profileRow)),
+    element("ul", { class: "shares" }, ...entries),
     element(
       "details",
       {},
@@ -59,24 +63,10 @@ function plot(client, rows) {
   );
 }
 
-function clientRow({ label, shares: values }) {
+function sharesRow(look, { label, shares: values, note }) {
   return element(
     "li",
-    { class: "shares-row shares-client" },
-    element(
-      "div",
-      { class: "shares-label" },
-      element("strong", {}, label),
-      element("span", {}, "este cliente"),
-    ),
-    sharesBar(values, label),
-  );
-}
-
-function profileRow({ label, shares: values, note }) {
-  return element(
-    "li",
-    { class: "shares-row" },
+    { class: look },
     element(
       "div",
       { class: "shares-label" },
