@@ -12,9 +12,7 @@ from typing import Final
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Lifespan
+from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api.client_files import routes as file_routes
@@ -40,7 +38,7 @@ from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
-from evaluation_api.web import answers, problems, routes
+from evaluation_api.web import answers, pages, problems, routes
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -71,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = create_fastapi_app(lifespan)
     # No mount: at "/" it would answer the methods that a route of the API does not take.
-    app.router.default = _files(settings.frontend_path)
+    app.router.default = pages.files(settings.frontend_path)
     return app
 
 
@@ -96,14 +94,9 @@ def create_fastapi_app(
     problems.install(app)
     routes.install(app, fast_path=fast_path)
     app.include_router(file_routes.router)
-    app.mount("/docs/swagger-ui", _files(Path(swagger_ui_path)), name="swagger-ui")
-    app.mount("/docs", _files(_API_PAGE), name="docs")
+    app.mount("/docs/swagger-ui", pages.files(Path(swagger_ui_path)), name="swagger-ui")
+    app.mount("/docs", pages.files(_API_PAGE), name="docs")
     return app
-
-
-def _files(folder: Path) -> ASGIApp:
-    """Serve files, smaller where no gateway compresses them; what the API answers is small."""
-    return GZipMiddleware(StaticFiles(directory=folder, html=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, Recorded
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.web import answers
+from evaluation_api.web import answers, pages
 from evaluation_api.web.requests import SAO_PAULO
 
 _OUTCOMES: Final = {
@@ -25,15 +23,8 @@ _OUTCOMES: Final = {
 _REASON: Final = {"rotulo", "valor", "contribuicao", "sentido", "frase"}
 _FACT: Final = {"rotulo", "frase"}
 
-_templates = Environment(
-    loader=PackageLoader("evaluation_api.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters["reais"] = sentences.money
-_templates.filters["decisao"] = _OUTCOMES.__getitem__
+pages.templates.filters["reais"] = sentences.money
+pages.templates.filters["decisao"] = _OUTCOMES.__getitem__
 
 
 def _local(when: datetime) -> str:
@@ -57,10 +48,10 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace(".", ",").replace("-", "\N{MINUS SIGN}")
 
 
-_templates.filters["hora"] = _local
-_templates.filters["dia"] = _day
-_templates.filters["protocolo"] = _protocol
-_templates.filters["numero"] = _number
+pages.templates.filters["hora"] = _local
+pages.templates.filters["dia"] = _day
+pages.templates.filters["protocolo"] = _protocol
+pages.templates.filters["numero"] = _number
 
 
 def _shown(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +77,7 @@ def _part(answer: Any, *path: str) -> Any:  # noqa: ANN401 - JSON
 def render(evaluation: Recorded, policy: AnyPolicy) -> str:
     """Return the page. policy: the one that decided, or would decide a pending evaluation."""
     usage = evaluation.applicant.usage
-    return _templates.get_template("dossie.html").render(
+    return pages.templates.get_template("dossie.html").render(
         evaluation=evaluation,
         amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in FEATURES],
         answer=_shown(answers.parse_answer(evaluation)),

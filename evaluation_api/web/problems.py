@@ -19,6 +19,7 @@ from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.metrics import SHED
 from evaluation_api.runtime.request_ids import request_id
 from evaluation_api.web import requests
+from evaluation_api.web.pages import ProblemResponse
 
 logger = logging.getLogger(__name__)
 
@@ -248,7 +249,7 @@ def _problem(answer: _Answer, fields: list[Erro]) -> Response:
     headers = {}
     if answer.retry_after_seconds is not None:
         headers["Retry-After"] = str(answer.retry_after_seconds)
-    return Response(_encode(body), answer.status, headers, MEDIA_TYPE)
+    return ProblemResponse(_encode(body), answer.status, headers, MEDIA_TYPE)
 
 
 def _encode(problem: Problema) -> bytes:

@@ -70,6 +70,14 @@ def test_pages_are_compressed_and_asked_again_and_versioned_files_are_kept(
     assert "immutable" in library.headers["cache-control"]
 
 
+def test_a_wrong_address_is_a_page_to_a_browser(client: httpx.Client) -> None:
+    page = client.get("/nada.html", headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Página não encontrada" in page.text
+    assert page.headers["x-request-id"] in page.text
+
+
 def test_a_request_id_is_passed_on_and_returned(client: httpx.Client, stack: Stack) -> None:
     identity = "analyst-4711"
     bad = client.post("/avaliar", json={}, headers={"X-Request-ID": identity})
@@ -79,7 +87,7 @@ def test_a_request_id_is_passed_on_and_returned(client: httpx.Client, stack: Sta
     assert identity in stack.compose("logs", "web")
 
 
-@pytest.mark.parametrize("identity", ['a"b', "a b", "x" * 129])
+@pytest.mark.parametrize("identity", ['a"b', "a b", "<b>", "x" * 129])
 def test_a_request_id_unfit_for_a_log_is_replaced(client: httpx.Client, identity: str) -> None:
     response = client.get("/nothing", headers={"X-Request-ID": identity})
 

@@ -1,0 +1,68 @@
+"""What people read: the static pages, served where no gateway does, and problems as a page.
+
+The same rules for browsers' stores as the gateway's (deploy/nginx/site.conf.template).
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: Asked again each time, and answered 304 unless changed: no page of a release meets the modules
+#: of another.
+_REVALIDATED: Final = "no-cache"
+#: Each folder under it carries its version in its name.
+_VENDOR: Final = "/vendor/"
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+
+templates: Final = Environment(
+    loader=PackageLoader("evaluation_api.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PROBLEM: Final = templates.get_template("problema.html")
+_KEPT: Final = ("Allow", "Retry-After")
+
+
+def files(folder: Path) -> ASGIApp:
+    """Serve files, smaller where no gateway compresses them; what the API answers is small."""
+    return GZipMiddleware(_Files(directory=folder, html=True))
+
+
+class _Files(StaticFiles):
+    """Says of each file how long it may be kept."""
+
+    def file_response(self, *found: Any, **more: Any) -> Response:  # noqa: ANN401 - Starlette's own
+        """Return a file, or that it is still the same."""
+        response = super().file_response(*found, **more)
+        scope: Scope = found[2]
+        is_vendors = scope["path"].startswith(_VENDOR)
+        response.headers["Cache-Control"] = _IMMUTABLE if is_vendors else _REVALIDATED
+        return response
+
+
+class ProblemResponse(Response):
+    """A problem: as a page for who opens an address in a browser, as it is for every program."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it in the form that was asked for."""
+        if not _asks_for_a_page(scope):
+            await super().__call__(scope, receive, send)
+            return
+        page = HTMLResponse(_PROBLEM.render(json.loads(bytes(self.body))), self.status_code)
+        told = {name: self.headers[name] for name in _KEPT if name in self.headers}
+        page.headers.update({**told, "Cache-Control": "no-store"})
+        await page(scope, receive, send)
+
+
+def _asks_for_a_page(scope: Scope) -> bool:
+    """Tell navigation from fetch(), httpx and curl, which take anything."""
+    return "text/html" in Headers(scope=scope).get("accept", "")

@@ -1,0 +1,88 @@
+"""Pages as the evaluation service gives them where no gateway does, and problems as pages."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from evaluation_api.app import create_app
+from evaluation_api.settings import Settings
+from evaluation_api.web.problems import MEDIA_TYPE
+
+FRONTEND = Path(__file__).parents[4] / "frontend"
+#: What Chromium sends when somebody opens an address.
+NAVIGATION = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+LIBRARY = next(str(path.relative_to(FRONTEND)) for path in FRONTEND.glob("vendor/*/*.css"))
+APP = create_app(Settings(frontend_path=FRONTEND, _env_file=None))
+
+
+class Broken:
+    """Services none of which can be had."""
+
+    def __getattr__(self, name: str) -> None:
+        """Fail, as a defect would."""
+        raise ZeroDivisionError(name)
+
+
+APP.state.services = Broken()
+
+
+def ask(path: str, method: str = "GET", **headers: str) -> httpx.Response:
+    async def asking() -> httpx.Response:
+        transport = httpx.ASGITransport(APP, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.request(method, path, headers=headers)
+
+    return asyncio.run(asking())
+
+
+@pytest.mark.parametrize("path", ["/", "/lote.html", "/js/history.js", "/style.css", "/docs/"])
+def test_a_page_and_its_modules_are_asked_again_and_answered_in_short(path: str) -> None:
+    page = ask(path)
+    again = ask(path, **{"If-None-Match": page.headers["etag"]})
+
+    assert (page.status_code, page.headers["cache-control"]) == (200, "no-cache")
+    assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
+
+
+def test_a_library_of_a_version_is_kept() -> None:
+    library = ask(f"/{LIBRARY}")
+
+    assert library.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/nada.html", 404, "Não há nada neste endereço."),
+        ("/avaliacoes/<b>/nada", 404, "Não há nada neste endereço."),
+        ("/politica?sexo=F", 422, "“sexo” não é aceito"),
+        ("/avaliacoes/1/dossie", 500, "Algo deu errado do nosso lado."),
+    ],
+)
+def test_a_problem_is_a_page_to_a_browser_and_problem_json_to_a_program(
+    path: str, status: int, words: str
+) -> None:
+    page, problem = ask(path, Accept=NAVIGATION), ask(path, Accept="*/*")
+
+    assert page.status_code == problem.status_code == status
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["cache-control"] == "no-store"
+    assert words in page.text
+    assert page.headers["x-request-id"] in page.text
+    assert problem.headers["content-type"] == MEDIA_TYPE
+    assert problem.json()["instance"] == problem.headers["x-request-id"]
+
+
+def test_a_page_of_a_problem_says_what_may_be_asked_as_the_problem_does() -> None:
+    page, problem = ask("/", "POST", Accept=NAVIGATION), ask("/", "POST")
+
+    assert page.status_code == problem.status_code == 405
+    assert page.headers["allow"] == problem.headers["allow"] == "GET, HEAD"
+
+
+def test_a_request_id_is_text_on_the_page() -> None:
+    page = ask("/nada", Accept=NAVIGATION, **{"X-Request-ID": "<b>&"})
+
+    assert "<b>&" not in page.text
