@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 MLSERVER := var/bench-mlserver
+# No command of BentoML's tells its maker that it was used.
+export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
@@ -32,7 +34,7 @@ DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
 
 bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model inside
 	@mkdir -p var && $(BIN)/python -m model_store import
-	@BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build --output tag > var/bento.tag
+	@$(BIN)/bentoml build --output tag > var/bento.tag
 
 images: image-web image-evaluation image-model ## Build the three container images (VERSION=local)
 

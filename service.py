@@ -10,17 +10,37 @@ import anyio.to_thread
 import bentoml
 
 from model_store.geometry import Matrix
-from model_store.serving import answers, bentoml_tuning, predictor, published, requests, routes
+from model_store.serving import (
+    admission,
+    answers,
+    bentoml_tuning,
+    predictor,
+    published,
+    requests,
+    routes,
+)
 
 MODEL = published.declare()
 #: "off" serves as BentoML does by itself, the same answers later: to see what an upgrade broke.
 SHORTCUTS = os.environ.get("MODEL_SERVICE_SHORTCUTS", "on") == "on"
+#: The names by which callers may know this service, without a port.
+HOSTS = os.environ.get("MODEL_SERVICE_ALLOWED_HOSTS", admission.LOOPBACK).split(",")
 #: One request takes about a millisecond, and none more than traffic.timeout.
 DURATIONS = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
 
 
+class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not typed
+    """The service as BentoML makes it, with a layer that comes before BentoML's own."""
+
+    def to_asgi(self, is_main: bool = True) -> admission.Admission:  # noqa: FBT001, FBT002
+        """Make the application that each worker serves."""
+        plain = routes.create_app(str(MODEL.tag))
+        return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=HOSTS)
+
+
 @bentoml.service(
     name="credit_card_clusters",
+    service_class=AdmittedService,
     workers=int(os.environ.get("MODEL_SERVICE_WORKERS", "1")),
     traffic={"timeout": 5},
     http={"port": 8001},
@@ -28,7 +48,6 @@ DURATIONS = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},  # it would cost 0.5 ms a request, and has no exporter
 )
-@bentoml.asgi_app(routes.create_app(str(MODEL.tag)), path="/")
 class CreditCardClusters:
     """Says which of five client profiles a client's card use belongs to, and why."""
 

@@ -152,7 +152,8 @@ def bentoml_as_documented(folder: Path) -> System:
     (port,) = ports.free(1)
     service = "bench.subjects.bentoml_as_documented:Clusters"
     serve = [PYTHON, "-m", "bentoml", "serve", service, "--host", HOST, "--port", str(port)]
-    program = Program(serve, [(port, "/readyz")], {"BENTOML_HOME": str(folder / "bentoml")})
+    own = {"BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
+    program = Program(serve, [(port, "/readyz")], own)
     return System("bentoml", "BentoML as documented", [program], [port], languages.DOCUMENTED)
 
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from model_store.serving import answers, predictor, requests
 
 
 def create_app(tag: str) -> Starlette:
-    """Make the application that is mounted beside the API of the model with this tag."""
+    """Make the application beside the API of the model with this tag; it knows no other path."""
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "model": tag})
@@ -27,15 +28,27 @@ def create_app(tag: str) -> Starlette:
     async def describe(_: Request) -> JSONResponse:
         return JSONResponse(await run_in_threadpool(_description, tag))
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/health", health),
             Route("/model", describe),
             Route("/models/{tag}/predict", predict_as, methods=["POST"]),
-        ]
+        ],
+        exception_handlers={HTTPException: _refuse},
     )
+    app.router.redirect_slashes = False  # it would redirect to whatever host was asked for
+    return app
 
 
+async def _refuse(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - what it is installed for
+    status = HTTPStatus(exc.status_code)
+    refusal = answers.problem(status, status.description)
+    refusal.headers.update(exc.headers or {})
+    return refusal
+
+
+@lru_cache(maxsize=1)
 def _description(tag: str) -> dict[str, object]:
     model = registry.load(tag)
     return {

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -24,6 +25,13 @@ def test_only_the_evaluation_service_shares_a_network_with_the_model_or_the_reco
 
     assert sharing("ml_model_service") == {"ml_model_service", "client_evaluation_service"}
     assert sharing("db") == {"db", "client_evaluation_service"}
+
+
+def test_the_model_service_is_known_by_the_name_that_it_is_called_by() -> None:
+    called = SERVICES["client_evaluation_service"]["environment"]["EVALUATION_MODEL_URL"]
+    allowed = SERVICES["ml_model_service"]["environment"]["MODEL_SERVICE_ALLOWED_HOSTS"]
+
+    assert urlsplit(called).hostname in allowed.split(",")
 
 
 @pytest.mark.parametrize("name", SERVICES)

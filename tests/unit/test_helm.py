@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -232,6 +233,18 @@ def test_service_monitors_find_services_and_their_ports(production: Rendered) ->
 
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
         assert endpoint["path"] == "/metrics"
+
+
+def test_the_model_service_is_known_by_the_name_that_it_is_called_by(rendered: Rendered) -> None:
+    called = settings(rendered, "evaluation")["EVALUATION_MODEL_URL"]
+    allowed = settings(rendered, "model")["MODEL_SERVICE_ALLOWED_HOSTS"]
+
+    assert urlsplit(called).hostname in allowed.split(",")
+
+
+def settings(rendered: Rendered, component: str) -> dict[str, str]:
+    (container,) = rendered.named("Deployment", component)["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one.get("value", "") for one in container["env"]}
 
 
 def test_the_database_url_comes_from_the_secret_alone(rendered: Rendered) -> None:

@@ -1,0 +1,77 @@
+"""Admits what this service answers, from whom it may: before BentoML's layers see a request.
+
+Their metrics keep a label for every path that is asked for: 60 requests of 60 KB filled the store,
+and each new worker died at start. So BentoML is asked its own few paths, and everything else is the
+plain routes', which answer 404 to a stranger. A browser is told apart from a caller by what only
+browsers send. Knows neither models nor predictions.
+"""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from model_store.serving import answers
+
+#: For probes and Prometheus, which know the service by its address.
+_FOR_ANY_HOST: Final = frozenset({"/livez", "/readyz", "/healthz", "/health", "/metrics"})
+#: Not its page at "/", which has whoever looks at it load a tag manager.
+_BENTOML: Final = frozenset(
+    {"/predict", "/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/schema.json"}
+)
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: A web page may send any other without asking: those of a form, and none at all.
+_JSON: Final = b"application/json"
+
+LOOPBACK: Final = "localhost,127.0.0.1,[::1]"
+
+
+class Admission:
+    """Sends each request to BentoML or to the plain routes, or turns it away."""
+
+    def __init__(self, bentoml: ASGIApp, *, plain: ASGIApp, hosts: Iterable[str]) -> None:
+        """Wrap both. hosts: the names, without a port, by which callers may know this service."""
+        self._bentoml = bentoml
+        self._plain = plain
+        self._hosts = frozenset(host.strip().lower().encode() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or say why not."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
+        if scope["type"] != "http":
+            await self._bentoml(scope, receive, send)
+            return
+        path = scope["path"]
+        if path not in _FOR_ANY_HOST and (refusal := self._refusal(scope)):
+            await answers.problem(*refusal)(scope, receive, send)
+            return
+        await (self._bentoml if path in _BENTOML else self._plain)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").lower()
+        if _name(host) not in self._hosts:
+            return HTTPStatus.MISDIRECTED_REQUEST, "The Host header names another service"
+        if scope["method"] in _READING:
+            return None
+        if _is_of_a_foreign_page(headers, host):
+            return HTTPStatus.FORBIDDEN, "A page of another origin asks"
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _JSON:
+            detail = "The Content-Type header must be application/json"
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail
+        return None
+
+
+def _name(host: bytes) -> bytes:
+    """Return a host's name without its port; an IPv6 address has colons of its own."""
+    name, _, port = host.rpartition(b":")
+    return name if port.isdigit() else host
+
+
+def _is_of_a_foreign_page(headers: Mapping[bytes, bytes], host: bytes) -> bool:
+    origin = headers.get(b"origin")
+    is_foreign = origin is not None and origin.lower().partition(b"://")[2] != host
+    return is_foreign or headers.get(b"sec-fetch-site") == b"cross-site"
