@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
@@ -39,6 +42,7 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, pages, problems, routes
+from evaluation_api.web.admission import Admission
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -67,18 +71,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             server.spare_the_garbage_collector()
             yield
 
-    app = create_fastapi_app(lifespan)
+    app = create_fastapi_app(lifespan, hosts=settings.allowed_hosts.split(","))
     # No mount: at "/" it would answer the methods that a route of the API does not take.
     app.router.default = pages.files(settings.frontend_path)
     return app
 
 
 def create_fastapi_app(
-    lifespan: Lifespan[FastAPI] | None = None, *, fast_path: bool = True
+    lifespan: Lifespan[FastAPI] | None = None,
+    *,
+    hosts: Iterable[str] = ("localhost", "127.0.0.1"),
+    fast_path: bool = True,
 ) -> FastAPI:
     """Make the application without its pages.
 
-    lifespan: puts what the routes need in its state. fast_path: see routes.install.
+    lifespan: puts what the routes need in its state. hosts: see Admission. fast_path: see
+    routes.install.
     """
     app = DescribedApp(
         title="Avaliação de clientes de cartão de crédito",
@@ -87,16 +95,23 @@ def create_fastapi_app(
         redoc_url=None,
         openapi_tags=_SUBJECTS,
         lifespan=lifespan,
+        redirect_slashes=False,  # it would name whatever host was asked for
         # Nobody collects it, and looking for who might took 5 % of a request's time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.add_middleware(Admission, hosts=hosts, refusal=problems.of_status)
     app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     routes.install(app, fast_path=fast_path)
     app.include_router(file_routes.router)
     app.mount("/docs/swagger-ui", pages.files(Path(swagger_ui_path)), name="swagger-ui")
     app.mount("/docs", pages.files(_API_PAGE), name="docs")
+    app.add_route("/docs", _lead_to_docs, include_in_schema=False)
     return app
+
+
+async def _lead_to_docs(_: Request) -> Response:
+    return RedirectResponse("/docs/", HTTPStatus.PERMANENT_REDIRECT)
 
 
 @dataclass(frozen=True, slots=True)

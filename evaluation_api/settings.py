@@ -20,6 +20,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
+    allowed_hosts: str = Field(
+        "localhost,127.0.0.1,[::1]",
+        description="Names, without a port, by which the service is asked; the gateway's is one",
+    )
     model_url: str = Field("http://127.0.0.1:8001", description="Where the model service is")
     database_url: SecretStr = Field(
         SecretStr("sqlite:///var/evaluations.db"),

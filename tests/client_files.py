@@ -6,6 +6,7 @@ import httpx
 
 from tests.services import eventually
 
+CSV = {"Content-Type": "text/csv"}
 HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos"
 
 
@@ -37,7 +38,7 @@ def spreadsheet(count: int, bad_every: int) -> bytes:
 
 def send(http: httpx.Client, content: Any, name: str = "clientes.csv") -> dict[str, Any]:  # noqa: ANN401 - bytes or pieces
     """Upload a file; return what is told of it."""
-    answer = http.post("/lotes", params={"nome": name}, content=content)
+    answer = http.post("/lotes", params={"nome": name}, content=content, headers=CSV)
     assert answer.status_code == 201, answer.text
     batch: dict[str, Any] = answer.json()
     assert answer.headers["location"] == f"/lotes/{batch['id']}"

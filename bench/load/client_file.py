@@ -65,7 +65,10 @@ def _timed(step: Callable[[], T]) -> tuple[T, float]:
 
 
 def _send(http: httpx.Client, made: Sequence[Client], lines: int) -> str:
-    answer = http.post("/lotes", params={"nome": "bench.csv"}, content=_file(made, lines))
+    csv = {"Content-Type": "text/csv"}
+    answer = http.post(
+        "/lotes", params={"nome": "bench.csv"}, content=_file(made, lines), headers=csv
+    )
     return str(answer.raise_for_status().json()["id"])
 
 

@@ -130,6 +130,10 @@ _ANSWERS = {
 _NO_JSON = _ANSWERS[errors.MalformedJsonError]
 _HTTP = {
     HTTPStatus.BAD_REQUEST: (_NO_JSON.title, _NO_JSON.detail),
+    HTTPStatus.FORBIDDEN: (
+        "Pedido de outra página",
+        "Uma página de outro endereço não pode mudar nada aqui. Nada foi registrado.",
+    ),
     HTTPStatus.NOT_FOUND: ("Página não encontrada", "Não há nada neste endereço."),
     HTTPStatus.METHOD_NOT_ALLOWED: (
         "Método não permitido",
@@ -138,6 +142,14 @@ _HTTP = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "Pedido grande demais",
         f"O corpo do pedido pode ter até {requests.MAX_BODY_BYTES // 1024} KB.",
+    ),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
+        "Tipo de conteúdo não aceito",
+        "Envie o cabeçalho Content-Type: application/json ou, para um arquivo, text/csv.",
+    ),
+    HTTPStatus.MISDIRECTED_REQUEST: (
+        "Endereço desconhecido",
+        "O nome no cabeçalho Host não está em EVALUATION_ALLOWED_HOSTS.",
     ),
 }
 RETRY_AFTER: Final = {
@@ -209,11 +221,14 @@ async def _of_fastapi(_: Request, exc: Exception) -> Response:
 
 async def _of_starlette(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101 - what it is installed for
-    status = HTTPStatus(exc.status_code)
-    title, detail = _HTTP.get(status, (status.phrase, str(exc.detail)))
-    response = _problem(_Answer(status, title, detail), [])
+    response = of_status(HTTPStatus(exc.status_code), str(exc.detail))
     response.headers.update(exc.headers or {})
     return response
+
+
+def of_status(status: HTTPStatus, detail: str = "") -> Response:
+    """Answer with a status of HTTP's own. detail: for one that has no words here."""
+    return _problem(_Answer(status, *_HTTP.get(status, (status.phrase, detail))), [])
 
 
 def foreseen(exc: errors.EvaluationError) -> Response:

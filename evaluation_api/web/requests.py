@@ -20,9 +20,8 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
-    model_validator,
 )
-from pydantic_core import PydanticCustomError, from_json, to_json
+from pydantic_core import PydanticCustomError, to_json
 
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import (
@@ -92,17 +91,6 @@ class ReviewBody(_Body):
         ),
     ] = Field(description="Por quê", examples=["Renda comprovada por holerite."])
     revisor: _Name = Field(description="Nome de quem revisou", examples=["Ana"])
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, sent: object) -> object:
-        """Read what came as no JSON by its content type, as curl -d and old callers send it."""
-        if not isinstance(sent, bytes):
-            return sent
-        try:
-            return from_json(sent)
-        except ValueError as exc:
-            raise PydanticCustomError("json_invalid", "no JSON") from exc
 
 
 class SearchQuery(BaseModel):

@@ -20,7 +20,7 @@ from evaluation_api.client_files.files import MAX_BYTES
 from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
 from tests import commands
-from tests.client_files import clients, csv_of, done, look, send, step
+from tests.client_files import CSV, clients, csv_of, done, look, send, step
 from tests.services import Server, evaluation_server, eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -204,7 +204,7 @@ def test_a_file_with_wrong_columns_is_refused_by_name_and_leaves_nothing(
 ) -> None:
     before = kept(evaluation_service)
 
-    told = problem(http.post("/lotes", content=csv_of("A;F", header="nome;sexo")), 422)
+    told = problem(http.post("/lotes", content=csv_of("A;F", header="nome;sexo"), headers=CSV), 422)
 
     pointers = [error["pointer"] for error in told["erros"]]
     assert "#/sexo" in pointers
@@ -223,7 +223,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        http.post("/lotes", content=breaks_off())
+        http.post("/lotes", content=breaks_off(), headers=CSV)
 
     eventually(lambda: kept(evaluation_service) == before, SECONDS)
 
@@ -232,7 +232,8 @@ def test_a_file_that_is_announced_too_large_is_refused_at_once(
     evaluation_service: Server,
 ) -> None:
     with closing(HTTPConnection("127.0.0.1", evaluation_service.port, timeout=30)) as connection:
-        connection.request("POST", "/lotes", headers={"Content-Length": str(MAX_BYTES + 1)})
+        announced = {"Content-Length": str(MAX_BYTES + 1), **CSV}
+        connection.request("POST", "/lotes", headers=announced)
         with connection.getresponse() as answer:
             told = answer.read().decode()
 
@@ -242,7 +243,7 @@ def test_a_file_that_is_announced_too_large_is_refused_at_once(
 
 @pytest.mark.parametrize("name", ["", "  ", "a" * 256, "a\x00b"])
 def test_a_file_needs_a_name_that_can_be_read(http: httpx.Client, name: str) -> None:
-    answer = http.post("/lotes", params={"nome": name}, content=clients(1))
+    answer = http.post("/lotes", params={"nome": name}, content=clients(1), headers=CSV)
 
     assert problem(answer, 422)["erros"][0]["pointer"] == "#/nome"
 

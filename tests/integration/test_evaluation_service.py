@@ -20,6 +20,7 @@ from tests.clients import BAD_REQUESTS, FIVE_CLIENTS, MARIA, Bad, asked
 from tests.services import PROJECT, Server, eventually
 
 PROBLEM = "application/problem+json"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_the_change_that_a_refusal_names_would_be_approved(http: httpx.Client) -
 def test_a_bad_request_is_refused_by_field_and_the_next_one_is_answered(
     http: httpx.Client, bad: Bad
 ) -> None:
-    refusal = http.post("/avaliar", content=bad.body)
+    refusal = http.post("/avaliar", content=bad.body, headers=JSON)
 
     problem = assert_problem(refusal, bad.status)
     assert {error["pointer"] for error in problem.get("erros", [])} == set(bad.pointers)
@@ -89,19 +90,19 @@ def test_a_bad_request_is_refused_by_field_and_the_next_one_is_answered(
 
 
 def test_a_body_of_a_megabyte_is_refused_with_its_length_announced(http: httpx.Client) -> None:
-    assert_problem(http.post("/avaliar", content=b" " * 1_000_000), 413)
+    assert_problem(http.post("/avaliar", content=b" " * 1_000_000, headers=JSON), 413)
     assert http.post("/avaliar", json=MARIA).is_success
 
 
 def test_a_chunked_body_is_counted_as_it_comes(http: httpx.Client) -> None:
-    assert_problem(http.post("/avaliar", content=chunked(b" " * 70_000)), 413)
+    assert_problem(http.post("/avaliar", content=chunked(b" " * 70_000), headers=JSON), 413)
     assert http.post("/avaliar", json=MARIA).is_success
 
 
 def test_a_body_of_64_kilobytes_is_read(http: httpx.Client) -> None:
     client = httpx.Request("POST", "/avaliar", json=MARIA).content
 
-    answer = http.post("/avaliar", content=chunked(client.ljust(64 * 1024)))
+    answer = http.post("/avaliar", content=chunked(client.ljust(64 * 1024)), headers=JSON)
 
     assert answer.status_code == 200
 

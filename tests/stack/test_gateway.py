@@ -17,6 +17,7 @@ from tests.stack.running import Stack
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 PROBLEM = "application/problem+json"
+JSON = {"Content-Type": "application/json"}
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def test_names_searched_for_are_in_no_log(client: httpx.Client, stack: Stack) ->
 def test_a_body_over_64_kilobytes_is_a_problem(client: httpx.Client) -> None:
     body = b" " * (64 * 1024 + 1)
 
-    assert_is_problem(client.post("/avaliar", content=body), 413)
+    assert_is_problem(client.post("/avaliar", content=body, headers=JSON), 413)
 
 
 def test_an_unknown_page_and_a_wrong_method_are_problems(client: httpx.Client) -> None:

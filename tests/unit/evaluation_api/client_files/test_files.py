@@ -100,7 +100,7 @@ def test_no_browser_keeps_the_names_and_amounts_that_it_reads(log: FileLog) -> N
 
     async def read(path: str) -> httpx.Response:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return await http.get(path)
 
     for path in ("/lotes", f"/lotes/{client_file.id}", f"/lotes/{client_file.id}/resultado.csv"):

@@ -29,7 +29,7 @@ def test_a_defect_is_a_problem_with_id_and_headers_and_says_nothing_of_itself(
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             headers = {"X-Request-ID": "pedido-7"}
             return await client.request(
                 method, path, json=asked(FIVE_CLIENTS[0][0]), headers=headers

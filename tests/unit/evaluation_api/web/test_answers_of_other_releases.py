@@ -33,7 +33,9 @@ def show(engine: Engine, paths: Sequence[str]) -> list[httpx.Response]:
         async with RecordExecutor() as executor:
             app.state.services = Services(engine, executor)
             transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
                 return [await client.get(path) for path in paths]
 
     return asyncio.run(asked())

@@ -104,7 +104,7 @@ def test_the_fast_path_answers_as_the_way_through_fastapi(
     async def ask(app: FastAPI) -> tuple[object, ...]:
         transport = httpx.ASGITransport(app)
         sent = {"X-Request-ID": "1", "Content-Type": "application/json", **headers}
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             answer = await client.post("/avaliar", content=body, headers=sent)
         return answer.status_code, answer.content, answer.headers
 

@@ -31,7 +31,7 @@ APP.state.services = Broken()
 def ask(path: str, method: str = "GET", **headers: str) -> httpx.Response:
     async def asking() -> httpx.Response:
         transport = httpx.ASGITransport(APP, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers)
 
     return asyncio.run(asking())

@@ -1,7 +1,6 @@
 """What every route of the API does with a request before its endpoint sees it, and what it says."""
 
 import asyncio
-import json
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ from evaluation_api.web.problems import MEDIA_TYPE
 from tests.clients import MARIA
 
 REVIEW = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
+JSON = {"Content-Type": "application/json"}
 PROBES = {"/health", "/health/ready", "/health/live"}
 
 
@@ -36,7 +36,7 @@ def ask(method: str, path: str, **sent: Any) -> httpx.Response:  # noqa: ANN401 
 
     async def asking() -> httpx.Response:
         transport = httpx.ASGITransport(APP)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, **sent)
 
     return asyncio.run(asking())
@@ -96,24 +96,14 @@ def test_a_wrong_review_is_refused_by_field(body: object, wrong: set[str]) -> No
     "body", [b"", b'{"name": ', b'{"revisor": "\\ud800"}', '{"name": "é"}'.encode("latin-1")]
 )
 def test_what_is_no_json_is_said_to_be_none(path: str, body: bytes) -> None:
-    for content_type in ("application/json", "application/x-www-form-urlencoded"):
-        refusal = ask("POST", path, content=body, headers={"Content-Type": content_type})
+    refusal = ask("POST", path, content=body, headers=JSON)
 
-        assert (refusal.status_code, refusal.json()["title"]) == (400, "JSON inválido")
-        assert [*refusal.json()] == ["title", "status", "detail", "instance"]
-
-
-@pytest.mark.parametrize(("path", "body"), [("/avaliar", MARIA), ("/avaliacoes/1/revisao", REVIEW)])
-def test_json_is_read_whatever_it_is_called(path: str, body: dict[str, object]) -> None:
-    for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
-        content = json.dumps(body).encode()
-        answer = ask("POST", path, content=content, headers={"Content-Type": content_type})
-
-        assert answer.status_code == 500, "the endpoint was not reached"
+    assert (refusal.status_code, refusal.json()["title"]) == (400, "JSON inválido")
+    assert [*refusal.json()] == ["title", "status", "detail", "instance"]
 
 
 @pytest.mark.parametrize("path", ["/avaliar", "/avaliacoes/1/revisao"])
 def test_a_body_of_more_than_64_kilobytes_is_refused(path: str) -> None:
-    refusal = ask("POST", path, content=b" " * 65_537)
+    refusal = ask("POST", path, content=b" " * 65_537, headers=JSON)
 
     assert (refusal.status_code, refusal.json()["title"]) == (413, "Pedido grande demais")
