@@ -6,6 +6,7 @@ EvaluationError
 ├── ModelError                no prediction can be had
 │   ├── ModelUnavailableError   not reached, too slow, overloaded or its circuit is open
 │   ├── ModelAnswerError        it answered something that is no prediction
+│   │   └── ModelRefusalError       it refused one of the clients
 │   └── ModelVersionGoneError   its store no longer has the version that was asked for
 ├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
 │   └── RecordBusyError         another process is writing, and waiting for it was not wanted
@@ -59,6 +60,10 @@ class ModelUnavailableError(ModelError):
 
 class ModelAnswerError(ModelError):
     """The model service answered something that is no prediction."""
+
+
+class ModelRefusalError(ModelAnswerError):
+    """The model service refused one of the clients; which one it does not say."""
 
 
 class ModelVersionGoneError(ModelError):

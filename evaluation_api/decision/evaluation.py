@@ -26,6 +26,7 @@ from evaluation_api.decision.errors import (
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     ModelError,
+    ModelRefusalError,
     OverloadedError,
 )
 from evaluation_api.decision.policy_file import AnyPolicy
@@ -45,6 +46,18 @@ class BulkPredictor(Protocol):
         """Return if predictions can be expected, before any is asked for. Raises ModelError."""
 
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict up to 1,024 clients, in their order. Raises ModelError, also for one refused."""
+
+
+class EachPredictor(Protocol):
+    """The same for those who go on without the clients whom the model refuses."""
+
+    async def ensure_available(self) -> None:
+        """Return if predictions can be expected, before any is asked for. Raises ModelError."""
+
+    async def predict_each(
+        self, usages: Sequence[CardUsage]
+    ) -> Sequence[Prediction | ModelRefusalError]:
         """Predict up to 1,024 clients, in their order. Raises ModelError."""
 
 

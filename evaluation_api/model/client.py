@@ -8,10 +8,11 @@ that can go wrong into errors.ModelError.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
@@ -29,6 +30,8 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.errors import (
     ModelAnswerError,
+    ModelError,
+    ModelRefusalError,
     ModelUnavailableError,
     ModelVersionGoneError,
     OverloadedError,
@@ -37,6 +40,7 @@ from evaluation_api.decision.facts import Span
 from evaluation_api.decision.limits import LARGEST_AMOUNT
 from evaluation_api.decision.promise import Border, Promise
 from evaluation_api.model.circuit import Circuit
+from evaluation_api.model.metrics import FAILED_CALLS
 from evaluation_api.runtime.coalescing import Coalescer
 
 logger = logging.getLogger(__name__)
@@ -45,10 +49,16 @@ logger = logging.getLogger(__name__)
 MAX_ROWS = 1024
 #: One that runs, and one that overtakes it when it is stuck or when enough wait (docs/adr/0002).
 _MAX_CONCURRENT_CALLS = 2
+#: Enough to find one client whom the model refuses among MAX_ROWS, or three among 40.
+_MOST_CALLS = 24
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_WARNINGS = 1.0
+#: Anybody; asked for to find out whether predictions can be had again.
+_PROBE = CardUsage(1000.0, 1000.0, 0.0, 1000.0, 1000.0)
 
 #: From a client to the span of each amount: see policy.FactPolicy.spans.
 Spans = Callable[[CardUsage], Mapping[str, Span]]
-Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Predicted = Prediction | ModelRefusalError
 
 _JSON = {"content-type": "application/json"}
 _FEATURES = frozenset(FEATURES)
@@ -136,13 +146,19 @@ class ModelClient:
         self._spans = spans
         #: As of the last answer; None until the first.
         self.model: Model | None = None
+        #: As of the last look; None until the first.
+        self.geometry: Geometry | None = None
+        self._look: asyncio.Task[Geometry] | None = None
+        self._look_again_at = 0.0
+        self._has_looked_in_vain = False
+        self._warn_again_at = 0.0
         self._transport = transport
         self._base = url.rstrip("/")
         self._url = httpx.URL(f"{self._base}/predict", params=self._options)
         self._deadline_seconds = deadline_seconds
         self._circuit = circuit
         self._coalesced = Coalescer(
-            self.predict_many,
+            self.predict_each,
             max_items=MAX_ROWS,
             max_waiting=max_waiting,
             max_age_seconds=deadline_seconds,
@@ -157,45 +173,85 @@ class ModelClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close the connection pool."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
         await self._transport.aclose()
 
     @property
     def is_away(self) -> bool:
-        """Whether the last calls failed, so that an answer is not to be counted on."""
-        return self._circuit.is_open
+        """Whether the last predictions or the last look failed."""
+        return self._circuit.is_open or self._has_looked_in_vain
 
     async def ensure_available(self) -> None:
         """Find out whether a model that was away is back. Raises ModelError if not."""
-        if self.is_away:
-            await self.describe()
+        if self._circuit.is_open:
+            await self.predict_each([_PROBE])
 
     async def predict(self, usage: CardUsage) -> Prediction:
         """Predict one client.
 
         Raises ModelUnavailableError, ModelAnswerError, or OverloadedError when too many wait.
         """
-        return await self._coalesced(usage)
+        return _prediction_or_raise(await self._coalesced(usage))
 
     async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict up to MAX_ROWS clients in one call of their own. Raises ModelError."""
-        body = await self._body(usages, self._guarded)
+        """Predict up to MAX_ROWS clients together. Raises ModelError, for one refused as well."""
+        return [_prediction_or_raise(predicted) for predicted in await self.predict_each(usages)]
+
+    async def predict_each(self, usages: Sequence[CardUsage]) -> list[Predicted]:
+        """Predict up to MAX_ROWS clients; one whom the model refuses harms no neighbour.
+
+        It does not say whom: what is refused is asked again by halves. Raises ModelError.
+        """
+        predicted: list[Predicted] = []
+        groups, calls = [usages], 0
+        while groups:
+            group, calls = groups.pop(), calls + 1
+            try:
+                predicted += await self._predict(group)
+            except ModelRefusalError as exc:
+                half = len(group) // 2
+                if half and calls < _MOST_CALLS:
+                    groups += [group[half:], group[:half]]
+                else:
+                    predicted += [exc] * len(group)
+        return predicted
+
+    async def _predict(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        """Predict in one call with the circuit's leave, and keep the circuit informed."""
+        if not self._circuit.admits():
+            raise ModelUnavailableError("the circuit is open")
+        try:
+            predictions = await self._ask(usages)
+        except ModelError as exc:
+            self._tell(exc)
+            if not isinstance(exc, ModelRefusalError):  # of one client, it says nothing of others
+                self._circuit.failed()
+            raise
+        self._circuit.succeeded()
+        return predictions
+
+    async def _ask(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+        seconds = self._deadline_seconds
+        body = await self._body(usages, seconds)
         request = httpx.Request("POST", self._url, headers=_JSON, content=body)
-        response = await self._guarded(request)
+        response = await self._send(request, seconds)
         if self._takes_limits and response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
             # Among replicas, one of the last release.
             request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
-            response = await self._guarded(request)
+            response = await self._send(request, seconds)
         predictions = _predictions(response, len(usages))
         if predictions:
             self.model = predictions[0].model
         return predictions
 
-    async def _body(self, usages: Sequence[CardUsage], send: Send) -> bytes:
+    async def _body(self, usages: Sequence[CardUsage], seconds: float) -> bytes:
         """Write clients with their limits, for a model service that takes some."""
         if self._spans is None:
             return _encode(usages)
         if self.model is None:
-            await self._describe(send)
+            await self._describe(seconds)
         if not self._takes_limits:
             return _encode(usages)
         return _encode([_row(usage, self._spans(usage)) for usage in usages])
@@ -212,46 +268,62 @@ class ModelClient:
         ModelUnavailableError or ModelAnswerError.
         """
         seconds = 4 * self._deadline_seconds  # it may have to load the version first
-        send = partial(self._send, seconds=seconds)
         request = httpx.Request(
             "POST",
             httpx.URL(f"{self._base}/models/{quote(tag, safe=':')}/predict", params=self._options),
             headers=_JSON,
-            content=await self._body(usages, send),
+            content=await self._body(usages, seconds),
             extensions={"timeout": {"read": seconds}},
         )
-        response = await send(request)
+        response = await self._send(request, seconds)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))
 
+    async def look(self) -> Geometry:
+        """Return what the model service says of itself, asked once a second however many look.
+
+        It has no vote in the circuit, which is theirs who wait for predictions. Raises ModelError.
+        """
+        now = time.monotonic()
+        if self._look is None or (self._look.done() and now >= self._look_again_at):
+            self._look_again_at = now + _SECONDS_BETWEEN_LOOKS
+            self._look = asyncio.create_task(self.describe())
+        return await asyncio.shield(self._look)
+
     async def describe(self) -> Geometry:
         """Return the model in service and its centroids, where it has any. Raises ModelError."""
-        return await self._describe(self._guarded)
-
-    async def _describe(self, send: Send) -> Geometry:
-        request = httpx.Request("GET", f"{self._base}/model")
         try:
-            described = _decode_description((await send(request)).content)
+            geometry = await self._describe(self._deadline_seconds)
+        except ModelError as exc:
+            self._has_looked_in_vain = True
+            self._tell(exc)
+            raise
+        self._has_looked_in_vain = False
+        return geometry
+
+    async def _describe(self, seconds: float) -> Geometry:
+        response = await self._send(httpx.Request("GET", f"{self._base}/model"), seconds)
+        _require_ok(response)
+        try:
+            described = _decode_description(response.content)
         except msgspec.MsgspecError as exc:
             raise ModelAnswerError(str(exc)) from exc
         promise = None if described.promise is None else _read_promise(described.promise)
         model = Model(described.tag, described.sha256, promise)
         self.model = model
-        return Geometry(model, described.features, described.centroids, described.cluster_sizes)
+        self.geometry = Geometry(
+            model, described.features, described.centroids, described.cluster_sizes
+        )
+        return self.geometry
 
-    async def _guarded(self, request: httpx.Request) -> httpx.Response:
-        """Send within the deadline and the circuit's leave, and keep the circuit informed."""
-        if not self._circuit.admits():
-            raise ModelUnavailableError("the circuit is open")
-        try:
-            response = await self._send(request, self._deadline_seconds)
-        except ModelUnavailableError as exc:
-            self._circuit.failed()
+    def _tell(self, exc: ModelError) -> None:
+        """Count a call that failed, and warn of it unless that was done a moment ago."""
+        FAILED_CALLS.labels(type(exc).__name__).inc()
+        now = time.monotonic()
+        if now >= self._warn_again_at:
+            self._warn_again_at = now + _SECONDS_BETWEEN_WARNINGS
             logger.warning("model_call_failed", extra={"reason": str(exc)})
-            raise
-        self._circuit.succeeded()
-        return response
 
     async def _send(self, request: httpx.Request, seconds: float) -> httpx.Response:
         """Send, once more if the connection failed: predicting twice changes nothing."""
@@ -286,10 +358,23 @@ def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
     )
 
 
+def _prediction_or_raise(predicted: Predicted) -> Prediction:
+    if isinstance(predicted, ModelRefusalError):
+        raise predicted
+    return predicted
+
+
+def _require_ok(response: httpx.Response) -> None:
+    if response.status_code == httpx.codes.OK:
+        return
+    refused = response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    kind = ModelRefusalError if refused else ModelAnswerError
+    raise kind(f"HTTP {response.status_code}: {response.text[:200]}")
+
+
 def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
     """Read as many predictions as were asked for. Raises ModelAnswerError for anything else."""
-    if response.status_code != httpx.codes.OK:
-        raise ModelAnswerError(f"HTTP {response.status_code}: {response.text[:500]}")
+    _require_ok(response)
     try:
         answers = _decode(response.content)
     except msgspec.MsgspecError as exc:

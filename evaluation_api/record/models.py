@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Engine, select, text
 
 from evaluation_api.decision.domain import Geometry, Model
-from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.errors import EvaluationError, ModelError
 from evaluation_api.record import database
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.tables import models
@@ -60,30 +60,29 @@ class ModelLog:
         return None if description is None else _decode(description)
 
 
-class Described(Protocol):
+class Watched(Protocol):
     """Whatever asks the model service."""
 
-    @property
-    def model(self) -> Model | None:
-        """The model that answered last."""
+    async def ensure_available(self) -> None:
+        """Find out whether a model that was away is back. Raises ModelError if not."""
 
-    async def describe(self) -> Geometry:
+    async def look(self) -> Geometry:
         """Return the model in service. Raises ModelError."""
 
 
 class ModelWatch:
-    """Looks twice a second whether another model answers, and remembers each that is met."""
+    """Looks twice a second whether the model is there and which, and remembers each it meets."""
 
     def __init__(
         self,
-        described: Described,
+        watched: Watched,
         log: ModelLog,
         executor: RecordExecutor,
         on_met: Callable[[Model], None],
         tick_seconds: float = _TICK_SECONDS,
     ) -> None:
         """Take the parts; run() starts. on_met: is told of each model, once it is remembered."""
-        self._described = described
+        self._watched = watched
         self._log = log
         self._executor = executor
         self._on_met = on_met
@@ -101,10 +100,13 @@ class ModelWatch:
         )
 
     async def _look(self) -> None:
-        answered = self._described.model
-        if answered is None or answered == self._met:
+        try:
+            await self._watched.ensure_available()
+            met = await self._watched.look()
+        except ModelError:  # which its keeper tells of
             return
-        met = await self._described.describe()
+        if met.model == self._met:
+            return
         await self._executor.run_write(self._log.remember, met)
         self._met = met.model
         self._on_met(met.model)

@@ -8,9 +8,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from evaluation_api.decision.domain import Entry, Recorded
+from evaluation_api.decision.domain import Entry, Prediction, Recorded
 from evaluation_api.decision.errors import EvaluationError
-from evaluation_api.decision.evaluation import BulkPredictor, Evaluator
+from evaluation_api.decision.evaluation import EachPredictor, Evaluator
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.metrics import count_decisions
 from evaluation_api.record.pending import PendingQueue
@@ -31,7 +31,7 @@ class PendingWorker:
 
     def __init__(  # noqa: PLR0913 - the parts, and two times by name
         self,
-        model: BulkPredictor,
+        model: EachPredictor,
         evaluator: Evaluator,
         queue: PendingQueue,
         executor: RecordExecutor,
@@ -78,7 +78,8 @@ class PendingWorker:
             self.waiting = await run_read(self._queue.count)
 
     async def _decide(self, leased: list[Recorded]) -> list[Entry]:
-        predictions = await self._model.predict_many([r.applicant.usage for r in leased])
+        """Decide all but those whom the model refuses: they wait for one that does not."""
+        predictions = await self._model.predict_each([r.applicant.usage for r in leased])
         now = datetime.now(UTC)
         return [
             self._evaluator.decided(
@@ -87,4 +88,5 @@ class PendingWorker:
                 (now - r.received_at).total_seconds() * 1000,
             )
             for r, prediction in zip(leased, predictions, strict=True)
+            if isinstance(prediction, Prediction)
         ]

@@ -236,7 +236,7 @@ async def show_model(services: Needed, versao: ModelTagQuery = None) -> Modelo:
     Com `versao`, um modelo que já respondeu a este registro, como estava então.
     """
     if versao is None:
-        return answers.geometry(await services.model.describe())
+        return answers.geometry(services.model.geometry or await services.model.look())
     met = await services.executor.run_read(services.models.find, versao)
     if met is None:
         raise ModelNotMetError(versao)
@@ -272,7 +272,9 @@ async def metrics(services: Needed) -> Response:
 
 async def _health(services: Services) -> Saude:
     pinged = services.executor.run_read(services.evaluations.ping)
-    database, model = await asyncio.gather(_part(pinged), _part(services.model.describe()))
+    database, model = await asyncio.gather(_part(pinged), _part(services.model.look()))
+    if services.model.is_away:
+        model = "indisponivel"
     worst = "ok" if model == "ok" else "degradada"
     situation = worst if database == "ok" else "indisponivel"
     return Saude(

@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from evaluation_api.decision.domain import FEATURES, Counterfactual, Geometry, Prediction
 from evaluation_api.decision.errors import (
     ModelAnswerError,
+    ModelError,
+    ModelRefusalError,
     ModelUnavailableError,
     ModelVersionGoneError,
 )
@@ -264,6 +267,128 @@ def test_nonsense_is_never_taken_for_a_prediction(wire: MakeWire, answer: Answer
         wire(answer).predict()
 
 
+@pytest.mark.parametrize(
+    "answer", [always(404, {}), always(302), always(200, html="<p>", headers=HEADERS)]
+)
+def test_a_model_that_answers_nonsense_is_away_counted_and_told_of_once_a_second(
+    answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wire(answer)
+
+    async def twenty(client: ModelClient) -> bool:
+        for _ in range(20):
+            with pytest.raises(ModelError):
+                await client.predict(USAGE)
+        return client.is_away
+
+    before = failed_calls("ModelAnswerError")
+    assert wire.run(twenty)
+    assert len(wire.asked) == failed_calls("ModelAnswerError") - before == 3
+    (line,) = caplog.records
+    assert (line.levelname, line.message) == ("WARNING", "model_call_failed")
+
+
+def test_the_status_of_a_nonsensical_answer_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ModelAnswerError):
+        Wire(always(404, {})).predict()
+
+    assert vars(caplog.records[0])["reason"].startswith("HTTP 404")
+
+
+def failed_calls(error: str) -> float:
+    return REGISTRY.get_sample_value("evaluation_model_failed_calls_total", {"error": error}) or 0
+
+
+def refusing(*balances: float) -> Answer:
+    """Refuse whatever holds a client with one of these balances, and answer everything else."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if any(client["balance"] in balances for client in json.loads(request.content)):
+            return httpx.Response(422, json={"detail": "$[0].balance"})
+        return predicted(request)
+
+    return answer
+
+
+@pytest.mark.parametrize("refused", [{13.0}, {0.0, 39.0}, {3.0, 17.0, 20.0}])
+def test_a_client_whom_the_model_refuses_harms_no_neighbour(
+    wire: MakeWire, refused: set[float]
+) -> None:
+    reached = wire(refusing(*refused))
+
+    async def forty(client: ModelClient) -> list[Prediction | BaseException]:
+        asking = (client.predict(usage(balance=float(n))) for n in range(40))
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    found = reached.run(forty)
+
+    for n, one in enumerate(found):
+        if float(n) in refused:
+            assert isinstance(one, ModelRefusalError)
+        else:
+            assert isinstance(one, Prediction)
+            assert one.cluster == n % 5
+    assert reached.circuit.admits()
+
+
+def test_a_model_that_refuses_everybody_is_not_asked_about_each() -> None:
+    wire = Wire(always(422, {}))
+
+    async def many(client: ModelClient) -> list[object]:
+        return list(await client.predict_each([usage(balance=float(n)) for n in range(1024)]))
+
+    found = wire.run(many)
+
+    assert len(found) == 1024
+    assert all(isinstance(one, ModelRefusalError) for one in found)
+    assert len(wire.asked) < 40
+
+
+def test_one_refused_among_1024_is_found() -> None:
+    async def many(client: ModelClient) -> list[object]:
+        return list(await client.predict_each([usage(balance=float(n)) for n in range(1024)]))
+
+    found = Wire(refusing(1000.0)).run(many)
+
+    assert [n for n, one in enumerate(found) if isinstance(one, ModelRefusalError)] == [1000]
+
+
+def test_looks_are_shared_and_have_no_vote_on_predictions() -> None:
+    wire = Wire(always(503))
+
+    async def look_often(client: ModelClient) -> bool:
+        for _ in range(20):
+            looks = (client.look() for _ in range(50))
+            found = await asyncio.gather(*looks, return_exceptions=True)
+            assert all(isinstance(one, ModelUnavailableError) for one in found)
+        return client.is_away
+
+    assert wire.run(look_often), "it is told to whoever watches"
+    assert len(wire.asked) == 1
+    assert wire.circuit.admits()
+
+
+def test_what_was_seen_is_remembered_while_the_model_is_away() -> None:
+    wire = Wire(always(200, DESCRIBED), always(503))
+
+    async def seen(client: ModelClient) -> Geometry | None:
+        await client.look()
+        with pytest.raises(ModelUnavailableError):
+            await client.describe()
+        return client.geometry
+
+    assert wire.run(seen) == Geometry(MODEL, FEATURES, ((0.1,) * 5,) * 5, (1, 2, 3, 4, 5))
+
+
+def test_a_client_that_is_closed_leaves_no_look_behind() -> None:
+    async def look_and_go(client: ModelClient) -> None:
+        looking = asyncio.create_task(client.look())
+        await asyncio.sleep(0)
+        looking.cancel()
+
+    Wire(never).run(look_and_go)
+
+
 async def never(_: httpx.Request) -> httpx.Response:
     await asyncio.sleep(60)
     raise AssertionError
@@ -292,7 +417,8 @@ def test_after_three_failures_in_a_row_nobody_is_sent_to_a_model_that_is_away() 
 
 
 def test_only_a_model_that_was_away_is_asked_whether_it_is_back() -> None:
-    wire = Wire(always(503), always(200, DESCRIBED), circuit=Circuit(1, pause_seconds=0))
+    back = always(200, [ONE], headers=HEADERS)
+    wire = Wire(always(503), back, circuit=Circuit(1, pause_seconds=0))
 
     async def failed_once(client: ModelClient) -> bool:
         await client.ensure_available()
@@ -302,7 +428,7 @@ def test_only_a_model_that_was_away_is_asked_whether_it_is_back() -> None:
         return client.is_away
 
     assert not wire.run(failed_once)
-    assert [request.url.path for request in wire.asked] == ["/predict", "/model"]
+    assert [request.url.path for request in wire.asked] == ["/predict", "/predict"]
 
 
 def test_an_earlier_version_is_asked_by_its_tag(wire: MakeWire) -> None:

@@ -29,17 +29,19 @@ class Service:
     """A model service that is away at first, and changes its model later."""
 
     def __init__(self) -> None:
-        """Have answered with the first model."""
-        self.described = iter([MET, OTHER])
-        self.model: Model | None = None
+        """Have the first model."""
+        self.described = MET
         self.is_away = True
 
-    async def describe(self) -> Geometry:
-        """Describe the next model, once it is back."""
+    async def ensure_available(self) -> None:
+        """Be back, for the next who asks."""
         if self.is_away:
             self.is_away = False
             raise ModelUnavailableError
-        return next(self.described)
+
+    async def look(self) -> Geometry:
+        """Describe the model."""
+        return self.described
 
 
 def test_each_model_is_told_of_once_whatever_fails_meanwhile(engine: Engine) -> None:
@@ -55,8 +57,8 @@ def test_each_model_is_told_of_once_whatever_fails_meanwhile(engine: Engine) -> 
         async with RecordExecutor() as executor, asyncio.timeout(10):
             watch = ModelWatch(service, log, executor, on_met, tick_seconds=0.001)
             looking = asyncio.create_task(watch.run())
-            for model in (MODEL, OTHER.model):
-                service.model = model
+            for described in (MET, OTHER):
+                service.described = described
                 await met.acquire()
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from evaluation_api.decision.domain import CardUsage, Entry, Prediction
+from evaluation_api.decision.domain import Applicant, CardUsage, Entry, Prediction
 from evaluation_api.decision.errors import (
     ModelAnswerError,
+    ModelRefusalError,
     ModelUnavailableError,
     RecordUnavailableError,
 )
@@ -25,7 +26,7 @@ from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.web import answers
-from tests.evaluations import POLICY, pending_entry, prediction
+from tests.evaluations import POLICY, pending_entry, prediction, usage
 
 
 class FakeModel:
@@ -35,16 +36,20 @@ class FakeModel:
         """Fail so often."""
         self.is_away = is_away
         self.calls: list[str] = []
+        self.refuses: list[CardUsage] = []
         self._failures = list(failures)
 
-    async def predict(self, usage: CardUsage) -> Prediction:
-        """Predict one client."""
-        return (await self.predict_many([usage]))[0]
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
+    async def predict(self, _: CardUsage) -> Prediction:
         """Say the same of everybody."""
         self._fail("predict")
-        return [prediction() for _ in usages]
+        return prediction()
+
+    async def predict_each(
+        self, usages: Sequence[CardUsage]
+    ) -> list[Prediction | ModelRefusalError]:
+        """Say the same of everybody, but of those whom it refuses."""
+        self._fail("predict")
+        return [ModelRefusalError("no") if one in self.refuses else prediction() for one in usages]
 
     async def ensure_available(self) -> None:
         """Fail as predictions do, while it is away."""
@@ -80,7 +85,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def work_until_nothing_waits(
-    engine: Engine, model: FakeModel, queue: PendingQueue | None = None
+    engine: Engine, model: FakeModel, queue: PendingQueue | None = None, *, but: int = 0
 ) -> None:
     queue = queue or PendingQueue(engine)
 
@@ -95,7 +100,7 @@ def work_until_nothing_waits(
             )
             task = asyncio.create_task(worker.run())
             async with asyncio.timeout(10):
-                while queue.count():  # noqa: ASYNC110 - the record tells nobody
+                while queue.count() > but:  # noqa: ASYNC110 - the record tells nobody
                     await asyncio.sleep(0.001)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -124,6 +129,21 @@ def test_what_waits_is_decided_once_the_model_is_back_whatever_failed_before(
         found = log.find(entry.id)
         assert found.answer
         assert found.degraded
+
+
+def test_one_client_whom_the_model_refuses_keeps_nobody_else_waiting(
+    engine: Engine, log: EvaluationLog
+) -> None:
+    refused, other = pending_entry(), pending_entry()
+    refused = replace(refused, applicant=Applicant("Maria", usage(balance=13.0)))
+    log.append([refused, other])
+    model = FakeModel()
+    model.refuses = [refused.applicant.usage]
+
+    work_until_nothing_waits(engine, model, but=1)
+
+    assert log.find(other.id).answer
+    assert not log.find(refused.id).answer
 
 
 def test_decisions_that_were_not_taken_are_made_again(engine: Engine, log: EvaluationLog) -> None:
