@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -186,9 +187,14 @@ def model_for(
     transport: another than our own; httpx.AsyncHTTPTransport() answers the same, less quickly.
     """
     deadline_seconds = settings.model_deadline_seconds
-    return ModelClient(
+    is_https = settings.model_url.startswith("https:")
+    transport = transport or KeptAliveTransport(
         # What is left of the deadline is enough to ask another replica.
-        transport or KeptAliveTransport(read_timeout_seconds=0.45 * deadline_seconds),
+        read_timeout_seconds=0.45 * deadline_seconds,
+        verify=ssl.create_default_context() if is_https else None,
+    )
+    return ModelClient(
+        transport,
         settings.model_url,
         targets=policy.targets,
         margin=policy.margin,

@@ -13,9 +13,10 @@ import socket
 import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache, partial
-from typing import cast
+from functools import partial
+from typing import Final, cast
 
 import httptools
 import httpx
@@ -30,14 +31,19 @@ _EJECTION_SECONDS = 3.0
 #: A host whose machine is gone refuses nothing; this leaves time for another within a deadline.
 _CONNECT_SECONDS = 0.5
 
+#: A look-up takes a millisecond; who has waited longer asks those who had the name before.
+_LOOK_UP_SECONDS = 0.1
+#: Of their own: a name server that hangs holds the thread of everybody who waits for it.
+_LOOK_UPS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look-up")
+
 #: Returns the addresses of a host name. Raises OSError.
 Resolve = Callable[[str], Awaitable[list[str]]]
 
 
 async def resolve(host: str) -> list[str]:
     """Ask the system for a host's addresses, in an order of their own."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, ask)
     return sorted({str(address[0]) for *_, address in found})
 
 
@@ -112,9 +118,12 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         read_timeout_seconds: float = 1.0,
         refresh_seconds: float = _REFRESH_SECONDS,
         resolve: Resolve = resolve,
+        verify: ssl.SSLContext | None = None,
     ) -> None:
         """Start with no connection.
 
+        verify: the certificates to trust, without which there is no https; making one takes longer
+        than a connection does, so whoever starts makes it once.
         read_timeout_seconds: for an answer where there is another host to ask, unless a request
         says otherwise in its extensions, as httpx has it: {"timeout": {"read": seconds}}.
         """
@@ -122,6 +131,8 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         self._refresh_seconds = refresh_seconds
         self._refresh_at = 0.0
         self._resolve = resolve
+        self._look_up: asyncio.Task[None] | None = None
+        self._verify = verify
         self._addresses: list[str] = []
         #: Begins anywhere, so that several services don't take their turns in step.
         self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
@@ -145,7 +156,12 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, and look nothing up any more."""
+        if self._look_up is not None:
+            self._look_up.cancel()
+        self._close_all_idle()
+
+    def _close_all_idle(self) -> None:
         for address in list(self._idle):
             self._close_idle(address)
 
@@ -169,14 +185,25 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     async def _by_turn(self, name: str) -> list[str]:
         """Return the hosts' addresses, first the one whose turn it is, and the ejected last."""
         now = asyncio.get_running_loop().time()
-        if now >= self._refresh_at or not self._addresses:
-            self._refresh_at = now + self._refresh_seconds  # until then others use what is known
-            self._addresses = await self._resolve(name)
+        is_due = now >= self._refresh_at or not self._addresses
+        if is_due and (self._look_up is None or self._look_up.done()):
+            self._refresh_at = now + self._refresh_seconds
             self._ejected_until = {a: t for a, t in self._ejected_until.items() if t > now}
-            await self.aclose()
+            self._close_all_idle()
+            self._look_up = asyncio.create_task(self._learn_addresses(name))
+            await asyncio.wait({self._look_up}, timeout=_LOOK_UP_SECONDS)
+        if self._look_up is not None and not self._addresses:
+            await asyncio.shield(self._look_up)
+        if not self._addresses:
+            raise OSError(f"no address is known of {name}")
         turn = next(self._turn) % len(self._addresses)
         rotated = self._addresses[turn:] + self._addresses[:turn]
         return sorted(rotated, key=lambda address: self._ejected_until.get(address, 0.0) > now)
+
+    async def _learn_addresses(self, name: str) -> None:
+        """Look the name up; where that fails, what was known before stays."""
+        with suppress(OSError):
+            self._addresses = await self._resolve(name)
 
     async def _connection(self, address: str, url: httpx.URL) -> _Connection:
         """Return an idle connection or a new one. Raises OSError, and ejects who refuses."""
@@ -184,10 +211,24 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
             if not (connection := self._idle[address].pop()).closed:
                 return connection
         try:
-            return await _connect(address, url)
+            return await self._connect(address, url)
         except OSError:
             self._eject(address)
             raise
+
+    async def _connect(self, address: str, url: httpx.URL) -> _Connection:
+        is_https = url.scheme == "https"
+        if is_https and self._verify is None:
+            raise httpx.UnsupportedProtocol("https, without certificates to trust")
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                partial(_Connection, address),
+                address,
+                url.port or (443 if is_https else 80),
+                ssl=self._verify if is_https else None,
+                server_hostname=url.host if is_https else None,
+            )
+        return connection
 
     def _eject(self, address: str) -> None:
         """Ask a host last for a while, and over new connections."""
@@ -197,25 +238,6 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     def _close_idle(self, address: str) -> None:
         for connection in self._idle.pop(address, ()):
             connection.close()
-
-
-async def _connect(address: str, url: httpx.URL) -> _Connection:
-    tls = _tls() if url.scheme == "https" else None
-    async with asyncio.timeout(_CONNECT_SECONDS):
-        _, connection = await asyncio.get_running_loop().create_connection(
-            partial(_Connection, address),
-            address,
-            url.port or (443 if tls else 80),
-            ssl=tls,
-            server_hostname=url.host if tls else None,
-        )
-    return connection
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """Read the system's certificates, which takes longer than a connection, once."""
-    return ssl.create_default_context()
 
 
 def _head(request: httpx.Request) -> bytes:

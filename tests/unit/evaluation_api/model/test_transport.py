@@ -1,13 +1,16 @@
 """The kept-alive transport against a real server on this machine, well-behaved or not."""
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
 from evaluation_api.model.transport import KeptAliveTransport
-from tests.unit.evaluation_api.model.peer import Peer, Write
+from tests.unit.evaluation_api.model.peer import Peer, Write, read_request
 
 #: Sends a body and returns the answer's.
 Say = Callable[[str], Awaitable[str]]
@@ -166,3 +169,33 @@ def test_a_request_of_a_megabyte_and_its_answer_go_through() -> None:
         assert await say("x" * 1_000_000) == "x" * 1_000_000
 
     talk(echo, one)
+
+
+def test_https_needs_certificates_that_whoever_starts_has_read(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(certificate, key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async def scenario() -> list[int]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=serving)
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        async with (
+            server,
+            httpx.AsyncClient(base_url=url, transport=KeptAliveTransport()) as without,
+            httpx.AsyncClient(base_url=url, transport=KeptAliveTransport(verify=trusting)) as one,
+        ):
+            with pytest.raises(httpx.UnsupportedProtocol):
+                await without.get("/")
+            return [(await one.get("/")).status_code for _ in range(2)]
+
+    assert asyncio.run(scenario()) == [200, 200]

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -70,7 +71,7 @@ def close(replica: Replica) -> None:
         connection.close()
 
 
-def client_of(addresses: list[str], **options: float) -> httpx.AsyncClient:
+def client_of(addresses: list[str], **options: Any) -> httpx.AsyncClient:  # noqa: ANN401
     async def resolve(_name: str) -> list[str]:
         return addresses
 
@@ -106,32 +107,59 @@ def test_who_has_the_name_now_is_asked() -> None:
     assert asyncio.run(scenario()) == [3, 6, 3]
 
 
-def test_while_the_name_is_looked_up_again_others_ask_whom_they_know() -> None:
-    refresh_seconds = 0.5
+def test_a_name_that_cannot_be_looked_up_again_is_known_as_it_was() -> None:
     found: list[asyncio.Future[list[str]]] = []
 
     async def resolve(_name: str) -> list[str]:
         found.append(asyncio.get_running_loop().create_future())
         return REPLICAS[:1] if len(found) == 1 else await found[-1]
 
-    async def scenario() -> None:
-        transport = KeptAliveTransport(resolve=resolve, refresh_seconds=refresh_seconds)
+    async def scenario() -> int:
+        transport = KeptAliveTransport(resolve=resolve, refresh_seconds=0.0)
         async with (
             asyncio.timeout(5),
-            listening(REPLICAS[:1]) as (port, _),
+            listening(REPLICAS[:1]) as (port, replicas),
             httpx.AsyncClient(transport=transport, base_url=f"http://model:{port}") as client,
         ):
-            await client.get("/")
-            await asyncio.sleep(refresh_seconds)
-            one = asyncio.create_task(client.get("/"))
-            await asyncio.sleep(0)
-            await client.get("/")
-            assert not one.done()
+            for _ in range(2):  # the first waits a moment for the look-up, nobody else does
+                await asyncio.gather(*(client.get("/") for _ in range(20)))
             found[-1].set_exception(OSError("no answer"))
-            with pytest.raises(httpx.ConnectError):
-                await one
+            await client.get("/")
+            return replicas[REPLICAS[0]].requests
 
+    assert asyncio.run(scenario()) == 41
+    assert len(found) == 2
+
+
+def test_a_name_server_that_hangs_holds_one_thread_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hangs = threading.Event()
+    asked = list[str]()
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        hangs.wait(10)
+        return []
+
+    async def scenario() -> None:
+        async with client_of_names() as client:
+            asking = [asyncio.create_task(client.get("http://model/")) for _ in range(100)]
+            await asyncio.sleep(0.2)
+            async with asyncio.timeout(1):
+                await asyncio.gather(*(asyncio.to_thread(len, "") for _ in range(20)))
+            hangs.set()
+            answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert all(isinstance(one, httpx.ConnectError) for one in answers)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     asyncio.run(scenario())
+
+    assert asked == ["model"]
+
+
+def client_of_names() -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=KeptAliveTransport(), timeout=None)  # noqa: S113 - as above
 
 
 def test_a_replica_that_refuses_is_passed_over() -> None:
