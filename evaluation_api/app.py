@@ -40,6 +40,7 @@ from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, pages, problems, routes
@@ -61,8 +62,11 @@ _SUBJECTS: Final = [
 ]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the application; it opens the database and the model when it starts."""
+def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None = None) -> FastAPI:
+    """Make the application; it opens the database and the model when it starts.
+
+    limit: what it is served within; where it is reached, the application is not ready.
+    """
     settings = settings or Settings()
 
     @asynccontextmanager
@@ -73,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
 
     app = create_fastapi_app(lifespan, hosts=settings.allowed_hosts.split(","))
+    app.state.limit = limit or ConcurrencyLimit(settings.max_in_flight)
     # No mount: at "/" it would answer the methods that a route of the API does not take.
     app.router.default = pages.files(settings.frontend_path)
     return app

@@ -27,6 +27,7 @@ from evaluation_api.record import database, retention
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs, server
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.settings import Settings
 from evaluation_api.web import problems
 
@@ -118,12 +119,13 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
         raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
     with _record(settings):
         pass
+    limit = ConcurrencyLimit(settings.max_in_flight)
     server.serve(
-        app.create_app(settings),
+        app.create_app(settings, limit),
         settings.host,
         settings.port,
-        max_in_flight=settings.max_in_flight,
-        overload_answer=problems.overload_answer,
+        limit=limit,
+        refusal=problems.refusal,
     )
     return 0
 

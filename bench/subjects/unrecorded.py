@@ -31,6 +31,7 @@ from evaluation_api.decision.evaluation import Evaluator, Predictor
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.runtime import logs, server
 from evaluation_api.runtime.identity import new_id, now
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, problems
 
@@ -89,8 +90,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 if __name__ == "__main__":
     logs.configure("INFO", "text")
-    limit = Settings().max_in_flight
+    limit = ConcurrencyLimit(Settings().max_in_flight)
     app = create_fastapi_app(lifespan)
-    server.serve(
-        app, HOST, int(sys.argv[1]), max_in_flight=limit, overload_answer=problems.overload_answer
-    )
+    server.serve(app, HOST, int(sys.argv[1]), limit=limit, refusal=problems.refusal)

@@ -1,21 +1,18 @@
-"""Sheds requests beyond a limit of concurrency, before they cost anything but their parsing.
+"""How much this process takes on at once; the protocol asks here, and so does readiness."""
 
-Builds on the callbacks of uvicorn's protocol, pinned by tests/unit/evaluation_api/runtime.
-"""
-
+import resource
 import time
 from collections.abc import Callable
-from typing import Any, Final
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import Final
 
 #: Longer than it takes to answer what fits in.
 _BURST_SECONDS: Final = 0.25
-#: What is asked to find out how we are must be answered most of all when there is too much to do.
-_NEVER_SHED: Final = (b"/health", b"/metrics")
-
-#: Makes a whole HTTP answer, head and body, for a request that is shed.
-OverloadAnswer = Callable[[], bytes]
+#: Whatever they hold, half a head and half a body each, fits into the container's memory.
+_MAX_CONNECTIONS: Final = 2304
+#: For the database, the model service, files of clients, the listeners.
+_OTHER_DESCRIPTORS: Final = 256
+#: A page's answers wait for their reader for moments; so many at once are not read at all.
+_MAX_UNREAD: Final = 256
 
 
 class ConcurrencyLimit:
@@ -31,15 +28,16 @@ class ConcurrencyLimit:
 
     def __init__(self, max_in_flight: int, burst_seconds: float = _BURST_SECONDS) -> None:
         """Start with none."""
-        self._in_flight = 0
+        self.in_flight = 0
+        self._unread: dict[Callable[[], None], None] = {}
         self._max_in_flight = max_in_flight
         self._burst_seconds = burst_seconds
         self._nearly_empty_at = time.monotonic()
 
     def count(self, change: int) -> None:
         """Let requests in, or out."""
-        self._in_flight += change
-        if self._in_flight <= self._max_in_flight // 8:
+        self.in_flight += change
+        if self.in_flight <= self._max_in_flight // 8:
             self._nearly_empty_at = time.monotonic()
 
     @property
@@ -47,66 +45,31 @@ class ConcurrencyLimit:
         """Whether one more would be too many."""
         is_burst = time.monotonic() - self._nearly_empty_at < self._burst_seconds
         places = self._max_in_flight if is_burst else (self._max_in_flight + 1) // 2
-        return self._in_flight >= places
+        return self.in_flight >= places
 
+    def wait_for_reader(self, drop: Callable[[], None]) -> None:
+        """Note that an answer waits for its reader; drop the one that waits longest, if too many.
 
-class LoadSheddingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, within a limit that its connections share."""
-
-    def __init__(  # what uvicorn passes on is its own business
-        self,
-        *args: Any,  # noqa: ANN401
-        limit: ConcurrencyLimit,
-        overload_answer: OverloadAnswer,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> None:
-        """Take what uvicorn passes on."""
-        super().__init__(*args, **kwargs)
-        self._limit = limit
-        self._overload_answer = overload_answer
-        self._is_shedding = False
-        self._admitted = 0
-
-    def on_headers_complete(self) -> None:
-        """Admit a request, or shed it.
-
-        Refusing it in the application would cost half of what answering it does, and at twice
-        the saturating load leave half of the time for answers.
+        Waiting, it takes no place from others; it takes memory.
         """
-        idle = self.cycle is None or self.cycle.response_complete
-        self._is_shedding = self._limit.is_reached and idle and not self.url.startswith(_NEVER_SHED)
-        if not self._is_shedding:
-            self._count(1)
-            super().on_headers_complete()
+        self._unread[drop] = None
+        if len(self._unread) > _MAX_UNREAD:
+            longest = next(iter(self._unread))
+            self.read_on(longest)
+            longest()
 
-    def on_body(self, body: bytes) -> None:
-        """Pass on a part of the body of a request that was admitted."""
-        if not self._is_shedding:
-            super().on_body(body)
+    def read_on(self, drop: Callable[[], None]) -> None:
+        """Note that an answer is being read again, or nobody is there to read it."""
+        self._unread.pop(drop, None)
 
-    def on_message_complete(self) -> None:
-        """End a request; answer it, if it is shed."""
-        if not self._is_shedding:
-            super().on_message_complete()
-            return
-        self._is_shedding = False
-        self.transport.write(self._overload_answer())
-        if self.parser.should_keep_alive():
-            super().on_response_complete()
-        else:
-            self.transport.close()
 
-    def on_response_complete(self) -> None:
-        """Note that a request is answered; uvicorn does not call this for a caller who has gone."""
-        if self._admitted:
-            self._count(-1)
-        super().on_response_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Free the places of a caller who has gone."""
-        self._count(-self._admitted)
-        super().connection_lost(exc)
-
-    def _count(self, change: int) -> None:
-        self._admitted += change
-        self._limit.count(change)
+def connections_within_descriptors() -> int:
+    """Have all descriptors that there may be; return how many connections they are enough for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_CONNECTIONS + _OTHER_DESCRIPTORS
+    if soft == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(_MAX_CONNECTIONS, max(soft - _OTHER_DESCRIPTORS, soft // 2))

@@ -7,10 +7,12 @@ import json
 import logging
 import logging.config
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from evaluation_api.runtime.request_ids import request_id
 
+#: Event names are constant, in our code; somebody else's may not be.
+_MAX_KINDS: Final = 1000
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
@@ -22,7 +24,14 @@ def configure(level: str, style: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"only": {"()": formatter}},
-            "handlers": {"only": {"class": "logging.StreamHandler", "formatter": "only"}},
+            "filters": {"seldom": {"()": SeldomWarnings}},
+            "handlers": {
+                "only": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "only",
+                    "filters": ["seldom"],
+                }
+            },
             "root": {"level": level, "handlers": ["only"]},
             "loggers": {"alembic": {"level": "WARNING"}},
         }
@@ -32,6 +41,27 @@ def configure(level: str, style: str) -> None:
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     return {"request_id": request_id.get(), **given}
+
+
+class SeldomWarnings(logging.Filter):
+    """Lets one WARNING of a kind through in a second: bad requests must not fill a disk."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        super().__init__()
+        self._latest: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is to be written."""
+        if record.levelno != logging.WARNING:
+            return True
+        kind = (record.name, str(record.msg))
+        if record.created - self._latest.get(kind, 0.0) < 1:
+            return False
+        if len(self._latest) >= _MAX_KINDS:
+            self._latest.clear()
+        self._latest[kind] = record.created
+        return True
 
 
 class JsonFormatter(logging.Formatter):

@@ -12,7 +12,8 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered")
-SHED = Counter("evaluation_refused", "Requests shed because too many were in flight")
+REFUSED = Counter("evaluation_refused", "Requests and connections refused, and why", ["why"])
+CONNECTIONS = Gauge("evaluation_connections", "Connections that are open")
 
 #: Looking a series up by its labels costs more than observing it.
 _series: Final[dict[tuple[str, str, int], Histogram]] = {}

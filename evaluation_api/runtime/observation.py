@@ -39,7 +39,6 @@ class Observation:
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
-        metrics.IN_FLIGHT.inc()
         try:
             await self._app(scope, receive, send_observed)
         except Exception as exc:
@@ -47,6 +46,5 @@ class Observation:
                 raise
             await self._unexpected(exc)(scope, receive, send_observed)
         finally:
-            metrics.IN_FLIGHT.dec()
             metrics.observe(scope, status, time.perf_counter() - started)
             request_ids.request_id.reset(token)

@@ -4,6 +4,7 @@ Knows sockets and nothing of what is served; the bench serves its ceiling with i
 """
 
 import gc
+import signal
 import socket
 from functools import partial
 from typing import Final
@@ -11,11 +12,9 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from evaluation_api.runtime.load_shedding import (
-    ConcurrencyLimit,
-    LoadSheddingProtocol,
-    OverloadAnswer,
-)
+from evaluation_api.runtime import metrics
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit, connections_within_descriptors
+from evaluation_api.runtime.protocol import BoundedProtocol, Bounds, Refusal
 
 #: uvloop accepts one new connection per listening socket and turn of the loop, and a busy turn
 #: takes a tenth of a second: under 256 connections the 60th newcomer waited 3.3 s. With this
@@ -34,23 +33,26 @@ def serve(  # noqa: PLR0913 - each by name
     host: str,
     port: int,
     *,
-    max_in_flight: int,
-    overload_answer: OverloadAnswer,
+    limit: ConcurrencyLimit,
+    refusal: Refusal,
+    bounds: Bounds | None = None,
     listeners: int = _LISTENERS,
     grace_seconds: int = _GRACE_SECONDS,
 ) -> None:
-    """Serve until told to stop. Requests beyond max_in_flight get the overload answer at once.
+    """Serve until told to stop, or hung up on. Requests beyond the limit are refused at once.
 
-    listeners: sockets that newcomers are accepted from. grace_seconds: how long the answers in
-    progress may take to end when told to stop.
+    refusal: makes the whole answer to what the application never sees. listeners: sockets that
+    newcomers are accepted from. grace_seconds: how long the answers in progress may take to end
+    when told to stop.
     """
-    limit = ConcurrencyLimit(max_in_flight)
+    bounds = bounds or Bounds(connections_within_descriptors())
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http=partial(LoadSheddingProtocol, limit=limit, overload_answer=overload_answer),  # type: ignore[arg-type]
+        http=partial(BoundedProtocol, limit=limit, refusal=refusal, bounds=bounds),  # type: ignore[arg-type]
+        ws="none",  # where a library for them is installed, uvicorn would take them
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -60,7 +62,12 @@ def serve(  # noqa: PLR0913 - each by name
     )
     listener = config.bind_socket()
     listener.listen(_BACKLOG)
-    uvicorn.Server(config).run(sockets=_duplicates(listener, listeners))
+    server = uvicorn.Server(config)
+    metrics.IN_FLIGHT.set_function(lambda: limit.in_flight)
+    metrics.CONNECTIONS.set_function(lambda: len(server.server_state.connections))
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, server.handle_exit)
+    server.run(sockets=_duplicates(listener, listeners))
 
 
 def spare_the_garbage_collector() -> None:

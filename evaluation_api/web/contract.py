@@ -313,6 +313,9 @@ class Partes:
 
     banco: Annotated[str, Field(description="ok ou indisponivel", examples=["ok"])]
     modelo: Annotated[str, Field(description="ok ou indisponivel", examples=["ok"])]
+    lugares: Annotated[
+        str, Field(description="Para mais pedidos: ok ou esgotados", examples=["ok"])
+    ]
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 
 from evaluation_api.decision import errors
 from evaluation_api.runtime.identity import new_id
-from evaluation_api.runtime.metrics import SHED
 from evaluation_api.runtime.request_ids import request_id
+from evaluation_api.runtime.security_headers import SECURITY_HEADERS
 from evaluation_api.web import requests
 from evaluation_api.web.pages import ProblemResponse
 
@@ -161,13 +161,28 @@ _OF_EVERY_ROUTE: Final = (
     errors.OverloadedError,
     errors.RecordUnavailableError,
 )
-_SHED = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
-    b"retry-after: 1\r\ncontent-length: %d\r\nx-request-id: %s\r\n\r\n%s"
-)
 _BROKEN_OFF = _Answer(
     HTTPStatus.BAD_REQUEST, "Pedido incompleto", "O pedido não chegou inteiro. Tente de novo."
 )
+#: What is refused before there is a request that the application could answer.
+_REFUSED: Final = {
+    answer.status: answer
+    for answer in (
+        _ANSWERS[errors.OverloadedError],
+        _Answer(HTTPStatus.BAD_REQUEST, "Pedido ilegível", "O que chegou não é um pedido HTTP."),
+        _Answer(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "Pedido incompleto",
+            "O pedido demorou demais a chegar inteiro. Nada foi registrado; tente de novo.",
+        ),
+        _Answer(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Cabeçalho grande demais",
+            "O cabeçalho do pedido pode ter até 64 KB e 100 campos.",
+        ),
+    )
+}
+_SECURITY_HEADERS: Final = b"".join(b"%s: %s\r\n" % header for header in SECURITY_HEADERS)
 _UNEXPECTED = _Answer(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "Erro inesperado",
@@ -250,13 +265,17 @@ def unexpected(exc: Exception) -> Response:
     return _problem(_UNEXPECTED, [])
 
 
-def overload_answer() -> bytes:
-    """Return the whole HTTP answer to a request that is shed, and count it."""
-    identity = new_id()
-    SHED.inc()
-    answer = _ANSWERS[errors.OverloadedError]
+def refusal(status: HTTPStatus) -> bytes:
+    """Return the whole HTTP answer, head and body, to what the application never sees.
+
+    After any but 503 the connection is of no more use.
+    """
+    answer, identity = _REFUSED[status], new_id()
     body = _encode(Problema(answer.title, answer.status, answer.detail, identity))
-    return _SHED % (len(body), identity.encode(), body)
+    lines = [f"HTTP/1.1 {status} {status.phrase}", f"content-type: {MEDIA_TYPE}"]
+    lines.append("retry-after: 1" if answer.retry_after_seconds else "connection: close")
+    lines += [f"content-length: {len(body)}", f"x-request-id: {identity}", ""]
+    return b"%s%s\r\n%s" % ("\r\n".join(lines).encode(), _SECURITY_HEADERS, body)
 
 
 def _problem(answer: _Answer, fields: list[Erro]) -> Response:

@@ -30,6 +30,7 @@ from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.web import answers, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute
 from evaluation_api.web.contract import (
@@ -77,7 +78,10 @@ _REVIEWED: Final = described(
     MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, EvaluationNotFoundError
 )
 _UNHEALTHY: Final[Responses] = {
-    HTTPStatus.SERVICE_UNAVAILABLE: {"model": Saude, "description": "Sem o banco de dados"}
+    HTTPStatus.SERVICE_UNAVAILABLE: {
+        "model": Saude,
+        "description": "Sem o banco de dados, ou sem lugar para mais pedidos",
+    }
 }
 
 
@@ -118,6 +122,11 @@ def services_of(request: Request) -> Services:
     return services
 
 
+def _limit(request: Request) -> ConcurrencyLimit:
+    limit: ConcurrencyLimit = request.app.state.limit
+    return limit
+
+
 async def _needed(request: Request) -> Services:
     """Return the same as a dependency; FastAPI would call one that is not async in a thread."""
     return services_of(request)
@@ -129,6 +138,7 @@ async def no_store(response: Response) -> None:
 
 
 Needed = Annotated[Services, Depends(_needed)]
+Limit = Annotated[ConcurrencyLimit, Depends(_limit)]
 PolicyVersionQuery = Annotated[
     str | None, Query(max_length=12, description="Versão da política, como em `politica`")
 ]
@@ -245,13 +255,13 @@ async def show_model(services: Needed, versao: ModelTagQuery = None) -> Modelo:
 
 @probes.get("/health/ready", operation_id="verificar_prontidao", responses=_UNHEALTHY)
 @probes.get("/health", operation_id="verificar_saude", responses=_UNHEALTHY)
-async def ready(services: Needed, response: Response) -> Saude:
+async def ready(services: Needed, limit: Limit, response: Response) -> Saude:
     """Diz se o serviço pode receber pedidos, e qual parte não está bem.
 
     Sem o modelo o serviço continua pronto, em situação degradada: os pedidos ficam pendentes.
     """
-    health = await _health(services)
-    if health.partes.banco != "ok":
+    health = await _health(services, "esgotados" if limit.is_reached else "ok")
+    if health.situacao == "indisponivel":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return health
 
@@ -270,15 +280,17 @@ async def metrics(services: Needed) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _health(services: Services) -> Saude:
+async def _health(services: Services, places: str) -> Saude:
     pinged = services.executor.run_read(services.evaluations.ping)
     database, model = await asyncio.gather(_part(pinged), _part(services.model.look()))
     if services.model.is_away:
         model = "indisponivel"
     worst = "ok" if model == "ok" else "degradada"
-    situation = worst if database == "ok" else "indisponivel"
+    situation = worst if database == places == "ok" else "indisponivel"
     return Saude(
-        situation, Partes(database, model), answers.warnings(services.policy, services.model.model)
+        situation,
+        Partes(database, model, places),
+        answers.warnings(services.policy, services.model.model),
     )
 
 

@@ -256,7 +256,7 @@ def test_health_says_that_every_part_is_well(http: httpx.Client) -> None:
     for path in ("/health", "/health/ready"):
         assert http.get(path).json() == {
             "situacao": "ok",
-            "partes": {"banco": "ok", "modelo": "ok"},
+            "partes": {"banco": "ok", "modelo": "ok", "lugares": "ok"},
             "avisos": [],
         }
     assert http.get("/health/live").json()["situacao"] == "ok"

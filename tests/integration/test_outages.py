@@ -69,7 +69,7 @@ def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Serv
     assert int(refused.headers["retry-after"]) > 0
     assert (repeated.status_code, repeated.headers["location"]) == (202, accepted[0])
     assert (health.status_code, health.json()["situacao"]) == (200, "degradada")
-    assert health.json()["partes"] == {"banco": "ok", "modelo": "indisponivel"}
+    assert health.json()["partes"] == {"banco": "ok", "modelo": "indisponivel", "lugares": "ok"}
     assert statistics.quantiles(seconds, n=100)[-1] < 0.2
     assert waited < 5
     assert all(answer["situacao"] == "concluida" and answer["degradada"] for answer in answers)

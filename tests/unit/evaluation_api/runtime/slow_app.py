@@ -1,14 +1,20 @@
-"""An application served for test_server: /slow waits until somebody asks for /health/go."""
+"""An application served for tests of the server: /slow waits until somebody asks for /health/go.
+
+Callers have half a second, where those of the service have ten.
+"""
 
 import asyncio
 import sys
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from evaluation_api.runtime import server
+from evaluation_api.runtime import logs, server
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
+from evaluation_api.runtime.protocol import Bounds
 
 _go = asyncio.Event()
 
@@ -20,6 +26,7 @@ async def slow(_: Request) -> PlainTextResponse:
 
 async def go(_: Request) -> PlainTextResponse:
     _go.set()
+    _go.clear()
     return PlainTextResponse("go")
 
 
@@ -31,27 +38,41 @@ async def health(_: Request) -> PlainTextResponse:
     return PlainTextResponse("ok")
 
 
-def refuse() -> bytes:
-    return b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nretry-after: 1\r\n\r\nfull"
+async def big(_: Request) -> PlainTextResponse:
+    return PlainTextResponse(b"x" * 200_000)
+
+
+async def places(_: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(limit.in_flight))
+
+
+def refuse(status: HTTPStatus) -> bytes:
+    head = f"HTTP/1.1 {status} {status.phrase}\r\ncontent-length: 4\r\nretry-after: 1\r\n\r\n"
+    return head.encode() + b"full"
 
 
 app = Starlette(
     routes=[
         Route("/slow", slow),
         Route("/echo", echo, methods=["POST"]),
+        Route("/big", big),
         Route("/health", health),
         Route("/health/go", go),
+        Route("/health/places", places),
     ]
 )
 
 if __name__ == "__main__":
-    port, listeners = map(int, sys.argv[1:])
+    port, listeners, max_in_flight = map(int, sys.argv[1:])
+    limit = ConcurrencyLimit(max_in_flight)
+    logs.configure("INFO", "text")
     server.serve(
         app,
         "127.0.0.1",
         port,
-        max_in_flight=1,
-        overload_answer=refuse,
+        limit=limit,
+        refusal=refuse,
+        bounds=Bounds(max_connections=40, looks=10, look_seconds=0.05),
         listeners=listeners,
         grace_seconds=1,
     )

@@ -13,7 +13,8 @@ import uvicorn
 from starlette.responses import Response
 from uvicorn.server import ServerState
 
-from evaluation_api.runtime.load_shedding import ConcurrencyLimit, LoadSheddingProtocol
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
+from evaluation_api.runtime.protocol import BoundedProtocol, Bounds
 from tests.services import CERTIFICATES, Server, eventually, free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
@@ -46,12 +47,13 @@ class Wire:
 def test_an_overload_answer_leaves_in_the_turn_in_which_its_request_came() -> None:
     async def refused() -> list[bytes]:
         config = uvicorn.Config(Response(), lifespan="off", log_config=None)
-        protocol = LoadSheddingProtocol(
+        protocol = BoundedProtocol(
             config=config,
             server_state=ServerState(),
             app_state={},
             limit=ConcurrencyLimit(0),
-            overload_answer=lambda: HEAD + b"no",
+            refusal=lambda _: HEAD + b"no",
+            bounds=Bounds(max_connections=1),
         )
         protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
         protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
@@ -83,7 +85,7 @@ def test_places_that_become_free_let_the_next_burst_in() -> None:
 @pytest.fixture
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     port, listeners = free_port(), str(getattr(request, "param", 32))
-    arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port), listeners]
+    arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port), listeners, "1"]
     with Server(arguments, "/health", tmp_path / "log", port) as started:
         yield started
 
@@ -125,12 +127,15 @@ def test_what_is_too_much_is_shed_and_the_connection_kept(full: Full) -> None:
     assert full.other.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
 
 
-def test_a_caller_who_has_gone_leaves_its_place_to_others(server: Server) -> None:
+def test_a_caller_who_has_gone_leaves_its_place_when_the_work_for_it_has_ended(
+    server: Server,
+) -> None:
     with httpx.Client(base_url=server.url) as client:
-        for _ in range(3):
-            with pytest.raises(httpx.ReadTimeout):
-                client.get("/slow", timeout=0.2)
-        assert client.post("/echo", content=b"x").text == "x"
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/slow", timeout=0.2)
+        assert client.post("/echo", content=b"x").status_code == 503
+        client.get("/health/go")
+        eventually(lambda: client.post("/echo", content=b"x").text == "x", 5)
 
 
 def test_a_request_without_end_does_not_keep_the_server_from_stopping(

@@ -1,0 +1,272 @@
+"""The one protocol class: what a caller may take of this process, and for how long.
+
+A place is held for what we do, and never for what a caller has yet to send or to read: it is taken
+once a request is whole, and given back with its answer or with the end of its work, whatever
+becomes of the connection. Builds on the callbacks of uvicorn's protocol, pinned by
+tests/unit/evaluation_api/runtime.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
+from evaluation_api.runtime.metrics import REFUSED
+
+#: What is asked to find out how we are must be answered most of all when there is too much to do.
+_NEVER_SHED: Final = (b"/health", b"/metrics")
+_MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_HEADERS: Final = 100
+_MAX_QUEUED: Final = 32
+#: What a body too long to be waited for brings in each time that a shorter one would have to be
+#: whole in, and how many such times it has: 200 MB in a quarter of an hour.
+_LEAST_BYTES: Final = 64 * 1024
+_MAX_RENEWALS: Final = 90
+
+_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
+
+#: Makes a whole HTTP answer, head and body, for a request that is refused.
+Refusal = Callable[[HTTPStatus], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one process allows. looks: how often a caller is looked at before it must be done."""
+
+    max_connections: int
+    looks: int = 10
+    look_seconds: float = 1.0
+
+
+class _RefusedError(Exception):
+    """Ends the parsing of what is refused."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, within bounds, and within a limit that its connections share."""
+
+    def __init__(  # what uvicorn passes on is its own business
+        self,
+        *args: Any,  # noqa: ANN401
+        limit: ConcurrencyLimit,
+        refusal: Refusal,
+        bounds: Bounds,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Take what uvicorn passes on."""
+        super().__init__(*args, **kwargs)
+        self._limit = limit
+        self._refusal = refusal
+        self._bounds = bounds
+        self._timer: asyncio.TimerHandle | None = None
+        self._age = 0
+        self._renewals = 0
+        self._chunk_bytes = 0
+        self._fed_bytes = 0
+        self._is_in_body = False
+        self._is_awaiting_body = False
+        self._running: RequestResponseCycle | None = None
+        self._held_back: RequestResponseCycle | None = None
+        self._placed: asyncio.Task[None] | None = None
+        self._fault = (HTTPStatus.BAD_REQUEST, "unreadable")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to look at a caller, or refuse one too many."""
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self._bounds.look_seconds, self._look)
+        if len(self.connections) > self._bounds.max_connections:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "connections")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a caller; its place is given back when the work for it has ended."""
+        assert self._timer is not None  # noqa: S101 - connection_made came before
+        self._timer.cancel()
+        self._limit.read_on(self._drop_unread)
+        if self._running:  # uvicorn tells the request that came last
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a head must end before it is too long."""
+        self._chunk_bytes = len(data)
+        self._fed_bytes += len(data)
+        super().data_received(data)
+        if not self._is_in_body and (
+            self._fed_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS
+        ):
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head")
+
+    def on_headers_complete(self) -> None:
+        """Queue a request, if it is not the only one; _start_asgi_task sees to it in its turn."""
+        if self._is_head_too_large():
+            self._fault = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head")
+            raise _RefusedError
+        if len(self.pipeline) >= _MAX_QUEUED:
+            self._fault = (HTTPStatus.SERVICE_UNAVAILABLE, "queue")
+            raise _RefusedError
+        self._fed_bytes = self._age = 0
+        self._is_in_body = True
+        super().on_headers_complete()
+
+    def _is_head_too_large(self) -> bool:
+        if len(self.headers) > _MAX_HEADERS:
+            return True
+        if max(self._chunk_bytes, self._fed_bytes) <= _MAX_HEAD_BYTES:
+            return False
+        return len(self.url) + sum(len(n) + len(v) for n, v in self.headers) > _MAX_HEAD_BYTES
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of a body; one too long to be kept is read as it comes."""
+        super().on_body(body)
+        if self._is_awaiting_body and len(self.cycle.body) > HIGH_WATER_LIMIT:
+            self._start_asgi_task(self.cycle, self.app)
+
+    def on_message_complete(self) -> None:
+        """Answer a request that is whole."""
+        super().on_message_complete()
+        self._is_in_body = False
+        self._fed_bytes = 0
+        if self._is_awaiting_body:
+            self._start_asgi_task(self.cycle, self.app)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Admit the connection's next request or shed it, once it is whole and answers are read."""
+        self._is_awaiting_body = cycle.more_body and len(cycle.body) <= HIGH_WATER_LIMIT
+        if self._is_awaiting_body:
+            self._ask_for_body(cycle)
+        elif self.flow.write_paused:
+            self._held_back = cycle
+        elif cycle.scope["raw_path"].startswith(_NEVER_SHED):
+            self._run(cycle, app)
+        elif self._limit.is_reached:
+            self._shed(cycle)
+        else:
+            self._placed = self._run(cycle, app)
+            self._limit.count(1)
+
+    def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> "asyncio.Task[None]":
+        self._age = self._renewals = 0
+        self._running = cycle
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _ask_for_body(self, cycle: RequestResponseCycle) -> None:
+        """Tell a caller who wants to be told (Expect: 100-continue) to go on."""
+        if cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _shed(self, cycle: RequestResponseCycle) -> None:
+        """Refuse a request and keep the connection.
+
+        In the application it would cost half of what answering it does, and at twice the
+        saturating load leave half of the time for answers.
+        """
+        REFUSED.labels("full").inc()
+        answer = self._refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+        if cycle.scope["method"] == "HEAD":
+            answer = answer[: answer.index(b"\r\n\r\n") + 4]
+        cycle.response_complete = True
+        self.transport.write(answer)
+        if cycle.keep_alive:
+            self.on_response_complete()
+        else:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Note that a request is answered; uvicorn does not call this for a caller who has gone."""
+        self._running = None
+        self._age = 0
+        self._give_place_back()
+        super().on_response_complete()
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self.tasks.discard(task)
+        if self._placed is task:
+            self._give_place_back()
+
+    def _give_place_back(self) -> None:
+        if self._placed is not None:
+            self._placed = None
+            self._limit.count(-1)
+
+    def pause_writing(self) -> None:
+        """Wait for the reader of an answer; its work is done, or waits with us."""
+        super().pause_writing()
+        self._age = 0
+        self._give_place_back()
+        self._limit.wait_for_reader(self._drop_unread)
+
+    def resume_writing(self) -> None:
+        """Go on with an answer, or with the next."""
+        super().resume_writing()
+        self._limit.read_on(self._drop_unread)
+        if self._held_back:
+            held_back, self._held_back = self._held_back, None
+            self._start_asgi_task(held_back, self.app)
+
+    def _drop_unread(self) -> None:
+        """Have the kernel forget what it still has to send, too: it would hold it for minutes."""
+        REFUSED.labels("unread").inc()
+        connected = self.transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOT_AT_ALL)
+        self.transport.abort()
+
+    def _look(self) -> None:
+        """Look at how long this caller has kept us waiting."""
+        self._age = self._age + 1 if self._is_waiting() else 0
+        if self._age > self._bounds.looks and not self._is_renewed():
+            self._cut_off()
+        self._timer = self.loop.call_later(self._bounds.look_seconds, self._look)
+
+    def _is_waiting(self) -> bool:
+        """Tell whether it is the caller's turn; uvicorn has a clock for those between requests."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return True
+        if self.flow.read_paused:
+            return False
+        if self._running:
+            return self.cycle.more_body
+        return self.timeout_keep_alive_task is None
+
+    def _is_renewed(self) -> bool:
+        """Give a long body more time for as long as enough of it comes."""
+        is_streamed = self._running and not self.flow.write_paused
+        if not is_streamed or self._fed_bytes < _LEAST_BYTES or self._renewals >= _MAX_RENEWALS:
+            return False
+        self._renewals += 1
+        self._fed_bytes = self._age = 0
+        return True
+
+    def _cut_off(self) -> None:
+        if self.flow.write_paused or self.transport.is_closing():
+            self._drop_unread()
+        elif self._fed_bytes or self._is_in_body:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow")
+        else:
+            REFUSED.labels("silent").inc()
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Refuse what cannot be parsed, or need not be."""
+        self._refuse(*self._fault)
+
+    def _refuse(self, status: HTTPStatus, why: str) -> None:
+        """Close, with an answer if no other is on its way."""
+        if self.transport.is_closing():
+            return
+        REFUSED.labels(why).inc()
+        if not self._running:
+            self.transport.write(self._refusal(status))
+        self.transport.close()

@@ -1,0 +1,260 @@
+"""What unkind callers may take of a server with four places, and what they may not.
+
+Its callers have half a second for what those of the service have ten for.
+"""
+
+import importlib.util
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.services import CERTIFICATES, Server, eventually, free_port
+
+PLACES = 4
+HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
+GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+UPGRADE = (
+    b"GET /health/go HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[Server]:
+    port = free_port()
+    arguments = ["-m", "tests.unit.evaluation_api.runtime.slow_app", str(port), "1", str(PLACES)]
+    with Server(arguments, "/health", folder / "log", port) as started:
+        yield started
+
+
+def connect(server: Server, sent: bytes = b"", receive_buffer: int = 0) -> socket.socket:
+    caller = socket.socket()
+    if receive_buffer:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    caller.settimeout(5)
+    caller.connect(("127.0.0.1", server.port))
+    caller.sendall(sent)
+    return caller
+
+
+@contextmanager
+def callers(server: Server, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(connect(server, sent)) for _ in range(count)]
+
+
+def read_all(caller: socket.socket) -> bytes:
+    """Read until the server closes."""
+    received = b""
+    try:
+        while part := caller.recv(1_000_000):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def is_ended(caller: socket.socket, sent: bytes, times: int, pause_seconds: float = 0) -> bool:
+    """Send the same again and again; tell whether the server hung up."""
+    try:
+        for _ in range(times):
+            caller.sendall(sent)
+            time.sleep(pause_seconds)
+    except OSError:
+        return True
+    return False
+
+
+def is_served(server: Server) -> bool:
+    answer = httpx.post(f"{server.url}/echo", content=b"good", verify=CERTIFICATES)
+    return answer.text == "good"
+
+
+def places(server: Server) -> int:
+    return int(httpx.get(f"{server.url}/health/places", verify=CERTIFICATES).text)
+
+
+def test_websocket_upgrades_are_plain_requests_and_leave_no_place_taken(server: Server) -> None:
+    assert importlib.util.find_spec("wsproto"), "with it, uvicorn would take them"
+    for _ in range(2 * PLACES):
+        with connect(server, UPGRADE.replace(b"/health/go", b"/echo")) as caller:
+            assert caller.recv(1000).startswith(b"HTTP/1.1 405")
+    assert is_served(server)
+    assert places(server) == 0
+
+
+def test_one_connection_takes_one_place_however_much_it_asks(server: Server) -> None:
+    with connect(server, GET % b"/slow" * (2 * PLACES)) as caller:
+        eventually(lambda: places(server) == 1, 5)
+        assert is_served(server)
+        received = b""
+        while received.count(b"200 OK") < 2 * PLACES:
+            httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+            received += caller.recv(100_000)
+    eventually(lambda: places(server) == 0, 5)
+
+
+def test_a_connection_queues_32_requests_and_no_more(server: Server) -> None:
+    with connect(server, GET % b"/big" * 33) as caller:
+        received = 0
+        while received < 33 * 200_000:
+            received += len(caller.recv(1_000_000))
+    with connect(server, GET % b"/big" * 34) as caller:
+        assert len(read_all(caller)) < 34 * 200_000
+
+
+def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Server) -> None:
+    with ExitStack() as stack:
+        unread = []
+        for _ in range(2 * PLACES):
+            unread.append(connect(server, GET % b"/big" * 30, receive_buffer=4096))
+            stack.enter_context(unread[-1])
+            eventually(lambda: places(server) == 0, 5)
+        assert is_served(server)
+        for caller in unread:
+            eventually(lambda caller=caller: is_reset(caller), 5)  # type: ignore[misc]
+
+
+def is_reset(caller: socket.socket) -> bool:
+    return caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+
+def test_refusals_that_nobody_reads_end_the_connection(server: Server) -> None:
+    with callers(server, PLACES, GET % b"/slow"), connect(server, receive_buffer=4096) as caller:
+        eventually(lambda: places(server) >= PLACES // 2, 5)
+        caller.settimeout(2)
+        assert is_ended(caller, GET % b"/slow" * 10, 100_000)
+        httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        pytest.param(b"POST /echo HT", id="a head"),
+        pytest.param(HEAD + b"Content-Length: 10\r\n\r\nhalf", id="a body"),
+        pytest.param(HEAD + b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", id="expecting"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", id="chunks"),
+    ],
+)
+def test_half_a_request_takes_no_place_and_is_not_waited_for(server: Server, half: bytes) -> None:
+    with callers(server, 2 * PLACES, half) as halves:
+        assert places(server) == 0
+        assert is_served(server)
+        for caller in halves:
+            assert b"HTTP/1.1 408 " in read_all(caller)
+
+
+def test_a_trickled_head_is_not_waited_for(server: Server) -> None:
+    with connect(server, b"GET / HTTP/1.1\r\n") as caller:
+        assert is_ended(caller, b"a", 200, 0.02)
+
+
+@pytest.mark.parametrize("first", [b"", GET % b"/health"], ids=["a newcomer's", "between requests"])
+def test_silence_is_not_waited_for(server: Server, first: bytes) -> None:
+    with connect(server, first) as caller:
+        if first:
+            assert caller.recv(1000)
+            caller.sendall(b"\r\n")  # stops uvicorn's clock for connections at rest
+        started = time.monotonic()
+        read_all(caller)
+        assert time.monotonic() - started < 2
+
+
+def test_half_an_upload_takes_its_place_while_enough_of_it_comes(server: Server) -> None:
+    part, parts = b"x" * 70_000, 20
+    with connect(server, HEAD + b"Content-Length: %d\r\n\r\n" % (len(part) * parts)) as caller:
+        for _ in range(parts):
+            caller.sendall(part)
+            time.sleep(0.06)  # longer, all in all, than a short body may take
+        assert caller.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_an_upload_of_which_too_little_comes_is_cut_off(server: Server) -> None:
+    with connect(server, HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 70_000) as caller:
+        assert b"200" not in read_all(caller)
+    eventually(lambda: places(server) == 0, 5)
+
+
+def test_whoever_asks_before_sending_is_told_to_go_on(server: Server) -> None:
+    with connect(server, HEAD + b"Content-Length: 4\r\nExpect: 100-continue\r\n\r\n") as caller:
+        assert caller.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        caller.sendall(b"good")
+        received = b""
+        while not received.endswith(b"good"):
+            received += caller.recv(1000)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(b"a: " + b"x" * 65_000, 200, id="just fits"),
+        pytest.param(b"a: " + b"x" * 66_000, 431, id="too long"),
+        pytest.param(b"a: " + b"x" * 2_000_000, 431, id="much too long"),
+        pytest.param(b"\r\n".join([b"a: b"] * 99), 200, id="fields enough"),
+        pytest.param(b"\r\n".join([b"a: b"] * 101), 431, id="too many fields"),
+    ],
+)
+def test_a_head_has_64_kb_and_100_fields(server: Server, head: bytes, status: int) -> None:
+    with connect(server) as caller:
+        try:
+            caller.sendall(b"GET /health HTTP/1.1\r\n" + head + b"\r\n\r\n")
+        except OSError:
+            assert status == 431
+        assert caller.recv(100).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_an_endless_head_is_refused_before_it_ends(server: Server) -> None:
+    with connect(server, b"GET / HTTP/1.1\r\na: " + b"x" * 66_000) as caller:
+        assert caller.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_newcomers_beyond_the_connections_that_there_may_be_are_refused(server: Server) -> None:
+    with callers(server, 40, b"") as most:
+        with connect(server) as newcomer:
+            assert newcomer.recv(100).startswith(b"HTTP/1.1 503 ")
+        most[0].close()
+        eventually(lambda: is_served(server), 5)
+
+
+def test_a_shed_head_request_is_answered_without_a_body(server: Server) -> None:
+    with callers(server, PLACES, GET % b"/slow"):
+        eventually(lambda: places(server) >= PLACES // 2, 5)
+        time.sleep(0.3)  # no burst any more
+        with connect(server, b"HEAD /big HTTP/1.1\r\nHost: a\r\n\r\n") as caller:
+            answer = caller.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert answer.endswith(b"\r\n\r\n")
+        httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+    eventually(lambda: places(server) == 0, 5)
+
+
+def test_bad_requests_of_a_kind_are_one_warning_a_second(tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        started = time.monotonic()
+        for sent in [b"\x16\x03\x01 no HTTP\r\n\r\n", UPGRADE] * 20:
+            with connect(server, sent) as caller:
+                caller.recv(1000)
+        seconds = time.monotonic() - started
+        for event in ("Invalid HTTP request received", "Unsupported upgrade request"):
+            assert 1 <= server.printed().count(event) <= seconds + 1
+
+
+def test_hanging_up_on_the_server_lets_it_say_goodbye(tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        assert server.running
+        os.kill(server.running.first.pid, signal.SIGHUP)
+        assert server.running.first.wait(10) == 0
+        assert "Finished server process" in server.printed()
