@@ -21,14 +21,14 @@ const plain = new Intl.NumberFormat("pt-BR", {
 /**
  * Read `1.234,56`, `1234,56` or `1234.56`, with or without a leading `R$`.
  *
- * Returns `{ value, ambiguous }`, or `{ error }` with a sentence for the analyst. `ambiguous`
+ * Returns `{ value, ambiguous }`, or `{ error, isEmpty }` with a sentence for the analyst. `ambiguous`
  * marks `1.234`, which is read as one thousand two hundred and thirty-four.
  */
 export function parseAmount(text) {
   const typed = withoutCurrency(text);
   const notation = typed.replace(/^-\s*/, "");
   const decimal = asDecimal(notation);
-  if (typed === "") return { error: "Informe um valor. Se não houver, digite 0." };
+  if (typed === "") return { error: "Informe um valor. Se não houver, digite 0.", isEmpty: true };
   if (decimal === null) return { error: notationError(notation) };
   if (notation !== typed && decimal > 0) return { error: "O valor não pode ser negativo." };
   if (decimal > LARGEST_AMOUNT)

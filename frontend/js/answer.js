@@ -2,15 +2,15 @@
 
 import { dossierAddress } from "./api.js";
 import { factFigure, reasonsChart } from "./charts.js";
-import { button, element } from "./dom.js";
+import { button, element, identifier, named } from "./dom.js";
 import { icon } from "./icons.js";
+import { protocol } from "./notice.js";
 import {
   confidenceWords,
   decisionWords,
   formatDate,
   formatMoment,
   formatRatio,
-  protocolOf,
 } from "./words.js";
 
 /**
@@ -21,7 +21,7 @@ import {
 export function answerBlocks(evaluation, reviews, actions) {
   return [
     decisionLine(evaluation, reviews),
-    figures(evaluation.fatos ?? []),
+    figures(evaluation.fatos ?? [], evaluation.motivos_principais ?? []),
     element("p", { class: "answer-sentence" }, evaluation.resposta),
     ...reasons(evaluation, isOverruled(evaluation, reviews)),
     simulation(evaluation.simulacao, isOverruled(evaluation, reviews)),
@@ -49,11 +49,11 @@ export function decisionLine(evaluation, reviews, confirmation = null) {
         "div",
         { class: "decision-line" },
         element("h2", { class: "decision-word", "data-final-decision": "" }, word),
-        element("span", { "data-whose": "" }, evaluation.nome),
+        element("span", { "data-whose": "" }, named(evaluation.nome)),
         element("span", {}, "Protocolo ", protocol(evaluation.id)),
         element("span", {}, formatDate(evaluation.avaliado_em)),
       ),
-      reviews.length > 0 ? element("p", {}, origin(evaluation, reviews)) : null,
+      reviews.length > 0 ? element("p", {}, ...origin(evaluation, reviews)) : null,
     ),
   );
 }
@@ -87,18 +87,16 @@ export function definitions(className, pairs) {
   return element("dl", { class: className }, ...groups);
 }
 
-function protocol(id) {
-  return element("span", { class: "protocol", "data-protocol": "" }, protocolOf(id));
-}
-
 function origin({ decisao }, reviews) {
   const system = decisionWords(decisao).word.toLowerCase();
-  return `Decisão de ${reviews.at(-1).revisor}, na revisão. Decisão original do sistema: ${system}.`;
+  const rest = `, na revisão. Decisão original do sistema: ${system}.`;
+  return ["Decisão de ", named(reviews.at(-1).revisor), rest];
 }
 
-function figures(facts) {
+function figures(facts, mainReasons) {
   if (facts.length === 0) return null;
-  return element("ul", { class: "figures", "data-figures": "" }, ...facts.map(factFigure));
+  const shown = facts.map((fact) => factFigure(fact, mainReasons));
+  return element("ul", { class: "figures", "data-figures": "" }, ...shown);
 }
 
 // Whatever comes first says why a person has to look; in an answer without main reasons (amounts
@@ -184,10 +182,10 @@ function contributions({ motivos, perfil, perfil_vizinho: neighbour }) {
 // Which versions decided, and when.
 function provenance(evaluation) {
   const list = definitions("provenance", [
-    ["Código da avaliação", element("code", { "data-evaluation-id": "" }, evaluation.id)],
+    ["Código da avaliação", identifier(evaluation.id, "evaluation-id")],
     ["Quando", `${formatMoment(evaluation.avaliado_em)} (horário de Brasília)`],
-    ["Modelo", element("code", {}, evaluation.modelo)],
-    ["Política", element("code", {}, evaluation.politica)],
+    ["Modelo", identifier(evaluation.modelo)],
+    ["Política", identifier(evaluation.politica)],
   ]);
   list.dataset.provenance = "";
   return list;

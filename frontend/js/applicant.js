@@ -27,6 +27,9 @@ export const EXAMPLE = {
   payments: 3233,
 };
 
+// Of the other amounts, an empty field is told that there may be none.
+const LIMIT_NEEDED = "Informe um valor maior que zero.";
+
 /**
  * Read what was typed, a text for each field name.
  *
@@ -47,10 +50,8 @@ export function readApplicant(texts) {
 /** Read one amount under the rules of its field; the shape is `parseAmount`'s. */
 export function readAmount(field, text) {
   const reading = parseAmount(text);
-  if (field === "credit_limit" && reading.value === 0) {
-    return { error: "O limite de crédito precisa ser maior que zero." };
-  }
-  return reading;
+  const isMissing = reading.isEmpty || reading.value === 0;
+  return field === "credit_limit" && isMissing ? { error: LIMIT_NEEDED } : reading;
 }
 
 /** Read a name. Returns `{ value }`, trimmed, or `{ error }`. */

@@ -1,8 +1,9 @@
 /**
- * One submission and its idempotency key.
+ * One filling-in of the form and its idempotency key.
  *
- * The same applicant sent again after a failure carries the same key, so that it is decided
- * once; a changed applicant, or one sent after an answer came, is a new submission.
+ * An applicant sent again carries the same key, so that it is decided once: after a failure, by
+ * Enter pressed twice, by the button pressed when the answer is there. A form touched since is a
+ * new filling-in, even where it reads the same.
  */
 
 export class Attempts {
@@ -18,8 +19,8 @@ export class Attempts {
     return this.#open.key;
   }
 
-  /** The service took the submission: the next one is another. */
-  settle() {
+  /** The form was touched: what is sent next is another submission. */
+  renew() {
     this.#open = null;
   }
 }

@@ -1,4 +1,4 @@
-/** Bars that count: each with its name, its figure in words and its share of the whole. */
+/** Bars that count: each with its name, its figure in words, and as long as its share of the whole. */
 
 import { element, vector } from "./dom.js";
 import { formatCount, formatShare } from "./words.js";
@@ -6,8 +6,7 @@ import { formatCount, formatShare } from "./words.js";
 /** A titled list of bars; `bars` is a list of `{ label, count, look }`. */
 export function countedBars(title, name, bars) {
   const total = bars.reduce((sum, { count }) => sum + count, 0);
-  const largest = Math.max(...bars.map(({ count }) => count), 1);
-  const rows = bars.map((bar) => row(bar, total, largest));
+  const rows = bars.map((bar) => row(bar, total));
   return element(
     "div",
     { [`data-plot-${name}`]: "" },
@@ -16,15 +15,15 @@ export function countedBars(title, name, bars) {
   );
 }
 
-function row({ label, count, look }, total, largest) {
-  const share = total > 0 ? ` · ${formatShare(count / total)}` : "";
+function row({ label, count, look }, total) {
+  const share = count / Math.max(total, 1);
   const words = element(
     "div",
     { class: "bars-label" },
     element("span", {}, label),
-    element("span", { class: "bars-count" }, `${formatCount(count)}${share}`),
+    element("span", { class: "bars-count" }, `${formatCount(count)} · ${formatShare(share)}`),
   );
-  return element("li", { class: look ? `is-${look}` : null }, words, bar(count / largest));
+  return element("li", { class: look ? `is-${look}` : null }, words, bar(share));
 }
 
 function bar(share) {

@@ -2,7 +2,7 @@
 
 import { batchAddress, fetchBatches, sendBatch, TEMPLATE_ADDRESS } from "./api.js";
 import { linesWords, stateWords } from "./batch-words.js";
-import { element, endLoading, fill, hook } from "./dom.js";
+import { element, endLoading, fill, hook, named, onReturn } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { acceptDrops } from "./file-drop.js";
 import { problemBlocks } from "./notice.js";
@@ -26,6 +26,10 @@ export function showNew(root) {
   acceptDrops(input, () => take(form));
   hook("upload", form).disabled = false;
   showEarlier(root);
+  onReturn(() => {
+    setBusy(form, false);
+    showEarlier(root);
+  });
 }
 
 // A dropped file is as good as a chosen one: the next thing to press is the button.
@@ -96,7 +100,7 @@ function listOf(batches) {
     element(
       "li",
       { "data-earlier-batch": batch.id },
-      element("a", { href: batchAddress(batch.id) }, batch.nome),
+      element("a", { href: batchAddress(batch.id) }, named(batch.nome)),
       element(
         "span",
         { class: "quiet" },

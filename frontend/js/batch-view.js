@@ -15,20 +15,20 @@ import {
   tenthWords,
   timeLeftWords,
 } from "./batch-words.js";
-import { button, element, endLoading, fill, hook } from "./dom.js";
+import { button, element, endLoading, fill, hook, named } from "./dom.js";
 import { problemBlocks } from "./notice.js";
 import { isPassing, Problem } from "./problem.js";
 import { sleep } from "./waiting.js";
 import { DECISIONS, formatCount, formatShare } from "./words.js";
 
 const BEFORE_CANCELLING =
-  "Cancelar este lote? As linhas que faltam não serão avaliadas, e isso não pode ser desfeito.";
+  "Cancelar a avaliação deste arquivo? As linhas que faltam não serão avaliadas, e isso não pode ser desfeito.";
 
 const STEP_BUTTONS = {
   iniciar: { words: "Começar a avaliar", look: "btn-primary" },
   pausar: { words: "Pausar", look: "btn-outline-primary" },
   retomar: { words: "Continuar", look: "btn-primary" },
-  cancelar: { words: "Cancelar o lote", look: "btn-outline-primary" },
+  cancelar: { words: "Cancelar a avaliação", look: "btn-outline-primary" },
 };
 
 /** Show the batch with this id, and follow it for as long as it runs. */
@@ -39,7 +39,7 @@ export async function showBatch(root, id) {
     const batch = await fetchBatch(id);
     page.profiles = (await fetchPolicy().catch(() => null))?.perfis ?? [];
     document.title = `${batch.nome} · ${document.title}`;
-    hook("batch-name", root).textContent = batch.nome;
+    fill(hook("batch-name", root), named(batch.nome));
     showPreview(page, batch);
     show(page, batch);
     endLoading();
@@ -223,7 +223,7 @@ function sample({ colunas }, lines) {
   );
   const table = element(
     "table",
-    { class: "table batch-sample" },
+    { class: "table batch-sample", translate: "no" },
     element("caption", {}, words),
     element("thead", {}, element("tr", {}, ...heads)),
     element("tbody", {}, ...rows),

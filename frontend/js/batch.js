@@ -1,8 +1,10 @@
-/** The page *Lote*: a new batch, or one batch when the address names it. */
+/** The page *Arquivos*: a new batch, or one batch when the address names it. */
 
 import { showNew } from "./batch-upload.js";
 import { showBatch } from "./batch-view.js";
-import { hook } from "./dom.js";
+import { arrived, hook } from "./dom.js";
+
+arrived();
 
 const id = new URLSearchParams(location.search).get("id");
 

@@ -7,7 +7,7 @@
  */
 
 import { AMOUNT_FIELDS } from "./applicant.js";
-import { element, vector } from "./dom.js";
+import { element, named, vector } from "./dom.js";
 import { formatMoney } from "./amounts.js";
 import { capitalised, formatPercent, formatShare } from "./words.js";
 
@@ -15,37 +15,74 @@ import { capitalised, formatPercent, formatShare } from "./words.js";
 // table has it.
 const SMALLEST_LABELLED_SHARE = 0.07;
 const SMALLEST_LABELLED_WHEN_NARROW = 0.14;
+const WHOLE = 100;
 
-// What lies on the far side of a fact's bound, as the policy calls it.
-const BOUNDS = {
-  uso_do_limite: (bound) => `uso alto a partir de ${bound}`,
-  parte_paga: (bound) => `pouco pago abaixo de ${bound}`,
-  saques: (bound) => `saques altos acima de ${bound}`,
+// The amount that a fact is about, what lies on the far side of its bound, as the policy calls it,
+// and what a reason about that amount is measured against.
+const FACTS = {
+  uso_do_limite: {
+    field: "balance",
+    bound: (share) => `uso alto a partir de ${share}`,
+    reference: (share) => `referência: até ${share}`,
+  },
+  parte_paga: {
+    field: "payments",
+    bound: (share) => `pouco pago abaixo de ${share}`,
+    reference: (share) => `referência: ${share} ou mais`,
+  },
+  saques: {
+    field: "cash_advance",
+    bound: (share) => `saques altos acima de ${share}`,
+    reference: (share) => `referência: até ${share}`,
+  },
 };
+const OTHER_FACT = { bound: (share) => `limite da política: ${share}` };
 
-/** One fact of a client as a large figure, with a bar on which the policy's bound is marked. */
-export function factFigure({ codigo, rotulo, valor, limite, frase }) {
-  const words = BOUNDS[codigo] ?? ((bound) => `limite da política: ${bound}`);
+/**
+ * One fact of a client as a large figure, with a bar on which the policy's bound is marked, and the
+ * reference that a main reason cites where it is another.
+ */
+export function factFigure({ codigo, rotulo, valor, limite, frase }, mainReasons) {
+  const words = FACTS[codigo] ?? OTHER_FACT;
+  const reason = mainReasons.find(({ campo }) => campo === words.field);
+  const reference = reason && reason.referencia !== limite ? reason.referencia : null;
   return element(
     "li",
     { class: "figure", "data-fact": codigo },
     element("p", { class: "figure-label" }, capitalised(rotulo)),
     element("p", { class: "figure-value" }, valor === null ? "–" : formatPercent(valor, limite)),
-    factBar(valor ?? 0, limite),
-    element("p", { class: "figure-bound" }, words(formatPercent(limite))),
+    factBar(valor ?? 0, limite, reference),
+    element(
+      "p",
+      { class: "figure-bound" },
+      reference === null ? null : `${words.reference(formatPercent(reference))}; `,
+      words.bound(formatPercent(limite)),
+    ),
     element("p", { class: "figure-words" }, frase),
   );
 }
 
-function factBar(value, bound) {
-  const width = Math.min(value, 100);
+function factBar(value, bound, reference) {
+  const width = Math.min(value, WHOLE);
   return vector(
     "svg",
     { class: "figure-bar", "aria-hidden": "true", focusable: "false" },
     vector("rect", { class: "bar-track", y: 4, width: "100%", height: 8, rx: 3 }),
     vector("rect", { class: "bar-value", y: 4, width: `${width}%`, height: 8, rx: 3 }),
-    vector("line", { class: "bar-bound", x1: `${bound}%`, x2: `${bound}%`, y1: 0, y2: 16 }),
+    value > WHOLE ? beyondTheWhole() : null,
+    boundLine(bound, "bar-bound"),
+    reference === null ? null : boundLine(reference, "bar-bound bar-reference"),
   );
+}
+
+function boundLine(share, look) {
+  return vector("line", { class: look, x1: `${share}%`, x2: `${share}%`, y1: 0, y2: 16 });
+}
+
+// The bar ends with the whole limit, or the whole debt; an arrow says that the figure goes on.
+function beyondTheWhole() {
+  const arrow = vector("path", { class: "bar-beyond", d: "M-11 5.5l4 2.5-4 2.5M-6 5.5l4 2.5-4 2.5" });
+  return vector("svg", { x: "100%", overflow: "visible" }, arrow);
 }
 
 /** The reasons as a list: amount, bar to the right (nearer to the profile) or left (farther), and a sentence. */
@@ -77,7 +114,7 @@ export function sharesLegend() {
   return element("ul", { class: "legend" }, ...entries);
 }
 
-/** The same shares as a table; `rows` is a list of `{ label, shares }`, and `name` is not seen. */
+/** The same shares as a table; `rows` is a list of `{ label, isName, shares }`, and `name` is not seen. */
 export function sharesTable(name, rows) {
   const head = element(
     "tr",
@@ -155,11 +192,11 @@ function swatch(field) {
   );
 }
 
-function sharesTableRow({ label, shares }) {
+function sharesTableRow({ label, isName, shares }) {
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, label),
+    element("th", { scope: "row" }, isName ? named(label) : label),
     ...shares.map((share) => element("td", {}, formatShare(share))),
   );
 }

@@ -4,7 +4,7 @@ import { decisionBadge, definitions } from "./answer.js";
 import { fetchModel, fetchPolicy } from "./api.js";
 import { sharesBar, sharesLegend, sharesTable } from "./charts.js";
 import { formatMoney } from "./amounts.js";
-import { element, endLoading, fill, hook } from "./dom.js";
+import { arrived, element, endLoading, fill, hook, identifier } from "./dom.js";
 import { shares } from "./geometry.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
@@ -12,6 +12,7 @@ import { formatCount, formatDay, formatPercent, formatRatio, formatShare } from 
 
 const CAPTION = "Participação de cada valor na soma dos cinco, no centro de cada perfil";
 
+arrived();
 show();
 
 async function show() {
@@ -47,7 +48,7 @@ function version({ nome, versao, vigente_desde: since }, asked) {
   const current = element("a", { href: "/criterios.html" }, "Ver a política em vigor");
   return definitions("facts panel", [
     ["Política", nome],
-    ["Versão", element("code", {}, versao)],
+    ["Versão", identifier(versao)],
     [asked ? "Vigente desde" : "Em vigor desde", formatDay(since)],
     ...(asked ? [["Anterior", current]] : []),
   ]);
@@ -214,7 +215,7 @@ function earlier({ versao: shown, versoes: versions }) {
       {},
       element("a", { href: `/criterios.html?${new URLSearchParams({ versao })}` }, nome),
       element("span", { class: "quiet" }, `, vigente desde ${formatDay(since)}, versão `),
-      element("code", {}, versao),
+      identifier(versao),
     ),
   );
   return section(

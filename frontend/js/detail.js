@@ -4,7 +4,7 @@ import { formatMoney } from "./amounts.js";
 import { answerBlocks, decisionBadge, decisionLine, definitions, paperActions } from "./answer.js";
 import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
-import { element, endLoading, fill, hook } from "./dom.js";
+import { element, endLoading, fill, hook, named } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { filtersFrom, listAddress } from "./filters.js";
 import { neighbourhood } from "./neighbourhood.js";
@@ -46,7 +46,7 @@ async function waitFor(root, { id }) {
 
 function showHead(root, { pedido, recebido_em: received }) {
   document.title = `${pedido.name} · ${PAGE_TITLE}`;
-  hook("client", root).textContent = pedido.name;
+  fill(hook("client", root), named(pedido.name));
   hook("received", root).textContent = `Recebida em ${formatMoment(received)}`;
 }
 
@@ -86,7 +86,7 @@ function reviewEntry({ id, decisao, justificativa, revisor, revisado_em: when })
     { class: "review", "data-review": id },
     decisionBadge(decisao),
     element("p", { class: "review-words" }, justificativa),
-    element("p", { class: "quiet" }, `${revisor}, ${formatMoment(when)}`),
+    element("p", { class: "quiet" }, named(revisor), `, ${formatMoment(when)}`),
   );
 }
 

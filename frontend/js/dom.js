@@ -32,6 +32,18 @@ export function vector(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** A person's or a file's name: no direction of its letters reaches what stands beside it, and no
+ * translator changes it. */
+export function named(text) {
+  return element("bdi", { translate: "no" }, text);
+}
+
+/** An id or a version, to be copied and never translated; tests find it by `data-<name>`. */
+export function identifier(text, name) {
+  const found = name ? { [`data-${name}`]: "" } : {};
+  return element("code", { translate: "no", ...found }, text);
+}
+
 /** Put these children in the place of whatever a node held. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null));
@@ -44,6 +56,21 @@ export function fill(node, ...children) {
  */
 export function endLoading() {
   delete document.querySelector("main").dataset.loading;
+}
+
+/** Take away the words that the page shows when its modules do not come: they are here. */
+export function arrived() {
+  hook("not-arrived")?.remove();
+}
+
+/**
+ * Act when the browser brings a page back as it was left, its scripts too (the back/forward
+ * cache): what it shows may be old, and what it was busy with is over.
+ */
+export function onReturn(act) {
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) act();
+  });
 }
 
 function filled(node, attributes, children) {

@@ -9,7 +9,7 @@ import { answerBlocks, paperActions, spokenAnswer } from "./answer.js";
 import { evaluate, fetchRecord, recordAddress } from "./api.js";
 import { EXAMPLE, readApplicant } from "./applicant.js";
 import { Attempts } from "./attempt.js";
-import { button, element, fill, hook } from "./dom.js";
+import { arrived, button, element, fill, hook, named, onReturn } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
 import { notice, pendingBlocks, problemBlocks } from "./notice.js";
@@ -25,9 +25,12 @@ const emptyPanel = [...panel.childNodes];
 const attempts = new Attempts();
 let waiting = new AbortController();
 
+arrived();
 form.addEventListener("submit", submit);
-hook("example", form).addEventListener("click", () => fillForm(form, EXAMPLE));
-window.addEventListener("popstate", showAddress);
+form.addEventListener("input", () => attempts.renew());
+hook("example", form).addEventListener("click", () => write(EXAMPLE));
+window.addEventListener("popstate", () => showAddress());
+onReturn(refresh);
 bringToLife(form);
 submitButton.disabled = false;
 showAddress();
@@ -51,7 +54,6 @@ async function send(applicant) {
   try {
     const ask = () => evaluate(body, attempts.keyFor(body));
     const { evaluation, pending } = await patiently(ask, { onWait: showPause, signal });
-    attempts.settle();
     setAddress(evaluation?.id ?? pending.id);
     if (evaluation) showAnswer(evaluation, applicant);
     else follow(pending.id, applicant.name);
@@ -73,8 +75,8 @@ async function follow(id, name) {
   }
 }
 
-async function showAddress() {
-  const id = new URLSearchParams(location.search).get("id");
+async function showAddress(showOne = showRecord) {
+  const id = shownId();
   const signal = beginWaiting();
   if (!id) {
     showEmpty();
@@ -83,14 +85,33 @@ async function showAddress() {
   panel.setAttribute("aria-busy", "true");
   try {
     const record = await fetchRecord(id);
-    if (!signal.aborted) showRecord(record);
+    if (!signal.aborted) showOne(record);
   } catch (problem) {
-    if (!signal.aborted) showProblem(problem, showAddress);
+    if (!signal.aborted) showProblem(problem, () => showAddress(showOne));
   }
 }
 
-function showRecord({ id, pedido, avaliacao, revisoes }) {
-  fillForm(form, pedido);
+function shownId() {
+  return new URLSearchParams(location.search).get("id");
+}
+
+// The answer may have been reviewed since; what is typed into the form stays.
+function refresh() {
+  setBusy(false);
+  if (shownId()) showAddress(showOutcome);
+}
+
+function showRecord(record) {
+  write(record.pedido);
+  showOutcome(record);
+}
+
+function write(applicant) {
+  attempts.renew();
+  fillForm(form, applicant);
+}
+
+function showOutcome({ id, pedido, avaliacao, revisoes }) {
   if (avaliacao) showAnswer(avaliacao, pedido, revisoes);
   else follow(id, pedido.name);
 }
@@ -155,6 +176,7 @@ function actions({ id }) {
 function startOver() {
   beginWaiting();
   history.pushState(null, "", "/");
+  attempts.renew();
   emptyForm(form);
   clearErrors(form);
   showEmpty();
@@ -162,8 +184,9 @@ function startOver() {
 }
 
 function showPending(id, name) {
-  const words = `O pedido de ${name} está guardado e a resposta aparecerá aqui automaticamente.`;
-  show("pending", `${AWAITING_THE_MODEL}. ${words}`, ...pendingBlocks(id, words));
+  const rest = " está guardado e a resposta aparecerá aqui automaticamente.";
+  const words = ["O pedido de ", named(name), rest];
+  show("pending", `${AWAITING_THE_MODEL}. O pedido de ${name}${rest}`, ...pendingBlocks(id, words));
 }
 
 function showPause(problem, seconds) {

@@ -2,11 +2,11 @@
 
 import { fetchPolicy, fetchRecords, recordAddress } from "./api.js";
 import { decisionBadge } from "./answer.js";
-import { button, element, endLoading, fill, hook } from "./dom.js";
+import { button, element, endLoading, fill, hook, named, onReturn } from "./dom.js";
 import { FILTERS, filtersFrom, listAddress, pageQuery } from "./filters.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
-import { confidenceWords, decisionWords, formatMoment } from "./words.js";
+import { confidenceWords, decisionWords, formatDay, formatMoment } from "./words.js";
 
 const COLUMNS = ["Recebida", "Cliente", "Perfil", "Decisão", "Certeza do perfil", "Revisões"];
 
@@ -20,7 +20,8 @@ export async function showList(root) {
     showAddress(root, form);
   });
   window.addEventListener("popstate", () => showAddress(root, form));
-  offerProfiles(form);
+  onReturn(() => showAddress(root, form)); // after a review, say
+  offerProfiles(form).then(() => tellFilters(root, form));
   await showAddress(root, form);
   endLoading();
 }
@@ -28,7 +29,20 @@ export async function showList(root) {
 async function showAddress(root, form) {
   const filters = filtersFrom(location.search);
   for (const name of FILTERS) form.elements.namedItem(name).value = filters[name] ?? "";
+  tellFilters(root, form);
   await showPage(root, filters, null);
+}
+
+// For paper, where the form that says it is not printed.
+function tellFilters(root, form) {
+  const asked = FILTERS.map((name) => form.elements.namedItem(name)).filter(({ value }) => value);
+  const words = asked.map((field) => `${field.labels[0].textContent}: ${chosen(field)}`);
+  hook("filter-words", root).textContent = words.join("; ") || "Todas as avaliações.";
+}
+
+function chosen({ type, value, selectedOptions }) {
+  if (selectedOptions) return selectedOptions[0].textContent;
+  return type === "date" ? formatDay(value) : `“${value}”`;
 }
 
 async function showPage(root, filters, cursor) {
@@ -85,16 +99,16 @@ function addRows(root, records, filters) {
 function row(record, filters) {
   const cells = [
     formatMoment(record.recebido_em),
-    element("a", { href: recordAddress(record.id, filters) }, record.nome),
+    element("a", { href: recordAddress(record.id, filters) }, named(record.nome)),
     record.perfil ?? "–",
     decisionCell(record),
     record.situacao === "pendente" ? "–" : confidenceWords(record.confianca),
     String(record.revisoes),
   ];
-  const named = cells.map((content, i) =>
+  const labelled = cells.map((content, i) =>
     element("td", { role: "cell", "data-column": COLUMNS[i] }, content),
   );
-  return element("tr", { role: "row", "data-record": record.id }, ...named);
+  return element("tr", { role: "row", "data-record": record.id }, ...labelled);
 }
 
 function decisionCell({ decisao, decisao_final: final }) {

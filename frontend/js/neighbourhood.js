@@ -3,7 +3,7 @@
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { fetchModel, fetchPolicy } from "./api.js";
 import { sharesBar, sharesLegend, sharesTable } from "./charts.js";
-import { element } from "./dom.js";
+import { element, named } from "./dom.js";
 import { nearestFirst, shares } from "./geometry.js";
 import { formatRatio } from "./words.js";
 
@@ -19,7 +19,7 @@ export async function neighbourhood(applicant, evaluation) {
   if (!model?.centroides) return null;
   const amounts = AMOUNT_FIELDS.map(({ name }) => applicant[name]);
   const rows = profileRows(amounts, model.centroides, policy.perfis);
-  return plot({ label: evaluation.nome, shares: shares(amounts) }, rows);
+  return plot({ label: evaluation.nome, isName: true, shares: shares(amounts) }, rows);
 }
 
 // The picture of an old case is that of the model and the names that decided it.
@@ -63,14 +63,14 @@ function plot(client, rows) {
   );
 }
 
-function sharesRow(look, { label, shares: values, note }) {
+function sharesRow(look, { label, isName, shares: values, note }) {
   return element(
     "li",
     { class: look },
     element(
       "div",
       { class: "shares-label" },
-      element("strong", {}, label),
+      element("strong", {}, isName ? named(label) : label),
       element("span", {}, note),
     ),
     sharesBar(values, label),

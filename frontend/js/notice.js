@@ -1,6 +1,6 @@
 /** Notices that take the place of an answer: waiting for it, or what kept it from coming. */
 
-import { button, element } from "./dom.js";
+import { button, element, identifier } from "./dom.js";
 import { icon } from "./icons.js";
 import { isPassing } from "./problem.js";
 import { AWAITING_THE_MODEL, protocolOf } from "./words.js";
@@ -24,17 +24,22 @@ export function problemBlocks(problem, repeat) {
 /** What to tell whoever looks after the service, or null when no answer brought a code. */
 export function problemCode({ code }) {
   if (!code) return null;
-  return element("span", { class: "quiet" }, "Código do problema: ", element("code", { "data-problem-code": "" }, code));
+  return element("span", { class: "quiet" }, "Código do problema: ", identifier(code, "problem-code"));
+}
+
+/** The protocol of an evaluation, to be said or copied. */
+export function protocol(id) {
+  const look = { class: "protocol", translate: "no", "data-protocol": "" };
+  return element("span", look, protocolOf(id));
 }
 
 /** A request that is kept until the model is back; `words` say what happens to it. */
 export function pendingBlocks(id, words) {
   const advice =
     "O modelo está fora do ar neste momento. Você pode recarregar a página ou voltar mais tarde a este mesmo endereço.";
-  const reference = element("code", { "data-evaluation-id": "" }, id);
-  const protocol = element("span", { class: "protocol", "data-protocol": "" }, protocolOf(id));
+  const reference = identifier(id, "evaluation-id");
   return [
     notice("pending", AWAITING_THE_MODEL, words, advice),
-    element("p", { class: "quiet" }, "Protocolo ", protocol, " · código ", reference),
+    element("p", { class: "quiet" }, "Protocolo ", protocol(id), " · código ", reference),
   ];
 }

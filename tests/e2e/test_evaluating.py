@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Request, expect
 
@@ -124,17 +125,52 @@ def test_a_double_click_sends_once(page: Page) -> None:
     assert len(sent) == 1
 
 
-def test_the_same_client_sent_again_is_a_new_evaluation(page: Page) -> None:
+def test_enter_pressed_again_when_the_answer_is_there_makes_no_second_record(
+    page: Page, site: str
+) -> None:
+    page.goto("/")
+    analyst.enter(page, "Zilda Duas Vezes", analyst.USES_LITTLE)
+    page.focus("#payments")
+    for _ in range(2):
+        with page.expect_response(lambda response: is_evaluation(response.request)):
+            page.keyboard.press("Enter")
+        expect(page.locator("[data-submit]")).to_be_enabled()
+    analyst.answer(page)
+
+    found = httpx.get(f"{site}/avaliacoes", params={"nome": "Zilda Duas Vezes"}).json()
+    assert [item["id"] for item in found["itens"]] == [analyst.identity(page)]
+
+
+def test_a_form_touched_since_is_a_new_evaluation_even_of_the_same_client(page: Page) -> None:
     page.goto("/")
     page.click("[data-example]")
     analyst.ask(page)
     analyst.answer(page)
     first = page.url
 
+    page.fill("#payments", "1")
+    page.fill("#payments", "3233")
     with page.expect_request(is_evaluation) as again:
         analyst.ask(page)
     expect(page).not_to_have_url(first)
     assert re.fullmatch(r"[0-9a-f-]{36}", again.value.headers["idempotency-key"])
+
+
+def test_a_figure_marks_what_its_reason_cites(page: Page) -> None:
+    page.goto("/")
+    analyst.enter(page, "Rui", (999, 1500, 0, 1000, 0))
+    analyst.ask(page)
+    answer = analyst.answer(page)
+
+    used, paid = (answer.locator(f"[data-fact={code}]") for code in ("uso_do_limite", "parte_paga"))
+    expect(used.locator(".figure-bound")).to_have_text(
+        "referência: até 30%; uso alto a partir de 60%"
+    )
+    expect(used.locator(".bar-bound")).to_have_count(2)
+    expect(paid.locator(".figure-bound")).to_have_text(
+        "referência: 10% ou mais; pouco pago abaixo de 50%"
+    )
+    expect(answer.locator("[data-fact=saques] .bar-bound")).to_have_count(1)
 
 
 def test_back_shows_the_answer_before(page: Page) -> None:

@@ -29,8 +29,9 @@ MESSAGES = {
         "10,123": "Use no máximo duas casas depois da vírgula, como em 1.234,56.",
     },
     "credit_limit": {
-        "0": "O limite de crédito precisa ser maior que zero.",
-        "0,00": "O limite de crédito precisa ser maior que zero.",
+        "": "Informe um valor maior que zero.",
+        "0": "Informe um valor maior que zero.",
+        "R$ 0,00": "Informe um valor maior que zero.",
     },
     "payments": {"10000000,01": "O maior valor aceito é R$\N{NO-BREAK SPACE}10.000.000,00."},
 }

@@ -166,6 +166,75 @@ def test_without_javascript_a_page_says_what_it_needs(
     expect(page.locator("[data-submit]:enabled")).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("address", "module"),
+    [
+        ("/", "answer.js"),
+        ("/lote.html", "file-drop.js"),
+        ("/historico.html", "list.js"),
+        ("/criterios.html", "charts.js"),
+    ],
+)
+def test_a_page_whose_modules_do_not_come_says_so_and_can_be_loaded_again(
+    browser: Browser, site: str, address: str, module: str
+) -> None:
+    window = Window(browser, site)
+    page = window.open()
+    page.route(f"**/js/{module}", lambda route: route.abort())
+    page.goto(address)
+    words = page.locator("[data-not-arrived]")
+    expect(words).to_be_visible()
+    expect(words).to_contain_text("não carregou por inteiro")
+
+    page.unroute(f"**/js/{module}")
+    page.get_by_role("link", name="Recarregar").click()
+    expect(page.locator("main:not([data-loading])")).to_be_visible()
+    expect(page.locator("[data-not-arrived]")).to_have_count(0)
+    assert [complaint.partition(":")[0] for complaint in window.leave()] == ["console"]
+
+
+@pytest.mark.parametrize("address", ["/nada", "/avaliacoes/nenhuma/dossie"])
+def test_a_wrong_address_is_a_page_that_leads_on(browser: Browser, site: str, address: str) -> None:
+    window = Window(browser, site)
+    page = window.open()
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("não encontrada")
+    expect(page.locator("[data-problem-code]")).not_to_be_empty()
+    page.get_by_role("main").get_by_role("link", name="Histórico").click()
+    expect(page.locator("[aria-current=page]")).to_have_text("Histórico")
+    assert all("404" in complaint for complaint in window.leave())
+
+
+def test_names_ids_and_versions_stand_by_themselves_and_are_never_translated(
+    page: Page, site: str
+) -> None:
+    backwards = "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET} 1"
+    identity = analyst.evaluated(site, backwards, analyst.IN_DEBT)["id"]
+    page.goto("/historico.html")
+    own = page.locator(f"[data-record='{identity}'] bdi[translate=no]")
+    expect(own).to_have_text(backwards)
+
+    page.goto(f"/historico.html?id={identity}")
+    analyst.answer(page)
+    for place in ("[data-client]", "[data-whose]", ".shares-client"):
+        expect(page.locator(f"{place} bdi[translate=no]")).to_have_text(backwards)
+    expect(page.locator("code:not([translate=no]), .protocol:not([translate=no])")).to_have_count(0)
+
+    page.goto(f"/avaliacoes/{identity}/dossie")
+    expect(page.locator("h1 bdi[translate=no]")).to_have_text(backwards)
+    expect(page.locator("code:not([translate=no]), .protocol:not([translate=no])")).to_have_count(0)
+
+
+def test_the_interactive_description_is_linked_and_dark_where_it_is_dark(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto("/")
+    page.get_by_role("link", name="API para outros sistemas").click()
+    expect(page.locator(".opblock").first).to_be_visible()
+    expect(page.locator("html")).to_have_class("dark-mode")
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).not_to_have_class("dark-mode")
+
+
 def test_the_interactive_description_works_without_any_other_host(page: Page) -> None:
     page.goto("/docs/")
     page.locator("#operations-default-evaluate_avaliar_post, .opblock").first.click()

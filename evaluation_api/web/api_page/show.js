@@ -1,1 +1,6 @@
 SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api" });
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();

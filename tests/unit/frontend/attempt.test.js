@@ -21,10 +21,10 @@ test("a changed body is another submission", () => {
   assert.equal(attempts.keyFor("b"), "key-2");
 });
 
-test("the same body after an answer is another submission", () => {
+test("the same body of a form touched since is another submission", () => {
   const attempts = countedAttempts();
   attempts.keyFor("a");
-  attempts.settle();
+  attempts.renew();
   assert.equal(attempts.keyFor("a"), "key-2");
 });
 
