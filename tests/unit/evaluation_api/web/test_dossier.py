@@ -14,4 +14,4 @@ def test_a_review_before_the_models_answer_is_the_decision_so_far() -> None:
 
     page = dossier.render(replace(pending, reviews=(review,)), POLICY)
 
-    assert "Decisão final, por Ana. O sistema ainda não decidiu." in page
+    assert 'Decisão final, por <bdi translate="no">Ana</bdi>. O sistema ainda não decidiu.' in page
