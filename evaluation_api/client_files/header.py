@@ -1,21 +1,15 @@
 """The first line of a file: which separator it uses, and which column is which."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from evaluation_api.client_files import messages
 from evaluation_api.client_files.domain import FIELDS
 from evaluation_api.decision.errors import FieldError, InvalidRequestError
+from evaluation_api.decision.names import fold
 
-_SPACES = re.compile(r"[\s_-]+")
 #: The unit that people write behind an amount's name, as the form does.
-_UNIT = re.compile(r"\(r\$\)$")
-_FIELD_OF = {
-    **{field: field for field in FIELDS},
-    **{column: field for field, column in messages.COLUMNS.items()},
-    "limite": "credit_limit",
-}
+_UNIT = re.compile(r"\(r\$\)$", re.IGNORECASE)
 
 
 def delimiter_of(line: str) -> str:
@@ -50,6 +44,11 @@ def _pointer(name: str) -> str:
 
 def _plain(name: str) -> str:
     """Return a name without case, accents, unit, and what may stand between its words."""
-    decomposed = unicodedata.normalize("NFKD", name)
-    bare = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _SPACES.sub("_", _UNIT.sub("", bare.strip()).strip())
+    return fold(_UNIT.sub("", name.strip())).replace(" ", "")
+
+
+_FIELD_OF = {
+    **{_plain(field): field for field in FIELDS},
+    **{_plain(column): field for field, column in messages.COLUMNS.items()},
+    "limite": "credit_limit",
+}

@@ -4,8 +4,9 @@ SQLite and PostgreSQL differ here, and in how rows are written (writer.py).
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 
 #: Every migration, oldest first; a test compares them with the folder.
-_VERSIONS = ("0001", "0002", "0003")
+_VERSIONS = ("0001", "0002", "0003", "0004")
 HEAD = _VERSIONS[-1]
 
 #: An error's text names the statement that failed, and not the client that it was about.
@@ -30,11 +31,15 @@ _PRAGMAS = (
     "synchronous=NORMAL",
     "foreign_keys=ON",
 )
-#: Also makes one transaction of all: a start that is killed halfway leaves nothing half done.
+#: Also makes one transaction of all, or of a slice (let_others_write): a start that is killed
+#: halfway leaves nothing half done.
 _MIGRATION_LOCK = {
     "postgresql": "SELECT pg_advisory_xact_lock(4203381)",
     "sqlite": "BEGIN IMMEDIATE",
 }
+#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
+_BETWEEN_SLICES_SECONDS: Final = 0.005
+_AT: Final = text("SELECT version_num FROM alembic_version")
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -125,8 +130,10 @@ def migrate(engine: Engine) -> None:
         version = _version(engine)
         if version not in {None, *_VERSIONS}:
             raise RecordUnavailableError(f"its tables are at {version}, of a newer program")
-        if version != HEAD:
-            _upgrade(engine)
+        while version != HEAD:
+            with suppress(OvertakenError):
+                _upgrade(engine)
+            version = _version(engine)
     except SQLAlchemyError as exc:
         raise RecordUnavailableError(str(exc)) from exc
 
@@ -136,7 +143,7 @@ def _version(engine: Engine) -> str | None:
     if not inspect(engine).has_table("alembic_version"):
         return None
     with engine.connect() as connection:
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return connection.execute(_AT).scalar()
 
 
 def _upgrade(engine: Engine) -> None:
@@ -145,7 +152,28 @@ def _upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
-        connection.execute(text(_MIGRATION_LOCK[engine.dialect.name]))
+    with engine.connect() as connection:
+        _lock(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.commit()
+
+
+def _lock(connection: Connection) -> None:
+    connection.execute(text(_MIGRATION_LOCK[connection.dialect.name]))
+
+
+class OvertakenError(Exception):
+    """Another process has ended the migration that this one was in the middle of."""
+
+
+def let_others_write(connection: Connection, version: str) -> None:
+    """Commit a slice of a migration, and go on once whoever waited has written.
+
+    version: what the tables are at until the migration ends. Raises OvertakenError.
+    """
+    connection.commit()
+    time.sleep(_BETWEEN_SLICES_SECONDS)
+    _lock(connection)
+    if connection.execute(_AT).scalar() != version:
+        raise OvertakenError

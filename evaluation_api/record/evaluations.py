@@ -17,8 +17,10 @@ from sqlalchemy import (
     Engine,
     Row,
     Select,
+    and_,
     bindparam,
     delete,
+    false,
     func,
     insert,
     select,
@@ -34,6 +36,7 @@ from evaluation_api.decision.domain import (
     Summary,
 )
 from evaluation_api.decision.errors import EvaluationNotFoundError
+from evaluation_api.decision.names import search_words
 from evaluation_api.record import database, rows
 from evaluation_api.record.tables import evaluations, idempotency_keys, policies, reviews
 from evaluation_api.record.writer import KeyRow, writer_for
@@ -217,4 +220,10 @@ def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
     if search.until is not None:
         yield evaluations.c.id < rows.first_id(search.until)
     if search.name is not None:
-        yield evaluations.c.name_folded.contains(rows.fold(search.name), autoescape=True)
+        yield _is_named(search.name)
+
+
+def _is_named(text: str) -> ColumnElement[bool]:
+    """Return whether a name holds every word of a text, in any order; nobody's holds none."""
+    words = search_words(text)
+    return and_(*map(evaluations.c.name_folded.contains, words)) if words else false()

@@ -1,6 +1,5 @@
 """Evaluations as rows of their table, and rows as evaluations again. Knows no connection."""
 
-import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from evaluation_api.decision.domain import (
     StoredDecision,
     Summary,
 )
+from evaluation_api.decision.names import fold
 from evaluation_api.record.tables import evaluations
 
 _ID_LENGTH: Final = 36
@@ -185,11 +185,3 @@ def is_id(text: str) -> bool:
 def first_id(when: datetime) -> str:
     """Return the smallest UUIDv7 of a time: ids sort by the millisecond they begin with."""
     return str(uuid.UUID(int=max(0, int(when.timestamp() * 1000)) << 80))
-
-
-def fold(name: str) -> str:
-    """Return a name without case and accents, so that "jose" finds "José"."""
-    if name.isascii():
-        return name.lower()
-    decomposed = unicodedata.normalize("NFKD", name)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()

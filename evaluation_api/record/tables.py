@@ -32,7 +32,7 @@ evaluations = Table(
     Column("pending", Boolean, nullable=False),
     Column("received_at", _WHEN, nullable=False),
     Column("name", String(LONGEST_NAME), nullable=False),
-    #: The name without case and accents, for searching.
+    #: The name as it is searched for: names.fold of it.
     Column("name_folded", Text, nullable=False),
     Column("balance", Double, nullable=False),
     Column("purchases", Double, nullable=False),

@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
+from evaluation_api.decision.domain import Search
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.record import database, tables
 from evaluation_api.record.evaluations import EvaluationLog
 from tests.evaluations import decided_entry
 from tests.services import ENVIRONMENT, PROJECT
+
+LOCKS = ("BEGIN IMMEDIATE", "SELECT pg_advisory_xact_lock(4203381)")
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(engine: Engine) -> None:
@@ -31,18 +36,63 @@ def test_every_migration_is_known_to_the_code() -> None:
 
 
 def test_processes_that_start_at_once_migrate_once(url: str) -> None:
+    _migrate_in_three_processes(url)
+
+
+def test_folded_names_are_renewed_in_slices_by_processes_that_start_at_once(
+    engine: Engine, url: str
+) -> None:
+    _fold_as_before(engine, "Luís d’Ávila", 2500)
+
+    _migrate_in_three_processes(url)
+
+    with engine.connect() as connection:
+        folded = connection.execute(text("SELECT DISTINCT name_folded FROM evaluations"))
+        assert folded.scalars().all() == ["luis davila"]
+
+
+def test_others_write_between_the_slices_of_a_migration(engine: Engine, url: str) -> None:
+    _fold_as_before(engine, "Luís d’Ávila", 2500)
+    other = database.connect(url)
+
+    def append(*executed: object) -> None:
+        if executed[2] in LOCKS:
+            EvaluationLog(other).append([decided_entry("Ana")])
+
+    event.listen(engine, "before_cursor_execute", append)
+    database.migrate(engine)
+
+    assert len(EvaluationLog(other).search(Search(limit=9, name="Ana"))) == 3
+    other.dispose()
+
+
+def _fold_as_before(engine: Engine, name: str, count: int) -> None:
+    """Leave a record as the release before 0004 had it."""
+    EvaluationLog(engine).append([decided_entry(name) for _ in range(count)])
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        connection.execute(text("UPDATE evaluations SET name_folded = lower(name)"))
+
+
+def _migrate_in_three_processes(url: str) -> None:
     program = (
         "import sys; from evaluation_api.record.database import connect, migrate;"
         " migrate(connect(sys.argv[1]))"
     )
-    command = [sys.executable, "-c", program, url]
+    arguments = [sys.executable, "-c", program, url]
     started = [
         subprocess.Popen(
-            command, cwd=PROJECT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            arguments,
+            cwd=PROJECT,
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         for _ in range(3)
     ]
-
     for process in started:
         _, complaint = process.communicate(timeout=60)
         assert process.returncode == 0, complaint
