@@ -3,9 +3,11 @@
 import asyncio
 import json
 import shutil
+import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -299,3 +301,56 @@ def test_a_model_that_has_gone_wrong_is_alive_and_not_ready(bentoml_home: Path) 
 
     with server:
         assert httpx.get(f"{server.url}/readyz", verify=CERTIFICATES).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"GET /health HTTP/1.1\r\na: " + b"x" * 66_000, 431, id="a long head"),
+        pytest.param(
+            b"GET /livez HTTP/1.1\r\na: " + b"x" * 66_000 + b"\r\n\r\n", 431, id="that ends"
+        ),
+        pytest.param(b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431, id="fields"),
+        pytest.param(b"\x16\x03\x01 is no HTTP\r\n\r\n", 400, id="no HTTP"),
+        pytest.param(
+            b"GET /livez HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            200,
+            id="a WebSocket, not spoken",
+        ),
+    ],
+)
+def test_what_a_head_may_be_has_a_bound(model_service: Server, sent: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", model_service.port), timeout=5) as caller:
+        caller.sendall(sent)
+        assert caller.recv(1000).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_nobody_is_waited_for_longer_than_ten_seconds(model_service: Server) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    docs = b"GET /docs.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    halves = [b"", b"\r\n", head, head + b"content-length: 9\r\n\r\n{", docs * 33, docs * 400]
+    started = time.monotonic()
+    with ExitStack() as stack:
+        for half in halves:
+            caller = socket.create_connection(("127.0.0.1", model_service.port), timeout=20)
+            stack.enter_context(caller).sendall(half)
+            stack.callback(read_until_closed, caller)
+    assert time.monotonic() - started < 15
+
+
+def read_until_closed(caller: socket.socket) -> None:
+    try:
+        while caller.recv(100_000):
+            pass
+    except ConnectionResetError:
+        pass
+
+
+def test_bad_requests_of_a_kind_are_one_warning_a_second(model_service: Server) -> None:
+    before, started = model_service.printed().count("Invalid HTTP request"), time.monotonic()
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", model_service.port), timeout=5) as caller:
+            caller.sendall(b"no HTTP\r\n\r\n")
+            caller.recv(1000)
+    told = model_service.printed().count("Invalid HTTP request") - before
+    assert told <= 2 * (time.monotonic() - started + 1)  # a second may end in between
