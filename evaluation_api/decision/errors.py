@@ -40,10 +40,11 @@ class FieldError:
 class InvalidRequestError(EvaluationError):
     """What was sent can't be accepted."""
 
-    def __init__(self, fields: list[FieldError]) -> None:
-        """Name every field that is wrong, not the first alone."""
+    def __init__(self, fields: list[FieldError], count: int | None = None) -> None:
+        """Name every field that is wrong, or, of very many, the first. count: of all there are."""
         super().__init__(", ".join(field.pointer for field in fields))
         self.fields = fields
+        self.count = len(fields) if count is None else count
 
 
 class MalformedJsonError(EvaluationError):

@@ -5,6 +5,7 @@ the event loop too. Every method raises RecordUnavailableError for whatever the 
 Knows nothing of HTTP, policies or sentences.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    or_,
     select,
 )
 
@@ -42,6 +44,8 @@ from evaluation_api.record.tables import evaluations, idempotency_keys, policies
 from evaluation_api.record.writer import KeyRow, writer_for
 
 _KEY: Final = attrgetter("key")
+#: As pages show it, "3F2A 91BC", without the space.
+_PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 #: Who used keys first; made once, since that takes longer than to ask.
 _FIRST_USES: Final = (
     select(
@@ -220,10 +224,19 @@ def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
     if search.until is not None:
         yield evaluations.c.id < rows.first_id(search.until)
     if search.name is not None:
-        yield _is_named(search.name)
+        yield or_(_is_named(search.name), *_by_protocol(search.name))
 
 
 def _is_named(text: str) -> ColumnElement[bool]:
     """Return whether a name holds every word of a text, in any order; nobody's holds none."""
     words = search_words(text)
     return and_(*map(evaluations.c.name_folded.contains, words)) if words else false()
+
+
+def _by_protocol(text: str) -> Iterator[ColumnElement[bool]]:
+    """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
+    identity = "".join(text.lower().split())
+    if _PROTOCOL.fullmatch(identity):
+        yield evaluations.c.id.endswith(identity)
+    elif rows.is_id(identity):
+        yield evaluations.c.id == identity

@@ -4,15 +4,18 @@ The same rules for browsers' stores as the gateway's (deploy/nginx/site.conf.tem
 """
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import Headers
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from evaluation_api.web.compression import Compression
 
 #: Asked again each time, and answered 304 unless changed: no page of a release meets the modules
 #: of another.
@@ -34,11 +37,18 @@ _KEPT: Final = ("Allow", "Retry-After")
 
 def files(folder: Path) -> ASGIApp:
     """Serve files, smaller where no gateway compresses them; what the API answers is small."""
-    return GZipMiddleware(_Files(directory=folder, html=True))
+    return Compression(_Files(directory=folder, html=True))
 
 
 class _Files(StaticFiles):
     """Says of each file how long it may be kept."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file. Raises HTTPException for none, or a folder by another name."""
+        response = await super().get_response(path, scope)
+        if isinstance(response, RedirectResponse):  # to whatever host was asked for
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return response
 
     def file_response(self, *found: Any, **more: Any) -> Response:  # noqa: ANN401 - Starlette's own
         """Return a file, or that it is still the same."""

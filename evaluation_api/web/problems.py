@@ -4,7 +4,7 @@ The only module that knows status codes of errors.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -46,6 +46,9 @@ class Problema:
     erros: Annotated[list[Erro], Field(description="Os campos que não foram aceitos")] = field(
         default_factory=list
     )
+    total_de_erros: Annotated[
+        int | None, Field(description="Quantos são, se erros traz apenas os primeiros")
+    ] = None
 
 
 _PROBLEMA: Final = TypeAdapter(Problema)
@@ -249,8 +252,13 @@ def of_status(status: HTTPStatus, detail: str = "") -> Response:
 def foreseen(exc: errors.EvaluationError) -> Response:
     """Answer one of our errors with its problem."""
     answer = next(_ANSWERS[kind] for kind in type(exc).__mro__ if kind in _ANSWERS)
-    fields = exc.fields if isinstance(exc, errors.InvalidRequestError) else []
-    return _problem(answer, [Erro(field.pointer, field.detail) for field in fields])
+    if not isinstance(exc, errors.InvalidRequestError):
+        return _problem(answer, [])
+    named = [Erro(field.pointer, field.detail) for field in exc.fields]
+    if len(named) == exc.count:
+        return _problem(answer, named)
+    some = f"{answer.detail} Aqui estão {len(named)} de {exc.count}."
+    return _problem(replace(answer, detail=some), named, exc.count)
 
 
 def unexpected(exc: Exception) -> Response:
@@ -278,8 +286,15 @@ def refusal(status: HTTPStatus) -> bytes:
     return b"%s%s\r\n%s" % ("\r\n".join(lines).encode(), _SECURITY_HEADERS, body)
 
 
-def _problem(answer: _Answer, fields: list[Erro]) -> Response:
-    body = Problema(answer.title, answer.status, answer.detail, request_id.get(), erros=fields)
+def _problem(answer: _Answer, fields: list[Erro], count: int | None = None) -> Response:
+    body = Problema(
+        answer.title,
+        answer.status,
+        answer.detail,
+        request_id.get(),
+        erros=fields,
+        total_de_erros=count,
+    )
     headers = {}
     if answer.retry_after_seconds is not None:
         headers["Retry-After"] = str(answer.retry_after_seconds)

@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     StringConstraints,
     ValidationError,
 )
@@ -39,19 +40,25 @@ from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, READABL
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
 MAX_BODY_BYTES: Final = 64 * 1024
+#: A body of unknown fields alone would get an answer of eight times its size.
+_MOST_NAMED: Final = 20
+#: Of a field's name; longer than any of ours.
+_LONGEST_SHOWN: Final = 80
 _LONGEST_KEY: Final = 255
 _KEY: Final = re.compile(rf"[!-~]{{1,{_LONGEST_KEY}}}")
 
 
-def _day(text: str) -> date:
+def _day(sent: object) -> date:
     """Read 2026-11-22; pydantic's own dates take a number for seconds since 1970 as well."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+        return datetime.strptime(str(sent), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
     except ValueError as exc:
         raise PydanticCustomError("day", "no day") from exc
 
 
 _Day = Annotated[date, BeforeValidator(_day)]
+_PageSize = Annotated[int, Field(ge=1, le=100, description="Avaliações por página")]
+_Profile = Annotated[int | None, Field(ge=0, le=4, description="Só as deste perfil")]
 _Amount = Annotated[float, Field(ge=0, le=LARGEST_AMOUNT, allow_inf_nan=False)]
 _Name = Annotated[
     str,
@@ -98,10 +105,10 @@ class SearchQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    limite: int = Field(20, ge=1, le=100, description="Avaliações por página")
+    limite: _PageSize = 20
     cursor: UUID | None = Field(None, description="O proximo da página anterior")
     decisao: Outcome | None = Field(None, description="Só as que terminaram nesta decisão")
-    perfil: int | None = Field(None, ge=0, le=4, description="Só as deste perfil")
+    perfil: _Profile = None
     de: _Day | None = Field(None, description="Desde este dia, em São Paulo")
     # The day after the last one must have a date.
     ate: Annotated[_Day, Field(lt=date.max)] | None = Field(
@@ -109,7 +116,16 @@ class SearchQuery(BaseModel):
     )
     nome: Annotated[
         str, StringConstraints(strip_whitespace=True, max_length=LONGEST_NAME, pattern=READABLE)
-    ] = Field("", description="Parte do nome do cliente")
+    ] = Field("", description="Parte do nome do cliente, ou o protocolo da avaliação")
+
+
+class SearchBody(SearchQuery):
+    """A mesma consulta em um corpo, de onde o nome não chega a registros de intermediários."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limite: Annotated[_PageSize, Strict()] = 20
+    perfil: Annotated[_Profile, Strict()] = None
 
 
 #: Checked by read_key, here and on the fast path; described only.
@@ -163,12 +179,13 @@ def refusal(errors: Sequence[Any]) -> InvalidRequestError | MalformedJsonError:
     """Return what to raise for pydantic's errors. Their loc: the path within what was sent."""
     if errors[0]["type"] == "json_invalid":
         return MalformedJsonError(errors[0]["msg"])
-    return InvalidRequestError([_field_error(error) for error in errors])
+    return InvalidRequestError([_field_error(error) for error in errors[:_MOST_NAMED]], len(errors))
 
 
 def _field_error(error: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dict
-    path = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]]
-    field = str(error["loc"][-1]) if error["loc"] else ""
+    shown = [str(part)[:_LONGEST_SHOWN] for part in error["loc"]]
+    path = [part.replace("~", "~0").replace("/", "~1") for part in shown]
+    field = shown[-1] if shown else ""
     detail = sentences.field_error(error["type"], field, error.get("ctx", {}))
     return FieldError("#" + "".join(f"/{part}" for part in path), detail)
 

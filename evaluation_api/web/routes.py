@@ -173,6 +173,24 @@ async def evaluate(
 )
 async def search(services: Needed, query: Annotated[requests.SearchQuery, Query()]) -> Pagina:
     """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
+    return await _page(services, query)
+
+
+@evaluations.post(
+    "/avaliacoes/busca",
+    operation_id="buscar_avaliacoes",
+    responses=described(MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    dependencies=[Depends(no_store)],
+)
+async def search_by_body(services: Needed, sent: requests.SearchBody) -> Pagina:
+    """Lista as avaliações que um corpo pede, como GET /avaliacoes.
+
+    Assim nenhum nome fica no endereço, que intermediários registram.
+    """
+    return await _page(services, sent)
+
+
+async def _page(services: Services, query: requests.SearchQuery) -> Pagina:
     wanted = requests.search_of(query)
     found = await services.executor.run_read(services.evaluations.search, wanted)
     return answers.page(found, wanted.limit, services.policy)

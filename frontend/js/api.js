@@ -32,7 +32,16 @@ export async function evaluate(body, idempotencyKey) {
 }
 
 export const fetchRecord = (id) => getJson(`/avaliacoes/${encodeURIComponent(id)}`);
-export const fetchRecords = (query) => getJson(`/avaliacoes?${query}`);
+
+/** One page of the history. Names stay out of the address, which every proxy writes down. */
+export async function fetchRecords(query) {
+  const { answer } = await request("/avaliacoes/busca", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(query),
+  });
+  return answer;
+}
 
 /** The policy in force, or the earlier one of this version. */
 export const fetchPolicy = (version = null) => getJson(versioned("/politica", version));

@@ -21,9 +21,13 @@ export function listAddress(filters) {
   return query ? `/historico.html?${query}` : "/historico.html";
 }
 
-/** The query for one page of the list; `cursor` is where the page before it ended. */
+/** What to ask for one page of the list; `cursor` is where the page before it ended. */
 export function pageQuery(filters, cursor = null) {
-  const query = new URLSearchParams({ limite: PAGE_SIZE, ...filters });
-  if (cursor) query.set("cursor", cursor);
-  return query.toString();
+  const { perfil, ...others } = filters;
+  return {
+    limite: PAGE_SIZE,
+    ...others,
+    ...(perfil && { perfil: Number(perfil) }),
+    ...(cursor && { cursor }),
+  };
 }

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urljoin
 
 import httpx
 import jsonschema_rs
@@ -148,9 +148,25 @@ def test_a_method_that_an_address_does_not_take_is_a_problem(
 def test_a_bad_query_is_refused_by_field(
     http: httpx.Client, query: str, pointers: set[str]
 ) -> None:
-    problem = assert_problem(http.get(f"/avaliacoes?{query}"), 422)
+    asked = http.get(f"/avaliacoes?{query}")
+    sent = http.post("/avaliacoes/busca", json=dict(parse_qsl(query)))
 
-    assert {error["pointer"] for error in problem["erros"]} == pointers
+    for refusal in (asked, sent):
+        problem = assert_problem(refusal, 422)
+        assert {error["pointer"] for error in problem["erros"]} == pointers
+
+
+def test_a_search_by_body_finds_what_a_search_by_address_does(http: httpx.Client) -> None:
+    made = [http.post("/avaliar", json=MARIA | {"name": "Buscada"}).json() for _ in range(2)]
+    body = {"nome": "buscada", "perfil": made[0]["cluster"], "limite": 1}
+
+    first = http.post("/avaliacoes/busca", json=body)
+    second = http.post("/avaliacoes/busca", json=body | {"cursor": first.json()["proximo"]})
+
+    assert first.json() == http.get("/avaliacoes", params=body).json()
+    found = [item["id"] for page in (first, second) for item in page.json()["itens"]]
+    assert found == [one["id"] for one in reversed(made)]
+    assert first.headers["cache-control"] == "no-store"
 
 
 def test_a_request_keeps_the_id_it_came_with(http: httpx.Client) -> None:

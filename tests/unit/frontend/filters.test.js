@@ -11,11 +11,15 @@ test("the address carries the filters, and nothing else gets through", () => {
 });
 
 test("the first page asks with the filters alone", () => {
-  assert.equal(pageQuery({ nome: "João & Ana" }), "limite=20&nome=Jo%C3%A3o+%26+Ana");
+  assert.deepEqual(pageQuery({ nome: "João & Ana", perfil: "0" }), {
+    limite: 20,
+    nome: "João & Ana",
+    perfil: 0,
+  });
 });
 
 test("the next page starts where the one before it ended", () => {
-  assert.equal(pageQuery({}, "abc="), "limite=20&cursor=abc%3D");
+  assert.deepEqual(pageQuery({}, "abc="), { limite: 20, cursor: "abc=" });
 });
 
 test("the list's address carries the filters, and is short without any", () => {

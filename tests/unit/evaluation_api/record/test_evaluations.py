@@ -1,5 +1,6 @@
 """The record, the same on SQLite and on PostgreSQL."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -173,6 +174,39 @@ def test_the_history_is_searched(
     log: EvaluationLog, history: list[Entry], search: Search, expected: list[int]
 ) -> None:
     assert ids(log, search) == [history[place].id for place in expected]
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        lambda identity: identity,
+        str.upper,
+        lambda identity: f" {identity}\t",
+        lambda identity: identity[-8:],
+        lambda identity: f"{identity[-8:-4]} {identity[-4:]}".upper(),
+    ],
+)
+def test_an_evaluation_is_found_by_its_protocol(
+    log: EvaluationLog, history: list[Entry], spoken: Callable[[str], str]
+) -> None:
+    wanted = history[2].id
+
+    assert ids(log, Search(10, name=spoken(wanted))) == [wanted]
+
+
+def test_who_is_called_as_a_protocol_is_written_is_found_by_name(log: EvaluationLog) -> None:
+    entry = decided_entry("Ada Cafe")
+    log.append([entry, decided_entry("Bea Dado")])
+
+    assert ids(log, Search(10, name="ada cafe")) == [entry.id]
+
+
+@pytest.mark.parametrize("spoken", ["-7000-80", "_" * 8, "%" * 36, "0" * 7])
+def test_part_of_an_id_is_no_protocol(
+    log: EvaluationLog, history: list[Entry], spoken: str
+) -> None:
+    assert history
+    assert not ids(log, Search(10, name=spoken))
 
 
 def test_the_history_is_read_page_by_page(log: EvaluationLog, history: list[Entry]) -> None:

@@ -53,6 +53,42 @@ def test_a_library_of_a_version_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.001", True),
+        ("GZIP ; q=1.0", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000, identity", False),
+        ("br, gzip ; q=0", False),
+        ("notgzip", False),
+        ("", False),
+    ],
+)
+def test_a_page_is_compressed_for_who_takes_that(accepted: str, *, is_compressed: bool) -> None:
+    page = ask("/", **{"Accept-Encoding": accepted})
+
+    assert (page.headers.get("content-encoding") == "gzip") is is_compressed
+    assert page.headers["vary"] == "Accept-Encoding"
+
+
+def test_a_compressed_page_has_another_tag_and_either_tag_spares_its_body() -> None:
+    plain, compressed = (ask("/", **{"Accept-Encoding": coding}) for coding in ("", "gzip"))
+    tags = {one.headers["etag"] for one in (plain, compressed)}
+
+    assert len(tags) == 2
+    for tag in tags:
+        assert ask("/", **{"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/%2e", "/docs/%2e", "/docs/swagger-ui/%2e"])
+def test_a_folder_by_another_name_is_no_page_and_no_redirect(path: str) -> None:
+    answer = ask(path)
+
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
+@pytest.mark.parametrize(
     ("path", "status", "words"),
     [
         ("/nada.html", 404, "Não há nada neste endereço."),

@@ -54,6 +54,18 @@ def test_a_pointer_escapes_what_pointers_are_made_of() -> None:
     assert refused.value.fields[0].pointer == "#/a~1b~0c"
 
 
+@pytest.mark.parametrize("name", ["f{number}", "f{number}".ljust(60, "~")])
+def test_of_very_many_wrong_fields_the_first_are_named_and_all_are_counted(name: str) -> None:
+    strangers = {name.format(number=number): 1 for number in range(7_500)}
+    with pytest.raises(InvalidRequestError) as refused:
+        applicant(json.dumps({**MARIA, **strangers}).encode())
+
+    assert [field.pointer for field in refused.value.fields[:1]] == [
+        "#/" + name.format(number=0).replace("~", "~0")
+    ]
+    assert (len(refused.value.fields), refused.value.count) == (20, 7_500)
+
+
 @given(
     st.binary(max_size=200)
     | st.recursive(

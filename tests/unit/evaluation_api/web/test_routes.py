@@ -102,6 +102,23 @@ def test_what_is_no_json_is_said_to_be_none(path: str, body: bytes) -> None:
     assert [*refusal.json()] == ["title", "status", "detail", "instance"]
 
 
+@pytest.mark.parametrize("path", ["/avaliar", "/avaliacoes/1/revisao", "/avaliacoes/busca"])
+def test_a_body_of_very_many_unknown_fields_gets_a_small_answer(path: str) -> None:
+    refusal = ask("POST", path, json={f"f{number}": 1 for number in range(6_000)})
+    told = refusal.json()
+
+    assert (refusal.status_code, len(told["erros"])) == (422, 20)
+    assert f"20 de {told['total_de_erros']}" in told["detail"]
+    assert len(refusal.content) < 4096
+
+
+def test_a_query_of_very_many_unknown_parameters_gets_a_small_answer() -> None:
+    refusal = ask("GET", "/politica", params={f"f{number}": 1 for number in range(6_000)})
+
+    assert (refusal.status_code, refusal.json()["total_de_erros"]) == (422, 6_000)
+    assert len(refusal.content) < 4096
+
+
 @pytest.mark.parametrize("path", ["/avaliar", "/avaliacoes/1/revisao"])
 def test_a_body_of_more_than_64_kilobytes_is_refused(path: str) -> None:
     refusal = ask("POST", path, content=b" " * 65_537, headers=JSON)
