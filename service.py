@@ -4,8 +4,6 @@ It knows nothing of decisions, of Portuguese or of who asks. The model is an exp
 BentoML's store (model_store/production, or CREDIT_CARD_MODEL_TAG), never "latest".
 """
 
-import os
-
 import anyio.to_thread
 import bentoml
 
@@ -19,13 +17,12 @@ from model_store.serving import (
     published,
     requests,
     routes,
+    settings,
 )
 
 MODEL = published.declare()
 #: "off" serves as BentoML does by itself, the same answers later: to see what an upgrade broke.
-SHORTCUTS = os.environ.get("MODEL_SERVICE_SHORTCUTS", "on") == "on"
-#: The names by which callers may know this service, without a port.
-HOSTS = os.environ.get("MODEL_SERVICE_ALLOWED_HOSTS", admission.LOOPBACK).split(",")
+SHORTCUTS = settings.has_shortcuts()
 #: One request takes about a millisecond, and none more than traffic.timeout.
 DURATIONS = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
 
@@ -37,13 +34,13 @@ class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not 
         """Make the application that each worker serves."""
         protocol.bound_connections()
         plain = routes.create_app(str(MODEL.tag))
-        return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=HOSTS)
+        return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=settings.allowed_hosts())
 
 
 @bentoml.service(
     name="credit_card_clusters",
     service_class=AdmittedService,
-    workers=int(os.environ.get("MODEL_SERVICE_WORKERS", "1")),
+    workers=settings.workers(),
     traffic={"timeout": 5},
     http={"port": 8001},
     metrics={"duration": {"buckets": DURATIONS}},

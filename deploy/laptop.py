@@ -1,27 +1,28 @@
 """Run both services on one machine, without containers: what `make run` starts.
 
-Checks that both ports are free, starts the two services, passes on what they print, says when both
-are ready and where, and stops both together. It knows commands, ports and readiness addresses, and
-must not know what the services do.
+Checks settings and ports, imports the model, starts the two services, passes on what they print,
+says when both are ready and where, and stops both together. It knows commands, ports and readiness
+addresses, and must not know what the services do.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 a service ended by itself or never became ready;
 2 nothing was started, for the reason printed.
 """
 
 import os
-import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from deploy import ports, processes
-from deploy.ports import HOST
-from deploy.processes import READY_SECONDS, Program, Running
+from deploy.ports import HOST, reachable, url_of
+from deploy.processes import READY_SECONDS, ROOT, Program, Running
 
-HIGHEST_PORT = 65535
+MOST_WORKERS = 64
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1
 #: Cyan and yellow, as ANSI has them: what each service's lines begin with, at a terminal.
@@ -34,67 +35,86 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """A program with a name, and the port that it listens on, with the variable that sets it."""
+    """A program with a name, and where it listens, with the variable that sets its port."""
 
     name: str
     program: Program
     port: int
     port_variable: str
+    host: str = HOST
 
     @property
     def address(self) -> str:
-        """Where the service listens, as one types it into a browser."""
-        return f"http://{HOST}:{self.port}"
+        """Where the service is reached, as one types it into a browser."""
+        return url_of(reachable(self.host), self.port)
 
 
 def laptop_services(environ: Mapping[str, str]) -> tuple[Service, Service]:
     """Return the model and the evaluation service, on the ports that `environ` asks for.
 
-    Raises CannotStartError when a port is no port, or the same one twice.
+    Raises CannotStartError when a port is no port, or the same one twice, or for the workers that
+    the model service could not have.
     """
+    number_from(environ, "MODEL_SERVICE_WORKERS", 1, MOST_WORKERS)
     model_port = port_from(environ, "MODEL_PORT", 8001)
     evaluation_port = port_from(environ, "EVALUATION_PORT", 8000)
     if model_port == evaluation_port:
         message = f"MODEL_PORT and EVALUATION_PORT are both {model_port}: give them two ports."
         raise CannotStartError(message)
     model = model_service(model_port)
-    return model, evaluation_service(evaluation_port, model.address)
+    host = environ.get("EVALUATION_HOST") or HOST
+    return model, evaluation_service(evaluation_port, model.address, host=host)
 
 
 def port_from(environ: Mapping[str, str], variable: str, default: int) -> int:
     """Read a port number; an empty variable means the default."""
-    text = environ.get(variable) or str(default)
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= HIGHEST_PORT:
-        return int(text)
-    message = f"{variable} must be a port, a number from 1 to {HIGHEST_PORT}, and is {text!r}."
-    raise CannotStartError(message)
+    stated = {variable: environ[variable]} if environ.get(variable) else {}
+    return number_from(stated, variable, default, ports.HIGHEST)
+
+
+def number_from(environ: Mapping[str, str], variable: str, default: int, highest: int) -> int:
+    """Read a number from 1 on."""
+    try:
+        return ports.number(environ.get(variable, str(default)), highest)
+    except ValueError as error:
+        message = f"{variable} {error}."
+        raise CannotStartError(message) from error
+
+
+def can_import_model() -> bool:
+    """Bring the model into its store, quickly the second time; it says itself why it cannot."""
+    command = [sys.executable, "-m", "model_store", "import"]
+    return not subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - our own
 
 
 def model_service(port: int, python: str = sys.executable) -> Service:
-    """Return the model service; its model is imported first, which is quick the second time."""
-    serve = f"{shlex.quote(python)} -m bentoml serve --host {HOST} --port {port}"
-    script = f"{shlex.quote(python)} -m model_store import && exec {serve}"
+    """Return the model service; its model is to be imported before."""
+    command = [python, "-m", "bentoml", "serve", "--host", HOST, "--port", str(port)]
     environment = {"BENTOML_DO_NOT_TRACK": "True", "PYTHONUNBUFFERED": "1"}
-    program = Program(["/bin/sh", "-c", script], [(port, "/readyz")], environment)
+    program = Program(command, [(port, "/readyz")], environment)
     return Service("model", program, port, "MODEL_PORT")
 
 
-def evaluation_service(port: int, model_url: str, python: str = sys.executable) -> Service:
+def evaluation_service(
+    port: int, model_url: str, python: str = sys.executable, host: str = HOST
+) -> Service:
     """Return the evaluation service, told where its model service listens."""
     environment = {
+        "EVALUATION_HOST": host,
         "EVALUATION_PORT": str(port),
         "EVALUATION_MODEL_URL": model_url,
         "PYTHONUNBUFFERED": "1",
     }
-    program = Program([python, "-m", "evaluation_api"], [(port, "/health/ready")], environment)
-    return Service("evaluation", program, port, "EVALUATION_PORT")
+    command, ready = [python, "-m", "evaluation_api"], [(port, "/health/ready")]
+    program = Program(command, ready, environment, host=reachable(host))
+    return Service("evaluation", program, port, "EVALUATION_PORT", host)
 
 
 def require_free_ports(services: Sequence[Service]) -> None:
     """Raise CannotStartError for the first port that cannot be listened on."""
     for service in services:
         try:
-            ports.listen_briefly(service.port)
+            ports.listen_briefly(service.port, service.host)
         except OSError as error:
             message = (
                 f"Port {service.port} of the {service.name} service cannot be used "
@@ -158,7 +178,9 @@ class Supervisor:
             if complaints := [*self._ended(), *_late(waiting, seconds)]:
                 return complaints
             if waiting:
-                waiting = [service for service in waiting if not service.program.is_ready()]
+                # In their order: asked before the model is ready, the evaluation service would
+                # look for it, and warn that it is away.
+                waiting = [*dropwhile(lambda service: service.program.is_ready(), waiting)]
                 if not waiting:
                     say(f"Ready in {seconds:.1f} s: {self._services[-1].address}")
             time.sleep(POLL_SECONDS)
@@ -195,6 +217,11 @@ def main(grace_seconds: float = GRACE_SECONDS) -> int:
     except CannotStartError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    try:
+        if not can_import_model():
+            return 2
+    except KeyboardInterrupt:
+        return 0
     return Supervisor(services, grace_seconds).run()
 
 

@@ -4,15 +4,34 @@ import contextlib
 import socket
 
 HOST = "127.0.0.1"
+HIGHEST = 65535
 
 
 def listen_briefly(port: int, address: str = HOST) -> None:
     """Listen on a port for a moment, as a server would; raise OSError when that is refused."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         # Servers set it too: a port whose last connections are only fading away is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((address, port))
         probe.listen()
+
+
+def reachable(address: str) -> str:
+    """Return an address at which a server that listens on this one is reached from here."""
+    return {"0.0.0.0": HOST, "::": "::1"}.get(address, address)  # noqa: S104 - compared only
+
+
+def url_of(address: str, port: int) -> str:
+    """Return the URL of a server, as one types it into a browser."""
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def number(text: str, highest: int = HIGHEST) -> int:
+    """Read a number from 1 on, of a port unless told otherwise. Raises ValueError."""
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= highest:
+        return int(text)
+    message = f"must be a number from 1 to {highest}, and is {text!r}"
+    raise ValueError(message)
 
 
 def another(port: int) -> int:

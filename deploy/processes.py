@@ -38,17 +38,18 @@ class NotReadyError(Exception):
 class Program:
     """One command to keep, and the addresses (port and path) that answer 200 once it is ready.
 
-    environment: beside the caller's own. folder: where it runs.
+    environment: beside the caller's own. folder: where it runs. host: where it is reached.
     """
 
     command: Sequence[str]
     ready: Sequence[tuple[int, str]] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path = ROOT
+    host: str = HOST
 
     def is_ready(self) -> bool:
         """Tell whether every address answers 200, each within 1 s."""
-        return all(_answers_ok(port, path) for port, path in self.ready)
+        return all(_answers_ok(self.host, port, path) for port, path in self.ready)
 
 
 class Running:
@@ -151,8 +152,8 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def _answers_ok(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=_ANSWER_SECONDS)
+def _answers_ok(host: str, port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK

@@ -6,6 +6,7 @@ and nothing of the services.
 """
 
 import argparse
+import errno
 import os
 import secrets
 import subprocess
@@ -105,9 +106,16 @@ class Stack:
 
     def _ports(self) -> Iterator[tuple[str, int]]:
         """Yield the gateway's ports, each with its setting; HTTPS has its own file."""
-        yield "WEB_PORT", int(self._setting("WEB_PORT", "80"))
+        yield "WEB_PORT", self._port("WEB_PORT", "80")
         if "compose.tls.yml" in self._setting("COMPOSE_FILE", ""):
-            yield "WEB_TLS_PORT", int(self._setting("WEB_TLS_PORT", "443"))
+            yield "WEB_TLS_PORT", self._port("WEB_TLS_PORT", "443")
+
+    def _port(self, name: str, default: str) -> int:
+        try:
+            return ports.number(self._setting(name, default))
+        except ValueError as error:
+            message = f"{name} {error}."
+            raise StackError(message) from error
 
     def _start_beside(
         self, service: str, replicas: int, environment: Mapping[str, str] | None = None
@@ -163,13 +171,11 @@ def run(*command: str, environment: Mapping[str, str] | None = None, captured: b
 
 
 def is_taken(address: str, port: int) -> bool:
-    """Tell whether something listens there. That one may not listen there oneself is no answer."""
+    """Tell whether something listens there. Any other reason not to is Docker's to tell."""
     try:
-        ports.listen_briefly(port, address)
-    except PermissionError:
-        return False
-    except OSError:
-        return True
+        ports.listen_briefly(port, address.strip("[]"))
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
     return False
 
 
@@ -204,6 +210,9 @@ def main(arguments: Sequence[str] | None = None, settle_seconds: float = SETTLE_
         return 2
     except subprocess.CalledProcessError as error:
         sys.stderr.write(f"`{' '.join(error.cmd[:4])} ...` failed; its own words are above.\n")
+        return 2
+    except OSError as error:  # no docker, or no file of settings that can be written
+        sys.stderr.write(f"{error.filename}: {error.strerror}.\n")
         return 2
     return 0
 

@@ -8,11 +8,13 @@ code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -20,7 +22,7 @@ from sqlalchemy import Engine
 from evaluation_api import app, replay
 from evaluation_api.client_files import command
 from evaluation_api.decision import policy_file
-from evaluation_api.decision.errors import ModelError, PolicyError, RecordUnavailableError
+from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
 from evaluation_api.record import database, retention
@@ -48,17 +50,21 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings()
         logs.configure(settings.log_level, settings.log_format)
         code: int = chosen.run(chosen, settings)
-    except ValidationError as exc:
-        return _refuse(_settings_sentence(exc))
-    except (Refusal, PolicyError) as exc:
-        return _refuse(str(exc))
-    except RecordUnavailableError as exc:
-        return _refuse(f"The database cannot be used: {_first_line(exc)}")
-    except ModelError as exc:
-        return _refuse(f"The model service gives no predictions: {_first_line(exc)}")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _end_as_a_program_whose_reader_left()
     except KeyboardInterrupt:
         return _refuse("Interrupted.")
+    except (EvaluationError, OSError, Refusal, ValidationError) as exc:
+        return _refuse(_sentence(exc))
     return code
+
+
+def _end_as_a_program_whose_reader_left() -> NoReturn:
+    """Die of SIGPIPE, as others do before `| head`; Python ignores it until then, for sockets."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    raise AssertionError("still alive")
 
 
 def _refuse(sentence: str) -> int:
@@ -66,8 +72,19 @@ def _refuse(sentence: str) -> int:
     return REFUSED
 
 
-def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
+def _sentence(exc: Exception) -> str:
+    first_line = str(exc).partition("\n")[0]
+    match exc:
+        case ValidationError():
+            return _settings_sentence(exc)
+        case RecordUnavailableError():
+            return f"The database cannot be used: {first_line}"
+        case ModelError():
+            return f"The model service gives no predictions: {first_line}"
+        case OSError():
+            return ": ".join(filter(None, (exc.filename, exc.strerror)))
+        case _:
+            return str(exc)
 
 
 def _settings_sentence(exc: ValidationError) -> str:
@@ -113,12 +130,8 @@ def _days(text: str) -> timedelta:
 
 
 def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
-    """Serve; what would fail at the start is tried before, where it fails in one sentence."""
-    policy_file.read(settings.policy_path)
     if not settings.frontend_path.is_dir():
         raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
-    with _record(settings):
-        pass
     limit = ConcurrencyLimit(settings.max_in_flight)
     server.serve(
         app.create_app(settings, limit),

@@ -4,13 +4,28 @@ Read once, by commands.main or app.create_app; everybody else is given values.
 """
 
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation_api.decision import policy_file
 
 _FRONTEND = Path(__file__).parents[1] / "frontend"
+
+
+def _address(url: str) -> str:
+    """Return the URL itself, if it says where a service is: else nothing would ever answer."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port, or a bracket
+        is_one = False
+    if not is_one or parts.query or parts.fragment:
+        raise PydanticCustomError("address", "is no address such as http://127.0.0.1:8001")
+    return url
 
 
 class Settings(BaseSettings):
@@ -24,7 +39,9 @@ class Settings(BaseSettings):
         "localhost,127.0.0.1,[::1]",
         description="Names, without a port, by which the service is asked; the gateway's is one",
     )
-    model_url: str = Field("http://127.0.0.1:8001", description="Where the model service is")
+    model_url: Annotated[str, AfterValidator(_address)] = Field(
+        "http://127.0.0.1:8001", description="Where the model service is"
+    )
     database_url: SecretStr = Field(
         SecretStr("sqlite:///var/evaluations.db"),
         description="sqlite:///file or postgresql+psycopg://user:password@host/database",

@@ -8,7 +8,10 @@ Prints to people; every refusal is one sentence on standard error and exit code 
 import argparse
 import json
 import logging
+import os
+import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +27,22 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         chosen.run(chosen)
+        sys.stdout.flush()
     except ModelStoreError as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return REFUSED
+        return _refuse(str(refusal))
+    except BrokenPipeError:  # as other programs before `| head`; Python ignores the signal
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    except KeyboardInterrupt:
+        return _refuse("Interrupted.")
+    except OSError as exc:
+        return _refuse(f"{exc.filename}: {exc.strerror}.")
     return 0
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return REFUSED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,4 +116,7 @@ def _rollback(_chosen: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters
     sys.exit(main())

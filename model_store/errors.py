@@ -12,6 +12,7 @@ ModelStoreError
 ├── InvalidTag              no explicit version
 ├── ModelNotFound           the store has no such version
 ├── CorruptModel            the store has it, but not as it was imported
+├── StoreUnusable           the store cannot be written to, or read
 └── PromotionRefused        publishing it would change what the labels mean
 """
 
@@ -64,6 +65,10 @@ class ModelNotFound(ModelStoreError):
 
 class CorruptModel(ModelStoreError):
     """The store has it, but not as it was imported."""
+
+
+class StoreUnusable(ModelStoreError):
+    """The store cannot be written to, or read."""
 
 
 class PromotionRefused(ModelStoreError):

@@ -19,6 +19,7 @@ from model_store.errors import (
     CorruptModel,
     InvalidTag,
     ModelNotFound,
+    StoreUnusable,
     UnreadablePickle,
 )
 from model_store.features import FEATURES, PROFILE_COUNT
@@ -88,15 +89,15 @@ def import_pickle(
 
     inspect: tells from the bytes what the model is (metadata, and golden clients as JSON text).
 
-    Raises PickleRefused or NotAModel with the reason, and then writes nothing. A version that an
-    earlier import left unfinished is made again.
+    Raises PickleRefused or NotAModel with the reason, and then writes nothing, or StoreUnusable. A
+    version that an earlier import left unfinished is made again.
     """
     content = read(path)
     tag = f"{NAME}:{version_of(content)}"
     if _is_whole(_folder(tag)):
         return tag, False
     description = inspect(content)
-    with _store_lock():
+    with _usable_store(), _store_lock():
         if _is_whole(_folder(tag)):
             return tag, False
         shutil.rmtree(_folder(tag), ignore_errors=True)
@@ -141,15 +142,18 @@ def explicit(tag: str) -> str:
 def load(tag: str) -> StoredModel:
     """Return a version, verified byte for byte against its recorded sha256.
 
-    Raises InvalidTag, ModelNotFound or CorruptModel, the last two saying what to run.
+    Raises InvalidTag, StoreUnusable, ModelNotFound or CorruptModel; the last two say what to run.
     """
     import bentoml  # noqa: PLC0415 - the fast path must not pay for it
 
     explicit(tag)
     try:
-        stored = bentoml.models.get(tag)
+        with _usable_store():
+            stored = bentoml.models.get(tag)
     except bentoml.exceptions.NotFound as exc:
         raise ModelNotFound(f"The store has no {tag}: run `python -m model_store import`.") from exc
+    except StoreUnusable:
+        raise
     except Exception as exc:  # BentoML lets YAML's and attrs' own errors through
         raise _corrupt(tag, "its model.yaml cannot be read") from exc
     return _opened(tag, Path(stored.path), dict(stored.info.metadata))
@@ -178,6 +182,19 @@ def _is_whole(folder: Path) -> bool:
 
 
 @contextmanager
+def _usable_store() -> Iterator[None]:
+    """Raise StoreUnusable for what the operating system refuses: a full disk, a missing right."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        # shutil.Error tells of several files by one argument alone.
+        reason = exc.strerror or exc.args[0][0][2].partition("] ")[2].partition(":")[0]
+        raise StoreUnusable(f"The model store {_models_home()} is not usable: {reason}.") from exc
+
+
+@contextmanager
 def _store_lock() -> Iterator[None]:
     """Let one import write at a time: BentoML refuses a tag that another one is still writing."""
     home = _models_home()
@@ -191,6 +208,9 @@ def _create(tag: str, content: bytes, description: dict[str, Any]) -> None:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml  # noqa: PLC0415 - the fast path must not pay for it
 
+    latest = _folder(tag).with_name("latest")
+    if latest.exists() and not latest.read_text():
+        latest.unlink()  # as a full disk leaves it; BentoML takes it for a model's folder
     metadata = dict(description)
     golden = metadata.pop("golden")
     with bentoml.models.create(tag, metadata=metadata) as model:

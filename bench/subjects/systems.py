@@ -180,11 +180,12 @@ def mlserver(folder: Path) -> System:
 def model_program(folder: Path, port: int, workers: int = 1, service: str = ".") -> Program:
     """Return the model service as the laptop's runner starts it, with a store of its own."""
     program = laptop.model_service(port).program
-    *shell, script = program.command
+    imported = shlex.join([PYTHON, "-m", "model_store", "import"])
+    script = f"{imported} && exec {shlex.join([*program.command, service])}"
     own = {"BENTOML_HOME": str(folder / "bentoml"), "MODEL_SERVICE_WORKERS": str(workers)}
     return replace(
         program,
-        command=[*shell, f"{script} {shlex.quote(service)}"],
+        command=["/bin/sh", "-c", script],
         environment={**program.environment, **own},
     )
 

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,9 @@ _MIGRATION_LOCK = {
 _BETWEEN_SLICES_SECONDS: Final = 0.005
 _AT: Final = text("SELECT version_num FROM alembic_version")
 _MIGRATIONS = Path(__file__).with_name("migrations")
+
+#: What Python did by itself until 3.12, which warns of it.
+sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
 
 
 def connect(url: str, *, busy_timeout_seconds: float = 5) -> Engine:

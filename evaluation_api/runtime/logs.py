@@ -33,7 +33,7 @@ def configure(level: str, style: str) -> None:
                 }
             },
             "root": {"level": level, "handlers": ["only"]},
-            "loggers": {"alembic": {"level": "WARNING"}},
+            "loggers": {name: {"level": "WARNING"} for name in ("alembic", "uvicorn")},
         }
     )
 

@@ -4,17 +4,21 @@ Knows sockets and nothing of what is served; the bench serves its ceiling with i
 """
 
 import gc
+import logging
 import signal
 import socket
+from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from evaluation_api.runtime import metrics
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit, connections_within_descriptors
 from evaluation_api.runtime.protocol import BoundedProtocol, Bounds, Refusal
+
+logger = logging.getLogger(__name__)
 
 #: uvloop accepts one new connection per listening socket and turn of the loop, and a busy turn
 #: takes a tenth of a second: under 256 connections the 60th newcomer waited 3.3 s. With this
@@ -29,7 +33,7 @@ _KEEP_ALIVE_SECONDS: Final = 75
 
 
 def serve(  # noqa: PLR0913 - each by name
-    app: ASGIApp,
+    app: Starlette,
     host: str,
     port: int,
     *,
@@ -44,6 +48,8 @@ def serve(  # noqa: PLR0913 - each by name
     refusal: makes the whole answer to what the application never sees. listeners: sockets that
     newcomers are accepted from. grace_seconds: how long the answers in progress may take to end
     when told to stop.
+
+    Raises what opening the application raises, and OSError when there is nothing to listen on.
     """
     bounds = bounds or Bounds(connections_within_descriptors())
     config = uvicorn.Config(
@@ -56,18 +62,38 @@ def serve(  # noqa: PLR0913 - each by name
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        lifespan="off",  # _Server's own
         log_config=None,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
     )
-    listener = config.bind_socket()
-    listener.listen(_BACKLOG)
-    server = uvicorn.Server(config)
+    server = _Server(config, app)
     metrics.IN_FLIGHT.set_function(lambda: limit.in_flight)
     metrics.CONNECTIONS.set_function(lambda: len(server.server_state.connections))
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, server.handle_exit)
-    server.run(sockets=_duplicates(listener, listeners))
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(_listen(host, port))]
+        sockets += [stack.enter_context(sockets[0].dup()) for _ in range(listeners - 1)]
+        server.run(sockets=sockets)
+
+
+class _Server(uvicorn.Server):
+    """Opens and closes the application by itself: uvicorn would print why it cannot be opened."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+        self._opened = AsyncExitStack()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._opened.enter_async_context(self._app.router.lifespan_context(self._app))
+        await super().startup(sockets)
+        logger.info("serving", extra={"host": self.config.host, "port": self.config.port})
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        await self._opened.aclose()
 
 
 def spare_the_garbage_collector() -> None:
@@ -77,5 +103,10 @@ def spare_the_garbage_collector() -> None:
     gc.set_threshold(50_000, 50, 100)
 
 
-def _duplicates(listener: socket.socket, count: int) -> list[socket.socket]:
-    return [listener, *(listener.dup() for _ in range(count - 1))]
+def _listen(host: str, port: int) -> socket.socket:
+    """Listen; an OSError names the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, f"{host} port {port}") from exc

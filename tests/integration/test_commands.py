@@ -5,7 +5,10 @@ import json
 import os
 import pty
 import re
+import signal
+import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +27,7 @@ from tests.commands import Finished
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
 
 MANY = 300
+LATIN = {"PYTHONIOENCODING": "ascii"}
 _OF_1970 = "00000000-0001-7000-8000-000000000000"
 
 
@@ -32,7 +36,10 @@ def run(*arguments: str, environment: dict[str, str]) -> Finished:
 
 
 def run_apart(
-    *arguments: str, environment: dict[str, str], stdin: int
+    *arguments: str,
+    environment: dict[str, str],
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, at a terminal or wherever."""
     return subprocess.run(
@@ -40,7 +47,8 @@ def run_apart(
         cwd=PROJECT,
         env={**ENVIRONMENT, **environment},
         stdin=stdin,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=60,
         check=False,
@@ -90,6 +98,37 @@ def test_recorded_decisions_are_evaluated_again_without_a_difference(
 
     assert (replayed.returncode, replayed.stdout) == (0, ""), replayed.stderr
     assert f"{MANY} evaluated again, 0 differences" in replayed.stderr
+
+
+def test_a_terminal_that_knows_fewer_letters_is_told_all_the_same(
+    record: tuple[Path, dict[str, str]],
+) -> None:
+    database, environment = record
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE evaluations SET answer = replace(answer, 'nome', 'não')")
+
+    replayed = run_apart("replay", ids(database)[0], environment=environment | LATIN)
+
+    assert (replayed.returncode, replayed.stderr) == (1, "1 evaluated again, 4 differences\n")
+    assert ": n\\xe3o: recorded" in replayed.stdout
+
+
+def test_a_reader_who_leaves_ends_a_command_quietly(record: tuple[Path, dict[str, str]]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    migrated = run_apart("migrate", environment=record[1], stdout=writer)
+
+    os.close(writer)
+    assert (migrated.returncode, migrated.stderr) == (-signal.SIGPIPE, "")
+
+
+def test_an_output_that_is_full_is_one_sentence(record: tuple[Path, dict[str, str]]) -> None:
+    with Path("/dev/full").open("w") as full:
+        migrated = run_apart("migrate", environment=record[1], stdout=full.fileno())
+
+    assert migrated.returncode == 2
+    assert migrated.stderr == "No space left on device\n"
 
 
 def test_what_was_tampered_with_is_reported_by_field(record: tuple[Path, dict[str, str]]) -> None:
@@ -228,6 +267,14 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
     [
         ({"EVALUATION_PORT": "eighty"}, "EVALUATION_PORT: "),
         ({"EVALUATION_LOG_LEVEL": "LOUD"}, "EVALUATION_LOG_LEVEL: "),
+        (
+            {"EVALUATION_MODEL_URL": "localhost:8001"},
+            "EVALUATION_MODEL_URL: is no address such as ",
+        ),
+        ({"EVALUATION_MODEL_URL": "http://localhost:model"}, "EVALUATION_MODEL_URL: is no address"),
+        ({"EVALUATION_MODEL_URL": "http://:8001"}, "EVALUATION_MODEL_URL: is no address such as "),
+        ({"EVALUATION_MODEL_URL": "http://[::1"}, "EVALUATION_MODEL_URL: is no address such as "),
+        ({"EVALUATION_HOST": "192.0.2.1"}, "192.0.2.1 port "),
         ({"EVALUATION_DATABASE_URL": "nonsense"}, "The database cannot be used: "),
         ({"EVALUATION_DATABASE_URL": "sqlite:////proc/no/file.db"}, "The database cannot be used"),
         ({"EVALUATION_DATABASE_URL": "oracle://localhost"}, "The database cannot be used: "),
@@ -238,7 +285,7 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
 def test_a_start_that_cannot_be_ends_in_one_sentence(
     tmp_path: Path, environment: dict[str, str], says: str
 ) -> None:
-    default = {"EVALUATION_DATABASE_URL": f"sqlite:///{tmp_path / 'evaluations.db'}"}
+    default = record_in(tmp_path)
 
     ended = run(environment={**default, **environment})
 
@@ -255,14 +302,68 @@ def test_a_policy_with_a_mistake_stops_the_start_with_its_line(tmp_path: Path) -
     mistaken.write_text(text)
     line = text.splitlines().index('decisao = "talvez"') + 1
 
-    ended = run(environment={"EVALUATION_POLICY_PATH": str(mistaken)})
+    ended = run(environment={**record_in(tmp_path), "EVALUATION_POLICY_PATH": str(mistaken)})
 
     assert ended.returncode == 2
     assert f"linha {line}: perfis.0.decisao" in ended.stderr
 
 
+def test_a_taken_port_stops_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_program:
+        port = other_program.getsockname()[1]
+        ended = run(environment={**record_in(tmp_path), "EVALUATION_PORT": str(port)})
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"127.0.0.1 port {port}: Address already in use")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_somebody_who_keeps_writing_to_the_file_stops_the_start(tmp_path: Path) -> None:
+    environment = record_in(tmp_path)
+    assert run("migrate", environment=environment).returncode == 0
+    with sqlite3.connect(tmp_path / "evaluations.db") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        ended = run_apart(environment=environment)
+
+    assert ended.returncode == 2
+    assert re.match(r"The database cannot be used: .*database is locked\n$", ended.stderr)
+
+
+@pytest.mark.postgres
+def test_a_standby_server_stops_the_start(postgres_url: str) -> None:
+    """A server that takes no writes, as a standby does; no other program is using this one."""
+    environment = {"EVALUATION_DATABASE_URL": postgres_url}
+    assert run("migrate", environment=environment).returncode == 0
+    options = f"{postgres_url}&options=-c%20default_transaction_read_only%3Don"
+
+    ended = run_apart(
+        environment={"EVALUATION_DATABASE_URL": options, "EVALUATION_PORT": str(free_port())}
+    )
+
+    assert ended.returncode == 2
+    assert re.match(r"The database cannot be used: .*read-only transaction\n$", ended.stderr)
+
+
+def test_the_record_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        migrated = run_apart("migrate", environment=record_in(tmp_path / "var"))
+    finally:
+        os.umask(before)
+
+    assert migrated.returncode == 0
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "var").iterdir()}
+    assert modes == {0o600}
+
+
+def record_in(folder: Path) -> dict[str, str]:
+    """Return the environment that has the record in a folder, and a port of its own."""
+    database = f"sqlite:///{folder / 'evaluations.db'}"
+    return {"EVALUATION_DATABASE_URL": database, "EVALUATION_PORT": str(free_port())}
+
+
 def test_tables_of_a_newer_version_stop_the_start(tmp_path: Path) -> None:
-    environment = {"EVALUATION_DATABASE_URL": f"sqlite:///{tmp_path / 'evaluations.db'}"}
+    environment = record_in(tmp_path)
     assert run("migrate", environment=environment).returncode == 0
     with sqlite3.connect(tmp_path / "evaluations.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -277,7 +378,7 @@ def test_tables_of_a_newer_version_stop_the_start(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "evaluations.db").write_text("no database" * 100)
 
-    ended = run(environment={"EVALUATION_DATABASE_URL": f"sqlite:///{tmp_path / 'evaluations.db'}"})
+    ended = run(environment=record_in(tmp_path))
 
     assert ended.returncode == 2
     assert re.match(r"The database cannot be used: .*not a database", ended.stderr)

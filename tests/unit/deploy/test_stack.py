@@ -99,6 +99,32 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(shell: Shell) -> No
     assert not [call for call in shell.calls if " up " in call]
 
 
+@pytest.mark.parametrize("address", ["::1", "[::1]"])
+def test_a_port_of_ipv6_is_taken_only_when_it_is(shell: Shell, address: str) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        taken = server.getsockname()[1]
+        refused = shell.run("up", WEB_PORT=str(taken), WEB_ADDRESS=address)
+    started = shell.run("up", WEB_PORT=str(taken), WEB_ADDRESS=address)
+
+    assert f"Port {taken} is taken" in refused.stderr
+    assert (started.code, started.stderr) == (0, "")
+
+
+def test_a_port_that_is_none_is_one_sentence(shell: Shell) -> None:
+    done = shell.run("up", WEB_PORT="http")
+
+    assert done.code == 2
+    assert done.stderr == "WEB_PORT must be a number from 1 to 65535, and is 'http'.\n"
+
+
+def test_a_machine_without_docker_is_told_so_in_one_sentence(shell: Shell) -> None:
+    (shell.folder / "docker").unlink()
+
+    done = shell.run("up", PATH=str(shell.folder))
+
+    assert (done.code, done.stderr) == (2, "docker: No such file or directory.\n")
+
+
 def test_the_port_of_https_is_looked_at_where_https_is_on(shell: Shell) -> None:
     files = "docker-compose.yml:deploy/compose.tls.yml"
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -103,6 +103,28 @@ def test_a_refusal_is_one_sentence_and_exit_code_2(
     assert not models_home.exists()
 
 
+def test_a_store_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "bentoml").write_text("no folder")
+
+    for command in (["import"], ["show"]):
+        refused = run_real(tmp_path, *command)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"The model store {tmp_path}/bentoml/models is not usable")
+        assert refused.stderr.count("\n") == 1
+
+
+def run_real(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of this project, with a store in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "model_store", *arguments],
+        cwd=Path(model_store.__file__).parents[1],
+        env=os.environ | {"BENTOML_HOME": str(folder / "bentoml"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_a_hostile_file_is_refused_and_runs_nothing(
     tmp_path: Path, models_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
