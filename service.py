@@ -33,8 +33,8 @@ class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not 
     def to_asgi(self, is_main: bool = True) -> admission.Admission:  # noqa: FBT001, FBT002
         """Make the application that each worker serves."""
         protocol.bound_connections()
-        plain = routes.create_app(str(MODEL.tag))
-        return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=settings.allowed_hosts())
+        hosts, plain = settings.allowed_hosts(), routes.create_app(str(MODEL.tag))
+        return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=hosts)
 
 
 @bentoml.service(

@@ -13,4 +13,4 @@ def test_the_model_service_imports_nothing_of_who_asks_or_measures() -> None:
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
 
-    assert imported == {"anyio", "bentoml", "model_store", "os"}
+    assert imported == {"anyio", "bentoml", "model_store"}
