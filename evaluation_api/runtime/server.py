@@ -94,6 +94,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         await self._opened.aclose()
+        logger.info("stopped")
 
 
 def spare_the_garbage_collector() -> None:

@@ -257,4 +257,4 @@ def test_hanging_up_on_the_server_lets_it_say_goodbye(tmp_path: Path) -> None:
         assert server.running
         os.kill(server.running.first.pid, signal.SIGHUP)
         assert server.running.first.wait(10) == 0
-        assert "Finished server process" in server.printed()
+        assert "INFO    stopped " in server.printed()
