@@ -30,7 +30,7 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -134,7 +134,7 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
         engine = _connect(settings, stack)
-        database.migrate(engine)
+        schema.migrate(engine)
         evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
         await asyncio.to_thread(policies.remember, policy.version, source)
         executor = await stack.enter_async_context(RecordExecutor())

@@ -1,25 +1,20 @@
-"""Opens the database that a URL names, and brings its tables up to date.
+"""Opens the database that a URL names; schema.py has its tables' versions.
 
 SQLite and PostgreSQL differ here, and in how rows are written (writer.py).
 """
 
 import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
-
-#: Every migration, oldest first; a test compares them with the folder.
-_VERSIONS = ("0001", "0002", "0003", "0004")
-HEAD = _VERSIONS[-1]
 
 #: An error's text names the statement that failed, and not the client that it was about.
 _HIDE_PARAMETERS: Final = {"hide_parameters": True}
@@ -32,16 +27,6 @@ _PRAGMAS = (
     "synchronous=NORMAL",
     "foreign_keys=ON",
 )
-#: Also makes one transaction of all, or of a slice (let_others_write): a start that is killed
-#: halfway leaves nothing half done.
-_MIGRATION_LOCK = {
-    "postgresql": "SELECT pg_advisory_xact_lock(4203381)",
-    "sqlite": "BEGIN IMMEDIATE",
-}
-#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
-_BETWEEN_SLICES_SECONDS: Final = 0.005
-_AT: Final = text("SELECT version_num FROM alembic_version")
-_MIGRATIONS = Path(__file__).with_name("migrations")
 
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
@@ -123,61 +108,3 @@ def checkpoint(engine: Engine) -> None:
     """
     with transaction(engine) as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to HEAD. Several replicas may do this at once.
-
-    Raises RecordUnavailableError when the database can't be reached, or a newer program made it.
-    """
-    try:
-        version = _version(engine)
-        if version not in {None, *_VERSIONS}:
-            raise RecordUnavailableError(f"its tables are at {version}, of a newer program")
-        while version != HEAD:
-            with suppress(OvertakenError):
-                _upgrade(engine)
-            version = _version(engine)
-    except SQLAlchemyError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
-
-
-def _version(engine: Engine) -> str | None:
-    """Return the migration the tables are at; None for an empty database."""
-    if not inspect(engine).has_table("alembic_version"):
-        return None
-    with engine.connect() as connection:
-        return connection.execute(_AT).scalar()
-
-
-def _upgrade(engine: Engine) -> None:
-    from alembic import command  # noqa: PLC0415 - 10 MB that a start without migrations saves
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.connect() as connection:
-        _lock(connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-
-
-def _lock(connection: Connection) -> None:
-    connection.execute(text(_MIGRATION_LOCK[connection.dialect.name]))
-
-
-class OvertakenError(Exception):
-    """Another process has ended the migration that this one was in the middle of."""
-
-
-def let_others_write(connection: Connection, version: str) -> None:
-    """Commit a slice of a migration, and go on once whoever waited has written.
-
-    version: what the tables are at until the migration ends. Raises OvertakenError.
-    """
-    connection.commit()
-    time.sleep(_BETWEEN_SLICES_SECONDS)
-    _lock(connection)
-    if connection.execute(_AT).scalar() != version:
-        raise OvertakenError

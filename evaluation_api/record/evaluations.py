@@ -63,7 +63,7 @@ class EvaluationLog:
     """The evaluations in one database."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
         self._writer = writer_for(engine)
 

@@ -14,7 +14,7 @@ class PendingQueue:
     """What waits in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
     def count(self) -> int:

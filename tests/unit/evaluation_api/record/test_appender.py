@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from evaluation_api.decision.domain import IdempotencyKey
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -30,7 +30,7 @@ async def opened(file: Path, *, on_the_loop: bool = True) -> AsyncIterator[Appen
     engine, no_wait = (
         database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (5, 0)
     )
-    database.migrate(engine)
+    schema.migrate(engine)
     engine.dispose()  # whoever leaves last brings everything to the file
     log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait) if on_the_loop else None
     async with (
@@ -152,7 +152,7 @@ def counted() -> float:
 
 def test_the_pages_of_a_new_file_hold_several_evaluations(file: Path) -> None:
     engine = database.connect(f"sqlite:///{file}")
-    database.migrate(engine)
+    schema.migrate(engine)
     before = file.stat().st_size
     log = EvaluationLog(engine)
     log.append([decided_entry() for _ in range(300)])

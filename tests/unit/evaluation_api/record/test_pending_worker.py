@@ -18,7 +18,7 @@ from evaluation_api.decision.errors import (
     RecordUnavailableError,
 )
 from evaluation_api.decision.evaluation import Evaluator
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -79,7 +79,7 @@ class FailingQueue(PendingQueue):
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
-    database.migrate(engine)
+    schema.migrate(engine)
     yield engine
     engine.dispose()
 
