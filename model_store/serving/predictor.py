@@ -124,15 +124,16 @@ def _has_limits(limits: geometry.Limits) -> NDArray[np.bool_]:
 
     The last release's evaluation service asks without limits, and expects no such amount.
     """
-    bounded: NDArray[np.bool_] = (limits.low > 0) | ~(limits.high >= LARGEST_AMOUNT)
-    asked: NDArray[np.bool_] = bounded.any(axis=1)
+    bounded = (limits.low > 0) | ~(limits.high >= LARGEST_AMOUNT)
+    asked: NDArray[np.bool_] = np.logical_or.reduce(bounded, axis=1)
     return asked
 
 
 def _is_outside(clients: Matrix, limits: geometry.Limits) -> NDArray[np.bool_]:
     """Tell of n clients whether an amount must change whatever the label: it breaks a limit."""
     own = clients[:, geometry.CHANGEABLE]
-    broken: NDArray[np.bool_] = ((own < limits.low) | (own > limits.high)).any(axis=1)
+    outside = (own < limits.low) | (own > limits.high)
+    broken: NDArray[np.bool_] = np.logical_or.reduce(outside, axis=1)
     return broken
 
 
@@ -160,7 +161,7 @@ def _counterfactuals(
     least_first = np.abs(amounts - clients[who, columns]).argsort(kind="stable")
     order = least_first[held[least_first]]
     counterfactuals: list[list[answers.Counterfactual]] = [[] for _ in clients]
-    for client, column, *reached, until in zip(
+    for client, column, amount, label, sure, until in zip(
         who[order].tolist(),
         columns[order].tolist(),
         amounts[order].tolist(),
@@ -170,5 +171,6 @@ def _counterfactuals(
         strict=True,
     ):
         told = None if math.isnan(until) else until
-        counterfactuals[client].append(answers.Counterfactual(FEATURES[column], *reached, told))
+        one = answers.Counterfactual(FEATURES[column], amount, label, sure, told)
+        counterfactuals[client].append(one)
     return counterfactuals
