@@ -47,13 +47,13 @@ class PendingQueue:
             taken = [rows.decode(row) for row in connection.execute(taking)]
         return sorted(taken, key=lambda recorded: recorded.id)
 
-    def commit(self, entries: Sequence[Entry]) -> int:
-        """Write the decisions of leased evaluations; return how many were still pending.
+    def commit(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Write the decisions of leased evaluations; return those that were still pending.
 
         An evaluation that another replica has decided meanwhile keeps that decision.
         """
         with database.transaction(self._engine) as connection:
-            return sum(connection.execute(_decision(entry)).rowcount for entry in entries)
+            return [entry for entry in entries if connection.execute(_decision(entry)).rowcount]
 
 
 def _decision(entry: Entry) -> Update:

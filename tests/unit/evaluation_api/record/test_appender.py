@@ -16,7 +16,7 @@ from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
-from tests.evaluations import decided_entry, pending_entry
+from tests.evaluations import MODEL, POLICY, decided_entry, pending_entry
 
 
 @pytest.fixture
@@ -146,7 +146,12 @@ def test_a_decision_counts_once_it_is_recorded_and_a_repeat_does_not(file: Path)
 
 def counted() -> float:
     """Return how many approvals of profile 4 were counted in this process."""
-    labels = {"outcome": "aprovado", "cluster": "4"}
+    labels = {
+        "outcome": "aprovado",
+        "cluster": "4",
+        "model": MODEL.tag,
+        "policy": POLICY.version,
+    }
     return REGISTRY.get_sample_value("evaluation_decisions_total", labels) or 0.0
 
 

@@ -32,5 +32,5 @@ def test_a_server_that_is_not_there_is_our_error(tmp_path: Path) -> None:
     with pytest.raises(RecordUnavailableError):
         schema.migrate(engine)
     with pytest.raises(RecordUnavailableError):
-        EvaluationLog(engine).ping()
+        EvaluationLog(engine).require_writable()
     engine.dispose()
