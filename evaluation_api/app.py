@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
+from evaluation_api import VERSION
 from evaluation_api.client_files import routes as file_routes
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles
@@ -97,6 +98,7 @@ def create_fastapi_app(
     """
     app = DescribedApp(
         title="Avaliação de clientes de cartão de crédito",
+        version=VERSION,
         description="Diz se um cliente em potencial pode ter um cartão, e por quê.",
         docs_url=None,
         redoc_url=None,
