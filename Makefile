@@ -72,15 +72,22 @@ roll-model: ## Replace the model service without a gap: make roll-model VERSION=
 roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
 	@$(STACK) roll client_evaluation_service $(VERSION)
 
+COUNT_TABLES := "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+
 backup: ## Write the record to a file: make backup FILE=record.dump
 	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
-	@umask 077 && $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation \
-		> "$(FILE).part" && mv "$(FILE).part" "$(FILE)"
+	@umask 077 && trap 'rm -f "$(FILE).part"' EXIT INT TERM HUP \
+		&& $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE).part" \
+		&& mv "$(FILE).part" "$(FILE)"
 
 restore: ## Read a backup into an empty database: make restore FILE=record.dump
 	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
 	@$(COMPOSE) up --detach --wait db
-	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
+	@$(COMPOSE) exec -T db pg_restore --file /dev/null < "$(FILE)" \
+		|| { echo "$(FILE) is no whole backup; nothing was changed." >&2; exit 2; }
+	@test "$$($(COMPOSE) exec -T db psql -U evaluation -Atc $(COUNT_TABLES) < /dev/null)" = 0 \
+		|| { echo "The database is not empty; nothing was changed: docs/operations.md" >&2; exit 2; }
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --single-transaction < "$(FILE)"
 
 test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
