@@ -1,10 +1,8 @@
 # Everything one does with this project. `make` alone explains the targets.
 
-# The first of the Pythons that this runs on; a name on PATH need not be one that starts.
-PYTHON ?= $(or $(shell for python in python3.11 python3.12 python3.13; do \
-	$$python -c "" 2>/dev/null && echo $$python && break; done),no-python)
+PYTHON ?= python3.11
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
 MLSERVER := var/bench-mlserver
 # No command of BentoML's tells its maker that it was used.
 export BENTOML_DO_NOT_TRACK := True
@@ -12,8 +10,9 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-batch bench-checkouts bench-model bench-outage bench-record bench-replicas check check-lock \
-	lock openapi upgrade openapi release clean
+	bench bench-batch bench-checkouts bench-model bench-outage bench-record bench-replicas bench-unkind soak \
+	check check-lock \
+	lock openapi upgrade clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +22,7 @@ run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_POR
 
 train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=path/to/cc_general.csv
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
-	$(BIN)/python -m model_store train --data "$(DATA)"
+	$(BIN)/python -m model_store train "$(DATA)"
 
 # The containers. A release is named by VERSION=1.2.3; without one, what is built here is "local".
 ENV_FILE ?= .env
@@ -32,8 +31,7 @@ VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
 NGINX_IMAGE ?= $(shell sed -n 's/^NGINX_IMAGE=//p' $(ENV_FILE) 2>/dev/null)
 STACK := $(PYTHON) -m deploy.stack --env-file $(ENV_FILE)
 COMPOSE := docker compose --env-file $(ENV_FILE)
-LABEL := org.opencontainers.image.version=$(VERSION)
-DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet --label $(LABEL)
+DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
 
 bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model inside
 	@mkdir -p var && $(BIN)/python -m model_store import
@@ -51,8 +49,8 @@ image-evaluation:
 # the Bento's to the one for temporary files.
 image-model: bento
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && tag=$$(sed -n 's/^__tag__://p' var/bento.tag) \
-		&& bin=$$(cd "$(BIN)" && pwd) && cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 \
-		"$$bin/bentoml" containerize --opt label=$(LABEL) -t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
+		&& cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 $(BIN)/bentoml containerize \
+		-t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
 
 up: ## Start the stack and wait until it is healthy (WEB_PORT=80)
 	@$(STACK) up
@@ -72,22 +70,15 @@ roll-model: ## Replace the model service without a gap: make roll-model VERSION=
 roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
 	@$(STACK) roll client_evaluation_service $(VERSION)
 
-COUNT_TABLES := "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-
 backup: ## Write the record to a file: make backup FILE=record.dump
 	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
-	@umask 077 && trap 'rm -f "$(FILE).part"' EXIT INT TERM HUP \
-		&& $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE).part" \
-		&& mv "$(FILE).part" "$(FILE)"
+	@umask 077 && $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation \
+		> "$(FILE).part" && mv "$(FILE).part" "$(FILE)"
 
 restore: ## Read a backup into an empty database: make restore FILE=record.dump
 	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
 	@$(COMPOSE) up --detach --wait db
-	@$(COMPOSE) exec -T db pg_restore --file /dev/null < "$(FILE)" \
-		|| { echo "$(FILE) is no whole backup; nothing was changed." >&2; exit 2; }
-	@test "$$($(COMPOSE) exec -T db psql -U evaluation -Atc $(COUNT_TABLES) < /dev/null)" = 0 \
-		|| { echo "The database is not empty; nothing was changed: docs/operations.md" >&2; exit 2; }
-	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --single-transaction < "$(FILE)"
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
 
 test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
@@ -118,6 +109,12 @@ bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
 bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
 	@$(BIN)/python -m bench replicas $(BENCH)
 
+bench-unkind: $(VENV)/dev.stamp ## Let thousands of unkind callers at the evaluation service, and a good one
+	@$(BIN)/python -m bench unkind
+
+soak: $(VENV)/dev.stamp ## Half of what the system can do for 20 minutes: what grows? SECONDS_LONG=1200
+	@$(BIN)/python -m bench soak --seconds $(or $(SECONDS_LONG),1200)
+
 check: $(VENV)/dev.stamp check-lock ## Check style, types, import rules and the lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -131,12 +128,11 @@ check-lock: $(VENV)/dev.stamp
 	@diff -u -r requirements var/lock/requirements || { echo "Lock files are stale: make lock" >&2; exit 1; }
 
 LOCK_ROOT := .
-LOCK := "$$bin/uv" pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
+LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
 
 lock: $(VENV)/dev.stamp ## Lock requirements/*.in again, keeping the versions that still fit
-	@bin=$$(cd "$(BIN)" && pwd) && cd $(LOCK_ROOT) \
-		&& $(LOCK) $(UPGRADE) requirements/dev.in -o requirements/dev.txt >/dev/null
-	@bin=$$(cd "$(BIN)" && pwd); for group in api model run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
+	@cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) requirements/dev.in -o requirements/dev.txt >/dev/null
+	@for group in api model run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
 		requirements/$$group.in -o requirements/$$group.txt >/dev/null) || exit 1; done
 
 upgrade: UPGRADE := --upgrade
@@ -146,32 +142,19 @@ clean: ## Remove the environment and the caches; the decisions recorded in var/ 
 	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-release: ## Make a release of what is committed: make release VERSION=1.0.0
-	@$(PYTHON) -m deploy.release "$(VERSION)"
-
 openapi: $(VENV)/run.stamp ## Write the description of the API again, for whoever generates a client
 	@$(BIN)/python -c "import json; from evaluation_api.app import create_fastapi_app as app; \
 		print(json.dumps(app().openapi(), ensure_ascii=False, indent=1))" > docs/openapi.json
 
-# Says how far pip is. pip's own exit code is awk's.
-INSTALL = awk -v all="$$(grep -c '^[a-z].*==' $<)" -v install='$(BIN)/pip install \
-	--disable-pip-version-check --progress-bar off --require-hashes -r $<' 'BEGIN { \
-	print "Installing up to " all " packages of $< into $(VENV), which can take minutes"; \
-	while ((install | getline line) > 0) \
-		if (line ~ /^Collecting/ && ++done % 10 == 0) print "  " done " found"; \
-		else if (line ~ /^Installing/) print "  all found; unpacking"; \
-	exit close(install) != 0 }'
-
 # A stamp inside the environment says which lock file it holds, so that a second start installs nothing.
 $(VENV)/run.stamp: requirements/run.txt
-	@command -v $(PYTHON) >/dev/null \
-		|| { echo "Python 3.11, 3.12 or 3.13 is needed, as python3.11 to python3.13 on PATH." >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL)
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed, as python3.11 on PATH." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	@$(INSTALL)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(MLSERVER)/run.stamp: bench/requirements-mlserver.txt

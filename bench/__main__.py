@@ -2,8 +2,8 @@
 
 The experiments that compare systems draw a plot, too: a whole run of 5 s a load or more goes into
 docs/performance.md, the plot of any other into var/bench/. Exit codes: 0 measured, whether targets
-are met or not; 1 a system failed or answered wrong, or an outage lost something, for the reason
-printed; 2 the bench cannot start.
+are met or not; 1 a system failed or answered wrong, an outage lost something, or a siege or a soak
+missed a target, for the reason printed; 2 the bench cannot start.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from bench import experiments
-from bench.load import client_file, outage, side_by_side, wrk
+from bench.load import client_file, outage, side_by_side, soak, unkind, wrk
 from bench.load.checks import WrongAnswerError
 from bench.report import publication, tables, targets
 from bench.subjects import clients, postgres, systems
@@ -74,6 +74,22 @@ def _kill(arguments: argparse.Namespace, folder: Path) -> int:
         seen = outage.run(scenario, arguments.seconds, own)
         judged += targets.of_an_outage(title, seen)
         print(f"\n{tables.of_an_outage(seen)}\n", flush=True)
+    return _judge(judged)
+
+
+def _besiege(_: argparse.Namespace, folder: Path) -> int:
+    """Let unkind callers at the evaluation service; return 1 if a good one or a bound suffers."""
+    return _judge([*targets.of_a_siege(unkind.run(folder))])
+
+
+def _soak(arguments: argparse.Namespace, folder: Path) -> int:
+    """Ask for half of what the system can do; return 1 if memory or latency grows."""
+    seen = soak.run(folder, arguments.seconds)
+    print(f"{tables.of_a_soak(seen)}\n")
+    return _judge([*targets.of_a_soak(seen)])
+
+
+def _judge(judged: list[targets.Target]) -> int:
     print(tables.of_targets(judged))
     return 0 if all(target.met for target in judged) else 1
 
@@ -103,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     killing = commands.add_parser("outage", help=_kill.__doc__)
     killing.add_argument("--seconds", type=float, default=60.0, help="of load, for each part")
     killing.set_defaults(run=_kill)
+    besieging = commands.add_parser("unkind", help=_besiege.__doc__)
+    besieging.set_defaults(run=_besiege)
+    soaking = commands.add_parser("soak", help=_soak.__doc__)
+    soaking.add_argument("--seconds", type=float, default=1200.0, help="(%(default)s)")
+    soaking.set_defaults(run=_soak)
     comparing = commands.add_parser(
         "checkouts",
         help="This checkout's system beside another's, driven in turn: what a change is worth. A"

@@ -7,6 +7,7 @@ from typing import Any
 from bench.load.client_file import FileRun
 from bench.load.measurements import Comparison, Measured, Point
 from bench.load.outage import Outage
+from bench.load.soak import Slice, Soak
 from bench.report.targets import Target
 
 Columns = Mapping[str, Callable[[Any], str]]
@@ -141,6 +142,20 @@ def of_an_outage(seen: Outage) -> str:
     ]
     decided = ["with a decision", str(seen.decided)]
     return align([["requests", str(seen.sent)], *answers, decided])
+
+
+def of_a_soak(seen: Soak) -> str:
+    """Return a line for each part of a soak, and the slopes."""
+    columns: dict[str, Callable[[Slice], str]] = {
+        "after s": lambda one: f"{one.at_seconds:.1f}",
+        "memory MB": lambda one: f"{one.memory_mb:.1f}",
+        "p50 ms": lambda one: f"{one.p50_ms:.2f}",
+        "p99 ms": lambda one: f"{one.p99_ms:.1f}",
+        "not good": lambda one: f"{one.not_good}",
+    }
+    memory, p50, p99 = (seen.trend(of).per_hour for of in ("memory_mb", "p50_ms", "p99_ms"))
+    slopes = f"an hour: memory {memory:+.1f} MB, p50 {p50:+.2f} ms, p99 {p99:+.2f} ms"
+    return f"{_table(seen.slices, columns)}\n\n{seen.per_second:,.0f} requests/s; {slopes}"
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from bench.load.measurements import Comparison, Measured
 from bench.load.outage import Outage
+from bench.load.soak import Soak
+from bench.load.unkind import KEPT, Siege
 
 _MANY = 1024
+#: The evaluation service's share in Compose.
+_CONTAINER_MB = 384
 _ASYNC = "the stronger monolith (async def)"
 #: Where systems run side by side: the other's key, connections, the ratio, the goal, whether less
 #: is better, and what the other is called.
@@ -95,6 +99,31 @@ def of_an_outage(title: str, seen: Outage) -> Iterator[Target]:
         p99, seconds = seen.accepted_p99_ms, seen.drain_seconds
         yield Target(f"{title}: p99 of the 202 answers", 200, p99, at_most=True, unit="ms")
         yield Target(f"{title}: all decided after its return", 5, seconds, at_most=True, unit="s")
+
+
+def of_a_siege(seen: Siege) -> Iterator[Target]:
+    """Judge how the good caller fared, and that nothing is held for those who have gone."""
+    before, after = seen.before, seen.after
+    for wave in seen.waves:
+        what = f"{wave.callers:,} callers, {wave.what}"
+        yield Target(f"{what}: a good one", 1, wave.good_seconds, at_most=True, unit="s")
+        yield Target(f"{what}: memory", _CONTAINER_MB, wave.memory_mb, at_most=True, unit="MB")
+    for name in ("descriptors", "connections", "tasks", "in_flight"):
+        was, is_now = getattr(before, name), getattr(after, name)
+        yield Target(
+            f"held {seen.gone_seconds:.0f} s later: {name}", was, is_now, at_most=True, unit=""
+        )
+    kept = after.memory_mb / before.memory_mb
+    yield Target("held then: memory, of that before", KEPT, kept, at_most=True)
+
+
+def of_a_soak(seen: Soak) -> Iterator[Target]:
+    """Judge that nothing grows and nobody is refused."""
+    not_good = sum(one.not_good for one in seen.slices)
+    memory, p50 = seen.trend("memory_mb").growth, seen.trend("p50_ms").growth
+    yield Target("soak: growth of memory", 0.1, memory, at_most=True)
+    yield Target("soak: growth of the p50", 0.5, p50, at_most=True)
+    yield Target("soak: requests without a good answer", 0, not_good, at_most=True, unit="")
 
 
 def _tails(ours: Measured, monolith: Measured | None) -> Iterator[Target]:

