@@ -1,8 +1,10 @@
 # Everything one does with this project. `make` alone explains the targets.
 
-PYTHON ?= python3.11
+# The first of the Pythons that this runs on; a name on PATH need not be one that starts.
+PYTHON ?= $(or $(shell for python in python3.11 python3.12 python3.13; do \
+	$$python -c "" 2>/dev/null && echo $$python && break; done),no-python)
 VENV ?= .venv
-BIN := $(abspath $(VENV))/bin
+BIN := $(VENV)/bin
 MLSERVER := var/bench-mlserver
 # No command of BentoML's tells its maker that it was used.
 export BENTOML_DO_NOT_TRACK := True
@@ -11,8 +13,7 @@ export BENTOML_DO_NOT_TRACK := True
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
 	bench bench-batch bench-checkouts bench-model bench-outage bench-record bench-replicas bench-unkind soak \
-	check check-lock \
-	lock openapi upgrade clean
+	check check-lock lock openapi upgrade release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +23,7 @@ run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_POR
 
 train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=path/to/cc_general.csv
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
-	$(BIN)/python -m model_store train "$(DATA)"
+	$(BIN)/python -m model_store train --data "$(DATA)"
 
 # The containers. A release is named by VERSION=1.2.3; without one, what is built here is "local".
 ENV_FILE ?= .env
@@ -31,7 +32,8 @@ VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
 NGINX_IMAGE ?= $(shell sed -n 's/^NGINX_IMAGE=//p' $(ENV_FILE) 2>/dev/null)
 STACK := $(PYTHON) -m deploy.stack --env-file $(ENV_FILE)
 COMPOSE := docker compose --env-file $(ENV_FILE)
-DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet
+LABEL := org.opencontainers.image.version=$(VERSION)
+DOCKER_BUILD := DOCKER_BUILDKIT=1 docker build --quiet --label $(LABEL)
 
 bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model inside
 	@mkdir -p var && $(BIN)/python -m model_store import
@@ -49,8 +51,8 @@ image-evaluation:
 # the Bento's to the one for temporary files.
 image-model: bento
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && tag=$$(sed -n 's/^__tag__://p' var/bento.tag) \
-		&& cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 $(BIN)/bentoml containerize \
-		-t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
+		&& bin=$$(cd "$(BIN)" && pwd) && cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 \
+		"$$bin/bentoml" containerize --opt label=$(LABEL) -t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
 
 up: ## Start the stack and wait until it is healthy (WEB_PORT=80)
 	@$(STACK) up
@@ -70,15 +72,22 @@ roll-model: ## Replace the model service without a gap: make roll-model VERSION=
 roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
 	@$(STACK) roll client_evaluation_service $(VERSION)
 
+COUNT_TABLES := "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+
 backup: ## Write the record to a file: make backup FILE=record.dump
 	@test -n "$(FILE)" || { echo "Name the file: make backup FILE=record.dump" >&2; exit 2; }
-	@umask 077 && $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation \
-		> "$(FILE).part" && mv "$(FILE).part" "$(FILE)"
+	@umask 077 && trap 'rm -f "$(FILE).part"' EXIT INT TERM HUP \
+		&& $(COMPOSE) exec -T db pg_dump -U evaluation --format=custom evaluation > "$(FILE).part" \
+		&& mv "$(FILE).part" "$(FILE)"
 
 restore: ## Read a backup into an empty database: make restore FILE=record.dump
 	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
 	@$(COMPOSE) up --detach --wait db
-	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --exit-on-error < "$(FILE)"
+	@$(COMPOSE) exec -T db pg_restore --file /dev/null < "$(FILE)" \
+		|| { echo "$(FILE) is no whole backup; nothing was changed." >&2; exit 2; }
+	@test "$$($(COMPOSE) exec -T db psql -U evaluation -Atc $(COUNT_TABLES) < /dev/null)" = 0 \
+		|| { echo "The database is not empty; nothing was changed: docs/operations.md" >&2; exit 2; }
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --single-transaction < "$(FILE)"
 
 test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
@@ -128,11 +137,12 @@ check-lock: $(VENV)/dev.stamp
 	@diff -u -r requirements var/lock/requirements || { echo "Lock files are stale: make lock" >&2; exit 1; }
 
 LOCK_ROOT := .
-LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
+LOCK := "$$bin/uv" pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header
 
 lock: $(VENV)/dev.stamp ## Lock requirements/*.in again, keeping the versions that still fit
-	@cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) requirements/dev.in -o requirements/dev.txt >/dev/null
-	@for group in api model run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
+	@bin=$$(cd "$(BIN)" && pwd) && cd $(LOCK_ROOT) \
+		&& $(LOCK) $(UPGRADE) requirements/dev.in -o requirements/dev.txt >/dev/null
+	@bin=$$(cd "$(BIN)" && pwd); for group in api model run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
 		requirements/$$group.in -o requirements/$$group.txt >/dev/null) || exit 1; done
 
 upgrade: UPGRADE := --upgrade
@@ -142,19 +152,32 @@ clean: ## Remove the environment and the caches; the decisions recorded in var/ 
 	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+release: ## Make a release of what is committed: make release VERSION=1.0.0
+	@$(PYTHON) -m deploy.release "$(VERSION)"
+
 openapi: $(VENV)/run.stamp ## Write the description of the API again, for whoever generates a client
 	@$(BIN)/python -c "import json; from evaluation_api.app import create_fastapi_app as app; \
 		print(json.dumps(app().openapi(), ensure_ascii=False, indent=1))" > docs/openapi.json
 
+# Says how far pip is. pip's own exit code is awk's.
+INSTALL = awk -v all="$$(grep -c '^[a-z].*==' $<)" -v install='$(BIN)/pip install \
+	--disable-pip-version-check --progress-bar off --require-hashes -r $<' 'BEGIN { \
+	print "Installing up to " all " packages of $< into $(VENV), which can take minutes"; \
+	while ((install | getline line) > 0) \
+		if (line ~ /^Collecting/ && ++done % 10 == 0) print "  " done " found"; \
+		else if (line ~ /^Installing/) print "  all found; unpacking"; \
+	exit close(install) != 0 }'
+
 # A stamp inside the environment says which lock file it holds, so that a second start installs nothing.
 $(VENV)/run.stamp: requirements/run.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed, as python3.11 on PATH." >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@command -v $(PYTHON) >/dev/null \
+		|| { echo "Python 3.11, 3.12 or 3.13 is needed, as python3.11 to python3.13 on PATH." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL)
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(INSTALL)
 	@touch $@
 
 $(MLSERVER)/run.stamp: bench/requirements-mlserver.txt

@@ -5,3 +5,6 @@ one asks; runtime/ serves anything and knows no clients. app, commands and repla
 here loads a model: a process boundary lies between. client_files/ reads files of clients, and only
 app and commands know it.
 """
+
+#: Of the release, as the description of the API tells it; `make release` writes it.
+VERSION = "0.1.0"

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
+from evaluation_api import VERSION
 from evaluation_api.client_files import routes as file_routes
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles
@@ -30,11 +31,12 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
 from evaluation_api.record.models import ModelLog, ModelWatch
+from evaluation_api.record.outage import RecordWatch
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
@@ -96,6 +98,7 @@ def create_fastapi_app(
     """
     app = DescribedApp(
         title="Avaliação de clientes de cartão de crédito",
+        version=VERSION,
         description="Diz se um cliente em potencial pode ter um cartão, e por quê.",
         docs_url=None,
         redoc_url=None,
@@ -133,8 +136,13 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
     """Open everything that settings name, workers at work; close it in the end."""
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
-        engine = _connect(settings, stack)
-        database.migrate(engine)
+        engine = _connect(
+            settings,
+            stack,
+            busy_timeout_seconds=DECISION_SECONDS,
+            statement_seconds=CALL_SECONDS,
+        )
+        schema.migrate(engine)
         evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
         await asyncio.to_thread(policies.remember, policy.version, source)
         executor = await stack.enter_async_context(RecordExecutor())
@@ -148,7 +156,9 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
         file_log = FileLog(engine)
         worker = FileWorker(file_log, model, policy, executor, appender)
         watch = ModelWatch(model, models, executor, partial(_tell_of_promise, policy))
-        for work in (pending.run(), worker.run(), watch.run()):
+        look = partial(executor.run_watch, evaluations.require_writable)
+        record_watch = RecordWatch(executor.outage, look)
+        for work in (pending.run(), worker.run(), watch.run(), record_watch.run()):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         client_files = ClientFiles(file_log, evaluations, executor, worker)
         services = Services(

@@ -25,7 +25,7 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
-from evaluation_api.record import database, retention
+from evaluation_api.record import database, retention, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs, server
@@ -144,25 +144,24 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
-    with _record(settings):
-        print(f"The tables are at {database.HEAD}.")
+    with _record(settings) as (_, version):
+        print(f"The tables are at {version}.")
     return 0
 
 
 @contextmanager
-def _record(settings: Settings) -> Iterator[Engine]:
-    """Open the record's database, its tables up to date."""
+def _record(settings: Settings) -> Iterator[tuple[Engine, str]]:
+    """Open the record's database, its tables up to date, and tell what they are at."""
     engine = database.connect(settings.database_url.get_secret_value())
     try:
-        database.migrate(engine)
-        yield engine
+        yield engine, schema.migrate(engine)
     finally:
         engine.dispose()
 
 
 def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
     before = datetime.now(UTC) - chosen.older_than
-    with _record(settings) as engine:
+    with _record(settings) as (engine, _):
         older = retention.count_older(engine, before)
         what = f"{older.evaluations} evaluations and {older.files} files of clients"
         print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
@@ -181,7 +180,7 @@ def _confirmed() -> bool:
 
 
 def _replay(chosen: argparse.Namespace, settings: Settings) -> int:
-    with _record(settings) as engine:
+    with _record(settings) as (engine, _):
         return asyncio.run(_replayed(engine, settings, None if chosen.all else chosen.ids))
 
 

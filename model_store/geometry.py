@@ -150,18 +150,25 @@ def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
     return Cones(own, staying, offsets, slopes, slopes**2 - offsets**2)
 
 
-def counterfactuals(rows: Matrix, cones: Cones, limits: Limits) -> Counterfactuals:
+def counterfactuals(
+    rows: Matrix, cones: Cones, limits: Limits, followed: NDArray[np.bool_]
+) -> Counterfactuals:
     """Find, one amount at a time, the smallest change that reaches a target with its margin.
 
-    rows: n x 5, each in need of a change.
+    rows: n x 5, each in need of a change. followed: n, whose changes are followed as far as they
+    hold; until is NaN for others.
     """
     starts = range(0, max(len(rows), 1), _BLOCK)
     blocks = [slice(start, start + _BLOCK) for start in starts]
-    parts = [_nearest_changes(rows[block], cones, limits.of(block)) for block in blocks]
+    parts = [
+        _nearest_changes(rows[block], cones, limits.of(block), followed[block]) for block in blocks
+    ]
     return Counterfactuals(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _nearest_changes(rows: Matrix, cones: Cones, limits: Limits) -> tuple[Matrix, Labels, Matrix]:
+def _nearest_changes(
+    rows: Matrix, cones: Cones, limits: Limits, followed: NDArray[np.bool_]
+) -> tuple[Matrix, Labels, Matrix]:
     """Do so for a block of clients; limits are 4 x n here.
 
     Along one amount t the border of a cone is a quadratic, so the nearest point inside all four
@@ -173,18 +180,19 @@ def _nearest_changes(rows: Matrix, cones: Cones, limits: Limits) -> tuple[Matrix
     own = clients.take(CHANGEABLE, axis=0)[:, None, :]
     rest = (cones.staying @ clients).reshape(4, len(cones.targets), len(CHANGEABLE), 1, len(rows))
     spare = (_STAY @ (clients * clients))[:, None, :]
-    begin = np.clip(own[:, 0], *limits)
+    begin = own[:, 0].clip(*limits)
     with np.errstate(invalid="ignore", divide="ignore"):
         roots = _roots(cones, rest, spare)
-        at_limits = np.broadcast_to(begin[None, :, None], (*roots.shape[:2], 1, len(rows)))
-        amounts = np.concatenate([_to_cents_away_from(own, roots), at_limits], axis=2)
+        amounts = np.empty((*roots.shape[:2], roots.shape[2] + 1, len(rows)))
+        amounts[:, :, :-1], amounts[:, :, -1] = _to_cents_away_from(own, roots), begin
         length = np.sqrt(amounts * amounts + spare)
         inside = (cones.slopes * amounts + rest >= cones.offsets * length).all(axis=0)
         inside &= (amounts >= limits.low[:, None]) & (amounts <= limits.high[:, None])
         cost = np.where(inside, np.abs(amounts - own), np.inf)
         amount, cluster = _cheapest(amounts, cost, cones.targets)
         far = np.where(amount < own[:, 0], *limits)
-        until = _last_before_leaving(cones, rest, spare, roots, (amount, far))
+        ends = (np.where(followed, amount, np.nan), far)
+        until = _last_before_leaving(cones, rest, spare, roots, ends)
     return amount.T, cluster.T, until.T
 
 
@@ -199,13 +207,19 @@ def _last_before_leaving(
     """
     amounts, far = ends
     until = np.full_like(amounts, np.nan)
-    which, who = np.nonzero(np.isfinite(amounts))  # m of them
+    which, who = np.isfinite(amounts).nonzero()  # m of them
+    if not len(which):
+        return until
     amount = amounts[which, who]
-    room, sense = np.abs(far[which, who] - amount), np.sign(far[which, who] - amount)
+    room = far[which, who] - amount
+    sense = np.sign(room)
+    room *= sense
     borders = roots[:, which, :, who].reshape(len(which), roots.shape[0] * roots.shape[2]).T
-    steps = np.nan_to_num((borders - amount) * sense, nan=-1.0).clip(0, room)
+    steps = np.empty((len(borders) + 2, len(which)))
+    steps[0], steps[-1] = 0, room
+    np.fmin(np.fmax((borders - amount) * sense, 0, out=steps[1:-1]), room, out=steps[1:-1])
     steps.sort(axis=0)
-    starts, stops = np.vstack([0 * room, steps]), np.vstack([steps, room])
+    starts, stops = steps[:-1], steps[1:]
     tried = amount + sense * (starts + stops) / 2
     length = np.sqrt(tried * tried + spare[which, 0, who])
     slopes, others = cones.slopes[:, :, which, 0], rest[:, :, which, :, who].transpose(1, 2, 3, 0)
@@ -213,8 +227,9 @@ def _last_before_leaving(
     inside = slopes.swapaxes(2, 3) * tried + others >= offsets * length
     left = ~inside.all(axis=0).any(axis=0) & (stops - starts >= 1 / _CENTS)
     first = left.argmax(axis=0)
-    step = np.floor(starts[first, np.arange(len(which))] * _CENTS) / _CENTS
-    until[which, who] = np.where(left.any(axis=0), np.round(amount + sense * step, 2), np.nan)
+    every = np.arange(len(which))
+    step = np.floor(starts[first, every] * _CENTS) / _CENTS
+    until[which, who] = np.where(left[first, every], (amount + sense * step).round(2), np.nan)
     return until
 
 

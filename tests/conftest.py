@@ -1,25 +1,29 @@
 """Which tests may be left out, and where.
 
-Tests marked `browser`, `helm`, `postgres`, `release` or `stack` need something that a laptop may
-not have; there they are skipped with what is missing. With CI=true nothing is skipped: a skip for
-any reason fails.
+Tests marked `browser`, `disk`, `helm`, `nginx`, `pgbouncer`, `postgres`, `release` or `stack` need
+something that a laptop may not have; there they are skipped with what is missing. With CI=true
+nothing is skipped: a skip for any reason fails.
 """
 
 import functools
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import Final
 
 import pytest
 
-from bench.subjects import postgres
+from bench.subjects import disk, pgbouncer, postgres
 from tests import tiers
 
 pytest_plugins = ["tests.browser", "tests.postgres", "tests.services"]
 
-NEEDS = {
+NEEDS: Final[dict[str, tuple[Callable[[], object], str]]] = {
     "browser": (tiers.chromium, "no Chromium: none on PATH and $CHROMIUM names none"),
     "postgres": (postgres.programs, "no PostgreSQL: its server programs were not found"),
+    "pgbouncer": (pgbouncer.program, "no PgBouncer: none on PATH or in /usr/sbin"),
+    "disk": (disk.program, "no small disk: mounting one takes root"),
+    "nginx": (tiers.nginx, "no nginx: none on PATH or in /usr/sbin"),
     "helm": (tiers.helm, "no helm: none on PATH"),
     "release": (tiers.last_release, "no last release: git has no commit of it; a shallow clone?"),
     "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),

@@ -22,6 +22,12 @@ def chromium() -> Path | None:
     return next((Path(path) for path in found if path), None)
 
 
+def nginx() -> Path | None:
+    """Find the gateway's program and what fills in its configuration."""
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return Path(found) if found and shutil.which("envsubst") else None
+
+
 def helm() -> Path | None:
     """Find the program that renders the chart."""
     found = shutil.which("helm")

@@ -28,8 +28,8 @@ def server(settings: str = "") -> Iterator[str]:
         raise MissingError("PostgreSQL's server programs are needed: apt-get install postgresql.")
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         folder = Path(name)
-        if owner := _owner():
-            shutil.chown(folder, owner)
+        if account := owner():
+            shutil.chown(folder, account)
         cluster, log = folder / "cluster", folder / "log"
         options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' {settings}"
         _run(folder_of_programs / "initdb", "-D", cluster, "-U", _USER, "-A", "trust", "-E", "UTF8")
@@ -55,7 +55,7 @@ def _major_version(folder: Path) -> int:
     return int(name) if name.isdigit() else 0
 
 
-def _owner() -> str | None:
+def owner() -> str | None:
     """Name who may run the server: initdb refuses root, whose server uses Debian's account."""
     return "postgres" if os.geteuid() == 0 else None
 
@@ -63,5 +63,5 @@ def _owner() -> str | None:
 def _run(*command: str | Path) -> None:
     """Run one of the server's programs; its complaints are seen where ours are."""
     subprocess.run(  # noqa: S603 - PostgreSQL's own programs
-        command, check=True, user=_owner(), cwd="/", stdout=subprocess.DEVNULL, timeout=60
+        command, check=True, user=owner(), cwd="/", stdout=subprocess.DEVNULL, timeout=60
     )

@@ -10,10 +10,14 @@ seconds_between_looks=2
 main() {
   mkdir -p "$conf"
   GATEWAY_SCHEME=http
-  if [ -e "$tls/tls.crt" ] && [ -e "$tls/tls.key" ]; then GATEWAY_SCHEME=https; fi
+  if [ -e "$tls/tls.crt" ] && [ -e "$tls/tls.key" ]; then
+    GATEWAY_SCHEME=https
+    : "${GATEWAY_HTTPS_URL:?names the server as its certificate does, https://clientes.example}"
+  fi
   export GATEWAY_SCHEME
   fill nginx.conf
   fill site.conf
+  fill "$GATEWAY_SCHEME.conf"
   listen_https >"$conf/listen_https.conf"
   trusted_proxies >"$conf/trusted_proxies.conf"
   upstream "$(replicas)" >"$conf/upstream.conf"
@@ -23,7 +27,7 @@ main() {
 
 fill() {
   # shellcheck disable=SC2016  # the names of variables, for envsubst
-  envsubst '$GATEWAY_WORKERS $GATEWAY_RATE_PER_SECOND $GATEWAY_BURST $GATEWAY_SCHEME' \
+  envsubst '$GATEWAY_WORKERS $GATEWAY_RATE_PER_SECOND $GATEWAY_BURST $GATEWAY_SCHEME $GATEWAY_HTTPS_URL' \
     <"/etc/gateway/$1.template" >"$conf/$1"
 }
 

@@ -30,16 +30,16 @@ def uses_decimal_comma(cells: Iterable[str], *, otherwise: bool) -> bool:
 
 
 def with_comma(cell: str) -> float:
-    """Read 1234,56 or 1.234,56. Raises ValueError for anything else."""
+    """Read 1234,56 or 1.234,56; a zero below zero is zero. Raises ValueError for anything else."""
     if "." not in cell and "_" not in cell and "$" not in cell:
-        return float(cell.replace(",", "."))
+        return float(cell.replace(",", ".")) + 0.0
     return _grouped(cell, _COMMA, ".")
 
 
 def with_point(cell: str) -> float:
-    """Read 1234.56 or 1,234.56. Raises ValueError for anything else."""
+    """Read 1234.56 or 1,234.56; a zero below zero is zero. Raises ValueError for anything else."""
     if "," not in cell and "_" not in cell and "$" not in cell:
-        return float(cell)
+        return float(cell) + 0.0
     return _grouped(cell, _POINT, ",")
 
 

@@ -63,7 +63,7 @@ class FileLog:
     """The files in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self.engine = engine
         self._writer = writer_for(engine)
 

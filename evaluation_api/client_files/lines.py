@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from evaluation_api.client_files import amounts, messages
 from evaluation_api.client_files.domain import Dialect, Fault, Line
-from evaluation_api.decision import sentences
+from evaluation_api.decision import names, sentences
 from evaluation_api.decision.domain import FEATURES, Applicant, CardUsage
 from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, UNREADABLE, WHITE_SPACE
 
@@ -29,7 +29,7 @@ def reader(dialect: Dialect) -> Read:
         cells = line.cells
         if len(cells) != width:
             return Fault(None, messages.wrong_width(len(cells), width))
-        name = cells[name_at].strip(WHITE_SPACE)
+        name = names.in_one_form(cells[name_at].strip(WHITE_SPACE))
         try:
             usage = CardUsage(
                 amount(cells[at_b]),
@@ -40,7 +40,7 @@ def reader(dialect: Dialect) -> Read:
             )
         except ValueError:
             return _fault(dialect, cells)
-        if _holds(usage) and 0 < len(name) <= LONGEST_NAME and _is_readable(name):
+        if _holds(usage) and not _wrong_name(name):
             return Applicant(name, usage)
         return _fault(dialect, cells)
 
@@ -65,7 +65,7 @@ def _fault(dialect: Dialect, cells: list[str]) -> Fault:
     """Find the first wrong field, in the file's order, and say what is wrong with it."""
     for field, cell in zip(dialect.fields, cells, strict=True):
         wrong = (
-            _wrong_name(cell.strip(WHITE_SPACE))
+            _wrong_name(names.in_one_form(cell.strip(WHITE_SPACE)))
             if field == "name"
             else _wrong_amount(field, cell, dialect)
         )
@@ -81,7 +81,8 @@ def _wrong_name(name: str) -> str | None:
         return sentences.field_error("string_too_long", "name", {"max_length": LONGEST_NAME})
     if not _is_readable(name):
         return sentences.field_error("string_pattern_mismatch", "name", {})
-    return None
+    fault = names.fault(name)
+    return sentences.field_error(fault, "name", {}) if fault else None
 
 
 def _wrong_amount(field: str, cell: str, dialect: Dialect) -> str | None:

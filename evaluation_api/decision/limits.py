@@ -11,11 +11,13 @@ LARGEST_AMOUNT: Final = 1e7
 #: The longest name of a client or reviewer, in characters, without the space around it.
 LONGEST_NAME: Final = 120
 
+#: Controls of direction, by which "anA - odavorpa" is shown as "aprovado - Ana".
+_DIRECTION: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 #: What is readable, as patterns of OpenAPI: no control character, but for those of several lines.
-READABLE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
-READABLE_LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+READABLE: Final = rf"^[^\x00-\x1f\x7f-\x9f{_DIRECTION}]*$"
+READABLE_LINES: Final = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_DIRECTION}]*$"
 #: What is not, as `re` finds it; halves of a UTF-16 pair come of queries only.
-UNREADABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNREADABLE: Final = re.compile(rf"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_DIRECTION}]")
 #: Unicode's White_Space, as pydantic and the browser trim it. str.strip alone takes \x1c to \x1f.
 WHITE_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))

@@ -1,4 +1,7 @@
-"""Names of people as they are compared: the one folding, for what is stored and what is sought."""
+"""Names of people: what is one, and how two are compared.
+
+The one folding, for what is stored and what is sought.
+"""
 
 import re
 import unicodedata
@@ -17,6 +20,22 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 #: Hyphens, apostrophes and the like, with what Unicode calls letters all the same: some more
 #: apostrophes, and Hangul's blanks.
 _NO_LETTER: Final = re.compile("[^\\w\\s]|[_\u02b9-\u02df\ua78b\ua78c\u115f\u1160]")
+#: Hangul's blanks: letters that nobody sees.
+_BLANKS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+_CPF: Final = re.compile(r"(?<!\d)\d{3}[. ]?\d{3}[. ]?\d{3}[- ]?\d{2}(?!\d)", re.ASCII)
+
+
+def in_one_form(name: str) -> str:
+    """Return a name in NFC, so that it is the same however its accents were typed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def fault(name: str) -> str | None:
+    """Return why a name is none, as sentences.field_error knows it: "no_letter", "cpf", or None."""
+    if not any(c.isalpha() and c not in _BLANKS for c in name):
+        return "no_letter"
+    # A column of that name is refused too: it is no part of what is decided or recorded.
+    return "cpf" if _CPF.search(name) else None
 
 
 def fold(name: str) -> str:

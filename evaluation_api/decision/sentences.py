@@ -235,8 +235,9 @@ def at_most(feature: str, maximum: float) -> str:
 def field_error(kind: str, field: str, context: dict[str, object]) -> str:
     """Say what is wrong with one field of a request; kind is pydantic's name for it."""
     label = LABELS.get(field, _OTHER_LABELS.get(field, field)).capitalize()
-    template = _FIELD_ERRORS.get(kind, "{label}: valor não aceito.")
     bound = context.get("le", context.get("ge"))
+    kind = _SIMPLER.get((kind, context.get("min_length", bound)), kind)
+    template = _FIELD_ERRORS.get(kind, "{label}: valor não aceito.")
     limit = f"{bound:,.0f}".translate(_BRAZILIAN) if isinstance(bound, int | float) else ""
     return template.format(**{**context, "label": label, "field": field, "limit": limit})
 
@@ -260,24 +261,33 @@ _OTHER_LABELS = {
     "revisor": "revisor",
 }
 
+#: What is said more simply of a bound than with it.
+_SIMPLER: dict[tuple[str, object], str] = {
+    ("greater_than_equal", 0): "negative",
+    ("string_too_short", 1): "missing",
+}
+
 _FIELD_ERRORS = {
-    "missing": "{label}: informe este campo.",
+    "missing": "{label}: preencha este campo.",
     "extra_forbidden": "O campo “{field}” não é aceito.",
-    "repeated": "{label}: informe uma vez só.",
+    "repeated": "{label}: informe uma só vez.",
     "float_type": "{label}: informe um número, sem aspas.",
     "finite_number": "{label}: informe um número finito.",
     "greater_than": "{label}: informe um valor maior que zero.",
-    "greater_than_equal": "{label}: informe um valor a partir de {limit}.",
-    "less_than_equal": "{label}: informe um valor de até {limit}.",
+    "greater_than_equal": "{label}: o menor valor aceito é {limit}.",
+    "less_than_equal": "{label}: o maior valor aceito é {limit}.",
+    "negative": "{label}: o valor não pode ser negativo.",
     "string_type": "{label}: informe um texto.",
-    "string_too_short": "{label}: informe pelo menos {min_length} caractere(s).",
+    "string_too_short": "{label}: informe pelo menos {min_length} caracteres.",
     "string_too_long": "{label}: use até {max_length} caracteres.",
-    "string_pattern_mismatch": "{label}: use apenas caracteres que se podem ler.",
+    "string_pattern_mismatch": "{label}: use apenas caracteres legíveis.",
+    "no_letter": "{label}: informe um nome com pelo menos uma letra.",
+    "cpf": "{label}: informe só o nome, sem CPF.",
     "int_parsing": "{label}: informe um número inteiro.",
     "uuid_parsing": "{label}: não é um cursor desta lista.",
     "less_than": "{label}: informe uma data anterior.",
     "day": "{label}: informe uma data como 2026-11-22.",
     "enum": "{label}: informe uma das decisões: aprovado, analise_manual, recusado.",
-    "model_type": "Envie um objeto JSON com os campos do cliente.",
-    "model_attributes_type": "Envie um objeto JSON com os campos do cliente.",
+    "model_type": "Envie um objeto JSON com os campos descritos na documentação.",
+    "model_attributes_type": "Envie um objeto JSON com os campos descritos na documentação.",
 }

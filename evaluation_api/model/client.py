@@ -53,6 +53,8 @@ _MAX_CONCURRENT_CALLS = 2
 _MOST_CALLS = 24
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_WARNINGS = 1.0
+#: Both services start at once, and the model's takes longer: until then nobody need be told.
+_STARTING_SECONDS = 10.0
 #: Anybody; asked for to find out whether predictions can be had again.
 _PROBE = CardUsage(1000.0, 1000.0, 0.0, 1000.0, 1000.0)
 
@@ -152,6 +154,7 @@ class ModelClient:
         self._look_again_at = 0.0
         self._has_looked_in_vain = False
         self._warn_again_at = 0.0
+        self._started_at = time.monotonic() + _STARTING_SECONDS
         self._transport = transport
         self._base = url.rstrip("/")
         self._url = httpx.URL(f"{self._base}/predict", params=self._options)
@@ -297,7 +300,8 @@ class ModelClient:
             geometry = await self._describe(self._deadline_seconds)
         except ModelError as exc:
             self._has_looked_in_vain = True
-            self._tell(exc)
+            if self.model is not None or time.monotonic() >= self._started_at:
+                self._tell(exc)
             raise
         self._has_looked_in_vain = False
         return geometry

@@ -54,6 +54,7 @@ class Appender:
         self.appended = 0
         self._log = log
         self._executor = executor
+        self._outage = executor.outage
         self._no_wait_log = no_wait_log
         self._checkpoint_seconds = checkpoint_seconds
         self._unsafe = asyncio.Event()  # something is written that is not on the disk yet
@@ -84,11 +85,13 @@ class Appender:
         Returns None, or the evaluation that won the entry's Idempotency-Key before. Raises
         RecordUnavailableError, or OverloadedError when too many wait.
         """
-        return await self._append(entry)
+        with self._outage.refusals():
+            return await self._append(entry)
 
     async def find_by_key(self, key: str) -> FirstUse | None:
         """Return what used an Idempotency-Key first. Raises as append does."""
-        return await self._find(key)
+        with self._outage.refusals():
+            return await self._find(key)
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
         self.appended += len(entries)
@@ -103,13 +106,24 @@ class Appender:
     async def _write(self, entries: list[Entry]) -> list[FirstUse | None]:
         if self._no_wait_log is not None:
             with suppress(RecordBusyError):
-                first_uses = self._no_wait_log.append(entries)
-                self._unsafe.set()
-                return first_uses
-        return await self._executor.run_write(self._log.append, entries)
+                return self._write_here(self._no_wait_log, entries)
+        return await self._executor.run_append(self._log.append, entries)
+
+    def _write_here(self, log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
+        """Append on the event loop."""
+        self._outage.require_none()
+        try:
+            first_uses = log.append(entries)
+        except RecordBusyError:
+            raise
+        except RecordUnavailableError as exc:
+            self._outage.begin(exc)
+            raise
+        self._unsafe.set()
+        return first_uses
 
     async def _find_many(self, keys: list[str]) -> list[FirstUse | None]:
-        return await self._executor.run_read(self._log.find_by_keys, keys)
+        return await self._executor.run_lookup(self._log.find_by_keys, keys)
 
     async def _run_checkpoints(self) -> None:
         while True:

@@ -1,25 +1,23 @@
-"""Opens the database that a URL names, and brings its tables up to date.
+"""Opens the database that a URL names; schema.py has its tables' versions.
 
 SQLite and PostgreSQL differ here, and in how rows are written (writer.py).
 """
 
+import shutil
 import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, delete, event, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
-
-#: Every migration, oldest first; a test compares them with the folder.
-_VERSIONS = ("0001", "0002", "0003", "0004")
-HEAD = _VERSIONS[-1]
+from evaluation_api.record import deadline
+from evaluation_api.record.tables import policies
 
 #: An error's text names the statement that failed, and not the client that it was about.
 _HIDE_PARAMETERS: Final = {"hide_parameters": True}
@@ -32,33 +30,34 @@ _PRAGMAS = (
     "synchronous=NORMAL",
     "foreign_keys=ON",
 )
-#: Also makes one transaction of all, or of a slice (let_others_write): a start that is killed
-#: halfway leaves nothing half done.
-_MIGRATION_LOCK = {
-    "postgresql": "SELECT pg_advisory_xact_lock(4203381)",
-    "sqlite": "BEGIN IMMEDIATE",
-}
-#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
-_BETWEEN_SLICES_SECONDS: Final = 0.005
-_AT: Final = text("SELECT version_num FROM alembic_version")
-_MIGRATIONS = Path(__file__).with_name("migrations")
+#: For a connection when all are taken; there are more than threads.
+_POOL_SECONDS: Final = 1
+#: With less room than this a disk is full: what SQLite writes beside the file needs some, too.
+_ROOM_BYTES: Final = 2**20
+#: Of letters in no order, which the server makes hardly smaller.
+_FILL = text(
+    "INSERT INTO policies (version, text, first_used_at)"
+    " SELECT '~room', string_agg(md5(random()::text), ''), now() FROM generate_series(1, :pieces)"
+)
 
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
 
 
-def connect(url: str, *, busy_timeout_seconds: float = 5) -> Engine:
+def connect(
+    url: str, *, busy_timeout_seconds: float = 5, statement_seconds: float | None = None
+) -> Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
     busy_timeout_seconds: how long to wait for another process that is writing to the same file;
     with none at all, not for the disk either: checkpoint is then for somebody else to call.
-    Raises RecordUnavailableError when the URL names nothing that can be used.
+    statement_seconds: after which a server ends a statement by itself, if it may not take as long
+    as it wants. Raises RecordUnavailableError when the URL names nothing that can be used.
     """
     try:
         if is_file(url):
             return _connect_file(make_url(url), busy_timeout_seconds)
-        timeout = {"connect_timeout": 3}
-        return create_engine(url, pool_pre_ping=True, connect_args=timeout, **_HIDE_PARAMETERS)
+        return _connect_server(url, statement_seconds)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise RecordUnavailableError(str(exc)) from exc
 
@@ -73,18 +72,63 @@ def _connect_file(url: URL, busy_timeout_seconds: float) -> Engine:
     return engine
 
 
+def _connect_server(url: str, statement_seconds: float | None) -> Engine:
+    from evaluation_api.record import postgres  # noqa: PLC0415 - a driver that a file spares
+
+    def open_connection(_: object, __: object, args: list[Any], options: dict[str, Any]) -> object:
+        return postgres.connect(*args, statement_seconds=statement_seconds, **options)
+
+    pool = {"pool_pre_ping": True, "pool_timeout": _POOL_SECONDS}
+    engine = create_engine(url, **pool, **_HIDE_PARAMETERS)
+    event.listen(engine, "do_connect", open_connection)
+    return engine
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """Run a block in one transaction.
+    """Run a block in one transaction, by the thread's deadline: later, nothing is committed.
 
     Raises RecordBusyError when another process was writing to the file for too long, and
     RecordUnavailableError for anything else that the database did not do.
     """
+    deadline.require()
     try:
         with engine.begin() as connection:
             yield connection
-    except SQLAlchemyError as exc:
-        raise _kind(getattr(exc, "orig", None))(str(exc)) from exc
+            deadline.require()
+    except (SQLAlchemyError, _driver_error(engine)) as exc:
+        # What follows the first line is the statement, or a row, with its client.
+        sentence = str(exc).partition("\n")[0]
+        raise _kind(getattr(exc, "orig", None))(sentence) from exc
+
+
+def require_writable(engine: Engine, *, thoroughly: bool) -> None:
+    """Raise RecordUnavailableError unless the database can be read and written.
+
+    thoroughly: also on a server, try whether its disk has room, which leaves it something to tidy.
+    """
+    with transaction(engine) as connection:
+        connection.execute(select(policies.c.version).limit(1))
+        # Deletes nothing, and is refused by a server that is read-only, and by a file that is
+        # locked: whoever deletes takes the lock first.
+        connection.execute(delete(policies).where(policies.c.version == ""))
+        if thoroughly and engine.dialect.name == "postgresql":
+            connection.execute(_FILL, {"pieces": _ROOM_BYTES // 32})
+            connection.rollback()
+    if engine.dialect.name == "sqlite":
+        _require_room(engine.url.database)
+
+
+def _require_room(file: str | None) -> None:
+    """Raise RecordUnavailableError when the disk of a SQLite file is full."""
+    if file and shutil.disk_usage(Path(file).parent).free < _ROOM_BYTES:
+        raise RecordUnavailableError("database or disk is full")
+
+
+def _driver_error(engine: Engine) -> type[Exception]:
+    """Return what the driver raises where it is spoken to past SQLAlchemy."""
+    driver = engine.dialect.loaded_dbapi
+    return driver.Error if driver else SQLAlchemyError
 
 
 def is_file(url: str) -> bool:
@@ -123,61 +167,3 @@ def checkpoint(engine: Engine) -> None:
     """
     with transaction(engine) as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to HEAD. Several replicas may do this at once.
-
-    Raises RecordUnavailableError when the database can't be reached, or a newer program made it.
-    """
-    try:
-        version = _version(engine)
-        if version not in {None, *_VERSIONS}:
-            raise RecordUnavailableError(f"its tables are at {version}, of a newer program")
-        while version != HEAD:
-            with suppress(OvertakenError):
-                _upgrade(engine)
-            version = _version(engine)
-    except SQLAlchemyError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
-
-
-def _version(engine: Engine) -> str | None:
-    """Return the migration the tables are at; None for an empty database."""
-    if not inspect(engine).has_table("alembic_version"):
-        return None
-    with engine.connect() as connection:
-        return connection.execute(_AT).scalar()
-
-
-def _upgrade(engine: Engine) -> None:
-    from alembic import command  # noqa: PLC0415 - 10 MB that a start without migrations saves
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.connect() as connection:
-        _lock(connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-
-
-def _lock(connection: Connection) -> None:
-    connection.execute(text(_MIGRATION_LOCK[connection.dialect.name]))
-
-
-class OvertakenError(Exception):
-    """Another process has ended the migration that this one was in the middle of."""
-
-
-def let_others_write(connection: Connection, version: str) -> None:
-    """Commit a slice of a migration, and go on once whoever waited has written.
-
-    version: what the tables are at until the migration ends. Raises OvertakenError.
-    """
-    connection.commit()
-    time.sleep(_BETWEEN_SLICES_SECONDS)
-    _lock(connection)
-    if connection.execute(_AT).scalar() != version:
-        raise OvertakenError

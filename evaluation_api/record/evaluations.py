@@ -63,7 +63,7 @@ class EvaluationLog:
     """The evaluations in one database."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
         self._writer = writer_for(engine)
 
@@ -133,13 +133,9 @@ class EvaluationLog:
         """Bring a SQLite file's last transactions safely to the disk."""
         database.checkpoint(self._engine)
 
-    def ping(self) -> None:
-        """Raise RecordUnavailableError unless the database answers.
-
-        From a table: SQLite answers "SELECT 1" without a look at its file.
-        """
-        with self._transaction() as connection:
-            connection.execute(select(policies.c.version).limit(1))
+    def require_writable(self, *, thoroughly: bool = False) -> None:
+        """Raise RecordUnavailableError unless the database can be written: database.py's."""
+        database.require_writable(self._engine, thoroughly=thoroughly)
 
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self._engine)

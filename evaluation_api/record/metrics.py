@@ -4,17 +4,27 @@ import collections
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from evaluation_api.decision.domain import Evaluation
 
-DECISIONS: Final = Counter("evaluation_decisions", "Decisions taken", ["outcome", "cluster"])
+DECISIONS: Final = Counter(
+    "evaluation_decisions", "Decisions recorded", ["outcome", "cluster", "model", "policy"]
+)
+RECORD_AWAY: Final = Gauge("evaluation_record_away", "1 while the record cannot be written")
 
 
 def count_decisions(evaluations: Iterable[Evaluation | None]) -> None:
     """Count decisions that were recorded; what waits for the model is None and not counted."""
     decided = collections.Counter(
-        (one.decision.outcome, one.prediction.cluster) for one in evaluations if one
+        (
+            one.decision.outcome,
+            one.prediction.cluster,
+            one.prediction.model.tag,
+            one.decision.policy_version,
+        )
+        for one in evaluations
+        if one
     )
     for labels, count in decided.items():
         DECISIONS.labels(*labels).inc(count)

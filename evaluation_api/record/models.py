@@ -37,7 +37,7 @@ class ModelLog:
     """The models in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
     def remember(self, met: Geometry) -> None:

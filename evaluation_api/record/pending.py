@@ -14,7 +14,7 @@ class PendingQueue:
     """What waits in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
     def count(self) -> int:
@@ -47,13 +47,13 @@ class PendingQueue:
             taken = [rows.decode(row) for row in connection.execute(taking)]
         return sorted(taken, key=lambda recorded: recorded.id)
 
-    def commit(self, entries: Sequence[Entry]) -> int:
-        """Write the decisions of leased evaluations; return how many were still pending.
+    def commit(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Write the decisions of leased evaluations; return those that were still pending.
 
         An evaluation that another replica has decided meanwhile keeps that decision.
         """
         with database.transaction(self._engine) as connection:
-            return sum(connection.execute(_decision(entry)).rowcount for entry in entries)
+            return [entry for entry in entries if connection.execute(_decision(entry)).rowcount]
 
 
 def _decision(entry: Entry) -> Update:

@@ -71,10 +71,9 @@ class PendingWorker:
             leased = await run_write(self._queue.lease, _AT_ONCE, self._lease)
             if not leased:
                 return
-            decided = await self._decide(leased)
-            committed = await run_write(self._queue.commit, decided)
-            count_decisions(entry.evaluation for entry in decided)
-            logger.info("pending_committed", extra={"count": committed})
+            committed = await run_write(self._queue.commit, await self._decide(leased))
+            count_decisions(entry.evaluation for entry in committed)
+            logger.info("pending_committed", extra={"count": len(committed)})
             self.waiting = await run_read(self._queue.count)
 
     async def _decide(self, leased: list[Recorded]) -> list[Entry]:

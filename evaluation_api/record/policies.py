@@ -19,7 +19,7 @@ class PolicyLog:
     """The policies in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are database.migrate's business."""
+        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
     def remember(self, version: str, source: str) -> None:

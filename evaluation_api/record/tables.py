@@ -1,5 +1,7 @@
 """The tables of the decision record. Alembic's migrations make them; this says what they hold."""
 
+from typing import Final
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -19,6 +21,9 @@ from sqlalchemy import (
 from evaluation_api.decision.limits import LONGEST_NAME
 
 metadata = MetaData()
+
+#: The mark that says from which version on programs can read and write these tables.
+READABLE_BY: Final = "readable_by"
 
 _UUID = String(36)
 _WHEN = DateTime(timezone=True)
@@ -91,6 +96,14 @@ reviews = Table(
     Column("justification", Text, nullable=False),
     Column("reviewer", String(LONGEST_NAME), nullable=False),
     Column("reviewed_at", _WHEN, nullable=False),
+)
+
+#: What the tables themselves are told by.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 #: Every policy that ever decided here, so that a decision can be explained years later.

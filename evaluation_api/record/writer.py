@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from evaluation_api.decision.domain import Entry
-from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.record import rows
 from evaluation_api.record.rows import BindTime, Values
 from evaluation_api.record.tables import evaluations
@@ -110,13 +109,9 @@ class _PostgresWriter(Writer):
         self.bind_time = lambda time: time
 
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
-        try:
-            with closing(connection.connection.cursor()) as cursor, cursor.copy(_COPY) as copy:
-                for row in encoded:
-                    copy.write_row(row)
-        except connection.dialect.loaded_dbapi.Error as exc:
-            # What follows the first line is the row, with its client.
-            raise RecordUnavailableError(str(exc).partition("\n")[0]) from exc
+        with closing(connection.connection.cursor()) as cursor, cursor.copy(_COPY) as copy:
+            for row in encoded:
+                copy.write_row(row)
 
     def insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> int:
         return connection.exec_driver_sql(_INSERT_KEYS, (json.dumps(keys),)).rowcount

@@ -22,14 +22,19 @@ async def repeat(
 ) -> NoReturn:
     """Look until cancelled; whatever fails is tried again after the pause.
 
-    expected: what may happen, a service that is away. Anything else is a defect, and is logged with
-    its traceback: one client's must not leave the others waiting.
+    expected: what may happen, a service that is away; it is logged once, however long it lasts.
+    Anything else is a defect, and is logged with its traceback: one client's must not leave the
+    others waiting.
     """
+    reason = ""
     while True:
         try:
             await look()
+            reason = ""
         except expected as exc:
-            logger.info(events.waits, extra={"reason": type(exc).__name__})
+            if reason != type(exc).__name__:
+                reason = type(exc).__name__
+                logger.info(events.waits, extra={"reason": reason})
         except Exception:
             logger.exception(events.failed)
         await pause()

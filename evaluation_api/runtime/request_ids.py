@@ -7,8 +7,9 @@ from starlette.types import Scope
 
 from evaluation_api.runtime.identity import new_id
 
-#: The request being answered by this task; "-" outside of one.
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
+NO_REQUEST: Final = "-"
+#: The request being answered by this task; NO_REQUEST outside of one.
+request_id: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
 
 _LONGEST_ID: Final = 128
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Header
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, to_json
 
-from evaluation_api.decision import sentences
+from evaluation_api.decision import names, sentences
 from evaluation_api.decision.domain import (
     Applicant,
     CardUsage,
@@ -60,11 +61,24 @@ _Day = Annotated[date, BeforeValidator(_day)]
 _PageSize = Annotated[int, Field(ge=1, le=100, description="Avaliações por página")]
 _Profile = Annotated[int | None, Field(ge=0, le=4, description="Só as deste perfil")]
 _Amount = Annotated[float, Field(ge=0, le=LARGEST_AMOUNT, allow_inf_nan=False)]
+
+
+def _name(text: str) -> str:
+    """Return a name in one form, which may be longer. Raises PydanticCustomError for no name."""
+    name = names.in_one_form(text)
+    if len(name) > LONGEST_NAME:
+        raise PydanticCustomError("string_too_long", "too long", {"max_length": LONGEST_NAME})
+    if fault := names.fault(name):
+        raise PydanticCustomError(fault, "no name")
+    return name
+
+
 _Name = Annotated[
     str,
     StringConstraints(
         strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=READABLE
     ),
+    AfterValidator(_name),
 ]
 
 
@@ -156,9 +170,13 @@ def read_applicant_body(body: bytes) -> ApplicantBody:
 
 
 def applicant_of(sent: ApplicantBody) -> Applicant:
-    """Return who asks, as the domain has it."""
+    """Return who asks, as the domain has it; a zero below zero is zero."""
     usage = CardUsage(
-        sent.balance, sent.purchases, sent.cash_advance, sent.credit_limit, sent.payments
+        sent.balance + 0.0,
+        sent.purchases + 0.0,
+        sent.cash_advance + 0.0,
+        sent.credit_limit,
+        sent.payments + 0.0,
     )
     return Applicant(sent.name, usage)
 

@@ -6,7 +6,7 @@
  */
 
 import { parseAmount } from "./amounts.js";
-import { isReadable, lengthOf, LONGEST_NAME, trimmed, UNREADABLE } from "./limits.js";
+import { isReadable, lengthOf, LONGEST_NAME, nameFault, trimmed, UNREADABLE } from "./limits.js";
 
 /** The five amounts in the model's order, with the words the analyst knows them by. */
 export const AMOUNT_FIELDS = [
@@ -54,14 +54,15 @@ export function readAmount(field, text) {
   return field === "credit_limit" && isMissing ? { error: LIMIT_NEEDED } : reading;
 }
 
-/** Read a name. Returns `{ value }`, trimmed, or `{ error }`. */
+/** Read a name. Returns `{ value }`, trimmed and in one form, or `{ error }`. */
 export function readName(text) {
-  const name = trimmed(text);
+  const name = trimmed(text).normalize();
   if (name === "") return { error: "Informe o nome do cliente." };
   if (lengthOf(name) > LONGEST_NAME)
     return { error: `Use no máximo ${LONGEST_NAME} caracteres no nome.` };
   if (!isReadable(name)) return { error: UNREADABLE };
-  return { value: name };
+  const fault = nameFault(name);
+  return fault ? { error: fault } : { value: name };
 }
 
 function applicantFrom(readings) {

@@ -63,7 +63,7 @@ function fieldError({ pointer, detail }) {
   return { field: fieldOf(pointer ?? ""), message: withoutLabel(detail) };
 }
 
-// The service names the field in its sentence ("Nome: informe este campo."); beside the field
+// The service names the field in its sentence ("Nome: preencha este campo."); beside the field
 // itself that name would stand twice.
 function withoutLabel(detail) {
   const sentence = detail.replace(/^[^:.]+: /, "");

@@ -7,6 +7,7 @@ import {
   LONGEST_JUSTIFICATION,
   LONGEST_NAME,
   SHORTEST_JUSTIFICATION,
+  nameFault,
   trimmed,
   UNREADABLE,
 } from "./limits.js";
@@ -43,5 +44,5 @@ function justificationError(text) {
 function reviewerError(name) {
   if (name === "") return "Informe o nome do revisor.";
   if (lengthOf(name) > LONGEST_NAME) return `Use no máximo ${LONGEST_NAME} caracteres.`;
-  return isReadable(name) ? null : UNREADABLE;
+  return isReadable(name) ? nameFault(name) : UNREADABLE;
 }

@@ -3,6 +3,7 @@
 A batch is n x 15, as requests.with_options makes it: each row carries what its caller wants.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,7 +19,9 @@ from model_store.serving import answers
 from model_store.serving.requests import ExplanationOptions, with_options
 
 _OPTIONS = slice(len(FEATURES), len(FEATURES) + 2)
-_LIMITS = slice(_OPTIONS.stop, None)
+_LOWS = slice(_OPTIONS.stop, _OPTIONS.stop + len(geometry.CHANGEABLE))
+_HIGHS = slice(_LOWS.stop, None)
+_CHANGEABLE = np.array(geometry.CHANGEABLE)
 #: How far inside the margin a counterfactual must land, so that rounding never takes it back out.
 _SLACK = 1e-9
 
@@ -80,7 +83,7 @@ def _from_centroids(centroids: Matrix) -> Predict:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
         predictions = answers.explained(explanation)
-        limits = geometry.Limits(*np.split(batch[:, _LIMITS], 2, axis=1))
+        limits = geometry.Limits(batch[:, _LOWS], batch[:, _HIGHS])
         kept = ~_is_outside(clients, limits)
         for mask, margin, asking in _options_in(batch):
             is_target, cones = target_of(mask, margin)
@@ -116,21 +119,21 @@ def _options_in(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]
         left &= ~asking
 
 
-def _told(until: Matrix, limits: geometry.Limits) -> NDArray[np.object_]:
-    """Return how far changes hold (n x 4), None where that is the limit, or none was asked about.
+def _has_limits(limits: geometry.Limits) -> NDArray[np.bool_]:
+    """Tell of n clients whether they came with any; the rest are not told how far changes hold.
 
     The last release's evaluation service asks without limits, and expects no such amount.
     """
-    asked = (limits.low > 0) | (limits.high < LARGEST_AMOUNT) | np.isnan(limits.high)
-    told = until.astype(object)
-    told[np.isnan(until) | ~np.any(asked, axis=1, keepdims=True)] = None
-    return told
+    bounded = (limits.low > 0) | ~(limits.high >= LARGEST_AMOUNT)
+    asked: NDArray[np.bool_] = np.logical_or.reduce(bounded, axis=1)
+    return asked
 
 
 def _is_outside(clients: Matrix, limits: geometry.Limits) -> NDArray[np.bool_]:
     """Tell of n clients whether an amount must change whatever the label: it breaks a limit."""
     own = clients[:, geometry.CHANGEABLE]
-    broken: NDArray[np.bool_] = np.any((own < limits.low) | (own > limits.high), axis=1)
+    outside = (own < limits.low) | (own > limits.high)
+    broken: NDArray[np.bool_] = np.logical_or.reduce(outside, axis=1)
     return broken
 
 
@@ -145,9 +148,9 @@ def _counterfactuals(
 
     Every changed client is predicted: what is promised must come out.
     """
-    found = geometry.counterfactuals(clients, cones, limits)
-    who, which = np.nonzero(found.cluster >= 0)
-    columns = np.array(geometry.CHANGEABLE)[which]
+    found = geometry.counterfactuals(clients, cones, limits, _has_limits(limits))
+    who, which = (found.cluster >= 0).nonzero()
+    columns = _CHANGEABLE[which]
     amounts = found.amount[who, which]
     changed = clients[who]
     changed[np.arange(len(who)), columns] = amounts
@@ -155,17 +158,19 @@ def _counterfactuals(
     cluster, runner_up = geometry.nearest_two(squared)
     confidence = geometry.confidence(squared, cluster, runner_up)
     held = (cluster == found.cluster[who, which]) & (confidence >= margin)
-    least_first = np.argsort(np.abs(amounts - clients[who, columns]), kind="stable")
+    least_first = np.abs(amounts - clients[who, columns]).argsort(kind="stable")
     order = least_first[held[least_first]]
     counterfactuals: list[list[answers.Counterfactual]] = [[] for _ in clients]
-    for client, column, *reached in zip(
+    for client, column, amount, label, sure, until in zip(
         who[order].tolist(),
         columns[order].tolist(),
         amounts[order].tolist(),
         cluster[order].tolist(),
         confidence[order].tolist(),
-        _told(found.until, limits)[who, which][order].tolist(),
+        found.until[who, which][order].tolist(),
         strict=True,
     ):
-        counterfactuals[client].append(answers.Counterfactual(FEATURES[column], *reached))
+        told = None if math.isnan(until) else until
+        one = answers.Counterfactual(FEATURES[column], amount, label, sure, told)
+        counterfactuals[client].append(one)
     return counterfactuals

@@ -84,7 +84,7 @@ def test_every_pointer_of_the_server_lands_on_its_field(page: Page) -> None:
     analyst.ask(page)
 
     expect(page.locator("[data-error=balance]")).to_have_text(
-        "Erro: Informe um valor a partir de 0."
+        "Erro: O valor não pode ser negativo."
     )
     for field in ("purchases", "cash_advance"):
         expect(page.locator(f"[data-error={field}]")).to_have_text(

@@ -20,7 +20,8 @@ from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.commands import main
 from evaluation_api.decision import policy_file
 from evaluation_api.model.transport import KeptAliveTransport
-from evaluation_api.record.database import HEAD, connect, migrate
+from evaluation_api.record.database import connect
+from evaluation_api.record.schema import HEAD, migrate
 from tests import commands
 from tests.clients import FIVE_CLIENTS, asked
 from tests.commands import Finished
@@ -367,6 +368,7 @@ def test_tables_of_a_newer_version_stop_the_start(tmp_path: Path) -> None:
     assert run("migrate", environment=environment).returncode == 0
     with sqlite3.connect(tmp_path / "evaluations.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE marks SET value = '9998' WHERE name = 'readable_by'")
 
     ended = run(environment=environment)
 

@@ -160,22 +160,34 @@ def test_a_key_gives_the_same_bytes_after_a_restart(evaluation: Server) -> None:
     assert (other.status_code, other.json()["title"]) == (422, "Chave já usada")
 
 
-def test_a_database_that_cannot_be_written_gives_no_decision(evaluation: Server) -> None:
+def test_a_locked_database_gives_no_decision_within_a_second_and_is_said_once(
+    evaluation: Server,
+) -> None:
     file = Path(evaluation.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///"))
     before = count(evaluation)
     with httpx.Client(base_url=evaluation.url, timeout=15) as http:
         assert http.post("/avaliar", json=MARIA).status_code == 200
         other = sqlite3.connect(file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        refused = http.post("/avaliar", json=MARIA)
+        refused = [http.post("/avaliar", json=MARIA) for _ in range(10)]
+        health = http.get("/health/ready")
+        metrics = http.get("/metrics").text
         other.execute("ROLLBACK")
         other.close()
+        eventually(lambda: http.get("/health/ready").status_code == 200, 5)
         answered = http.post("/avaliar", json=MARIA)
 
-    assert (refused.status_code, refused.json()["title"]) == (503, "Registro indisponível")
-    assert "cluster" not in refused.json()
+    assert {(one.status_code, one.json()["title"]) for one in refused} == {
+        (503, "Registro indisponível")
+    }
+    assert "cluster" not in refused[0].json()
+    assert max(one.elapsed.total_seconds() for one in refused) < 1.5
+    assert sum(one.elapsed.total_seconds() for one in refused) < 3
+    assert (health.status_code, health.json()["partes"]["banco"]) == (503, "indisponivel")
+    assert "evaluation_record_away 1.0" in metrics
     assert answered.status_code == 200
     assert count(evaluation) == before + 2
+    assert evaluation.printed().count("record_away") == 1
 
 
 def test_a_spoilt_database_file_is_noticed_and_gives_no_decision(

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from evaluation_api.record.database import HEAD
+from evaluation_api.record.schema import HEAD
 from tests import tiers
 from tests.clients import MARIA
 from tests.releases.databases import copied, new_database

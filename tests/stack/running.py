@@ -35,7 +35,7 @@ class Stack:
             "BENTOML_HOME": str(folder / "bentoml"),
             "COMPOSE_PROJECT_NAME": self.project,
             "DOCKER_BUILDKIT": "1",
-            "GATEWAY_BURST": "100000",
+            "GATEWAY_BURST": "65535",
             "GATEWAY_RATE_PER_SECOND": "100000",
             "IMAGE_PREFIX": "credit-card-test-",
             "MODEL_PORTS": f"{first}-{first + 19}",

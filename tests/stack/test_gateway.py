@@ -162,14 +162,19 @@ def test_addresses_are_believed_from_a_trusted_proxy_only(stack: Stack) -> None:
 
 def test_with_a_certificate_everything_is_https(stack: Stack, tmp_path: Path) -> None:
     make_certificate(tmp_path)
-    mount = ("-v", f"{tmp_path}:/etc/gateway/tls:ro")
+    mount = (
+        "-v",
+        f"{tmp_path}:/etc/gateway/tls:ro",
+        "-e",
+        "GATEWAY_HTTPS_URL=https://bank.example",
+    )
     trust = ssl.create_default_context(cafile=tmp_path / "tls.crt")
 
     with gateway(stack, *mount, port=8443) as address:
         port = address.rpartition(":")[2]
         page = httpx.get(f"https://localhost:{port}/", verify=trust)
     with gateway(stack, *mount) as address:
-        plain = httpx.get(f"http://{address}/historico.html", headers={"Host": "bank.example"})
+        plain = httpx.get(f"http://{address}/historico.html", headers={"Host": "evil.example"})
 
     assert page.status_code == 200
     assert page.headers["strict-transport-security"] == "max-age=31536000"

@@ -20,23 +20,24 @@ from tests.shared_cases import TABLE, Case, in_bodies, in_texts
 
 #: What each fault is called in the sentences of the evaluation service, and of the model service.
 PORTUGUESE = {
-    "missing": "informe este campo",
-    "empty": "informe pelo menos 1 caractere",
+    "missing": "preencha este campo",
+    "empty": "preencha este campo",
     "no_number": "informe um número, sem aspas",
     "not_finite": "informe um número finito",
     "no_text": "informe um texto",
-    "negative": "a partir de 0",
+    "negative": "não pode ser negativo",
     "zero": "maior que zero",
-    "too_large": "até 10.000.000",
-    "too_short": "pelo menos 10 caractere",
+    "too_large": "o maior valor aceito é 10.000.000",
+    "too_short": "pelo menos 10 caracteres",
     "too_long": "use até ",
-    "unreadable": "que se podem ler",
+    "unreadable": "caracteres legíveis",
+    "no_letter": "pelo menos uma letra",
+    "cpf": "sem CPF",
     "unknown": "não é aceito",
     "unknown_decision": "informe uma das decisões",
 }
 PORTUGUESE_OF_FILES = {
     **PORTUGUESE,
-    "empty": "informe este campo",
     "no_number": "escreva um número como ",
 }
 ENGLISH = {
@@ -60,13 +61,17 @@ def assert_refused(case: Case, fields: list[Any]) -> None:
     assert PORTUGUESE[str(case.fault)] in fields[0].detail
 
 
+def assert_taken(case: Case, read: Applicant) -> None:
+    taken = read.name if case.field == "name" else getattr(read.usage, case.field)
+    assert taken == case.value
+    assert not str(taken).startswith("-")
+
+
 @each(in_bodies("request", "amounts", "names", "fields"))
 def test_a_request_for_an_evaluation(case: Case) -> None:
     if case.fault is None:
         read = requests.applicant_of(requests.read_applicant_body(case.body(MARIA)))
-        assert (
-            read.name if case.field == "name" else getattr(read.usage, case.field)
-        ) == case.value
+        assert_taken(case, read)
     else:
         with pytest.raises(InvalidRequestError) as refused:
             requests.read_applicant_body(case.body(MARIA))
@@ -104,9 +109,7 @@ def assert_line(case: Case, dialect: Dialect) -> None:
     read = lines.reader(dialect)(Line(2, list({**good, case.field: case.sent}.values())))
     if isinstance(read, Applicant):
         assert case.fault is None
-        assert (
-            read.name if case.field == "name" else getattr(read.usage, case.field)
-        ) == case.value
+        assert_taken(case, read)
     else:
         assert read.field == case.field
         assert PORTUGUESE_OF_FILES[str(case.fault)] in read.reason

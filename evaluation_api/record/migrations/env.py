@@ -1,4 +1,4 @@
-"""Runs the migrations over the connection that database.migrate opened."""
+"""Runs the migrations over the connection that schema.upgrade opened."""
 
 from alembic import context
 

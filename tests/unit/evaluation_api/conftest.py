@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 
 
@@ -27,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
     engine = database.connect(url)
-    database.migrate(engine)
+    schema.migrate(engine)
     yield engine
     engine.dispose()
 

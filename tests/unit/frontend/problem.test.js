@@ -24,12 +24,12 @@ test("a problem has the code of its request, from its body or else from its head
 
 test("a field's name does not stand twice beside the field", () => {
   const erros = [
-    { pointer: "#/name", detail: "Nome: informe este campo." },
+    { pointer: "#/name", detail: "Nome: preencha este campo." },
     { pointer: "#/sexo", detail: "O campo “sexo” não é aceito." },
   ];
   assert.deepEqual(
     problemFromAnswer(422, { erros }, null).errors.map(({ message }) => message),
-    ["Informe este campo.", "O campo “sexo” não é aceito."],
+    ["Preencha este campo.", "O campo “sexo” não é aceito."],
   );
 });
 

@@ -24,6 +24,8 @@ const SAYS = {
   too_short: /pelo menos 10/,
   too_long: /no máximo (120|2000) caracteres/,
   unreadable: /legíveis/,
+  no_letter: /pelo menos uma letra/,
+  cpf: /sem CPF/,
   unknown_decision: /Escolha uma decisão/,
 };
 

@@ -41,7 +41,8 @@ def ways(
     """Ask as predictor does: a hair more than the margin."""
     targets, margin = options
     cones = geometry.cones(centroids, targets, margin + SLACK)
-    return geometry.counterfactuals(clients, cones, limits or any_amount(clients))
+    every = np.ones(len(clients), dtype=bool)
+    return geometry.counterfactuals(clients, cones, limits or any_amount(clients), every)
 
 
 def any_amount(clients: Matrix) -> Limits:
@@ -163,7 +164,7 @@ def test_the_amount_on_a_border_itself_will_do(
     """With a profile an amount, the largest amount is the profile: as much as the limit it is."""
     clients = np.array([client])
     cones = geometry.cones(AXES, targets, 0.0)
-    found = geometry.counterfactuals(clients, cones, any_amount(clients))
+    found = geometry.counterfactuals(clients, cones, any_amount(clients), np.ones(1, dtype=bool))
 
     assert found.amount[0].tolist() == pytest.approx(amount, nan_ok=True)
     assert found.cluster[0].tolist() == cluster

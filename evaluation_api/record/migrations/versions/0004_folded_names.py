@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from evaluation_api.decision.names import fold
-from evaluation_api.record.database import let_others_write
+from evaluation_api.record.schema import let_others_write
 
 revision = "0004"
 down_revision = "0003"

@@ -21,7 +21,7 @@ from evaluation_api.decision.errors import (
     InvalidRequestError,
     ModelUnavailableError,
 )
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from tests.client_files import clients, csv_of
@@ -66,7 +66,7 @@ class Model:
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[FileLog]:
     engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
-    database.migrate(engine)
+    schema.migrate(engine)
     PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
     yield FileLog(engine)
     engine.dispose()

@@ -288,6 +288,18 @@ def test_a_model_that_answers_nonsense_is_away_counted_and_told_of_once_a_second
     assert (line.levelname, line.message) == ("WARNING", "model_call_failed")
 
 
+def test_a_model_that_is_still_starting_is_no_reason_to_warn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def look(client: ModelClient) -> bool:
+        with pytest.raises(ModelError):
+            await client.look()
+        return client.is_away
+
+    assert Wire(always(503)).run(look)
+    assert not caplog.records
+
+
 def test_the_status_of_a_nonsensical_answer_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ModelAnswerError):
         Wire(always(404, {})).predict()

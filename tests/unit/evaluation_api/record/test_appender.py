@@ -12,11 +12,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from evaluation_api.decision.domain import IdempotencyKey
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
-from tests.evaluations import decided_entry, pending_entry
+from tests.evaluations import MODEL, POLICY, decided_entry, pending_entry
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def opened(file: Path, *, on_the_loop: bool = True) -> AsyncIterator[Appen
     engine, no_wait = (
         database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (5, 0)
     )
-    database.migrate(engine)
+    schema.migrate(engine)
     engine.dispose()  # whoever leaves last brings everything to the file
     log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait) if on_the_loop else None
     async with (
@@ -146,13 +146,18 @@ def test_a_decision_counts_once_it_is_recorded_and_a_repeat_does_not(file: Path)
 
 def counted() -> float:
     """Return how many approvals of profile 4 were counted in this process."""
-    labels = {"outcome": "aprovado", "cluster": "4"}
+    labels = {
+        "outcome": "aprovado",
+        "cluster": "4",
+        "model": MODEL.tag,
+        "policy": POLICY.version,
+    }
     return REGISTRY.get_sample_value("evaluation_decisions_total", labels) or 0.0
 
 
 def test_the_pages_of_a_new_file_hold_several_evaluations(file: Path) -> None:
     engine = database.connect(f"sqlite:///{file}")
-    database.migrate(engine)
+    schema.migrate(engine)
     before = file.stat().st_size
     log = EvaluationLog(engine)
     log.append([decided_entry() for _ in range(300)])

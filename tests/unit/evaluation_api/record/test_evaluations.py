@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -279,7 +280,7 @@ def test_whatever_the_database_says_becomes_our_error(engine: Engine) -> None:
         for table in ("reviews", "idempotency_keys", "evaluations", "policies"):
             connection.execute(text(f"DROP TABLE {table}"))
 
-    uses = [
+    uses: list[Any] = [
         lambda: log.append([decided_entry(key=key("k"))]),
         lambda: log.find("x" * 36),
         lambda: log.find_by_keys(["x"]),
@@ -293,7 +294,7 @@ def test_whatever_the_database_says_becomes_our_error(engine: Engine) -> None:
         lambda: list(log.decided(None, 1)),
         lambda: retention.count_older(engine, day(1)),
         lambda: retention.purge(engine, day(1)),
-        log.ping,
+        log.require_writable,
     ]
     for use in uses:
         with pytest.raises(RecordUnavailableError):

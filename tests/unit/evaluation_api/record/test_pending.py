@@ -40,9 +40,10 @@ def test_what_waits_is_leased_oldest_first_and_decided_once(
 
     assert [one.id for one in leased] == [entry.id for entry in entries[:2]]
     assert leased[0].applicant.usage == USAGE
-    assert queue.commit([decided(one) for one in leased]) == 2
+    taken = queue.commit([decided(one) for one in leased])
+    assert [entry.id for entry in taken] == [one.id for one in leased]
     first = log.find(leased[0].id)
-    assert queue.commit([decided(one, "another") for one in leased]) == 0
+    assert queue.commit([decided(one, "another") for one in leased]) == []
     assert log.find(leased[0].id) == first
     assert first.degraded
     assert queue.count() == 1

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ from evaluation_api.decision.errors import (
     RecordUnavailableError,
 )
 from evaluation_api.decision.evaluation import Evaluator
-from evaluation_api.record import database
+from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.outage import RecordWatch
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.runtime.identity import new_id, now
@@ -68,7 +70,7 @@ class FailingQueue(PendingQueue):
 
     failures = 1
 
-    def commit(self, entries: Sequence[Entry]) -> int:
+    def commit(self, entries: Sequence[Entry]) -> list[Entry]:
         """Fail, the first time."""
         if self.failures:
             self.failures -= 1
@@ -79,7 +81,7 @@ class FailingQueue(PendingQueue):
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
-    database.migrate(engine)
+    schema.migrate(engine)
     yield engine
     engine.dispose()
 
@@ -98,12 +100,14 @@ def work_until_nothing_waits(
             worker = PendingWorker(
                 model, evaluator, queue, executor, tick_seconds=0.001, lease=timedelta(0)
             )
-            task = asyncio.create_task(worker.run())
+            look = partial(executor.run_watch, EvaluationLog(engine).require_writable)
+            watch = RecordWatch(executor.outage, look, away_tick_seconds=0.001)
+            working = asyncio.gather(worker.run(), watch.run())
             async with asyncio.timeout(10):
                 while queue.count() > but:  # noqa: ASYNC110 - the record tells nobody
                     await asyncio.sleep(0.001)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
     asyncio.run(scenario())
 

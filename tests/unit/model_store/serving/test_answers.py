@@ -66,7 +66,7 @@ def test_a_problem_says_what_and_why() -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert json.loads(bytes(answer.body)) == {
         "type": "about:blank",
-        "title": "Unprocessable Entity",
+        "title": HTTPStatus.UNPROCESSABLE_ENTITY.phrase,
         "status": 422,
         "detail": "In the query: a number",
     }

@@ -188,10 +188,8 @@ def test_a_way_that_does_not_lead_there_is_not_offered(
     find = geometry.counterfactuals
     (before,) = predict(asked(DEBTOR, *options))
 
-    def stop_half_way(
-        clients: Matrix, cones: geometry.Cones, limits: geometry.Limits
-    ) -> geometry.Counterfactuals:
-        found = find(clients, cones, limits)
+    def stop_half_way(clients: Matrix, *asked: Any) -> geometry.Counterfactuals:  # noqa: ANN401
+        found = find(clients, *asked)
         return replace(found, amount=(found.amount + clients[:, geometry.CHANGEABLE]) / 2)
 
     monkeypatch.setattr(geometry, "counterfactuals", stop_half_way)

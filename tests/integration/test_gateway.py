@@ -1,0 +1,202 @@
+"""What the gateway refuses by itself, and how; what its image adds is tests/stack's."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+
+import httpx
+import pytest
+
+from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from tests.clients import MARIA
+from tests.gateway import Gateway
+from tests.services import Server
+
+pytestmark = [pytest.mark.nginx, pytest.mark.timeout(120)]
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    evaluation_service: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("gateway"), evaluation_service.port) as running:
+        yield running
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, timeout=20) as talking:
+        yield talking
+
+
+def say(gateway: Gateway, sent: bytes) -> httpx.Response:
+    """Send bytes as they are; return the answer."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=15) as connection:
+        connection.sendall(sent)
+        with HTTPResponse(connection) as answer:
+            answer.begin()
+            return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+
+
+@contextmanager
+def held(gateway: Gateway, sent: bytes, count: int) -> Iterator[list[socket.socket]]:
+    """Hold so many connections on which this was sent, and nothing has been read."""
+    with ExitStack() as stack:
+        address = ("127.0.0.1", gateway.port)
+        yield [stack.enter_context(_sending(address, sent)) for _ in range(count)]
+
+
+def _sending(address: tuple[str, int], sent: bytes) -> socket.socket:
+    connection = socket.create_connection(address)
+    connection.sendall(sent)
+    return connection
+
+
+def assert_is_problem(response: httpx.Response, status: int) -> None:
+    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM)
+    told = response.json()
+    assert (told["status"], told["instance"]) == (status, response.headers["x-request-id"])
+    for name, value in SECURITY_HEADERS:
+        assert response.headers.get_list(name.decode()) == [value.decode()]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n", 400),
+        (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 40_000 + b"\r\n\r\n", 414),
+    ],
+)
+def test_what_is_no_request_is_a_problem(gateway: Gateway, sent: bytes, status: int) -> None:
+    assert_is_problem(say(gateway, sent), status)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost"])
+def test_a_page_of_another_origin_changes_nothing(client: httpx.Client, origin: str) -> None:
+    assert_is_problem(client.post("/avaliar", json=MARIA, headers={"Origin": origin}), 403)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "server:8080", "clientes.example"])
+def test_a_browser_at_the_servers_own_address_is_answered(client: httpx.Client, host: str) -> None:
+    told = {"Host": host, "Origin": f"http://{host}"}
+
+    assert client.post("/avaliar", json=MARIA, headers=told).status_code == 200
+
+
+def test_a_form_of_another_page_is_no_request(client: httpx.Client) -> None:
+    refusal = client.post("/avaliar", data=MARIA)
+
+    assert_is_problem(refusal, 415)
+
+
+@pytest.mark.parametrize(
+    "path", ["/avaliacoes/?nome=Ana", "/lotes/", "/docs", "/docs/.", "/js", "/vendor"]
+)
+def test_no_redirect_names_a_host(client: httpx.Client, path: str) -> None:
+    answer = client.get(path, headers={"Host": "evil.example"})
+
+    assert "evil" not in answer.text
+    assert answer.headers.get("location", "/").startswith("/")
+    assert not answer.headers.get("location", "/").startswith("//")
+
+
+def test_a_page_is_compressed_for_who_takes_that_under_another_tag(client: httpx.Client) -> None:
+    plain, refused, compressed = (
+        client.get("/", headers={"Accept-Encoding": accepted})
+        for accepted in ("", "gzip;q=0", "gzip")
+    )
+
+    assert [one.headers.get("content-encoding") for one in (plain, refused)] == [None, None]
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert compressed.headers["etag"] != plain.headers["etag"] == refused.headers["etag"]
+    for tag in (plain.headers["etag"], compressed.headers["etag"]):
+        assert client.get("/", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_a_name_searched_for_by_post_is_in_no_log(client: httpx.Client, gateway: Gateway) -> None:
+    found = client.post("/avaliacoes/busca", json={"nome": "Zuleica"})
+
+    assert found.status_code == 200
+    assert "busca" in (gateway.folder / "access.log").read_text()
+    assert "Zuleica" not in (gateway.folder / "access.log").read_text()
+
+
+def test_a_network_of_one_customer_is_one_client(tmp_path: Path) -> None:
+    limited = Gateway(
+        tmp_path,
+        GATEWAY_RATE_PER_SECOND="1",
+        GATEWAY_BURST="2",
+        GATEWAY_TRUSTED_PROXIES="127.0.0.1",
+    )
+    with limited, httpx.Client(base_url=limited.url) as client:
+
+        def refused(addresses: list[str]) -> int:
+            told = [{"X-Forwarded-For": address} for address in addresses]
+            answers = [client.get("/politica", headers=one) for one in told]
+            return [answer.status_code for answer in answers].count(429)
+
+        same_network = refused([f"2001:db8:1:2:{n:x}::1" for n in range(8)])
+        other_networks = refused([f"2001:db8:1:{n:x}0::1" for n in range(8)])
+        one_address = refused(["192.0.2.1"] * 8)
+        other_addresses = refused([f"192.0.2.{n}" for n in range(2, 10)])
+        mapped_addresses = refused([f"::ffff:198.51.100.{n}" for n in range(8)])
+
+    assert min(same_network, one_address) >= 4
+    assert other_networks == other_addresses == mapped_addresses == 0
+
+
+def test_one_client_has_so_many_requests_at_once_and_no_more(
+    evaluation_service: Server, tmp_path: Path
+) -> None:
+    half = (
+        b"POST /avaliar HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 99\r\n\r\n{"
+    )
+    limited = Gateway(tmp_path, evaluation_service.port, GATEWAY_BURST="8")
+    with limited, held(limited, half, 8):
+        refused = say(limited, half)
+
+    assert_is_problem(refused, 429)
+    assert refused.headers["retry-after"] == "1"
+
+
+def test_one_client_sends_so_many_files_at_once_and_goes_on_evaluating(gateway: Gateway) -> None:
+    half = (
+        b"POST /lotes HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+        b"Content-Length: 99\r\n\r\nnome"
+    )
+    with held(gateway, half, 4):
+        refused = say(gateway, half)
+        answered = httpx.post(f"{gateway.url}/avaliar", json=MARIA)
+        listed = httpx.get(f"{gateway.url}/lotes")
+
+    assert_is_problem(refused, 429)
+    assert (answered.status_code, listed.status_code) == (200, 200)
+
+
+def test_plain_http_leads_to_the_name_of_the_certificate_and_its_port(tmp_path: Path) -> None:
+    make_certificate(tmp_path / "tls")
+    with Gateway(tmp_path, GATEWAY_HTTPS_URL="https://clientes.example:8443") as running:
+        led = httpx.get(f"{running.url}/historico.html?a=b", headers={"Host": "evil.example"})
+
+    assert led.status_code == 308
+    assert led.headers["location"] == "https://clientes.example:8443/historico.html?a=b"
+
+
+def make_certificate(folder: Path) -> None:
+    folder.mkdir()
+    files = ("-keyout", folder / "tls.key", "-out", folder / "tls.crt")
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    subprocess.run(
+        [*command, "-subj", "/CN=clientes.example", *files], check=True, capture_output=True
+    )

@@ -1,0 +1,191 @@
+"""An outage of the record: known at once, said once, over by itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from bench.subjects import disk
+from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.record import database, schema
+from evaluation_api.record.appender import Appender
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.outage import Outage, RecordWatch
+from evaluation_api.runtime.request_ids import request_id
+from tests.evaluations import decided_entry
+
+AWAY = RecordUnavailableError("the disk is gone")
+
+
+def refuse(outage: Outage, identity: str) -> None:
+    token = request_id.set(identity)
+    with pytest.raises(RecordUnavailableError), outage.refusals():
+        outage.require_none()
+    request_id.reset(token)
+
+
+def test_an_outage_is_said_at_its_beginning_and_its_end_with_who_was_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outage = Outage(settled_seconds=0)
+    for identity in ("one", "two"):
+        outage.begin(AWAY)
+        refuse(outage, identity)
+    assert gauge() == 1
+
+    for _ in range(3):
+        outage.end()
+
+    assert gauge() == 0
+    assert [line.message for line in caplog.records] == ["record_away", "record_back"]
+    began, ended = (vars(line) for line in caplog.records)
+    assert began["reason"] == "the disk is gone"
+    assert (ended["reason"], ended["refused"], ended["refused_ids"]) == (
+        "the disk is gone",
+        2,
+        "one two",
+    )
+    outage.require_none()
+
+
+def test_what_fails_again_at_once_is_the_same_outage(caplog: pytest.LogCaptureFixture) -> None:
+    outage = Outage(settled_seconds=60)
+    for number in range(100):
+        outage.begin(AWAY)
+        refuse(outage, f"request-{number}")
+        outage.end()
+        outage.end()
+
+    assert [line.message for line in caplog.records] == ["record_away"]
+
+
+def test_thousands_of_refused_are_counted_and_some_are_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outage = Outage(settled_seconds=0)
+    outage.begin(AWAY)
+    for number in range(1000):
+        refuse(outage, f"{number}")
+    outage.end()
+    outage.end()
+
+    told = vars(caplog.records[-1])
+    assert told["refused"] == 1000
+    assert told["refused_ids"].split() == [f"{number}" for number in range(20)]
+
+
+def gauge() -> float | None:
+    return REGISTRY.get_sample_value("evaluation_record_away")
+
+
+def test_while_it_is_away_writes_are_refused_without_a_call() -> None:
+    calls: list[str] = []
+
+    async def scenario() -> None:
+        async with RecordExecutor() as executor:
+            executor.outage.begin(AWAY)
+            for run in (executor.run_write, executor.run_append):
+                with pytest.raises(RecordUnavailableError, match="the disk is gone"):
+                    await run(calls.append, "write")
+            await executor.run_read(calls.append, "read")
+
+    asyncio.run(scenario())
+    assert calls == ["read"]
+
+
+def test_a_call_that_never_ends_keeps_nobody_waiting_and_what_waits_behind_it_is_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evaluation_api.record.executor.DECISION_SECONDS", 0.05)
+    calls: list[str] = []
+
+    async def scenario() -> None:
+        async with RecordExecutor() as executor:
+            started = time.monotonic()
+            hanging = executor.run_append(time.sleep, 0.5)
+            behind = executor.run_append(calls.append, "late")
+            for result in await asyncio.gather(hanging, behind, return_exceptions=True):
+                assert isinstance(result, RecordUnavailableError)
+            assert time.monotonic() - started < 0.4
+
+    asyncio.run(scenario())
+    assert calls == []
+
+
+@asynccontextmanager
+async def watched(file: Path) -> AsyncIterator[tuple[Appender, RecordExecutor]]:
+    """Append to a file as the application does, watched often."""
+    engines = [
+        database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (0.1, 0)
+    ]
+    schema.migrate(engines[0])
+    log, no_wait_log = map(EvaluationLog, engines)
+    async with (
+        RecordExecutor() as executor,
+        Appender(log, executor, max_waiting=999, no_wait_log=no_wait_log) as appender,
+    ):
+        look = partial(executor.run_watch, log.require_writable)
+        watch = RecordWatch(executor.outage, look, tick_seconds=0.02, away_tick_seconds=0.02)
+        watching = asyncio.create_task(watch.run())
+        yield appender, executor
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 4 MB."""
+    with disk.mounted(tmp_path / "disk", megabytes=4) as folder:
+        yield folder
+
+
+@pytest.mark.disk
+def test_a_full_disk_is_known_and_there_is_a_record_again_once_it_has_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ballast = small_disk / "ballast"
+
+    async def scenario() -> int:
+        async with watched(small_disk / "evaluations.db") as (appender, executor):
+            await appender.append(decided_entry())
+            ballast.write_bytes(b"x" * 2**21)
+            recorded = 1
+            with pytest.raises(RecordUnavailableError):  # noqa: PT012 - until the disk is full
+                for _ in range(4000):
+                    await appender.append(decided_entry())
+                    recorded += 1
+            await eventually(executor.outage, is_now=True)
+            for _ in range(10):
+                with pytest.raises(RecordUnavailableError):
+                    await appender.append(decided_entry())
+            ballast.unlink()
+            await eventually(executor.outage, is_now=False)
+            await appender.append(decided_entry())
+            return recorded + 1
+
+    recorded = asyncio.run(scenario())
+
+    assert len(every_id(small_disk / "evaluations.db")) == recorded
+    assert [line.message for line in caplog.records] == ["record_away"]
+
+
+async def eventually(outage: Outage, *, is_now: bool) -> None:
+    async with asyncio.timeout(5):
+        while outage.is_now != is_now:  # noqa: ASYNC110 - its end has no event
+            await asyncio.sleep(0.005)
+
+
+def every_id(file: Path) -> list[str]:
+    engine = database.connect(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        found = list(connection.exec_driver_sql("SELECT id FROM evaluations").scalars())
+    engine.dispose()
+    return found

@@ -1,0 +1,163 @@
+"""Connections to PostgreSQL: through a network that fails, after a failover, through a pooler."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine, text
+
+from bench.subjects import pgbouncer
+from bench.subjects.proxy import Proxy
+from evaluation_api.decision.domain import IdempotencyKey
+from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.record import database, schema
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.executor import DECISION_SECONDS, RecordExecutor
+from tests.evaluations import decided_entry
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def direct(fresh_database: str) -> Iterator[Engine]:
+    """Connect to a database of the test's own, its tables up to date."""
+    engine = database.connect(fresh_database)
+    schema.migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def proxy(direct: Engine, fresh_database: str) -> Iterator[Proxy]:
+    assert direct
+    with Proxy(fresh_database) as proxy:
+        yield proxy
+
+
+@contextmanager
+def connected(url: str) -> Iterator[EvaluationLog]:
+    engine = database.connect(url)
+    yield EvaluationLog(engine)
+    engine.dispose()
+
+
+def seconds_of_an_append(log: EvaluationLog) -> float:
+    """Append as for a caller; return how long it took to be refused."""
+
+    async def scenario() -> float:
+        async with RecordExecutor() as executor:
+            started = time.monotonic()
+            with pytest.raises(RecordUnavailableError):
+                await executor.run_append(log.append, [decided_entry()])
+            return time.monotonic() - started
+
+    return asyncio.run(scenario())
+
+
+def count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM evaluations")).scalar_one())
+
+
+def begin_hole(proxy: Proxy) -> None:
+    proxy.is_hole = True
+
+
+def slow_down(proxy: Proxy) -> None:
+    proxy.delay_seconds = 0.4
+
+
+@pytest.mark.parametrize("fail", [begin_hole, slow_down])
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_a_silent_network_refuses_within_a_second_and_leaves_nothing_behind(
+    proxy: Proxy, direct: Engine, fail: Callable[[Proxy], None], *, is_connected: bool
+) -> None:
+    with connected(proxy.url) as log:
+        if is_connected:
+            log.append([decided_entry()])
+        before = count(direct)
+
+        fail(proxy)
+        seconds = seconds_of_an_append(log)
+        proxy.is_hole, proxy.delay_seconds = False, 0.0
+        log.append([decided_entry()])
+
+        assert seconds < 1.5 * DECISION_SECONDS
+        assert count(direct) == before + 1
+
+
+def test_a_connection_that_was_reset_is_made_again(proxy: Proxy, direct: Engine) -> None:
+    with connected(proxy.url) as log:
+        log.append([decided_entry()])
+        proxy.reset()
+        log.append([decided_entry()])
+
+    assert count(direct) == 2
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(direct: Engine) -> None:
+    engine = database.connect(str(direct.url), statement_seconds=0.1)
+    started = time.monotonic()
+    with (
+        pytest.raises(RecordUnavailableError, match="timeout"),
+        database.transaction(engine) as connection,
+    ):
+        connection.execute(text("SELECT pg_sleep(20)"))
+    engine.dispose()
+
+    assert time.monotonic() - started < 5
+
+
+def test_after_a_failover_no_connection_stays_with_the_read_only_server(
+    direct: Engine, postgres_url: str
+) -> None:
+    log = EvaluationLog(direct)
+    log.append([decided_entry()])
+    make_read_only(postgres_url, direct, "on")
+    direct.dispose()  # what connects from now on meets a server that only reads
+
+    for write in (log.require_writable, lambda: log.append([decided_entry()])):
+        with pytest.raises(RecordUnavailableError, match="read-only"):
+            write()
+    make_read_only(postgres_url, direct, "off")
+
+    log.append([decided_entry()])
+    assert count(direct) == 2
+
+
+def make_read_only(server_url: str, engine: Engine, setting: str) -> None:
+    server = create_engine(server_url, poolclass=NullPool)
+    with server.begin() as connection:
+        connection.execute(
+            text(
+                f"ALTER DATABASE {engine.url.database} SET default_transaction_read_only={setting}"
+            )
+        )
+
+
+@pytest.mark.pgbouncer
+def test_behind_a_pooler_every_statement_is_the_one_that_was_asked(
+    direct: Engine, fresh_database: str
+) -> None:
+    threads, rounds = 8, 40
+
+    def use(thread: int) -> None:
+        for number in range(rounds):
+            key = IdempotencyKey(f"{thread}-{number}", "f")
+            entry = decided_entry(key=key)
+            assert log.append([entry]) == [None]
+            (first,) = log.find_by_keys([key.key])
+            assert first is not None
+            assert (first.id, log.find(entry.id).id) == (entry.id, entry.id)
+
+    with (
+        pgbouncer.in_front_of(fresh_database) as url,
+        connected(url) as log,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        list(pool.map(use, range(threads)))
+
+    assert count(direct) == threads * rounds

@@ -1,0 +1,146 @@
+"""Migrations, and tables that a newer program has migrated."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, event, inspect, text
+
+from evaluation_api.decision.domain import Search
+from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.record import database, schema, tables
+from evaluation_api.record.evaluations import EvaluationLog
+from tests import successor
+from tests.evaluations import decided_entry
+from tests.services import ENVIRONMENT, PROJECT
+
+LOCKS = ("BEGIN IMMEDIATE", "SELECT pg_advisory_xact_lock(4203381)")
+
+
+def test_the_migrations_make_the_tables_that_the_code_describes(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_every_migration_is_known_to_the_code() -> None:
+    folder = schema.MIGRATIONS / "versions"
+    revisions = sorted(path.name[:4] for path in folder.glob("[0-9]*.py"))
+
+    assert revisions[-1] == schema.HEAD
+
+
+def test_processes_that_start_at_once_migrate_once(url: str) -> None:
+    _migrate_in_three_processes(url)
+
+
+def test_folded_names_are_renewed_in_slices_by_processes_that_start_at_once(
+    engine: Engine, url: str
+) -> None:
+    _fold_as_before(engine, "Luís d’Ávila", 2500)
+
+    _migrate_in_three_processes(url)
+
+    with engine.connect() as connection:
+        folded = connection.execute(text("SELECT DISTINCT name_folded FROM evaluations"))
+        assert folded.scalars().all() == ["luis davila"]
+
+
+def test_others_write_between_the_slices_of_a_migration(engine: Engine, url: str) -> None:
+    _fold_as_before(engine, "Luís d’Ávila", 2500)
+    other = database.connect(url)
+
+    def append(*executed: object) -> None:
+        if executed[2] in LOCKS:
+            EvaluationLog(other).append([decided_entry("Ana")])
+
+    event.listen(engine, "before_cursor_execute", append)
+    schema.migrate(engine)
+
+    assert len(EvaluationLog(other).search(Search(limit=9, name="Ana"))) == 3
+    other.dispose()
+
+
+def _fold_as_before(engine: Engine, name: str, count: int) -> None:
+    """Leave a record as the release before 0004 had it."""
+    EvaluationLog(engine).append([decided_entry(name) for _ in range(count)])
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        connection.execute(text("UPDATE evaluations SET name_folded = lower(name)"))
+
+
+def _migrate_in_three_processes(url: str) -> None:
+    program = (
+        "import sys; from evaluation_api.record.database import connect;"
+        " from evaluation_api.record.schema import migrate; migrate(connect(sys.argv[1]))"
+    )
+    arguments = [sys.executable, "-c", program, url]
+    started = [
+        subprocess.Popen(
+            arguments,
+            cwd=PROJECT,
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    for process in started:
+        _, complaint = process.communicate(timeout=60)
+        assert process.returncode == 0, complaint
+
+
+def test_a_migration_that_fails_halfway_leaves_nothing_behind(url: str) -> None:
+    engine = database.connect(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE policies (in_the_way INTEGER)"))
+
+    with pytest.raises(RecordUnavailableError):
+        schema.migrate(engine)
+
+    assert inspect(engine).get_table_names() == ["policies"]
+    engine.dispose()
+
+
+def test_a_program_works_on_the_tables_of_its_successor(
+    engine: Engine, log: EvaluationLog, tmp_path: Path
+) -> None:
+    before = decided_entry("Antes")
+    log.append([before])
+    successor.expand(engine, tmp_path)
+
+    schema.migrate(engine)
+
+    log.append([now := decided_entry("Agora")])
+    assert [log.find(one.id).answer for one in (before, now)] == [before.answer, now.answer]
+    with engine.connect() as connection:
+        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    assert version == "9001"
+
+
+def test_a_program_refuses_tables_that_are_marked_as_none_of_its_own(
+    engine: Engine, tmp_path: Path
+) -> None:
+    successor.contract(engine, tmp_path)
+
+    with pytest.raises(
+        RecordUnavailableError, match="9002, of a newer program, readable from 9001"
+    ):
+        schema.migrate(engine)
+
+
+def test_tables_of_a_newer_program_without_the_mark_are_refused(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
+        connection.execute(text("DROP TABLE marks"))
+
+    with pytest.raises(RecordUnavailableError, match="of a newer program"):
+        schema.migrate(engine)
