@@ -142,7 +142,7 @@ LOCK := "$$bin/uv" pip compile --quiet --python-version 3.11 --universal --gener
 lock: $(VENV)/dev.stamp ## Lock requirements/*.in again, keeping the versions that still fit
 	@bin=$$(cd "$(BIN)" && pwd) && cd $(LOCK_ROOT) \
 		&& $(LOCK) $(UPGRADE) requirements/dev.in -o requirements/dev.txt >/dev/null
-	@bin=$$(cd "$(BIN)" && pwd); for group in api model run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
+	@bin=$$(cd "$(BIN)" && pwd); for group in api model portfolio run; do (cd $(LOCK_ROOT) && $(LOCK) $(UPGRADE) -c requirements/dev.txt \
 		requirements/$$group.in -o requirements/$$group.txt >/dev/null) || exit 1; done
 
 upgrade: UPGRADE := --upgrade

@@ -387,7 +387,7 @@ def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
         raise ModelAnswerError(f"{len(answers)} answers to {count} clients")
     # httpx's own look-up decodes every header of an answer, for each that is asked for.
     headers = {name.lower(): value for name, value in response.headers.raw}
-    model = _model(
+    model = model_of(
         headers.get(b"x-model-tag", b""),
         headers.get(b"x-model-sha256", b""),
         headers.get(b"x-model-promise"),
@@ -396,7 +396,8 @@ def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
 
 
 @lru_cache(maxsize=16)
-def _model(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
+def model_of(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
+    """Return the model that headers name, its promise as JSON. Raises ModelAnswerError."""
     if not tag or not sha256:
         raise ModelAnswerError("the answer does not say which model it is from")
     try:

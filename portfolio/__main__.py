@@ -1,0 +1,213 @@
+"""Many clients at once: python -m portfolio --help.
+
+Prints to people. Exit codes: 0 every line is decided, and all is well; 1 some lines are not, and
+the result says why, or a promise does not hold; 2 nothing was done, for the one reason printed.
+"""
+
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from evaluation_api.decision import policy_file, sentences
+from evaluation_api.decision.earlier_policy import ProfilePolicy
+from evaluation_api.decision.errors import EvaluationError, PolicyError
+from evaluation_api.settings import Settings
+from model_store import registry
+from model_store.errors import ModelStoreError
+from portfolio import report, score, trials
+from portfolio.files.amounts import Mark
+from portfolio.files.errors import UnreadableFileError
+from portfolio.files.header import FIELDS, Choices
+from portfolio.files.messages import COLUMNS
+from portfolio.profiler import StoredProfiler
+
+DECIDED: Final = 0
+FAULTY_LINES: Final = 1
+UNPROMISED: Final = 1
+REFUSED: Final = 2
+
+_BAR: Final = 30
+_LOOK_SECONDS: Final = 0.2
+
+
+class Refusal(Exception):  # noqa: N818 - a command's word for it
+    """Why a command does nothing; one sentence."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except (Refusal, UnreadableFileError, PolicyError, ModelStoreError, EvaluationError) as exc:
+        sentence = str(exc)
+    except ValidationError as exc:
+        sentence = "; ".join(
+            f"EVALUATION_{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors()
+        )
+    except OSError as exc:
+        sentence = f"{exc.filename}: {exc.strerror}"
+    sys.stderr.write(f"{sentence}\n")
+    return REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m portfolio", description="Many clients at once.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    scoring = commands.add_parser("score", help="decide every client of a file, without recording")
+    _add_file(scoring)
+    scoring.add_argument("-o", "--output", type=Path, required=True, help="CSV or .parquet")
+    scoring.add_argument("--overwrite", action="store_true", help="even if there is a file already")
+    scoring.set_defaults(run=_score)
+
+    policy = commands.add_parser("policy", help="look at a policy before it decides")
+    steps = policy.add_subparsers(required=True, metavar="STEP")
+    checking = steps.add_parser("check", help="read a policy, try its cases and its promise")
+    checking.add_argument("policy", type=Path)
+    checking.set_defaults(run=_check)
+    trying = steps.add_parser("try", help="say what it would decide otherwise, and of whom")
+    trying.add_argument("policy", type=Path)
+    _add_file(trying, "--file", required=True)
+    trying.add_argument("--divide", type=float, default=1, help="amounts by this, into reais")
+    trying.add_argument("--outcome", metavar="COLUMN", help="1 where a client did not pay")
+    trying.add_argument("--group", metavar="COLUMN", help="compares approval rates; never stored")
+    trying.add_argument("--reach", type=float, default=0.5, help="how much worse twins behave")
+    trying.add_argument("--json", type=Path, metavar="OUT", help="all that was found")
+    trying.add_argument("--plot", type=Path, metavar="OUT.svg", help="before and after, drawn")
+    trying.add_argument("--changes", type=Path, metavar="OUT.csv", help="whose decision changes")
+    trying.set_defaults(run=_try)
+    return parser
+
+
+def _add_file(parser: argparse.ArgumentParser, name: str = "file", **options: Any) -> None:  # noqa: ANN401 - argparse's own
+    parser.add_argument(name, type=Path, help="CSV, .xlsx or .parquet", **options)
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        type=_mapping,
+        metavar="saldo_devedor=BALANCE",
+        help="which column holds what, where its name does not say it",
+    )
+    parser.add_argument("--name", metavar="COLUMN", help="the column that names the clients")
+    parser.add_argument("--decimals", type=Mark, choices=list(Mark), help="what stands before them")
+
+
+def _mapping(text: str) -> tuple[str, str]:
+    field_of = {column: field for field, column in COLUMNS.items()} | {f: f for f in FIELDS}
+    field, equals, column = text.partition("=")
+    if not equals or field not in field_of:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like saldo_devedor=BALANCE")
+    return field_of[field], column
+
+
+def _choices(chosen: argparse.Namespace) -> Choices:
+    columns = dict(chosen.map)
+    if chosen.name:
+        columns["name"] = chosen.name
+    return Choices(columns)
+
+
+def _score(chosen: argparse.Namespace) -> int:
+    _require_paths(chosen.file, chosen.output, may_replace=chosen.overwrite)
+    policy, _ = policy_file.read(Settings().policy_path)
+    told = _Bar()
+    scoring = score.Scoring(policy, _profiler(), told)
+    totals = scoring.run(chosen.file, chosen.output, _choices(chosen), chosen.decimals)
+    told.end()
+    counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(totals.decided.items()))
+    print(f"{totals.lines} lines: {counted or 'none decided'}, {totals.faulty} faulty")
+    return FAULTY_LINES if totals.faulty else DECIDED
+
+
+def _require_paths(source: Path, target: Path, *, may_replace: bool) -> None:
+    """Find out before the work, and not after it, what cannot be read or written."""
+    source.open("rb").close()
+    if target.is_dir():
+        raise Refusal(f"{target}: this is a folder.")
+    if target.exists() and target.samefile(source):
+        raise Refusal(f"{target}: this is the file to read.")
+    if target.exists() and not may_replace:
+        raise Refusal(f"{target}: there is a file already; --overwrite replaces it.")
+    if not os.access(target.parent, os.W_OK):
+        raise Refusal(f"{target.parent}: no folder that can be written to.")
+
+
+def _profiler() -> StoredProfiler:
+    """Open the published model. Raises ModelStoreError."""
+    return StoredProfiler(registry.load(registry.production_tag()))
+
+
+class _Bar:
+    """Draws how far a file is, over itself; where nobody watches, nothing."""
+
+    def __init__(self) -> None:
+        self._begun, self._drawn = time.monotonic(), 0.0
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, lines: int, done: float) -> None:
+        now = time.monotonic()
+        if not self._shown or now - self._drawn < _LOOK_SECONDS:
+            return
+        self._drawn = now
+        bar = "#" * round(done * _BAR)
+        rate = lines / (now - self._begun)
+        sys.stderr.write(f"\r[{bar:.<{_BAR}}] {done:4.0%}  {lines:,} lines  {rate:,.0f}/s\x1b[K")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    """Read a policy and try its cases, which reading does; compare its promise with the model's."""
+    policy, _ = policy_file.read(chosen.policy)
+    print(f"{policy.name}, version {policy.version}: its cases come out as it says.")
+    if isinstance(policy, ProfilePolicy):
+        print("It knows no facts, so that it promises nothing.")
+        return DECIDED
+    model = _profiler().model
+    if policy.is_promised(model):
+        print(f"Its promise holds for {model.tag}.")
+        return DECIDED
+    broken = policy.broken_borders(model)
+    borders = [sentences.border(border, policy.profiles) for border in broken or ()]
+    reasons = " ".join(borders) or "The model has no geometry."
+    print(f"Its promise does not hold for {model.tag}: refusals become a person's. {reasons}")
+    return UNPROMISED
+
+
+def _try(chosen: argparse.Namespace) -> int:
+    present, _ = policy_file.read(Settings().policy_path)
+    proposed, _ = policy_file.read(chosen.policy)
+    for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
+        _require_paths(chosen.file, target, may_replace=True)
+    clients = trials.read(
+        chosen.file,
+        _choices(chosen),
+        chosen.decimals,
+        trials.Extra(chosen.outcome, chosen.group, chosen.divide),
+    )
+    found, changes = trials.run(clients, present, proposed, _profiler(), chosen.reach)
+    sys.stdout.write(report.text(found))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.plot:
+        report.draw(found, chosen.plot)
+    if chosen.changes:
+        changes.to_csv(chosen.changes, index=False)
+    return DECIDED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

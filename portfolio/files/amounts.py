@@ -1,0 +1,148 @@
+"""Amounts as files write them: with a decimal comma or a decimal point, grouped or not.
+
+One grammar for the form and for files: a cell that could be two amounts is none. That is one of
+three decimals, 1,234 or 1.234, where nothing else in the file says which mark is which.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+_CURRENCY: Final = re.compile(r"^(-?)\s*R\$\s*", re.IGNORECASE)
+#: How a spreadsheet's accounting format writes zero, after the currency.
+_NOTHING: Final = "-"
+_GROUPED_DECIMALS: Final = 3
+
+
+class Mark(StrEnum):
+    """What stands before the decimals; the values are what a person may choose."""
+
+    COMMA = "virgula"
+    POINT = "ponto"
+
+
+class _Pattern(NamedTuple):
+    """plain: read at once by Arrow. whole: with groups. decimal, group: the two marks."""
+
+    decimal: str
+    group: str
+    plain: str
+    whole: re.Pattern[str]
+
+
+def _pattern(decimal: str, group: str) -> _Pattern:
+    return _Pattern(
+        decimal,
+        group,
+        rf"^\d{{1,8}}([{decimal}](\d{{1,2}}|\d{{4,17}}))?$",
+        re.compile(rf"(\d{{1,3}}(?:[{group}]\d{{3}})+|\d+)(?:[{decimal}](\d+))?", re.ASCII),
+    )
+
+
+_PATTERNS: Final = {Mark.COMMA: _pattern(",", "."), Mark.POINT: _pattern(".", ",")}
+
+
+class Grammar(NamedTuple):
+    """How a file writes amounts. three_decimals: whether 1.234 may be one and a bit."""
+
+    mark: Mark
+    three_decimals: bool
+
+
+class NotAnAmountError(ValueError):
+    """A cell that is no amount, or could be two."""
+
+
+class NegativeAmountError(NotAnAmountError):
+    """A cell that is an amount below zero, however its sign is written."""
+
+
+class Evidence(NamedTuple):
+    """What some cells of a file say of its decimal mark.
+
+    comma, point: cells that can be read in that way alone. ambiguous: one with three decimals,
+    or groups, and nothing to tell which. precise: some cells have more than three decimals, as
+    programs write them, so that three mean no group.
+    """
+
+    comma: int
+    point: int
+    ambiguous: str | None
+    precise: bool
+
+
+def evidence_of(cells: Iterable[str]) -> Evidence:
+    """Look at cells one by one."""
+    comma = point = 0
+    ambiguous, precise = None, False
+    for cell in cells:
+        bare, _ = _bare(cell)
+        readings = {mark: p.whole.fullmatch(bare) for mark, p in _PATTERNS.items()}
+        if all(readings.values()):
+            if not bare.isdigit():
+                ambiguous = ambiguous or cell.strip()
+            continue
+        comma += readings[Mark.COMMA] is not None
+        point += readings[Mark.POINT] is not None
+        found = readings[Mark.COMMA] or readings[Mark.POINT]
+        precise = precise or (found is not None and len(found[2] or "") > _GROUPED_DECIMALS)
+    return Evidence(comma, point, ambiguous, precise)
+
+
+def read(cell: str, grammar: Grammar) -> float:
+    """Read one amount. Raises NegativeAmountError or NotAnAmountError."""
+    pattern = _PATTERNS[grammar.mark]
+    bare, negative = _bare(cell)
+    found = pattern.whole.fullmatch(bare)
+    if found is None:
+        raise NotAnAmountError(cell)
+    if len(found[2] or "") == _GROUPED_DECIMALS and not grammar.three_decimals:
+        raise NotAnAmountError(cell)
+    amount = float(bare.replace(pattern.group, "").replace(pattern.decimal, "."))
+    if negative and amount:
+        raise NegativeAmountError(cell)
+    return amount
+
+
+def _bare(cell: str) -> tuple[str, bool]:
+    """Return a cell's figures without what stands around them, and whether it is negative."""
+    text = cell.strip().replace("\u2212", "-")
+    negative = False
+    if text.startswith("(") and text.endswith(")"):
+        text, negative = text[1:-1].strip(), True
+    if currency := _CURRENCY.match(text):
+        negative |= bool(currency[1])
+        text = text[currency.end() :].strip()
+        if text == _NOTHING:
+            return "0", False
+    if text.startswith("-") or text.endswith("-"):
+        negative, text = True, text.strip("-").strip()
+    return text.removeprefix("+"), negative
+
+
+def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Read n cells at once where they are plain, and return where others stand.
+
+    cells: text, or numbers as Parquet has them. Returns n amounts, NaN for those others, and their
+    places.
+    """
+    if not pa.types.is_string(cells.type):
+        read_amounts = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return read_amounts, np.flatnonzero(~np.isfinite(read_amounts))
+    pattern = _PATTERNS[grammar.mark]
+    plain = pc.match_substring_regex(cells, pattern.plain)
+    if not pc.all(plain, min_count=0).as_py():
+        cells = pc.if_else(plain, cells, pa.scalar(None, pa.string()))
+    if grammar.mark is Mark.COMMA:
+        cells = pc.replace_substring(cells, ",", ".")
+    amounts = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+    others = np.flatnonzero(np.isnan(amounts))
+    if not len(others):
+        return amounts, others
+    return np.array(amounts), others  # Arrow's own memory cannot be written to

@@ -1,0 +1,132 @@
+"""Where a table begins, what separates its cells, and which column is which."""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from evaluation_api.decision.domain import FEATURES
+from portfolio.files import messages
+from portfolio.files.errors import UnreadableFileError
+
+#: What a file has to say of each client.
+FIELDS: Final = ("name", *FEATURES)
+#: Tried in this order; the first of those that find the most columns is taken.
+_DELIMITERS: Final = (";", ",", "\t", "|")
+#: Lines looked through for the one that names the columns: titles stand above it.
+LOOKED_THROUGH: Final = 20
+
+_SPACES: Final = re.compile(r"[\s_-]+")
+#: The unit that people write behind an amount's name, as the form does.
+_UNIT: Final = re.compile(r"\(r\$\)$")
+_SEPARATOR_LINE: Final = re.compile(r"sep=(.)", re.IGNORECASE)
+_FIELD_OF: Final = {
+    **{field: field for field in FIELDS},
+    **{column: field for field, column in messages.COLUMNS.items()},
+    "cliente": "name",
+    "limite": "credit_limit",
+    "saldo": "balance",
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose, where a file does not say it itself.
+
+    columns: by field, the column that holds it.
+    """
+
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The columns of a table.
+
+    names: as the file has them, those without any name at the end left out. places: by field, its
+    place in names. line: the number of the line that names them, from 1.
+    """
+
+    names: tuple[str, ...]
+    places: Mapping[str, int]
+    line: int
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Return the columns that decide nothing; they travel to the result."""
+        used = set(self.places.values())
+        return tuple(name for place, name in enumerate(self.names) if place not in used)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a CSV file begins. rest: the text that was looked through and follows the header."""
+
+    delimiter: str
+    header: Header
+    next_line: int
+    rest: str
+
+
+def start_of(text: str, choices: Choices) -> Start:
+    """Find the header in a file's first block of whole lines.
+
+    Raises UnreadableFileError naming what is missing.
+    """
+    if not text.strip():
+        raise UnreadableFileError(messages.EMPTY_FILE)
+    line, delimiters = 1, list(_DELIMITERS)
+    first, _, rest = text.partition("\n")
+    if told := _SEPARATOR_LINE.fullmatch(first.strip('"\t ')):
+        line, delimiters, text = 2, [told[1]], rest
+    found = [start for d in delimiters if (start := _begun(text, d, line, choices))]
+    if not found:
+        raise UnreadableFileError(messages.no_header([messages.COLUMNS[f] for f in FIELDS]))
+    best = max(found, key=lambda start: len(start.header.places))  # the first of equals
+    require(best.header)
+    return best
+
+
+def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | None:
+    """Return how the table begins, were this the separator; its header has two columns at least."""
+    lines = text.splitlines(keepends=True)
+    records, begun = csv.reader(lines, delimiter=delimiter), 0
+    for cells in islice(records, LOOKED_THROUGH):
+        header = header_of(cells, line + begun, choices)
+        begun = records.line_num
+        if len(header.places) > 1:
+            return Start(delimiter, header, line + begun, "".join(lines[begun:]))
+    return None
+
+
+def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
+    """Say which field each cell of a line names, if any. Raises UnreadableFileError for twins."""
+    names = [str(cell or "").strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    places: dict[str, int] = {}
+    chosen = {column: field for field, column in choices.columns.items()}
+    for place, name in enumerate(names):
+        field = chosen.get(name) or _FIELD_OF.get(_plain(name), "")
+        if not field or (field in choices.columns and name not in chosen):
+            continue
+        if field in places:
+            raise UnreadableFileError(messages.repeated_column(name, field), line)
+        places[field] = place
+    return Header(tuple(names), places, line)
+
+
+def require(header: Header) -> None:
+    """Raise UnreadableFileError where a table lacks what is needed."""
+    if missing := [field for field in FIELDS if field not in header.places]:
+        raise UnreadableFileError(messages.missing_columns(missing, header.unused), header.line)
+
+
+def _plain(name: str) -> str:
+    """Return a name without case, accents, unit, and what may stand between its words."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    return _SPACES.sub("_", _UNIT.sub("", bare.strip()).strip())

@@ -1,0 +1,79 @@
+"""Every Portuguese sentence about files and their lines. Functions from values to text."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from evaluation_api.decision.sentences import LABELS, NAMES
+
+#: What a template and a result call each column.
+COLUMNS: Final = {"name": "nome", **NAMES}
+
+EMPTY_FILE: Final = "O arquivo está vazio: falta a linha com os nomes das colunas."
+NO_LINES: Final = "O arquivo só tem o cabeçalho: falta pelo menos um cliente."
+NOT_TEXT: Final = (
+    "O arquivo não é um CSV que se possa ler. No Excel, salve como “CSV UTF-8”, ou envie a planilha"
+    " em .xlsx."
+)
+MIXED_ENCODING: Final = "O arquivo mistura codificações. Salve de novo como “CSV UTF-8”."
+OPEN_QUOTES: Final = "há aspas que abrem e não fecham."
+TOO_LONG: Final = "linha longa demais: confira as aspas."
+HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
+TOTALS: Final = "parece uma linha de totais, e não um cliente."
+NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
+NO_SHEET: Final = "A planilha não tem nenhuma aba."
+
+
+def no_header(columns: Sequence[str]) -> str:
+    """Say that no line names the columns."""
+    return (
+        "Nenhuma das primeiras linhas traz os nomes das colunas. São necessárias: "
+        + ", ".join(columns)
+        + "."
+    )
+
+
+def missing_columns(fields: Sequence[str], unused: Sequence[str]) -> str:
+    """Say which columns a header lacks, and which of its own could be meant."""
+    missing = ", ".join(f"“{COLUMNS[field]}”" for field in fields)
+    sentence = f"{'Falta a coluna' if len(fields) == 1 else 'Faltam as colunas'} {missing}."
+    if unused:
+        sentence += " O arquivo tem " + ", ".join(f"“{name}”" for name in unused) + "."
+    return sentence
+
+
+def repeated_column(name: str, field: str) -> str:
+    """Say that a header names one thing twice."""
+    return f"A coluna “{name}” repete “{COLUMNS[field]}”."
+
+
+def no_such_column(name: str) -> str:
+    """Say that a column was chosen that the file does not have."""
+    return f"O arquivo não tem a coluna “{name}”."
+
+
+def wrong_width(found: int, expected: int) -> str:
+    """Say that a line has more or fewer cells than the header."""
+    cells = "1 célula" if found == 1 else f"{found} células"
+    return (
+        f"a linha tem {cells} e o cabeçalho tem {expected};"
+        " valores com o separador dentro precisam de aspas."
+    )
+
+
+def which_mark(cell: str) -> str:
+    """Ask what a cell of three decimals means."""
+    return (
+        f"Um valor como {cell} pode ser lido de dois modos, e nada no arquivo diz qual é o certo."
+        " Diga se os decimais vêm depois de vírgula ou de ponto."
+    )
+
+
+def no_amount(field: str, *, decimal_comma: bool) -> str:
+    """Say that a cell is no amount as the file writes amounts."""
+    example = "1.234,56 ou 1234,56" if decimal_comma else "1234.56"
+    return f"{LABELS[field]}: escreva um número como {example}."
+
+
+def three_decimals(field: str) -> str:
+    """Say that a cell could be two amounts."""
+    return f"{LABELS[field]}: com três casas o valor pode ser lido de dois modos; use duas."

@@ -1,0 +1,205 @@
+"""From the records of a table to amounts that can be decided, and to what is wrong with the others.
+
+The same rules as POST /avaliar has, which tests compare.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from evaluation_api.decision import sentences
+from evaluation_api.decision.domain import FEATURES
+from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, UNREADABLE, WHITE_SPACE
+from portfolio.files import amounts, messages
+from portfolio.files.amounts import Grammar, Mark
+from portfolio.files.errors import Fault, UnreadableFileError
+from portfolio.files.header import FIELDS, Header
+from portfolio.files.records import Records
+from portfolio.files.sources import Table
+
+#: Lines whose amounts tell which mark stands before the decimals.
+_LOOKED_AT: Final = 10_000
+
+#: Names that are readable at a glance: letters of European languages, figures, what joins them.
+_PLAIN_NAME: Final = rf"^[A-Za-zÀ-ÖØ-öø-ÿ0-9][A-Za-zÀ-ÖØ-öø-ÿ0-9 .'-]{{0,{LONGEST_NAME - 1}}}$"
+_TOTALS: Final = frozenset({"total", "total geral", "totais", "subtotal", "soma"})
+#: The mark of a byte that was no character.
+_REPLACED: Final = "\ufffd"
+
+
+class Clients(NamedTuple):
+    """Some lines of a table, in its order, those without any cell left out.
+
+    lines: n numbers, from 1. cells: n texts for each column of the header, as sent. decidable: n
+    flags. frame: FEATURES as float64, of those that are decidable. faults: of the others, at least
+    one each.
+    """
+
+    lines: NDArray[np.int64]
+    cells: list[pa.Array]
+    decidable: NDArray[np.bool_]
+    frame: pd.DataFrame
+    faults: list[Fault]
+
+
+def clients_of(table: Table, mark: Mark | None = None) -> tuple[Grammar, Iterator[Clients]]:
+    """Read a table's clients block by block, and tell how it writes amounts.
+
+    mark: as a person chose it, where the amounts do not tell. Raises UnreadableFileError, at once
+    where they can be read in two ways or there is none, and later for a line that ends the reading.
+    """
+    first: list[Records] = []
+    for some in table.records:
+        first.append(some)
+        if sum(len(records.lines) for records in first) >= _LOOKED_AT:
+            break
+    if not any(len(records.lines) for records in first):
+        raise UnreadableFileError(messages.NO_LINES)
+    grammar = _grammar_of(first, table, mark)
+    rest = chain(first, table.records)
+    return grammar, (read(records, table.header, grammar) for records in rest)
+
+
+def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Grammar:
+    places = [table.header.places[feature] for feature in FEATURES]
+    columns = [records.cells[place] for records in first for place in places]
+    if not all(pa.types.is_string(column.type) for column in columns):
+        return Grammar(Mark.POINT, three_decimals=True)  # numbers, as Parquet has them
+    if mark is not None:
+        return Grammar(mark, three_decimals=True)
+    cells = chain.from_iterable(column.to_pylist() for column in columns)
+    seen = amounts.evidence_of(islice(cells, _LOOKED_AT * len(FEATURES)))
+    if seen.comma == seen.point:
+        if seen.ambiguous:
+            raise UnreadableFileError(messages.which_mark(seen.ambiguous))
+        return Grammar(Mark.COMMA if table.delimiter == ";" else Mark.POINT, three_decimals=False)
+    return Grammar(Mark.COMMA if seen.comma > seen.point else Mark.POINT, seen.precise)
+
+
+def read(records: Records, header: Header, grammar: Grammar) -> Clients:
+    """Read the clients of some records; every record but those without any cell comes back."""
+    lines, cells = _without_blank(records, header)
+    faults = list(records.faults)
+    broken = {fault.line for fault in faults}
+    good = ~np.isin(lines, list(broken)) if broken else np.ones(len(lines), bool)
+    found, columns = [], {}
+    found.append(_name_faults(cells[header.places["name"]]))
+    for feature in FEATURES:
+        columns[feature], wrong = _amounts(cells[header.places[feature]], feature, grammar)
+        found.append(wrong)
+    for field, wrong in zip(FIELDS, found, strict=True):
+        for place, reason in wrong.items():
+            if int(lines[place]) not in broken:
+                value = str(cells[header.places[field]][place].as_py())
+                column = header.names[header.places[field]]
+                faults.append(Fault(int(lines[place]), column, value, reason))
+        good[list(wrong)] = False
+    faults = _explained(faults, cells, lines, header)
+    frame = pd.DataFrame(columns, copy=False) if good.all() else pd.DataFrame(columns)[good]
+    return Clients(lines, cells, good, frame, sorted(faults, key=lambda fault: fault.line))
+
+
+def _without_blank(records: Records, header: Header) -> tuple[NDArray[np.int64], list[pa.Array]]:
+    """Leave out the lines that a spreadsheet leaves empty, with separators or without."""
+    lines, cells = records.lines, records.cells
+    nameless = np.flatnonzero(_is_blank(cells[header.places["name"]]))
+    if not len(nameless):
+        return lines, cells
+    blank = np.ones(len(nameless), bool)
+    for column in cells:
+        blank &= _is_blank(column.take(pa.array(nameless)))
+    kept = np.ones(len(lines), bool)
+    kept[nameless[blank]] = False
+    return lines[kept], [column.filter(pa.array(kept)) for column in cells]
+
+
+def _is_blank(column: pa.Array) -> NDArray[np.bool_]:
+    if not pa.types.is_string(column.type):
+        return np.asarray(pc.is_null(column).to_numpy(zero_copy_only=False))
+    trimmed = pc.utf8_trim_whitespace(pc.fill_null(column, ""))
+    return np.asarray(pc.equal(pc.binary_length(trimmed), 0).to_numpy(zero_copy_only=False))
+
+
+def _name_faults(column: pa.Array) -> dict[int, str]:
+    """Return what is wrong with names, by place."""
+    names = pc.fill_null(pc.cast(column, pa.string()), "")
+    plain = pc.match_substring_regex(names, _PLAIN_NAME).to_numpy(zero_copy_only=False)
+    total = pc.match_substring_regex(names, r"(?i)^\s*(sub)?(tota|soma)")
+    looked_at = np.flatnonzero(~plain | total.to_numpy(zero_copy_only=False))
+    reasons = {int(place): _wrong_name(names[int(place)].as_py()) for place in looked_at}
+    return {place: reason for place, reason in reasons.items() if reason}
+
+
+def _wrong_name(cell: str) -> str | None:
+    name = cell.strip(WHITE_SPACE)
+    if not name:
+        return sentences.field_error("missing", "name", {})
+    if len(name) > LONGEST_NAME:
+        return sentences.field_error("string_too_long", "name", {"max_length": LONGEST_NAME})
+    if UNREADABLE.search(name) or _REPLACED in name or not _has_letter(name):
+        return sentences.field_error("string_pattern_mismatch", "name", {})
+    return messages.TOTALS if name.casefold().rstrip(":") in _TOTALS else None
+
+
+def _has_letter(name: str) -> bool:
+    return any(unicodedata.category(character)[0] in "LN" for character in name)
+
+
+def _amounts(
+    column: pa.Array, feature: str, grammar: Grammar
+) -> tuple[NDArray[np.float64], dict[int, str]]:
+    """Read a column; return what is wrong with its cells, by place."""
+    read_amounts, others = amounts.columns(column, grammar)
+    wrong = {}
+    for place in others.tolist():
+        cell = column[place].as_py()
+        try:
+            read_amounts[place] = amounts.read("" if cell is None else str(cell), grammar)
+        except ValueError as exc:
+            wrong[place] = _no_amount(exc, "" if cell is None else str(cell), feature, grammar)
+    with np.errstate(invalid="ignore"):
+        beyond = (read_amounts < 0) | (read_amounts > LARGEST_AMOUNT)
+        if feature == "credit_limit":
+            beyond |= read_amounts == 0
+    for place in np.flatnonzero(beyond).tolist():
+        wrong[place] = _beyond(float(read_amounts[place]), feature)
+    return read_amounts, wrong
+
+
+def _no_amount(error: ValueError, cell: str, feature: str, grammar: Grammar) -> str:
+    if not cell.strip():
+        return sentences.field_error("missing", feature, {})
+    if isinstance(error, amounts.NegativeAmountError):
+        return sentences.field_error("greater_than_equal", feature, {"ge": 0})
+    seen = amounts.evidence_of([cell])
+    if seen.ambiguous:
+        return messages.three_decimals(feature)
+    return messages.no_amount(feature, decimal_comma=grammar.mark is Mark.COMMA)
+
+
+def _beyond(amount: float, feature: str) -> str:
+    if amount < 0:
+        return sentences.field_error("greater_than_equal", feature, {"ge": 0})
+    if amount > LARGEST_AMOUNT:
+        return sentences.field_error("less_than_equal", feature, {"le": LARGEST_AMOUNT})
+    return sentences.field_error("greater_than", feature, {})
+
+
+def _explained(
+    faults: list[Fault], cells: Sequence[pa.Array], lines: NDArray[np.int64], header: Header
+) -> list[Fault]:
+    """Say of a header that stands among the clients what it is, in place of six faults."""
+    again = set()
+    for line in {fault.line for fault in faults if fault.column is not None}:
+        place = int(np.searchsorted(lines, line))
+        if tuple(str(column[place].as_py()).strip() for column in cells) == header.names:
+            again.add(line)
+    kept = [fault for fault in faults if fault.line not in again]
+    return [*kept, *(Fault(line, None, "", messages.HEADER_AGAIN) for line in again)]

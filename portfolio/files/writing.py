@@ -1,0 +1,228 @@
+"""Writes the result: every line that was sent, and beside it what was decided or what is wrong.
+
+CSV in UTF-8 with a mark, by which Excel knows it, with the separator and the decimals of the file;
+or Parquet, whose columns are typed.
+"""
+
+import codecs
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from evaluation_api.decision.policy import FactPolicy
+from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.decision.sentences import possible
+from portfolio import frames
+from portfolio.files.amounts import Grammar, Mark
+from portfolio.files.header import Header
+from portfolio.files.reading import Clients
+
+LINE_COLUMN: Final = "linha"
+_SHARES: Final = ("certeza", "uso", "parte_paga", "saques")
+_DIGITS: Final = 10_000
+#: How a cell begins that a spreadsheet would run, its full-width twins among them. No amount does.
+_RUN: Final = r"^[\s\x{feff}]*[=+\-@\t\r\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+_AMOUNT: Final = r"^-[\d.,]+$"
+
+#: What each column of a decision is called in a result.
+_NAMES: Final = {
+    "decisao": "decisao",
+    "perfil": "perfil",
+    "certeza": "certeza_do_perfil",
+    "uso": "uso_do_limite",
+    "parte_paga": "parte_paga",
+    "saques": "saques_do_limite",
+    "motivos": "motivos",
+    "fora_da_faixa": "fora_da_faixa",
+    "fronteira": "perto_da_fronteira",
+}
+_WRONG: Final = ("erro_campo", "erro_motivo")
+
+
+class Sink(Protocol):
+    """Whatever takes a result block by block."""
+
+    def write(self, block: pa.Table) -> None:
+        """Take the next lines."""
+
+
+class ResultColumns:
+    """Makes the result's columns of clients and their decisions."""
+
+    def __init__(self, header: Header, policy: AnyPolicy) -> None:
+        """Take the columns as the file names them, and the policy that decides."""
+        self._names = [LINE_COLUMN, *header.names]
+        self._amount_places = [p for field, p in header.places.items() if field != "name"]
+        self._profiles = pa.array([profile.name for profile in policy.profiles])
+        self._reasons = _reasons(policy)
+
+    def of(self, clients: Clients, decisions: pd.DataFrame) -> pa.Table:
+        """Return n lines. decisions: of those that are decidable, in their order."""
+        columns: dict[str, pa.Array] = dict(
+            zip(self._names, [pa.array(clients.lines), *self._sent(clients)], strict=True)
+        )
+        places = _places(clients.decidable)
+        for column, name in _NAMES.items():
+            if column in decisions:
+                columns[_free(name, columns)] = _spread(self._shown(column, decisions), places)
+        for name, column in zip(_WRONG, _wrong(clients), strict=True):
+            columns[_free(name, columns)] = column
+        return pa.table(columns)
+
+    def _sent(self, clients: Clients) -> Iterator[pa.Array]:
+        """Yield the cells as sent, but for those that a spreadsheet would run."""
+        wrong = ~clients.decidable
+        for place, column in enumerate(clients.cells):
+            if not pa.types.is_string(column.type):
+                yield column
+            elif place not in self._amount_places:
+                yield _harmless(column)
+            elif wrong.any():
+                yield pc.if_else(pa.array(wrong), _harmless(column), column)
+            else:
+                yield column
+
+    def _shown(self, column: str, decisions: pd.DataFrame) -> pa.Array:
+        values = decisions[column]
+        if column == "perfil":
+            return self._profiles.take(pa.array(values.to_numpy()))
+        if column == "motivos":
+            return self._reasons.take(pa.array(values.cat.codes.to_numpy()))
+        if column == "decisao":
+            return pa.array(list(values.cat.categories)).take(pa.array(values.cat.codes.to_numpy()))
+        if column in _SHARES:
+            return pa.array(np.rint(values.to_numpy() * _DIGITS) / _DIGITS, from_pandas=True)
+        return pa.array(["", "sim"]).take(pa.array(values.to_numpy().astype(np.int8)))
+
+
+def _reasons(policy: AnyPolicy) -> pa.Array:
+    """Return a sentence or several for each of frames.REASONS."""
+    if not isinstance(policy, FactPolicy):
+        return pa.array(frames.REASONS)
+    references = policy.references
+    bounds = {
+        "uso_alto": references.use.value,
+        "pouco_pago": references.low_paid.value,
+        "quase_nada_pago": references.hardly_paid.value,
+        "saques_altos": references.withdrawn.value,
+    }
+    said = {code: possible(code, bound) for code, bound in bounds.items()}
+    return pa.array([" ".join(said[code] for code in codes.split()) for codes in frames.REASONS])
+
+
+def _places(decidable: NDArray[np.bool_]) -> pa.Array | None:
+    """Return for n lines where each stands among the decisions, null where it has none."""
+    if decidable.all():
+        return None
+    places = np.cumsum(decidable) - 1
+    return pa.array(places, mask=~decidable)
+
+
+def _spread(column: pa.Array, places: pa.Array | None) -> pa.Array:
+    return column if places is None else column.take(places)
+
+
+def _free(name: str, taken: dict[str, pa.Array]) -> str:
+    """Return a name that no column of the file has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _wrong(clients: Clients) -> tuple[pa.Array, pa.Array]:
+    """Return for n lines the columns that are wrong, and why."""
+    count = len(clients.lines)
+    if not clients.faults:
+        nothing = pa.nulls(count, pa.string())
+        return nothing, nothing
+    fields, reasons = defaultdict(list), defaultdict(list)
+    for fault in clients.faults:
+        fields[fault.line].append(fault.column or "")
+        reasons[fault.line].append(fault.reason)
+    lines = clients.lines.tolist()
+    return (
+        pa.array([", ".join(filter(None, fields.get(line, ()))) or None for line in lines]),
+        pa.array([" ".join(reasons.get(line, ())) or None for line in lines], pa.string()),
+    )
+
+
+def _harmless(column: pa.Array) -> pa.Array:
+    """Mark as text what a spreadsheet would run: a client chooses their name."""
+    run = pc.match_substring_regex(column, _RUN)
+    if not pc.any(run, min_count=0).as_py():
+        return column
+    run = pc.and_(run, pc.invert(pc.match_substring_regex(column, _AMOUNT)))
+    return pc.if_else(run, pc.binary_join_element_wise("'", column, ""), column)
+
+
+class _Csv:
+    """Writes CSV as the file that was sent is written."""
+
+    def __init__(self, file: IO[bytes], delimiter: str, grammar: Grammar) -> None:
+        self._file, self._comma = file, grammar.mark is Mark.COMMA
+        self._options = dict[str, object](delimiter=delimiter, quoting_style="needed")
+        self._begun = False
+        file.write(codecs.BOM_UTF8)
+
+    def write(self, block: pa.Table) -> None:
+        options = pa.csv.WriteOptions(include_header=not self._begun, **self._options)
+        pa.csv.write_csv(self._as_written(block), self._file, options)
+        self._begun = True
+
+    def _as_written(self, block: pa.Table) -> pa.Table:
+        """Write shares with the file's decimal mark."""
+        for place, field in enumerate(block.schema):
+            if self._comma and pa.types.is_floating(field.type):
+                text = pc.replace_substring(pc.cast(block.column(place), pa.string()), ".", ",")
+                block = block.set_column(place, field.name, text)
+        return block
+
+
+class _Parquet:
+    """Writes Parquet, its schema the first block's."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._writer: pa.parquet.ParquetWriter | None = None
+
+    def write(self, block: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = pa.parquet.ParquetWriter(self._file, block.schema)
+        self._writer.write_table(block)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+@contextmanager
+def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
+    """Open a result that appears whole or not at all, for its owner's eyes only. Raises OSError.
+
+    path: must not exist yet, or it is replaced at the end; a link that stands where the unfinished
+    one goes is never followed.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if path.suffix.lower() == ".parquet":
+                sink = _Parquet(file)
+                yield sink
+                sink.close()
+            else:
+                yield _Csv(file, delimiter, grammar)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""A file of clients in, a file of decisions out: reading, deciding and writing side by side."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from evaluation_api.decision.policy_file import AnyPolicy
+from portfolio import frames
+from portfolio.files import reading, sources, writing
+from portfolio.files.amounts import Mark
+from portfolio.files.header import Choices
+from portfolio.files.reading import Clients
+from portfolio.files.writing import ResultColumns, Sink
+from portfolio.frames import Profiler
+
+#: Blocks decided and not yet written: enough to keep both sides at work, few enough to hold.
+_AHEAD: Final = 4
+
+
+@dataclass
+class Totals:
+    """What became of a file. lines: those with any cell; they are decided or faulty."""
+
+    lines: int = 0
+    faulty: int = 0
+    decided: Counter[str] = field(default_factory=Counter)
+
+    def add(self, clients: Clients, outcomes: Counter[str]) -> None:
+        """Count a block in."""
+        self.lines += len(clients.lines)
+        self.faulty += int((~clients.decidable).sum())
+        self.decided += outcomes
+
+    def require_sum(self) -> None:
+        """Make sure that no line vanished."""
+        if self.lines != self.faulty + self.decided.total():
+            raise AssertionError(f"{self.lines} lines, {self.faulty} faulty, {self.decided}")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How files are decided. told: called after each block with its lines and the share done."""
+
+    policy: AnyPolicy
+    profiler: Profiler
+    told: Callable[[int, float], None] = lambda _lines, _done: None
+
+    def run(self, source: Path, target: Path, choices: Choices, mark: Mark | None) -> Totals:
+        """Decide every client of a file.
+
+        Raises UnreadableFileError, ModelError or OSError; there is no result then.
+        """
+        table = sources.open_table(source, choices)
+        grammar, clients = reading.clients_of(table, mark)
+        columns = ResultColumns(table.header, self.policy)
+        totals = Totals()
+        with writing.result(target, table.delimiter, grammar) as sink, _in_order() as submit:
+            for some in clients:
+                decisions = frames.evaluate(some.frame, self.policy, self.profiler)
+                submit(partial(_write, sink, columns, some, decisions))
+                totals.add(some, Counter(decisions["decisao"].value_counts().to_dict()))
+                self.told(totals.lines, table.done())
+        totals.require_sum()
+        return totals
+
+
+def _write(sink: Sink, columns: ResultColumns, some: Clients, decisions: pd.DataFrame) -> None:
+    sink.write(columns.of(some, decisions))
+
+
+@contextmanager
+def _in_order() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Have calls done one after the other in a thread, since Arrow lets others work meanwhile.
+
+    Whatever one raises is raised by a later submission, or at the end.
+    """
+    ahead: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+
+        def submit(call: Callable[[], None]) -> None:
+            ahead.append(thread.submit(call))
+            if len(ahead) > _AHEAD:
+                ahead.popleft().result()
+
+        yield submit
+        for future in ahead:
+            future.result()

@@ -1,0 +1,116 @@
+"""python -m portfolio, as an analyst types it, on the store that the model owner filled."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evaluation_api.decision import policy_file
+from portfolio.__main__ import main
+from tests import commands
+from tests.portfolio_files import ANA, BIA, HEADER
+from tests.services import ENVIRONMENT, PROJECT
+
+POLICY = policy_file.DEFAULT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(bentoml_home: Path) -> Run:
+    """Return what runs a command in a process of its own: BentoML looks for its store once."""
+
+    def run_apart(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "portfolio", *map(str, arguments)],
+            cwd=PROJECT,
+            env={**ENVIRONMENT, "BENTOML_HOME": str(bentoml_home)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run_apart
+
+
+def refused(*arguments: str | Path) -> str:
+    """Run a command that does nothing, and return its sentence."""
+    finished = commands.run(main, *map(str, arguments), environment={})
+    assert finished.returncode == 2
+    assert finished.stderr.count("\n") == 1
+    return finished.stderr
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "clientes.csv"
+    path.write_text(HEADER + ANA + "Errado;-1;0;0;1,00;0\n" + BIA, "utf-8")
+    return path
+
+
+def test_a_file_is_scored_by_the_published_model(run: Run, source: Path) -> None:
+    target = source.with_name("decisoes.csv")
+
+    finished = run("score", source, "-o", target)
+
+    assert finished.returncode == 1, finished.stderr
+    assert finished.stdout == "3 lines: 1 analise_manual, 1 aprovado, 1 faulty\n"
+    with target.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    assert [row["decisao"] for row in rows] == ["aprovado", "", "analise_manual"]
+
+
+def test_a_policy_is_tried_before_it_decides(run: Run, source: Path, tmp_path: Path) -> None:
+    stricter = tmp_path / "stricter.toml"
+    text = POLICY.read_text("utf-8").replace("uso_alto = 0.60", "uso_alto = 0.45")
+    stricter.write_text(text.partition("[[casos]]")[0], "utf-8")
+
+    tried = run("policy", "try", stricter, "--file", source, "--json", tmp_path / "found.json")
+    checked = run("policy", "check", stricter)
+
+    assert tried.returncode == 0, tried.stderr
+    assert "0 decisions change" in tried.stdout
+    assert json.loads((tmp_path / "found.json").read_text())["clients"] == 2
+    assert checked.returncode == 0, checked.stderr
+    assert "Its promise holds for credit_card_clusters:" in checked.stdout
+
+
+def test_a_policy_whose_refusals_do_not_stand_is_told(run: Run, tmp_path: Path) -> None:
+    lax = tmp_path / "lax.toml"
+    text = POLICY.read_text("utf-8").replace("uso_alto = 0.60", "uso_alto = 0.40")
+    lax.write_text(text.partition("[[casos]]")[0], "utf-8")
+
+    checked = run("policy", "check", lax)
+
+    assert checked.returncode == 1
+    assert "does not hold" in checked.stdout
+
+
+def test_what_cannot_be_done_is_refused_in_a_sentence_and_nothing_is_touched(
+    source: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there.csv"
+    there.write_text("mine")
+
+    assert "No such file" in refused("score", tmp_path / "none.csv", "-o", tmp_path / "out.csv")
+    assert "there is a file already" in refused("score", source, "-o", there)
+    assert "the file to read" in refused("score", source, "-o", source, "--overwrite")
+    assert "a folder" in refused("score", source, "-o", tmp_path)
+    assert "no folder" in refused("score", source, "-o", tmp_path / "no" / "out.csv")
+    assert "No such file" in refused("policy", "check", tmp_path / "none.toml")
+    assert there.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clientes.csv", "there.csv"]
+
+
+def test_a_mapping_that_names_no_field_is_refused(source: Path) -> None:
+    finished = commands.run(
+        main, "score", str(source), "-o", "out.csv", "--map", "renda=X", environment={}
+    )
+
+    assert finished.returncode == 2
+    assert "is not like saldo_devedor=BALANCE" in finished.stderr

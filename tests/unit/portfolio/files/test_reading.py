@@ -1,0 +1,291 @@
+"""Files as people have them are read, and no client of theirs vanishes."""
+
+import codecs
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+from evaluation_api.decision.domain import FEATURES
+from portfolio.files import messages, text
+from portfolio.files.amounts import Grammar, Mark
+from portfolio.files.errors import UnreadableFileError
+from tests.portfolio_files import ANA, BIA, HEADER, read_bytes, read_path
+
+ANA_READ = [1035.0, 5788.0, 0.0, 2700.0, 5651.0]
+BIA_READ = [1126.0, 0.0, 504.0, 1200.0, 599.0]
+BOTH = HEADER + ANA + BIA
+NAME = "Concei\u00e7\u00e3o \u2013 d\u2019\u00c1vila"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        BOTH.encode(),
+        BOTH.replace("\n", "\r\n").encode(),
+        BOTH.replace("\n", "\r").encode(),
+        BOTH.rstrip("\n").encode(),
+        codecs.BOM_UTF8 + BOTH.encode(),
+        codecs.BOM_UTF8 * 2 + BOTH.encode(),
+        BOTH.replace("Bia", "\ufeffBia").encode(),
+        codecs.BOM_UTF16_LE + BOTH.encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + BOTH.encode("utf-16-be"),
+        codecs.BOM_UTF16_LE + BOTH.replace(";", "\t").encode("utf-16-le"),
+        BOTH.replace(";", "\t").encode(),
+        BOTH.replace(";", "|").encode(),
+        BOTH.replace(",", ".").replace(";", ",").encode(),
+        b"sep=;\n" + BOTH.encode(),
+        b"sep=~\r\n" + BOTH.replace(";", "~").encode(),
+        b"\n \n" + BOTH.encode(),
+        b"Clientes de novembro;;;;;\n;;;;;\n" + BOTH.encode(),
+        BOTH.replace("\n", ";\n").encode(),
+        (HEADER + ANA.replace("\n", ";;\n") + BIA).encode(),
+        (HEADER + ANA + " ; ;;;;\n\n;;;;;\n" + BIA).encode(),
+        BOTH.replace("Ana", '"Ana"').replace("nome", '"nome"').encode(),
+        BOTH.replace("1035,00", "R$ 1.035,00").replace(";0,00", ";R$ -").encode(),
+        BOTH.replace("saldo_devedor", "Saldo devedor (R$)").replace("nome", "CLIENTE").encode(),
+        BOTH.replace("saldo_devedor", '"saldo\ndevedor"').encode(),
+    ],
+    ids=[
+        "plain",
+        "CRLF",
+        "CR",
+        "no last line feed",
+        "mark",
+        "two marks",
+        "mark in the middle",
+        "UTF-16 LE",
+        "UTF-16 BE",
+        "Excel's Unicode text",
+        "tabs",
+        "pipes",
+        "commas and points",
+        "sep=;",
+        "sep=~",
+        "blank lines first",
+        "a title above",
+        "a nameless column",
+        "cells beyond the last column",
+        "blank rows",
+        "quotes",
+        "currency",
+        "names as the form has them",
+        "a line break in a column's name",
+    ],
+)
+def test_a_file_is_read_whatever_wrote_it(content: bytes) -> None:
+    read = read_bytes(content)
+
+    assert read.amounts.to_numpy().tolist() == [ANA_READ, BIA_READ]
+    assert [name.strip("\ufeff") for name in read.names] == ["Ana", "Bia"]
+    assert read.faults == []
+
+
+def test_names_in_windows_1252_keep_their_letters() -> None:
+    read = read_bytes(BOTH.replace("Ana", NAME).encode("cp1252"))
+
+    assert read.names == [NAME, "Bia"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", messages.EMPTY_FILE),
+        (b"\n \n", messages.EMPTY_FILE),
+        (HEADER.encode(), messages.NO_LINES),
+        (b"PK\x03\x04\x00\x00", messages.NOT_TEXT),
+        ("é\n".encode() + BOTH.replace("Bia", "Zé").encode("cp1252"), "Linha 4: O arquivo mistura"),
+        (b"a;b\n1;2\n", "Nenhuma das primeiras linhas"),
+        (
+            HEADER.replace(";pagamentos", "").encode() + b"A;1;1;1;1\n",
+            "Falta a coluna “pagamentos”",
+        ),
+        (HEADER.replace("compras", "saldo").encode() + ANA.encode(), "repete “saldo_devedor”"),
+        (b"nome;" + b"x" * (text.LONGEST_LINE + 1), "longa demais"),
+        ((HEADER + "Ana;103.125;578.250;0;270.500;565.125\n").encode(), "Um valor como 103.125"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(content: bytes, sentence: str) -> None:
+    with pytest.raises(UnreadableFileError, match=r".") as refused:
+        read_bytes(content)
+
+    assert sentence in str(refused.value)
+
+
+def test_what_could_be_two_amounts_is_read_as_a_person_chose() -> None:
+    content = HEADER + "Ana;103.125;578.250;0;270.500;565.125\n"
+
+    assert read_bytes(content, mark=Mark.POINT).amounts["balance"].tolist() == [103.125]
+    assert read_bytes(content, mark=Mark.COMMA).amounts["balance"].tolist() == [103125.0]
+
+
+def test_three_decimals_are_a_fault_among_amounts_of_two_and_fine_among_longer_ones() -> None:
+    money = read_bytes(HEADER + "Eva;1,234;0,00;0,00;1300,00;100,00\n" + ANA)
+    precise = read_bytes(
+        HEADER.replace(";", ",") + "Eva,95.411,0,0,1300,40.900749\nAna,1.5,0,0,2.25,0\n"
+    )
+
+    assert [(fault.line, fault.column, fault.value) for fault in money.faults] == [
+        (2, "saldo_devedor", "1,234")
+    ]
+    assert money.names == ["Ana"]
+    assert precise.grammar == Grammar(Mark.POINT, three_decimals=True)
+    assert precise.amounts["balance"].tolist() == [95.411, 1.5]
+
+
+@pytest.mark.parametrize(
+    "cell", ["-1,00", "(1.035,00)", "1035,00-", "\u22121035,00", "-R$ 1.035,00", "R$ -1,00"]
+)
+def test_a_negative_amount_is_told_as_one_however_its_sign_is_written(cell: str) -> None:
+    fault = read_bytes(HEADER + ANA + ANA.replace("1035,00", cell)).faults
+
+    assert [(one.line, one.column, one.value) for one in fault] == [(3, "saldo_devedor", cell)]
+    assert "negativo" in fault[0].reason or "a partir de 0" in fault[0].reason
+
+
+@pytest.mark.parametrize("cell", ["", "abc", "1e3", "10%", "=1+1", "12 34", "NaN", "1,2,3", "0x1"])
+def test_a_cell_that_is_no_amount_is_a_fault_with_its_value(cell: str) -> None:
+    read = read_bytes(HEADER + ANA + ANA.replace("2700,00", cell))
+
+    assert [(one.line, one.column, one.value) for one in read.faults] == [
+        (3, "limite_de_credito", cell)
+    ]
+    assert read.names == ["Ana"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "\u200b", "Ana\x07", "A" * 121, "Total", "TOTAL GERAL", "subtotal:", "..."]
+)
+def test_a_name_that_nobody_has_is_a_fault(name: str) -> None:
+    read = read_bytes(HEADER + ANA + ANA.replace("Ana", name))
+
+    assert [(one.line, one.column) for one in read.faults] == [(3, "nome")]
+
+
+def test_every_fault_of_a_line_is_told() -> None:
+    read = read_bytes(HEADER + ANA + ";-1;x;0,00;0;1,00\n")
+
+    assert [(fault.line, fault.column) for fault in read.faults] == [
+        (3, "nome"),
+        (3, "saldo_devedor"),
+        (3, "compras"),
+        (3, "limite_de_credito"),
+    ]
+
+
+def test_a_header_that_stands_among_the_clients_is_told_as_one() -> None:
+    read = read_bytes(BOTH + HEADER + ANA)
+
+    assert [(fault.line, fault.reason) for fault in read.faults] == [(4, messages.HEADER_AGAIN)]
+    assert len(read.amounts) == 3
+
+
+@pytest.mark.parametrize("stray", [[1], [1, 4], [0, 1], [5]])
+def test_stray_quotes_take_their_own_line_and_no_other(stray: list[int]) -> None:
+    lines = [ANA.replace("Ana", f"Cliente {number}") for number in range(6)]
+    for number in stray:
+        lines[number] = '"' + lines[number]
+
+    read = read_bytes(HEADER + "".join(lines))
+
+    assert [fault.line for fault in read.faults] == [number + 2 for number in stray]
+    assert {fault.reason for fault in read.faults} == {messages.OPEN_QUOTES}
+    assert read.names == [f"Cliente {n}" for n in range(6) if n not in stray]
+    assert read.lines == list(range(2, 8))
+
+
+def test_a_cell_may_run_over_lines() -> None:
+    read = read_bytes(HEADER + ANA.replace("Ana", '"Ana\nMaria"') + BIA)
+
+    assert [fault.line for fault in read.faults] == [2]  # a name has no line break
+    assert read.lines == [2, 4]
+    assert read.names == ["Bia"]
+
+
+def test_a_line_with_too_few_or_too_many_cells_is_a_fault_and_keeps_its_cells() -> None:
+    read = read_bytes(HEADER + "Ana;1,00\n" + ANA.replace("\n", ";7;8\n") + BIA)
+
+    assert [(fault.line, fault.column) for fault in read.faults] == [(2, None), (3, None)]
+    assert read.names == ["Bia"]
+
+
+def test_the_training_sets_own_columns_are_found_and_its_ids_can_be_the_names() -> None:
+    content = (
+        "CUST_ID,BALANCE,BALANCE_FREQUENCY,PURCHASES,CASH_ADVANCE,CREDIT_LIMIT,PAYMENTS\n"
+        "C1,40.900749,0.818182,95.4,0,1000,201.802084\nC2,1.5,1,0,0,,0\n"
+    )
+
+    with pytest.raises(UnreadableFileError, match=r"Falta a coluna “nome”.*“CUST_ID”"):
+        read_bytes(content)
+    read = read_bytes(content, columns={"name": "CUST_ID"})
+    assert read.names == ["C1"]
+    assert read.header.unused == ("BALANCE_FREQUENCY",)
+    assert [(fault.line, fault.column) for fault in read.faults] == [(3, "CREDIT_LIMIT")]
+
+
+def test_a_column_that_is_chosen_goes_before_the_one_that_is_named_so() -> None:
+    content = HEADER.replace("\n", ";saldo final\n") + ANA.replace("\n", ";7,00\n")
+
+    read = read_bytes(content, columns={"balance": "saldo final"})
+
+    assert read.amounts["balance"].tolist() == [7.0]
+
+
+def test_blocks_end_where_they_end_and_lines_keep_their_numbers() -> None:
+    count = 3 * text.BLOCK_BYTES // len(ANA)
+    lines = [ANA.replace("Ana", f"Cliente {number}") for number in range(count)]
+    lines[count // 2] = '"' + lines[count // 2]
+    lines[-1] = '"' + lines[-1]
+
+    read = read_bytes(HEADER + "".join(lines))
+
+    assert read.lines == list(range(2, count + 2))
+    assert [fault.line for fault in read.faults] == [count // 2 + 2, count + 1]
+    assert read.names[-1] == f"Cliente {count - 2}"
+
+
+def test_a_workbook_is_read_from_its_first_sheet(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["Clientes"])
+    sheet.append(["Nome", "Saldo devedor (R$)", "Compras", "Saques", "Limite", "Pagamentos", None])
+    sheet.append(["Ana", 1035, 5788.0, 0, 2700.00, 5651.25])
+    sheet.append([])
+    sheet.append(["Bia", -1, "abc", None, 1200, 599])
+    book.save(tmp_path / "clients.xlsx")
+
+    read = read_path(tmp_path / "clients.xlsx")
+
+    assert read.names == ["Ana"]
+    assert read.amounts.to_numpy().tolist() == [[1035.0, 5788.0, 0.0, 2700.0, 5651.25]]
+    assert [(fault.line, fault.column) for fault in read.faults] == [
+        (5, "Saldo devedor (R$)"),
+        (5, "Compras"),
+        (5, "Saques"),
+    ]
+
+
+def test_a_parquet_file_is_read_by_its_typed_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        np.array([ANA_READ, BIA_READ]), columns=[name.upper() for name in FEATURES]
+    )
+    frame.insert(0, "NAME", ["Ana", "Bia"])
+    frame.loc[1, "PAYMENTS"] = np.nan
+    frame.to_parquet(tmp_path / "clients.parquet")
+
+    read = read_path(tmp_path / "clients.parquet")
+
+    assert read.amounts.to_numpy().tolist() == [ANA_READ]
+    assert [(fault.line, fault.column) for fault in read.faults] == [(2, "PAYMENTS")]
+
+
+@pytest.mark.parametrize("name", ["clients.xlsx", "clients.parquet"])
+def test_what_only_calls_itself_a_workbook_or_parquet_is_refused_in_a_sentence(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 nothing of the kind")
+
+    with pytest.raises(UnreadableFileError, match="não é"):
+        read_path(tmp_path / name)

@@ -1,0 +1,68 @@
+"""The model as the portfolio has it: where the policy's promise holds, and where it does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation_api.decision.domain import FEATURES
+from model_store import golden, promise
+from model_store.golden import GoldenClients
+from model_store.pickles import inspection, safe_pickle
+from model_store.pickles.pickle_file import read, sha256_of
+from model_store.registry import DEFAULT_PICKLE, StoredModel
+from portfolio.profiler import StoredProfiler
+from tests.evaluations import POLICY
+from tests.unit.model_store.amounts import spread
+
+BALANCE, LIMIT = FEATURES.index("balance"), FEATURES.index("credit_limit")
+CLIENTS = spread(300)
+
+
+@pytest.fixture(scope="module")
+def stored() -> StoredModel:
+    """Return the carried model as an import stores it."""
+    estimator = safe_pickle.load(DEFAULT_PICKLE)
+    centroids = inspection.centroids_of(estimator)
+    labels = golden.predict(estimator, CLIENTS)
+    sha256 = sha256_of(read(DEFAULT_PICKLE))
+    clients = GoldenClients(CLIENTS, labels)
+    tag = f"credit_card_clusters:{sha256[:12]}"
+    return StoredModel(tag, sha256, DEFAULT_PICKLE, centroids, clients, {})
+
+
+def test_clients_are_placed_by_the_geometry_or_else_by_the_models_own_predict(
+    stored: StoredModel,
+) -> None:
+    by_geometry = StoredProfiler(stored).profiles(CLIENTS)
+    by_predict = StoredProfiler(replace(stored, centroids=None)).profiles(CLIENTS)
+
+    np.testing.assert_array_equal(by_geometry.cluster, by_predict.cluster)
+    assert np.isfinite(by_geometry.confidence).all()
+    assert np.isnan(by_predict.confidence).all()
+    assert by_predict.contributions is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_promise_holds_for_a_model_that_is_trained_again(
+    stored: StoredModel, seed: int
+) -> None:
+    assert stored.centroids is not None
+    noise = np.random.default_rng(seed).normal(0, 0.01, stored.centroids.shape)
+    moved = replace(stored, centroids=(stored.centroids + noise).clip(0), sha256=f"{seed:064x}")
+
+    assert POLICY.is_promised(StoredProfiler(moved).model)
+
+
+def test_the_promise_is_broken_by_a_model_whose_other_profiles_use_their_limits(
+    stored: StoredModel,
+) -> None:
+    assert stored.centroids is not None
+    centroids = stored.centroids.copy()
+    centroids[3, [BALANCE, LIMIT]] = centroids[3, [LIMIT, BALANCE]]
+
+    broken = StoredProfiler(replace(stored, centroids=centroids, sha256="b" * 64)).model
+
+    assert promise.of(centroids).use_from[3] is None
+    assert not POLICY.is_promised(broken)
+    assert POLICY.broken_borders(broken)

@@ -1,0 +1,162 @@
+"""A file in, a file out: every line comes back, decided or named."""
+
+import csv
+import os
+import stat
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evaluation_api.decision.errors import ModelUnavailableError
+from portfolio import frames, score
+from portfolio.files.errors import UnreadableFileError
+from portfolio.files.header import Choices
+from portfolio.frames import Profiler
+from tests.evaluations import EARLIER_POLICY, POLICY
+from tests.portfolio_files import ANA, BIA, HEADER
+
+POOR = "Cia;900,00;0,00;0,00;1000,00;0,00\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "clients.csv"
+    path.write_text(HEADER + ANA + "Errado;x;0;0;0;1\n" + BIA + "\n" + POOR, "utf-8")
+    return path
+
+
+def scored(source: Path, target: Path, profiler: Profiler) -> score.Totals:
+    return score.Scoring(POLICY, profiler).run(source, target, Choices({}), None)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, delimiter=";"))
+
+
+def test_every_line_comes_back_as_sent_with_its_decision_or_what_is_wrong(
+    source: Path, tmp_path: Path, carried: Profiler
+) -> None:
+    totals = scored(source, tmp_path / "out.csv", carried)
+
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["linha"] for row in rows] == ["2", "3", "4", "6"]
+    assert [row["nome"] for row in rows] == ["Ana", "Errado", "Bia", "Cia"]
+    assert [row["saldo_devedor"] for row in rows] == ["1035,00", "x", "1126,00", "900,00"]
+    assert [row["decisao"] for row in rows] == ["aprovado", "", "analise_manual", "recusado"]
+    assert rows[3]["uso_do_limite"] == "0,9"
+    assert rows[3]["motivos"] == (
+        "Saldo devedor acima de 30% do limite de crédito."
+        " Pagamentos abaixo de 10% do saldo devedor."
+    )
+    assert rows[1]["erro_campo"] == "saldo_devedor, limite_de_credito"
+    assert "escreva um número" in rows[1]["erro_motivo"]
+    assert not rows[0]["erro_motivo"]
+    assert (totals.lines, totals.faulty, totals.decided.total()) == (4, 1, 3)
+
+
+def test_parquet_keeps_the_types(source: Path, tmp_path: Path, carried: Profiler) -> None:
+    scored(source, tmp_path / "out.parquet", carried)
+
+    frame = pd.read_parquet(tmp_path / "out.parquet")
+    assert frame["linha"].tolist() == [2, 3, 4, 6]
+    assert frame["uso_do_limite"].dtype == float
+    assert frame["decisao"].isna().tolist() == [False, True, False, False]
+
+
+def test_a_policy_from_before_facts_gives_no_reasons(
+    source: Path, tmp_path: Path, carried: Profiler
+) -> None:
+    score.Scoring(EARLIER_POLICY, carried).run(source, tmp_path / "out.csv", Choices({}), None)
+
+    assert "motivos" not in rows_of(tmp_path / "out.csv")[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=1+1", "+55 11", "-Ana", "@SUM(1)", " =1+1", "\uff1d1+1", '"=HYPERLINK(""x"")"'],
+)
+def test_what_a_spreadsheet_would_run_is_marked_as_text(
+    name: str, tmp_path: Path, carried: Profiler
+) -> None:
+    (tmp_path / "in.csv").write_text(HEADER + ANA.replace("Ana", name), "utf-8")
+
+    scored(tmp_path / "in.csv", tmp_path / "out.csv", carried)
+
+    assert rows_of(tmp_path / "out.csv")[0]["nome"].startswith("'")
+
+
+def test_a_negative_amount_is_no_formula(tmp_path: Path, carried: Profiler) -> None:
+    lines = ANA.replace("1035,00", "-1035,00") + ANA.replace("1035,00", "=1+1")
+    (tmp_path / "in.csv").write_text(HEADER + lines, "utf-8")
+
+    scored(tmp_path / "in.csv", tmp_path / "out.csv", carried)
+
+    assert [row["saldo_devedor"] for row in rows_of(tmp_path / "out.csv")] == ["-1035,00", "'=1+1"]
+
+
+def test_columns_that_decide_nothing_come_back_and_take_no_name_of_ours(
+    tmp_path: Path, carried: Profiler
+) -> None:
+    content = HEADER.replace("\n", ";decisao\n") + ANA.replace("\n", ";ligar\n")
+    (tmp_path / "in.csv").write_text(content, "utf-8")
+
+    scored(tmp_path / "in.csv", tmp_path / "out.csv", carried)
+
+    row = rows_of(tmp_path / "out.csv")[0]
+    assert (row["decisao"], row["decisao_"]) == ("ligar", "aprovado")
+
+
+def test_a_result_is_its_owners_whatever_the_umask(
+    source: Path, tmp_path: Path, carried: Profiler
+) -> None:
+    scored(source, tmp_path / "out.csv", carried)
+
+    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
+
+
+def test_a_planted_link_is_not_followed(source: Path, tmp_path: Path, carried: Profiler) -> None:
+    (tmp_path / f".out.csv.{os.getpid()}.part").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(FileExistsError):
+        scored(source, tmp_path / "out.csv", carried)
+
+    assert not (tmp_path / "elsewhere").exists()
+
+
+class Failing:
+    """Fails at its second block."""
+
+    def __init__(self, profiler: Profiler) -> None:
+        """Take whom to ask before."""
+        self.model, self._profiler, self._asked = profiler.model, profiler, 0
+
+    def profiles(self, amounts: frames.Floats) -> frames.Profiles:
+        """Place clients, once."""
+        self._asked += 1
+        if self._asked > 1:
+            raise ModelUnavailableError("gone")
+        return self._profiler.profiles(amounts)
+
+
+def test_what_breaks_off_leaves_no_result_and_nothing_unfinished(
+    tmp_path: Path, carried: Profiler
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(HEADER + ANA * 50_000, "utf-8")
+
+    with pytest.raises(ModelUnavailableError):
+        scored(source, tmp_path / "out.csv", Failing(carried))
+
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_line_that_ends_the_reading_leaves_no_result(tmp_path: Path, carried: Profiler) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes((HEADER + ANA * 50_000).encode() + b"\xc3\xa9;1\n\xff;1\n")
+
+    with pytest.raises(UnreadableFileError, match=r"mistura codificações"):
+        scored(source, tmp_path / "out.csv", carried)
+
+    assert list(tmp_path.iterdir()) == [source]
