@@ -113,6 +113,7 @@ def create_fastapi_app(
     problems.install(app)
     routes.install(app, fast_path=fast_path)
     app.include_router(file_routes.router)
+    app.add_route(problems.PAGE, problems.show_all, include_in_schema=False)
     app.mount("/docs/swagger-ui", pages.files(Path(swagger_ui_path)), name="swagger-ui")
     app.mount("/docs", pages.files(_API_PAGE), name="docs")
     app.add_route("/docs", _lead_to_docs, include_in_schema=False)

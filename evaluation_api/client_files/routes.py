@@ -1,10 +1,13 @@
 """The routes of files: from a request to the use case and back."""
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator
+from starlette.types import Receive, Scope, Send
 
 from evaluation_api.client_files import contract, writing
 from evaluation_api.client_files.contract import Lote, Lotes
@@ -53,6 +56,16 @@ class CsvResponse(StreamingResponse):
 
     media_type = "text/csv"
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; to HEAD, its headers alone: it would be written for nobody."""
+        if scope["method"] == "HEAD":
+            self.body_iterator = _nothing()
+        await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
 
 async def _client_files(request: Request) -> ClientFiles:
     client_files: ClientFiles = request.app.state.client_files
@@ -60,7 +73,7 @@ async def _client_files(request: Request) -> ClientFiles:
 
 
 Needed = Annotated[ClientFiles, Depends(_client_files)]
-FileId = Annotated[str, Path(description="Código do lote")]
+FileId = Annotated[str, Path(description="Código do lote"), AfterValidator(str.lower)]
 
 
 @router.post(

@@ -246,7 +246,7 @@ def _number(value: float) -> str:
     return f"{value:g}".translate(_BRAZILIAN)
 
 
-BAD_KEY = "A chave de idempotência deve ter de 1 a 255 caracteres ASCII visíveis."
+BAD_KEY = "Envie uma só chave de idempotência, com 1 a 255 caracteres ASCII visíveis."
 
 _OTHER_LABELS = {
     "ate": "data final",

@@ -49,7 +49,9 @@ class Admission:
             return None
         if _is_of_another_page(headers, host):
             return HTTPStatus.FORBIDDEN
-        if _has_body(headers) and not _is_read(headers.get(b"content-type", b"")):
+        if _has_body(headers) and not (
+            _is_read(headers.get(b"content-type", b"")) and _is_plain(headers)
+        ):
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         return None
 
@@ -72,6 +74,10 @@ def _is_of_another_page(headers: Headers, host: bytes) -> bool:
 
 def _has_body(headers: Headers) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+def _is_plain(headers: Headers) -> bool:
+    return headers.get(b"content-encoding", b"identity").lower() == b"identity"
 
 
 @lru_cache(maxsize=16)

@@ -297,9 +297,10 @@ def review(review: Review) -> Revisao:
 
 
 def page(summaries: list[Summary], limit: int, policy: AnyPolicy) -> Pagina:
-    """Return a page of up to limit evaluations; a full one has a next."""
-    following = summaries[-1].id if len(summaries) == limit else None
-    return Pagina([_item(summary, policy) for summary in summaries], following)
+    """Return a page of up to limit evaluations; it has a next if there are more."""
+    shown = summaries[:limit]
+    following = shown[-1].id if len(summaries) > limit else None
+    return Pagina([_item(summary, policy) for summary in shown], following)
 
 
 def _item(summary: Summary, policy: AnyPolicy) -> Item:

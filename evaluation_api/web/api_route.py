@@ -15,6 +15,8 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from evaluation_api.web import requests
 
@@ -55,6 +57,23 @@ class SummarizedRoute(APIRoute):
         """Register an endpoint, with all that FastAPI's decorators pass on."""
         summary = (getdoc(endpoint) or "").partition(".")[0]
         super().__init__(path, endpoint, **{**described, "summary": summary})
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take HEAD where GET is taken; the server leaves the body out."""
+        found, child_scope = super().matches(scope)
+        if found is Match.PARTIAL and self._is_head(scope):
+            found = Match.FULL
+        return found, child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HEAD as GET."""
+        if self._is_head(scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+    def _is_head(self, scope: Scope) -> bool:
+        return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
 
 class ApiRoute(SummarizedRoute):

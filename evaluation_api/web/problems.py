@@ -6,10 +6,12 @@ The only module that knows status codes of errors.
 import logging
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from pydantic import Field, TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,11 +21,13 @@ from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.request_ids import request_id
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
 from evaluation_api.web import requests
-from evaluation_api.web.pages import ProblemResponse
+from evaluation_api.web.pages import ProblemResponse, templates
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+#: Where every problem is explained, each under its code.
+PAGE: Final = "/docs/problemas"
 
 
 @dataclass(slots=True)
@@ -42,7 +46,20 @@ class Problema:
     status: Annotated[int, Field(description="Código HTTP", examples=[422])]
     detail: Annotated[str, Field(description="O que houve e o que fazer")]
     instance: Annotated[str, Field(description="Código do pedido, como em X-Request-ID")]
-    type: Annotated[str, Field(description="Sempre about:blank")] = "about:blank"
+    type: Annotated[
+        str,
+        Field(
+            description="Onde o problema é explicado: um endereço deste serviço",
+            examples=["/docs/problemas#dados_nao_aceitos"],
+        ),
+    ]
+    codigo: Annotated[
+        str,
+        Field(
+            description="Código estável do problema, para programas; o título pode mudar",
+            examples=["dados_nao_aceitos"],
+        ),
+    ]
     erros: Annotated[list[Erro], Field(description="Os campos que não foram aceitos")] = field(
         default_factory=list
     )
@@ -57,6 +74,7 @@ _PROBLEMA: Final = TypeAdapter(Problema)
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: HTTPStatus
+    code: str
     title: str
     detail: str
     retry_after_seconds: int | None = None
@@ -65,14 +83,19 @@ class _Answer:
 _ANSWERS = {
     errors.InvalidRequestError: _Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        "dados_nao_aceitos",
         "Dados não aceitos",
         "Alguns campos precisam de correção. Nada foi registrado.",
     ),
     errors.MalformedJsonError: _Answer(
-        HTTPStatus.BAD_REQUEST, "JSON inválido", "O corpo do pedido não é um JSON válido."
+        HTTPStatus.BAD_REQUEST,
+        "json_invalido",
+        "JSON inválido",
+        "O corpo do pedido não é um JSON válido.",
     ),
     errors.ModelError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
+        "avaliacao_indisponivel",
         "Avaliação indisponível",
         "O serviço do modelo não está respondendo. Nada foi registrado;"
         " tente de novo em instantes.",
@@ -80,6 +103,7 @@ _ANSWERS = {
     ),
     errors.RecordUnavailableError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
+        "registro_indisponivel",
         "Registro indisponível",
         "O banco de dados não está respondendo, e nenhuma decisão é dada sem registro."
         " Tente de novo em instantes.",
@@ -87,74 +111,134 @@ _ANSWERS = {
     ),
     errors.OverloadedError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
+        "servico_ocupado",
         "Serviço ocupado",
-        "Há pedidos demais neste momento. Nada foi registrado; tente de novo em instantes.",
+        "Há muitos pedidos neste momento. Nada foi registrado; tente de novo em instantes.",
         retry_after_seconds=1,
     ),
     errors.EvaluationNotFoundError: _Answer(
-        HTTPStatus.NOT_FOUND, "Avaliação não encontrada", "Não há avaliação com esse código."
+        HTTPStatus.NOT_FOUND,
+        "avaliacao_nao_encontrada",
+        "Avaliação não encontrada",
+        "Não há avaliação com esse código.",
     ),
     errors.PolicyNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND,
+        "politica_nao_encontrada",
         "Política não encontrada",
         "Nenhuma política dessa versão decidiu neste registro.",
     ),
     errors.ModelNotMetError: _Answer(
         HTTPStatus.NOT_FOUND,
+        "modelo_nao_encontrado",
         "Modelo não encontrado",
         "Nenhum modelo dessa versão respondeu a este registro.",
     ),
     errors.ClientFileNotFoundError: _Answer(
-        HTTPStatus.NOT_FOUND, "Lote não encontrado", "Não há lote com esse código."
+        HTTPStatus.NOT_FOUND,
+        "lote_nao_encontrado",
+        "Lote não encontrado",
+        "Não há lote com esse código.",
     ),
     errors.ClientFileStateError: _Answer(
         HTTPStatus.CONFLICT,
+        "lote_em_outra_situacao",
         "Não é possível agora",
         "A situação do lote não permite isso. Veja a situação atual e tente de novo.",
     ),
     errors.FileTooLargeError: _Answer(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "arquivo_grande_demais",
         "Arquivo grande demais",
         "Um lote pode ter até 200 MB e 1.000.000 de linhas. Divida o arquivo em partes.",
     ),
     errors.IdempotencyKeyReusedError: _Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        "chave_ja_usada",
         "Chave já usada",
         "Essa chave de idempotência já foi usada com outros dados.",
     ),
     errors.IdempotencyKeyInFlightError: _Answer(
         HTTPStatus.CONFLICT,
+        "pedido_em_andamento",
         "Pedido em andamento",
         "O primeiro pedido com essa chave ainda está sendo respondido.",
         retry_after_seconds=1,
     ),
 }
 
-_NO_JSON = _ANSWERS[errors.MalformedJsonError]
-_HTTP = {
-    HTTPStatus.BAD_REQUEST: (_NO_JSON.title, _NO_JSON.detail),
-    HTTPStatus.FORBIDDEN: (
+_OF_HTTP: Final = (
+    _ANSWERS[errors.MalformedJsonError],
+    _Answer(
+        HTTPStatus.FORBIDDEN,
+        "pedido_de_outra_pagina",
         "Pedido de outra página",
         "Uma página de outro endereço não pode mudar nada aqui. Nada foi registrado.",
     ),
-    HTTPStatus.NOT_FOUND: ("Página não encontrada", "Não há nada neste endereço."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
+    _Answer(
+        HTTPStatus.NOT_FOUND,
+        "pagina_nao_encontrada",
+        "Página não encontrada",
+        "Não há nada neste endereço.",
+    ),
+    _Answer(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "metodo_nao_permitido",
         "Método não permitido",
         "Este endereço não aceita esse método HTTP.",
     ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+    _Answer(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "pedido_grande_demais",
         "Pedido grande demais",
         f"O corpo do pedido pode ter até {requests.MAX_BODY_BYTES // 1024} KB.",
     ),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
+    _Answer(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "tipo_nao_aceito",
         "Tipo de conteúdo não aceito",
-        "Envie o cabeçalho Content-Type: application/json ou, para um arquivo, text/csv.",
+        "Envie o cabeçalho Content-Type: application/json ou, para um arquivo, text/csv; e o corpo"
+        " sem compressão, sem o cabeçalho Content-Encoding.",
     ),
-    HTTPStatus.MISDIRECTED_REQUEST: (
+    _Answer(
+        HTTPStatus.MISDIRECTED_REQUEST,
+        "host_desconhecido",
         "Endereço desconhecido",
         "O nome no cabeçalho Host não está em EVALUATION_ALLOWED_HOSTS.",
     ),
+)
+_ACCEPTED: Final = {
+    "Accept": "application/json, text/csv, application/octet-stream",
+    "Accept-Encoding": "identity",
 }
+#: A status of HTTP's that explains itself.
+_OTHER: Final = "outro"
+_HTTP: Final = {answer.status: answer for answer in _OF_HTTP}
+#: What the gateway alone answers (deploy/nginx/problems.conf).
+_OF_THE_GATEWAY: Final = (
+    _Answer(
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        "endereco_grande_demais",
+        "Endereço ou cabeçalho grande demais",
+        "O endereço ou os cabeçalhos do pedido passam do limite.",
+    ),
+    _Answer(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "muitos_pedidos",
+        "Muitos pedidos",
+        "Seu endereço fez muitos pedidos em pouco tempo. Nada foi registrado; tente de novo em"
+        " instantes.",
+        retry_after_seconds=1,
+    ),
+    _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "servico_indisponivel",
+        "Serviço indisponível",
+        "O serviço de avaliação não está respondendo. Tente de novo em instantes; com a mesma"
+        " chave de idempotência, nada acontece duas vezes.",
+        retry_after_seconds=2,
+    ),
+)
 RETRY_AFTER: Final = {
     "description": "Segundos a esperar antes de tentar de novo",
     "schema": {"type": "integer", "minimum": 1},
@@ -165,21 +249,31 @@ _OF_EVERY_ROUTE: Final = (
     errors.RecordUnavailableError,
 )
 _BROKEN_OFF = _Answer(
-    HTTPStatus.BAD_REQUEST, "Pedido incompleto", "O pedido não chegou inteiro. Tente de novo."
+    HTTPStatus.BAD_REQUEST,
+    "pedido_incompleto",
+    "Pedido incompleto",
+    "O pedido não chegou inteiro. Tente de novo.",
 )
 #: What is refused before there is a request that the application could answer.
 _REFUSED: Final = {
     answer.status: answer
     for answer in (
         _ANSWERS[errors.OverloadedError],
-        _Answer(HTTPStatus.BAD_REQUEST, "Pedido ilegível", "O que chegou não é um pedido HTTP."),
+        _Answer(
+            HTTPStatus.BAD_REQUEST,
+            "pedido_ilegivel",
+            "Pedido ilegível",
+            "O que chegou não é um pedido HTTP. Em um endereço, “João” se escreve Jo%C3%A3o.",
+        ),
         _Answer(
             HTTPStatus.REQUEST_TIMEOUT,
+            "pedido_incompleto",
             "Pedido incompleto",
             "O pedido demorou demais a chegar inteiro. Nada foi registrado; tente de novo.",
         ),
         _Answer(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "cabecalho_grande_demais",
             "Cabeçalho grande demais",
             "O cabeçalho do pedido pode ter até 64 KB e 100 campos.",
         ),
@@ -188,6 +282,7 @@ _REFUSED: Final = {
 _SECURITY_HEADERS: Final = b"".join(b"%s: %s\r\n" % header for header in SECURITY_HEADERS)
 _UNEXPECTED = _Answer(
     HTTPStatus.INTERNAL_SERVER_ERROR,
+    "erro_inesperado",
     "Erro inesperado",
     "Algo deu errado do nosso lado. Informe o código do pedido a quem cuida do serviço.",
 )
@@ -202,12 +297,12 @@ def described(*causes: Cause) -> Responses:
     described: Responses = {
         "default": {"model": Problema, "description": "Outro problema"},
         # The gateway's.
-        429: _described("Pedidos demais", retry=True),
+        429: _described("Muitos pedidos (muitos_pedidos)", retry=True),
     }
     for cause in (*causes, *_OF_EVERY_ROUTE):
-        answer = _ANSWERS[cause] if isinstance(cause, type) else _Answer(cause, *_HTTP[cause])
+        answer = _ANSWERS[cause] if isinstance(cause, type) else _HTTP[cause]
         known = described.get(int(answer.status), {"description": ""})["description"]
-        title = "; ".join(filter(None, [known, answer.title]))
+        title = "; ".join(filter(None, [known, f"{answer.title} ({answer.code})"]))
         described[int(answer.status)] = _described(title, retry=bool(answer.retry_after_seconds))
     return described
 
@@ -246,7 +341,11 @@ async def _of_starlette(_: Request, exc: Exception) -> Response:
 
 def of_status(status: HTTPStatus, detail: str = "") -> Response:
     """Answer with a status of HTTP's own. detail: for one that has no words here."""
-    return _problem(_Answer(status, *_HTTP.get(status, (status.phrase, detail))), [])
+    other = _Answer(status, _OTHER, status.phrase, detail)
+    response = _problem(_HTTP.get(status, other), [])
+    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        response.headers.update(_ACCEPTED)
+    return response
 
 
 def foreseen(exc: errors.EvaluationError) -> Response:
@@ -279,26 +378,37 @@ def refusal(status: HTTPStatus) -> bytes:
     After any but 503 the connection is of no more use.
     """
     answer, identity = _REFUSED[status], new_id()
-    body = _encode(Problema(answer.title, answer.status, answer.detail, identity))
+    body = _encode(_told(answer, identity))
     lines = [f"HTTP/1.1 {status} {status.phrase}", f"content-type: {MEDIA_TYPE}"]
     lines.append("retry-after: 1" if answer.retry_after_seconds else "connection: close")
     lines += [f"content-length: {len(body)}", f"x-request-id: {identity}", ""]
     return b"%s%s\r\n%s" % ("\r\n".join(lines).encode(), _SECURITY_HEADERS, body)
 
 
+def documented() -> list[_Answer]:
+    """Return every problem, of each code one, in the order of their statuses."""
+    rows = (*_OF_THE_GATEWAY, *_REFUSED.values(), *_ANSWERS.values(), *_OF_HTTP, _UNEXPECTED)
+    return sorted({answer.code: answer for answer in rows}.values(), key=attrgetter("status"))
+
+
+async def show_all(_: Request) -> Response:
+    """Show the page that explains every problem."""
+    page = templates.get_template("problemas.html")
+    return HTMLResponse(page.render(problems=documented()))
+
+
 def _problem(answer: _Answer, fields: list[Erro], count: int | None = None) -> Response:
-    body = Problema(
-        answer.title,
-        answer.status,
-        answer.detail,
-        request_id.get(),
-        erros=fields,
-        total_de_erros=count,
-    )
+    body = _told(answer, request_id.get())
+    body.erros, body.total_de_erros = fields, count
     headers = {}
     if answer.retry_after_seconds is not None:
         headers["Retry-After"] = str(answer.retry_after_seconds)
     return ProblemResponse(_encode(body), answer.status, headers, MEDIA_TYPE)
+
+
+def _told(answer: _Answer, instance: str) -> Problema:
+    explained = f"{PAGE}#{answer.code}" if answer.code != _OTHER else "about:blank"
+    return Problema(answer.title, answer.status, answer.detail, instance, explained, answer.code)
 
 
 def _encode(problem: Problema) -> bytes:

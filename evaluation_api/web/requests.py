@@ -47,6 +47,8 @@ _MOST_NAMED: Final = 20
 _LONGEST_SHOWN: Final = 80
 _LONGEST_KEY: Final = 255
 _KEY: Final = re.compile(rf"[!-~]{{1,{_LONGEST_KEY}}}")
+#: A quoted string, or one that does not end.
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 
 def _day(sent: object) -> date:
@@ -208,13 +210,19 @@ def _field_error(error: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dic
     return FieldError("#" + "".join(f"/{part}" for part in path), detail)
 
 
-def read_key(key: str | None, applicant: Applicant) -> IdempotencyKey | None:
-    """Read the Idempotency-Key header. Raises InvalidRequestError unless 1-255 visible ASCII."""
-    if key is None:
+def read_key(sent: Sequence[str], applicant: Applicant) -> IdempotencyKey | None:
+    """Read the Idempotency-Key headers. Raises InvalidRequestError unless one of 1-255 ASCII."""
+    if not sent:
         return None
-    if not _KEY.fullmatch(key):
+    if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
         raise InvalidRequestError([FieldError("Idempotency-Key", sentences.BAD_KEY)])
-    return IdempotencyKey(key, hashlib.sha256(to_json(applicant)).hexdigest())
+    return IdempotencyKey(sent[0], hashlib.sha256(to_json(applicant)).hexdigest())
+
+
+def prefers_async(sent: Sequence[str]) -> bool:
+    """Tell whether the Prefer headers hold respond-async (RFC 7240): a token, without a value."""
+    preferences = _QUOTED.sub('""', ",".join(sent)).lower().split(",")
+    return any(one.partition(";")[0].strip() == "respond-async" for one in preferences)
 
 
 def search_of(sent: SearchQuery) -> Search:

@@ -1,13 +1,14 @@
 """The routes: from a request to the use case and back. Status codes of errors are problems.py's."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import AfterValidator
 
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import (
@@ -69,9 +70,17 @@ _PENDING: Final[Responses] = {
     HTTPStatus.ACCEPTED: {
         "model": Pendente,
         "description": "O pedido aguarda o modelo",
-        "headers": {"Location": _LOCATION, "Retry-After": problems.RETRY_AFTER},
+        "headers": {
+            "Location": _LOCATION,
+            "Retry-After": problems.RETRY_AFTER,
+            "Preference-Applied": {
+                "description": "Sempre respond-async",
+                "schema": {"type": "string"},
+            },
+        },
     }
 }
+_AWAITED: Final = {"Retry-After": "1", "Preference-Applied": "respond-async"}
 _ONE: Final = described(EvaluationNotFoundError)
 _REVIEWED: Final = described(
     MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, EvaluationNotFoundError
@@ -144,7 +153,7 @@ PolicyVersionQuery = Annotated[
 ModelTagQuery = Annotated[
     str | None, Query(max_length=80, description="Versão do modelo, como em `modelo`")
 ]
-EvaluationId = Annotated[str, Path(description="Código da avaliação")]
+EvaluationId = Annotated[str, Path(description="Código da avaliação"), AfterValidator(str.lower)]
 
 
 async def evaluate(
@@ -155,12 +164,15 @@ async def evaluate(
 ) -> Response:
     """Avalia um cliente, registra a decisão e responde com ela."""
     applicant = requests.applicant_of(sent)
-    key = requests.read_key(idempotency_key, applicant)
-    may_wait = "respond-async" in (prefer or "")
+    # Each may have come more than once, which costs a look only where it has come at all.
+    repeated = request.headers.getlist
+    keys = [] if idempotency_key is None else repeated("idempotency-key")
+    key = requests.read_key(keys, applicant)
+    may_wait = prefer is not None and requests.prefers_async(repeated("prefer"))
     receipt = await services_of(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
     if receipt.answer is None:
-        location = {"Location": f"/avaliacoes/{receipt.id}", "Retry-After": "1"}
-        return Response(answers.pending(receipt.id), HTTPStatus.ACCEPTED, location, JSON)
+        told = {"Location": f"/avaliacoes/{receipt.id}", **_AWAITED}
+        return Response(answers.pending(receipt.id), HTTPStatus.ACCEPTED, told, JSON)
     return Response(receipt.answer, media_type=JSON)
 
 
@@ -191,7 +203,9 @@ async def search_by_body(services: Needed, sent: requests.SearchBody) -> Pagina:
 
 async def _page(services: Services, query: requests.SearchQuery) -> Pagina:
     wanted = requests.search_of(query)
-    found = await services.executor.run_read(services.evaluations.search, wanted)
+    # One more, to know whether there is a next page.
+    sought = replace(wanted, limit=wanted.limit + 1)
+    found = await services.executor.run_read(services.evaluations.search, sought)
     return answers.page(found, wanted.limit, services.policy)
 
 

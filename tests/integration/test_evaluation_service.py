@@ -1,9 +1,12 @@
 """The evaluation service over HTTP, in front of the real model service."""
 
 import asyncio
+import json
 import re
+import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -369,3 +372,70 @@ def test_what_is_refused_is_refused_though_it_behaves_ten_times_worse(http: http
 
     assert [decision["decisao"] for decision in decisions] == ["recusado", "recusado"]
     assert all(1 <= len(decision["motivos_principais"]) <= 3 for decision in decisions)
+
+
+def test_head_is_answered_as_get_is_without_a_body(http: httpx.Client) -> None:
+    made = http.post("/avaliar", json=MARIA).json()
+    document = http.get("/openapi.json").json()
+    paths = [path for path, operations in document["paths"].items() if "get" in operations]
+    paths = [path.replace("{evaluation_id}", made["id"]) for path in paths]
+
+    for path in [*paths, "/", "/docs/", "/docs/problemas", "/openapi.json", "/metrics"]:
+        head, got = http.head(path), http.get(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"], path
+
+
+def test_an_id_is_found_in_any_case(http: httpx.Client) -> None:
+    made = http.post("/avaliar", json=MARIA).json()
+
+    assert http.get(f"/avaliacoes/{made['id'].upper()}").json()["id"] == made["id"]
+
+
+def test_two_keys_are_refused(http: httpx.Client) -> None:
+    headers = [("Idempotency-Key", "um"), ("Idempotency-Key", "dois")]
+    refused = assert_problem(http.post("/avaliar", json=MARIA, headers=headers), 422)
+
+    assert [error["pointer"] for error in refused["erros"]] == ["Idempotency-Key"]
+
+
+def test_a_name_is_the_same_request_in_every_form_and_zero_has_no_sign(http: httpx.Client) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    composed = {**MARIA, "name": "José", "cash_advance": 0.0}
+    split = {**MARIA, "name": "Jose\u0301", "cash_advance": -0.0}
+
+    first = http.post("/avaliar", json=composed, headers=key)
+    again = http.post("/avaliar", json=split, headers=key)
+
+    assert again.status_code == 200
+    assert again.content == first.content
+    assert not re.search(r"-0(\.0)?[,}\]]|-0,00", http.post("/avaliar", json=split).text)
+
+
+def test_the_last_page_names_no_next_one_though_it_is_full(http: httpx.Client) -> None:
+    name = "".join(chr(ord("a") + byte % 26) for byte in uuid.uuid4().bytes)
+    for _ in range(4):
+        http.post("/avaliar", json={**MARIA, "name": name}).raise_for_status()
+
+    def ask(cursor: str | None) -> dict[str, Any]:
+        page: dict[str, Any] = http.post(
+            "/avaliacoes/busca", json={"nome": name, "limite": 2, "cursor": cursor}
+        ).json()
+        return page
+
+    first = ask(None)
+    last = ask(first["proximo"])
+    assert (len(first["itens"]), len(last["itens"]), last["proximo"]) == (2, 2, None)
+
+
+def test_an_address_in_raw_utf_8_is_a_problem(evaluation_service: Server) -> None:
+    url = httpx.URL(evaluation_service.url)
+    with socket.create_connection((url.host, url.port), timeout=10) as caller:
+        asked = "GET /avaliacoes?nome=João HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        caller.sendall(asked.encode())
+        head, _, body = caller.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert PROBLEM.encode() in head
+    assert json.loads(body)["codigo"] == "pedido_ilegivel"
+    assert "Jo%C3%A3o" in json.loads(body)["detail"]

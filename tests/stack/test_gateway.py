@@ -46,7 +46,7 @@ def assert_is_problem(response: httpx.Response, status: int) -> None:
     assert response.headers["content-type"] == PROBLEM
     body = response.json()
     assert response.status_code == body["status"] == status
-    assert set(body) == {"title", "status", "detail", "instance"}
+    assert set(body) == {"type", "codigo", "title", "status", "detail", "instance"}
     assert body["instance"] == response.headers["x-request-id"]
 
 

@@ -41,7 +41,7 @@ def test_what_a_caller_must_do_next_is_said_with_the_status() -> None:
     answers = EVALUATE["responses"]
 
     assert answers.keys() >= {"200", "202", "400", "409", "413", "422", "429", "503"}
-    assert answers["202"]["headers"].keys() == {"Location", "Retry-After"}
+    assert answers["202"]["headers"].keys() == {"Location", "Retry-After", "Preference-Applied"}
     assert all("Retry-After" in answers[status]["headers"] for status in ("409", "429", "503"))
     assert {*answers["422"]["content"]} == {"application/problem+json"}
 

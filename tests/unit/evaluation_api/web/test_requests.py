@@ -85,25 +85,25 @@ def test_anything_else_is_refused_and_never_breaks(body: bytes) -> None:
 @pytest.mark.parametrize("key", ["", "a" * 256, "with space", "tab\t", "ação", "\x7f"])
 def test_a_key_that_is_not_visible_ascii_is_refused(key: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        requests.read_key(key, MARIAS)
+        requests.read_key([key], MARIAS)
 
     assert refused.value.fields[0].pointer == "Idempotency-Key"
 
 
 @pytest.mark.parametrize("key", ["a", "!~", "a" * 255])
 def test_a_key_is_taken_with_what_it_was_used_for(key: str) -> None:
-    read = requests.read_key(key, MARIAS)
+    read = requests.read_key([key], MARIAS)
 
-    other = requests.read_key(key, Applicant("José", MARIAS.usage))
+    other = requests.read_key([key], Applicant("José", MARIAS.usage))
     assert read is not None
     assert other is not None
     assert read.key == other.key == key
     assert read.fingerprint != other.fingerprint
-    assert read == requests.read_key(key, MARIAS)
+    assert read == requests.read_key([key], MARIAS)
 
 
 def test_a_request_needs_no_key() -> None:
-    assert requests.read_key(None, MARIAS) is None
+    assert requests.read_key([], MARIAS) is None
 
 
 def test_days_are_days_of_sao_paulo_and_inclusive() -> None:
@@ -127,3 +127,38 @@ def test_a_key_of_an_earlier_release_still_stands_for_the_same_request() -> None
 
     assert read is not None
     assert read.fingerprint == ("1c60ed4e86876a1c3277286ad4c3d3f581571460335cf66e7f98e8a8ebcf6f10")
+
+
+def test_two_keys_are_refused_though_they_are_the_same() -> None:
+    with pytest.raises(InvalidRequestError):
+        requests.read_key(["a", "a"], MARIAS)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ["respond-async"],
+        ["Respond-Async"],
+        ["wait=10", "respond-async"],
+        ["return=minimal, respond-async;x=1"],
+        ['foo="a, b", respond-async'],
+    ],
+)
+def test_a_caller_prefers_to_wait_who_says_so_in_any_way_of_rfc_7240(sent: list[str]) -> None:
+    assert requests.prefers_async(sent)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [""],
+        ["not-respond-async"],
+        ["respond-async=no"],
+        ['foo="respond-async"'],
+        ['foo="a, respond-async, b"'],
+        [r'foo="\", respond-async'],
+        ["wait=10; respond-async"],
+    ],
+)
+def test_no_other_caller_does(sent: list[str]) -> None:
+    assert not requests.prefers_async(sent)

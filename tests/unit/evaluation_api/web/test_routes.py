@@ -12,6 +12,7 @@ from tests.clients import MARIA
 
 REVIEW = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
 JSON = {"Content-Type": "application/json"}
+PROBLEM = ("title", "status", "detail", "instance", "type", "codigo")
 PROBES = {"/health", "/health/ready", "/health/live"}
 
 
@@ -67,7 +68,7 @@ def test_a_repeated_parameter_is_refused_by_name(path: str) -> None:
     refusal = ask("GET" if "avaliacoes" in path else "POST", path)
 
     assert (refusal.status_code, len(pointers(refusal))) == (422, 1)
-    assert "uma vez só" in refusal.json()["erros"][0]["detail"]
+    assert "uma só vez" in refusal.json()["erros"][0]["detail"]
 
 
 @pytest.mark.parametrize("path", [*PROBES, "/metrics", "/docs/", "/openapi.json"])
@@ -99,7 +100,7 @@ def test_what_is_no_json_is_said_to_be_none(path: str, body: bytes) -> None:
     refusal = ask("POST", path, content=body, headers=JSON)
 
     assert (refusal.status_code, refusal.json()["title"]) == (400, "JSON inválido")
-    assert [*refusal.json()] == ["title", "status", "detail", "instance"]
+    assert [*refusal.json()] == [*PROBLEM]
 
 
 @pytest.mark.parametrize("path", ["/avaliar", "/avaliacoes/1/revisao", "/avaliacoes/busca"])
@@ -124,3 +125,19 @@ def test_a_body_of_more_than_64_kilobytes_is_refused(path: str) -> None:
     refusal = ask("POST", path, content=b" " * 65_537, headers=JSON)
 
     assert (refusal.status_code, refusal.json()["title"]) == (413, "Pedido grande demais")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip"])
+def test_a_compressed_body_is_refused_with_what_is_taken(coding: str) -> None:
+    headers = {**JSON, "Content-Encoding": coding}
+    refusal = ask("POST", "/avaliar", content=b"{}", headers=headers)
+
+    assert (refusal.status_code, refusal.json()["codigo"]) == (415, "tipo_nao_aceito")
+    assert refusal.headers["accept-encoding"] == "identity"
+    assert "application/json" in refusal.headers["accept"]
+
+
+def test_a_body_that_says_it_is_not_compressed_is_read() -> None:
+    headers = {"Content-Encoding": "identity"}
+
+    assert ask("POST", "/avaliar", json=MARIA, headers=headers).status_code == 500

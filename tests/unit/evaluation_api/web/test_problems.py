@@ -1,0 +1,63 @@
+"""Every problem has a code, and a paragraph that its type leads to; the gateway's have them too."""
+
+import asyncio
+import json
+import re
+
+import httpx
+
+from evaluation_api.app import create_fastapi_app
+from evaluation_api.web import problems
+from tests.services import PROJECT
+
+CODES = {answer.code: answer for answer in problems.documented()}
+APP = create_fastapi_app()
+
+
+def ask(method: str, path: str) -> httpx.Response:
+    async def asking() -> httpx.Response:
+        transport = httpx.ASGITransport(APP)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.request(method, path)
+
+    return asyncio.run(asking())
+
+
+def test_every_problem_has_a_code_of_its_own_and_a_paragraph_under_it() -> None:
+    page = ask("GET", problems.PAGE)
+
+    assert page.status_code == 200
+    assert re.findall(r'<section id="([a-z_0-9]+)">', page.text) == [*CODES]
+    assert len({answer.title for answer in CODES.values()}) == len(CODES)
+    assert all(answer.detail in page.text for answer in CODES.values())
+
+
+def test_a_problem_leads_to_its_paragraph() -> None:
+    told = ask("GET", "/nada").json()
+
+    assert (told["codigo"], told["type"]) == (
+        "pagina_nao_encontrada",
+        "/docs/problemas#pagina_nao_encontrada",
+    )
+
+
+def test_the_gateway_tells_of_a_problem_what_the_table_says() -> None:
+    source = (PROJECT / "deploy/nginx/problems.conf").read_text("utf-8")
+    told = [json.loads(body) for body in re.findall(r"return \d+ '(\{.*\})';", source)]
+
+    assert len(told) == 9
+    for problem in told:
+        known = CODES[problem["codigo"]]
+        assert problem["type"] == f"{problems.PAGE}#{known.code}"
+        assert (problem["title"], problem["status"]) == (known.title, known.status)
+
+
+def test_the_description_of_the_api_names_the_codes_of_each_route() -> None:
+    for operations in APP.openapi()["paths"].values():
+        for operation in operations.values():
+            told = {
+                code: re.findall(r"\((\w+)\)", answer["description"])
+                for code, answer in operation["responses"].items()
+                if "application/problem+json" in answer.get("content", {}) and code != "default"
+            }
+            assert all(codes and {*codes} <= CODES.keys() for codes in told.values())
