@@ -28,11 +28,13 @@ ANSWER_COLUMNS = (
 EMPTY_FILE = "O arquivo está vazio: falta a linha com os nomes das colunas."
 NO_LINES = "O arquivo só tem o cabeçalho: falta pelo menos um cliente."
 NOT_TEXT = "O arquivo não é um CSV em UTF-8 ou Latin-1. No Excel, salve como “CSV UTF-8”."
-MIXED_ENCODING = "O texto começa em UTF-8 e deixa de ser UTF-8 nesta linha."
-OPEN_QUOTES = "As aspas abertas nesta linha não se fecham."
-TOO_LONG = "Esta linha é longa demais para ser a de um cliente."
+MIXED_ENCODING = (
+    "O arquivo mistura codificações a partir desta linha. Salve de novo como “CSV UTF-8”."
+)
+OPEN_QUOTES = "Nesta linha há aspas que abrem e não fecham."
+TOO_LONG = "Esta linha é longa demais: confira as aspas."
 UNREADABLE = "Esta linha não pode ser lida como CSV."
-NAMELESS = "Dê um nome ao lote, de 1 a 255 caracteres legíveis."
+NAMELESS = "Dê um nome ao arquivo, de 1 a 255 caracteres legíveis."
 DEFAULT_NAME = "clientes.csv"
 
 
@@ -56,9 +58,13 @@ def unknown_column(name: str, position: int) -> str:
 def wrong_width(found: int, expected: int) -> str:
     """Say that a line has more or fewer cells than the header."""
     return (
-        f"A linha tem {found} coluna(s) e o cabeçalho tem {expected};"
+        f"A linha tem {_columns(found)} e o cabeçalho tem {expected};"
         " valores com o separador dentro precisam de aspas."
     )
+
+
+def _columns(count: int) -> str:
+    return "1 coluna" if count == 1 else f"{count} colunas"
 
 
 def no_amount(field: str, *, decimal_comma: bool) -> str:

@@ -71,13 +71,15 @@ def counterfactual(
 
     by_facts: whether the policy looks at facts; before, it was the profile alone.
     """
-    changed = (
-        f"Com {LABELS[change.feature]} {_reach(current, change)} (hoje {money(current)}) e os"
-        " outros valores iguais"
-    )
+    changed = f"Com {LABELS[change.feature]} {_reach(current, change)}"
     if by_facts:
-        return f"{changed}, o pedido seria aprovado, no perfil “{profile.name}”."
-    return f"{changed}, o perfil passaria a ser “{profile.name}”, que é aprovado."
+        today = money(current) if current else "nada"
+        return f"{changed}, em vez de {today}, e os outros valores iguais, o pedido seria aprovado."
+    # As it was said then: what was decided by profile is shown in the words of its day.
+    return (
+        f"{changed} (hoje {money(current)}) e os outros valores iguais, o perfil passaria a ser"
+        f" “{profile.name}”, que é aprovado."
+    )
 
 
 def _reach(current: float, change: Counterfactual) -> str:
@@ -93,6 +95,8 @@ def _reach(current: float, change: Counterfactual) -> str:
 
 def percent(share: float, *references: float) -> str:
     """Format a share as 83,2%, with as many digits as tell it from each reference."""
+    if 0 < share < _LEAST_SHARE:
+        return "menos de 0,1%"
     digits = 1
     for other in references:
         while digits < _MOST_DIGITS and 0 < abs(share - other) < 0.005 * 10**-digits:
@@ -101,10 +105,14 @@ def percent(share: float, *references: float) -> str:
 
 
 _MOST_DIGITS = 3
+#: Below it the one digit would say that there is nothing.
+_LEAST_SHARE = 0.0005
 
 
 def use(usage: CardUsage, facts: Facts, threshold: float) -> str:
     """Say how much of the limit is owed."""
+    if not usage.balance:
+        return f"Não tem saldo devedor; o limite é de {money(usage.credit_limit)}."
     share = percent(facts.use, threshold)
     return f"Deve {money(usage.balance)}, {share} do limite de {money(usage.credit_limit)}."
 
@@ -113,6 +121,8 @@ def paid(usage: CardUsage, facts: Facts, *thresholds: float) -> str:
     """Say how much of what is owed was paid."""
     if facts.paid is None:
         return "Não há saldo devedor a pagar."
+    if not usage.payments:
+        return f"Não fez pagamentos no período, e deve {money(usage.balance)}."
     share = percent(facts.paid, *thresholds)
     return f"Pagou {money(usage.payments)}, {share} do saldo devedor de {money(usage.balance)}."
 
@@ -127,19 +137,21 @@ def withdrawn(usage: CardUsage, facts: Facts, reference: float) -> str:
 
 #: What each code of an adverse fact says.
 ADVERSE = {
-    "uso_alto": "O saldo devedor é {value} do limite de crédito; a referência é até {reference}.",
-    "pouco_pago": "Os pagamentos são {value} do saldo devedor; a referência é {reference} ou mais.",
+    "uso_alto": "O saldo devedor é {value} do limite de crédito, acima da referência de {bound}.",
+    "pouco_pago": "Os pagamentos são {value} do saldo devedor, abaixo da referência de {bound}.",
     "quase_nada_pago": (
-        "Os pagamentos são {value} do saldo devedor; a referência é {reference} ou mais."
+        "Os pagamentos são {value} do saldo devedor, abaixo da referência de {bound}."
     ),
-    "saques_altos": "Os saques são {value} do limite de crédito; a referência é até {reference}.",
+    "saques_altos": "Os saques são {value} do limite de crédito, acima da referência de {bound}.",
 }
+_NOTHING_PAID = "Não houve pagamentos; a referência é de pelo menos {bound} do saldo devedor."
 
 
 def adverse(fact: AdverseFact) -> str:
     """Say what speaks against a client, with its reference."""
-    return ADVERSE[fact.code].format(
-        value=percent(fact.value, fact.reference), reference=round_percent(fact.reference)
+    sentence = ADVERSE[fact.code] if fact.value else _NOTHING_PAID
+    return sentence.format(
+        value=percent(fact.value, fact.reference), bound=round_percent(fact.reference)
     )
 
 
@@ -194,16 +206,20 @@ def border(one: Border, profiles: Sequence[Profile]) -> str:
 
 
 def answer(profile: Profile, decision: Decision) -> str:
-    """Say the profile, this client's facts, and what is decided of them."""
-    facts = decision.facts
-    if facts is None:
+    """Say what is decided, this client's facts, and the profile."""
+    if decision.facts is None:
         return profile.sentence
-    owed = f"{percent(facts.use)} do limite em uso"
-    was_paid = "nada a pagar" if facts.paid is None else f"{percent(facts.paid)} do saldo pago"
-    decided = _DECIDED[decision.outcome]
-    return (
-        f"Perfil “{profile.name}”: {profile.sentence} Este cliente: {owed}, {was_paid}. {decided}"
-    )
+    decided, facts = _DECIDED[decision.outcome], _facts(decision.facts)
+    return f"{decided} {facts} Perfil “{profile.name}”. {profile.sentence}"
+
+
+def _facts(facts: Facts) -> str:
+    """Say of a client, in one sentence, how much is owed and how much of that was paid."""
+    owed = f"usa {percent(facts.use)} do limite de crédito" if facts.use else "não usa o limite"
+    if facts.paid is None:
+        return f"O cliente {owed} e não tem saldo devedor a pagar."
+    was_paid = f"pagou {percent(facts.paid)}" if facts.paid else "não pagou nada"
+    return f"O cliente {owed} e {was_paid} do saldo devedor."
 
 
 _DECIDED = {

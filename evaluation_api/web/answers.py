@@ -60,7 +60,7 @@ _AVALIACAO: Final = TypeAdapter(Avaliacao)
 _REGISTRO: Final = TypeAdapter(Registro)
 _PENDENTE: Final = TypeAdapter(Pendente)
 #: What two evaluations of a client differ in, and words.
-_NOT_COMPARED: Final = frozenset({"id", "avaliado_em", "duracao_ms", "frase", "rotulo"})
+_NOT_COMPARED: Final = frozenset({"id", "avaliado_em", "duracao_ms", "resposta", "frase", "rotulo"})
 #: What the first release's answers do not have.
 _LATER_FIELDS: Final = frozenset({"fatos", "motivos_principais", "ate"})
 

@@ -250,4 +250,4 @@ def test_a_line_of_another_width_is_named_as_a_whole() -> None:
 
     assert isinstance(fault, Fault)
     assert fault.field is None
-    assert "3 coluna(s)" in fault.reason
+    assert "3 colunas" in fault.reason

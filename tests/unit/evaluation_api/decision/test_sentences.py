@@ -57,8 +57,10 @@ def test_a_counterfactual_says_in_which_direction(amount: float, bound: str) -> 
     change = Counterfactual("balance", amount, 3, 0.1)
     said = sentences.counterfactual(1126.0, change, POLICY.profiles[3], by_facts=True)
 
-    assert f"Com saldo devedor de {bound} {sentences.money(amount)} (hoje R$ 1.126,00)" in said
-    assert "o pedido seria aprovado, no perfil “Uso baixo”." in said
+    assert (
+        f"Com saldo devedor de {bound} {sentences.money(amount)}, em vez de R$ 1.126,00, e" in said
+    )
+    assert said.endswith(" iguais, o pedido seria aprovado.")
 
 
 def test_an_earlier_policys_change_is_said_as_it_was() -> None:
@@ -80,7 +82,7 @@ def test_an_earlier_policys_change_is_said_as_it_was() -> None:
 def test_a_change_is_said_as_far_as_it_holds(amount: float, until: float | None, said: str) -> None:
     change = Counterfactual("payments", amount, 3, 0.1, until)
 
-    assert f"pagamentos {said} (hoje" in sentences.counterfactual(
+    assert f"pagamentos {said}, em vez de" in sentences.counterfactual(
         1126.0, change, POLICY.profiles[3], by_facts=True
     )
 
@@ -93,6 +95,9 @@ def test_a_change_is_said_as_far_as_it_holds(amount: float, until: float | None,
         (0.30004, 0.3, "30,004%"),
         (0.29996, 0.3, "29,996%"),
         (0.4996, 0.5, "49,96%"),
+        (0.0004, 0.5, "menos de 0,1%"),
+        (0.0005, 0.5, "0,1%"),
+        (0.0, 0.5, "0,0%"),
     ],
 )
 def test_a_share_is_told_from_its_reference(share: float, reference: float, shown: str) -> None:
@@ -106,7 +111,7 @@ def test_facts_are_said_in_the_clients_own_amounts() -> None:
     assert sentences.use(client, facts, 0.6) == "Deve R$ 999,00, 99,9% do limite de R$ 1.000,00."
     assert (
         sentences.paid(client, facts, 0.5, 0.1)
-        == "Pagou R$ 0,00, 0,0% do saldo devedor de R$ 999,00."
+        == "Não fez pagamentos no período, e deve R$ 999,00."
     )
     assert (
         sentences.withdrawn(client, facts, 0.22)
@@ -118,6 +123,7 @@ def test_who_owes_and_withdraws_nothing_is_told_so() -> None:
     client = usage(balance=0.0, cash_advance=0.0)
     facts = POLICY.thresholds.of(client)
 
+    assert sentences.use(client, facts, 0.6) == "Não tem saldo devedor; o limite é de R$ 3.854,00."
     assert sentences.paid(client, facts, 0.5) == "Não há saldo devedor a pagar."
     assert sentences.withdrawn(client, facts, 0.22) == "Não fez saques no período."
 
@@ -128,6 +134,26 @@ def test_an_adverse_fact_is_said_with_its_reference(code: str) -> None:
 
     assert "12,3%" in said
     assert "50%" in said
+
+
+def test_nothing_paid_is_said_without_a_share() -> None:
+    said = sentences.adverse(AdverseFact("quase_nada_pago", "payments", 0.0, 0.1))
+
+    assert said == "Não houve pagamentos; a referência é de pelo menos 10% do saldo devedor."
+
+
+def test_an_answer_says_the_decision_then_the_facts_then_the_profile() -> None:
+    owing = POLICY.decide(usage(balance=999.0, credit_limit=1000.0, payments=0.0), prediction(0))
+    settled = POLICY.decide(usage(balance=0.0), prediction(3))
+
+    assert sentences.answer(POLICY.profiles[0], owing) == (
+        "Pedido não aprovado pela política de crédito. O cliente usa 99,9% do limite de crédito e"
+        " não pagou nada do saldo devedor. Perfil “Saldo alto”. Neste perfil o saldo devedor pesa"
+        " mais do que nos outros."
+    )
+    assert sentences.answer(POLICY.profiles[3], settled).startswith(
+        "Pedido aprovado. O cliente não usa o limite e não tem saldo devedor a pagar. Perfil"
+    )
 
 
 def test_no_answer_accuses_anybody() -> None:

@@ -33,9 +33,9 @@ def test_the_golden_answer() -> None:
         "nome": 'M"aria',
         "cluster": 0,
         "resposta": (
-            "Perfil “Saldo alto”: Neste perfil o saldo devedor pesa mais do que nos outros."
-            " Este cliente: 81,1% do limite em uso, 39,4% do saldo pago."
-            " Pedido não aprovado pela política de crédito."
+            "Pedido não aprovado pela política de crédito. O cliente usa 81,1% do limite de crédito"
+            " e pagou 39,4% do saldo devedor. Perfil “Saldo alto”. Neste perfil o saldo devedor"
+            " pesa mais do que nos outros."
         ),
         "id": ID,
         "decisao": "recusado",
@@ -93,8 +93,8 @@ def test_the_golden_answer() -> None:
             "cluster": 3,
             "perfil": "Uso baixo",
             "frase": (
-                "Com saldo devedor de no máximo R$ 406,00 (hoje R$ 3.126,00) e os outros valores"
-                " iguais, o pedido seria aprovado, no perfil “Uso baixo”."
+                "Com saldo devedor de no máximo R$ 406,00, em vez de R$ 3.126,00, e os outros"
+                " valores iguais, o pedido seria aprovado."
             ),
             "ate": None,
         },
@@ -133,14 +133,16 @@ def test_the_golden_answer() -> None:
             {
                 "codigo": "uso_alto",
                 "campo": "balance",
-                "frase": ("O saldo devedor é 81,1% do limite de crédito; a referência é até 30%."),
+                "frase": (
+                    "O saldo devedor é 81,1% do limite de crédito, acima da referência de 30%."
+                ),
                 "valor": 81.11,
                 "referencia": 30.0,
             },
             {
                 "codigo": "pouco_pago",
                 "campo": "payments",
-                "frase": "Os pagamentos são 39,4% do saldo devedor; a referência é 50% ou mais.",
+                "frase": "Os pagamentos são 39,4% do saldo devedor, abaixo da referência de 50%.",
                 "valor": 39.44,
                 "referencia": 50.0,
             },
