@@ -82,8 +82,11 @@ def directions(rows: Matrix) -> Matrix:
 
 
 def squared_distances(unit: Matrix, centroids: Matrix) -> Matrix:
-    """Return |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5."""
-    squared: Matrix = unit @ (-2 * centroids.T)
+    """Return |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5.
+
+    einsum adds in one order; a matrix product's last bit depends on how many clients there are.
+    """
+    squared: Matrix = np.einsum("ij,kj->ik", unit, -2 * centroids)
     squared += 1 + np.einsum("ij,ij->i", centroids, centroids)
     return squared.clip(min=0, out=squared)
 

@@ -36,6 +36,21 @@ def test_every_client_gets_the_label_that_the_pickle_gives(
     assert set(labels.tolist()) == set(range(5))
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 100])
+def test_a_client_is_explained_to_the_last_bit_alike_whoever_is_asked_about_beside_him(
+    centroids: Matrix, size: int
+) -> None:
+    clients = amounts.spread(2000)
+
+    together = geometry.explain(clients, centroids)
+
+    starts = range(0, len(clients), size)
+    parts = [geometry.explain(clients[start : start + size], centroids) for start in starts]
+    for name in ("cluster", "runner_up", "confidence", "contributions"):
+        apart = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(apart, getattr(together, name))
+
+
 @settings(deadline=None)
 @given(clients=amounts.several())
 def test_a_label_is_explained_by_its_distance_and_the_next(
