@@ -12,7 +12,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-batch bench-checkouts bench-model bench-outage bench-record bench-replicas bench-unkind soak \
+	bench bench-batch bench-checkouts bench-faults bench-model bench-record bench-replicas bench-unkind soak \
 	check check-lock lock openapi upgrade release clean
 
 help: ## List the targets
@@ -109,8 +109,8 @@ bench-checkouts: $(VENV)/dev.stamp ## Measure this checkout's system beside anot
 bench-model: $(VENV)/dev.stamp $(MLSERVER)/run.stamp ## Measure the model service beside MLServer and plain BentoML
 	@$(BIN)/python -m bench model $(BENCH)
 
-bench-outage: $(VENV)/dev.stamp ## Kill each service under load and count what became of every request
-	@$(BIN)/python -m bench outage $(BENCH)
+bench-faults: $(VENV)/dev.stamp ## Have each part fail under load, and count what became of every request; takes 4 minutes
+	@$(BIN)/python -m bench faults $(BENCH)
 
 bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
 	@$(BIN)/python -m bench record $(BENCH)

@@ -2,7 +2,7 @@
 
 The experiments that compare systems draw a plot, too: a whole run of 5 s a load or more goes into
 docs/performance.md, the plot of any other into var/bench/. Exit codes: 0 measured, whether targets
-are met or not; 1 a system failed or answered wrong, an outage lost something, or a siege or a soak
+are met or not; 1 a system failed or answered wrong, a fault cost something, or a siege or a soak
 missed a target, for the reason printed; 2 the bench cannot start.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from bench import experiments
-from bench.load import client_file, outage, side_by_side, soak, unkind, wrk
+from bench.load import client_file, faults, side_by_side, soak, unkind, wrk
 from bench.load.checks import WrongAnswerError
 from bench.report import publication, tables, targets
 from bench.subjects import clients, postgres, systems
@@ -60,21 +60,16 @@ def _measure_file(arguments: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def _kill(arguments: argparse.Namespace, folder: Path) -> int:
-    """Kill each service under load; return 1 unless every promise was kept."""
-    scenarios = {
-        "Model service killed": outage.without_the_model,
-        "Evaluation service killed twice": outage.without_the_evaluation_service,
-    }
-    judged: list[targets.Target] = []
-    for number, (title, scenario) in enumerate(scenarios.items()):
-        print(f"{title}: {outage.REQUESTS_A_SECOND} requests/s for {arguments.seconds:.0f} s")
+def _fail(arguments: argparse.Namespace, folder: Path) -> int:
+    """Have each part fail under load, and count in the record; return 1 unless all is kept."""
+    outcomes: list[faults.Outcome] = []
+    for number, name in enumerate(arguments.only or faults.FAULTS):
+        print(f"{name} ...", file=sys.stderr, flush=True)
         own = folder / str(number)
         own.mkdir()
-        seen = outage.run(scenario, arguments.seconds, own)
-        judged += targets.of_an_outage(title, seen)
-        print(f"\n{tables.of_an_outage(seen)}\n", flush=True)
-    return _judge(judged)
+        outcomes.append(faults.run(name, arguments.seconds, own))
+    print(f"{tables.of_faults(outcomes)}\n")
+    return _judge([target for one in outcomes for target in targets.of_a_fault(one)])
 
 
 def _besiege(_: argparse.Namespace, folder: Path) -> int:
@@ -116,9 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     file = commands.add_parser("file", help="A CSV file beside a loop over /avaliar.")
     file.add_argument("lines", nargs="?", type=int, default=200_000, help="(%(default)s)")
     file.set_defaults(run=_measure_file)
-    killing = commands.add_parser("outage", help=_kill.__doc__)
-    killing.add_argument("--seconds", type=float, default=60.0, help="of load, for each part")
-    killing.set_defaults(run=_kill)
+    failing = commands.add_parser("faults", help=_fail.__doc__)
+    failing.add_argument("--seconds", type=float, default=8.0, help="for each (%(default)s)")
+    failing.add_argument("--only", nargs="+", choices=faults.FAULTS, metavar="FAULT")
+    failing.set_defaults(run=_fail)
     besieging = commands.add_parser("unkind", help=_besiege.__doc__)
     besieging.set_defaults(run=_besiege)
     soaking = commands.add_parser("soak", help=_soak.__doc__)

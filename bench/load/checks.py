@@ -2,16 +2,23 @@
 
 import http.client
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.subjects.clients import Client
 from bench.subjects.systems import System
 from deploy.ports import HOST
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.pending import PendingQueue
 
 ASKED = 50
 _SECONDS = 10
+_POLL_SECONDS = 0.05
+_CHUNK = 1000
 
 
 class WrongAnswerError(Exception):
@@ -62,3 +69,47 @@ def count(record: Path, query: str = "SELECT count(*) FROM evaluations") -> int:
     """Ask a record in SQLite for one number."""
     with closing(sqlite3.connect(f"file:{record}?mode=ro", uri=True)) as connection:
         return int(connection.execute(query).fetchone()[0])
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a record holds of so many keys that were answered, counted.
+
+    lost: answered, and not recorded as it was answered. doubled: evaluations of a key beyond its
+    first. unversioned: decisions without the model and the policy they are of, or without an
+    answer.
+    """
+
+    recorded: int
+    lost: int
+    doubled: int
+    unversioned: int
+
+
+def hold(url: str, keys: Sequence[str], answers: Mapping[str, str], seconds: float) -> Held:
+    """Read a record, once nothing waits for the model in it.
+
+    answers: by key, what callers were given for good; of the other keys they were promised an
+    answer. Waits up to so many seconds.
+    """
+    engine = database.connect(url)
+    queue, log = PendingQueue(engine), EvaluationLog(engine)
+    give_up_at = time.monotonic() + seconds
+    while queue.count() and time.monotonic() < give_up_at:
+        time.sleep(_POLL_SECONDS)
+    recorded = [one for chunk in log.decided(None, _CHUNK) for one in chunk]
+    starts = range(0, len(keys), _CHUNK)
+    uses = [use for start in starts for use in log.find_by_keys(keys[start : start + _CHUNK])]
+    engine.dispose()
+    found = {key: use.answer for key, use in zip(keys, uses, strict=True) if use}
+    return Held(
+        len(recorded),
+        lost=sum(
+            found.get(key) is None or found[key] != answers.get(key, found[key]) for key in keys
+        ),
+        doubled=len(recorded) - len({use.id for use in uses if use}),
+        unversioned=sum(
+            not (one.model_tag and one.model_sha256 and one.policy_version and one.answer)
+            for one in recorded
+        ),
+    )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.load.client_file import FileRun
+from bench.load.faults import Outcome
 from bench.load.measurements import Comparison, Measured, Point
-from bench.load.outage import Outage
 from bench.load.soak import Slice, Soak
+from bench.load.stage import Seen
 from bench.report.targets import Target
 
 Columns = Mapping[str, Callable[[Any], str]]
@@ -135,13 +136,31 @@ def of_a_file(run: FileRun) -> str:
     return f"{_table(run.steps, columns)}\n\n{memory}"
 
 
-def of_an_outage(seen: Outage) -> str:
-    """Return how often callers saw which answer, and what was recorded."""
-    answers = [
-        [f"answered {status}", str(times)] for status, times in sorted(seen.statuses.items())
-    ]
-    decided = ["with a decision", str(seen.decided)]
-    return align([["requests", str(seen.sent)], *answers, decided])
+def of_faults(outcomes: Sequence[Outcome]) -> str:
+    """Return a line for each fault: what callers saw, and what the record holds."""
+    columns: dict[str, Callable[[Outcome], str]] = {
+        "fault": lambda one: one.fault,
+        "asked": lambda one: f"{one.seen.sent}",
+        "callers saw (slowest)": lambda one: _answers(one.seen),
+        "back after": lambda one: _seconds(one.seen.back_seconds),
+        "recorded": lambda one: f"{one.held.recorded}",
+        "lost": lambda one: f"{one.held.lost}",
+        "doubled": lambda one: f"{one.held.doubled}",
+        "unversioned": lambda one: f"{one.held.unversioned}",
+    }
+    return _table(outcomes, columns)
+
+
+def _answers(seen: Seen) -> str:
+    """Name each kind of answer, how often it came, and how long the slowest took."""
+    return ", ".join(
+        f"{times} x {what} ({seen.slowest_ms[what]:.0f} ms)"
+        for what, times in sorted(seen.statuses.items())
+    )
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.2f} s"
 
 
 def of_a_soak(seen: Soak) -> str:

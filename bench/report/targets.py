@@ -3,9 +3,10 @@
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
+from bench.load.faults import Outcome
 from bench.load.measurements import Comparison, Measured
-from bench.load.outage import Outage
 from bench.load.soak import Soak
 from bench.load.unkind import KEPT, Siege
 
@@ -90,15 +91,24 @@ def of_models(measured: Sequence[Measured]) -> list[Target]:
     return found
 
 
-def of_an_outage(title: str, seen: Outage) -> Iterator[Target]:
-    """Judge what became of every request."""
-    lost, twice = seen.sent - seen.decided, seen.recorded - seen.decided
-    yield Target(f"{title}: requests lost", 0, lost, at_most=True, unit="")
-    yield Target(f"{title}: decided more than once", 0, twice, at_most=True, unit="")
+def of_a_fault(one: Outcome) -> Iterator[Target]:
+    """Judge what callers saw of a fault, and what the record holds."""
+    held, seen = one.held, one.seen
+    for what, count in (
+        ("lost", held.lost),
+        ("doubled", held.doubled),
+        ("unversioned", held.unversioned),
+        ("answered twice in different words", seen.contradicted),
+    ):
+        yield Target(f"{one.fault}: {what}", 0, count, at_most=True, unit="")
+    back = inf if seen.back_seconds is None else seen.back_seconds
+    yield Target(f"{one.fault}: back after", 5, back, at_most=True, unit="s")
+    if "503" in seen.slowest_ms:
+        slowest = seen.slowest_ms["503"]
+        yield Target(f"{one.fault}: slowest 503", 1000, slowest, at_most=True, unit="ms")
     if seen.accepted_ms:
-        p99, seconds = seen.accepted_p99_ms, seen.drain_seconds
-        yield Target(f"{title}: p99 of the 202 answers", 200, p99, at_most=True, unit="ms")
-        yield Target(f"{title}: all decided after its return", 5, seconds, at_most=True, unit="s")
+        p99 = seen.accepted_p99_ms
+        yield Target(f"{one.fault}: p99 of the 202 answers", 200, p99, at_most=True, unit="ms")
 
 
 def of_a_siege(seen: Siege) -> Iterator[Target]:

@@ -4,9 +4,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -18,6 +19,14 @@ def mounted(folder: Path, *, megabytes: int) -> Iterator[Path]:
         yield folder
     finally:
         _run("umount", "--lazy", str(folder))
+
+
+def fill(file: BinaryIO) -> None:
+    """Write to a file until its disk is full."""
+    with suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+            file.flush()
 
 
 @cache

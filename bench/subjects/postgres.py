@@ -1,4 +1,4 @@
-"""A PostgreSQL server for one run, where its programs are installed. The tests use it, too."""
+"""PostgreSQL servers for one run, where its programs are installed. The tests use it, too."""
 
 import os
 import shutil
@@ -6,7 +6,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 _USER = "evaluation"
 
@@ -15,29 +18,122 @@ class MissingError(Exception):
     """PostgreSQL is not installed: one sentence, with the way out."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server with a folder of its own.
+
+    It listens on a socket only: no port to collide with, nothing to reach from outside.
+    """
+
+    folder: Path
+    programs: Path
+    settings: str
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of its database."""
+        return f"postgresql+psycopg://{_USER}@/postgres?host={self.folder}"
+
+    @property
+    def cluster(self) -> Path:
+        """Where its files are."""
+        return self.folder / "cluster"
+
+    def start(self) -> None:
+        """Start it; return once it answers."""
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}'"
+        self.control("-l", self.folder / "log", "-o", f"{options} {self.settings}", "-w", "start")
+
+    def stop(self) -> None:
+        """Have it end at once, as a crash would."""
+        self.control("-m", "immediate", "stop")
+
+    def control(self, *arguments: str | Path) -> None:
+        """Run pg_ctl."""
+        _run(self.programs / "pg_ctl", "-D", self.cluster, *arguments)
+
+    def run(self, statement: str) -> None:
+        """Run one statement, by psql."""
+        _run(
+            self.programs / "psql",
+            "-qX",
+            "-h",
+            self.folder,
+            "-U",
+            _USER,
+            "postgres",
+            "-c",
+            statement,
+        )
+
+    def suspend(self) -> None:
+        """Stop its processes where they are."""
+        for process in self._processes():
+            process.suspend()
+
+    def resume(self) -> None:
+        """Let them go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        first = psutil.Process(int((self.cluster / "postmaster.pid").read_text().split()[0]))
+        return [first, *first.children()]
+
+
 @contextmanager
 def server(settings: str = "") -> Iterator[str]:
-    """Yield the SQLAlchemy URL of an empty database on a server of its own.
+    """Yield the SQLAlchemy URL of an empty database on a server of its own: see primary."""
+    with primary(settings) as running:
+        yield running.url
 
-    The server listens on a socket only: no port to collide with, nothing to reach from outside. It
-    waits for the disk at each commit, as in production, unless settings (as PostgreSQL's command
+
+@contextmanager
+def primary(settings: str = "") -> Iterator[Server]:
+    """Start a server with an empty database.
+
+    It waits for the disk at each commit, as in production, unless settings (as PostgreSQL's command
     line takes them) say otherwise. Raises MissingError.
     """
+    with _prepared(settings) as server:
+        options = ("-U", _USER, "-A", "trust", "-E", "UTF8")
+        _run(server.programs / "initdb", "-D", server.cluster, *options)
+        with _started(server):
+            yield server
+
+
+@contextmanager
+def standby(of: Server) -> Iterator[Server]:
+    """Start a server that follows another, whose commits from then on wait for it."""
+    with _prepared(of.settings) as server:
+        source = ("-h", of.folder, "-U", _USER, "--checkpoint", "fast")
+        _run(server.programs / "pg_basebackup", "-D", server.cluster, "-R", *source)
+        with _started(server):
+            of.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            of.control("reload")
+            yield server
+
+
+@contextmanager
+def _prepared(settings: str) -> Iterator[Server]:
     folder_of_programs = programs()
     if folder_of_programs is None:
         raise MissingError("PostgreSQL's server programs are needed: apt-get install postgresql.")
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
-        folder = Path(name)
         if account := owner():
-            shutil.chown(folder, account)
-        cluster, log = folder / "cluster", folder / "log"
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' {settings}"
-        _run(folder_of_programs / "initdb", "-D", cluster, "-U", _USER, "-A", "trust", "-E", "UTF8")
-        _run(folder_of_programs / "pg_ctl", "-D", cluster, "-l", log, "-o", options, "-w", "start")
-        try:
-            yield f"postgresql+psycopg://{_USER}@/postgres?host={folder}"
-        finally:
-            _run(folder_of_programs / "pg_ctl", "-D", cluster, "-m", "immediate", "stop")
+            shutil.chown(name, account)
+        yield Server(Path(name), folder_of_programs, settings)
+
+
+@contextmanager
+def _started(server: Server) -> Iterator[None]:
+    server.start()
+    try:
+        yield
+    finally:
+        if (server.cluster / "postmaster.pid").exists():
+            server.resume()
+            server.stop()
 
 
 def programs() -> Path | None:

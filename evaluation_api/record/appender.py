@@ -85,13 +85,19 @@ class Appender:
         Returns None, or the evaluation that won the entry's Idempotency-Key before. Raises
         RecordUnavailableError, or OverloadedError when too many wait.
         """
-        with self._outage.refusals():
+        try:
             return await self._append(entry)
+        except RecordUnavailableError:
+            self._outage.refuse()
+            raise
 
     async def find_by_key(self, key: str) -> FirstUse | None:
         """Return what used an Idempotency-Key first. Raises as append does."""
-        with self._outage.refusals():
+        try:
             return await self._find(key)
+        except RecordUnavailableError:
+            self._outage.refuse()
+            raise
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
         self.appended += len(entries)

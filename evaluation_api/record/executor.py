@@ -53,14 +53,20 @@ class RecordExecutor:
 
     async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that writes, after those that were here before."""
-        with self.outage.refusals():
+        try:
             return await self._write(CALL_SECONDS, partial(call, *args, **kwargs))
+        except RecordUnavailableError:
+            self.outage.refuse()
+            raise
 
     async def run_read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that reads, beside whatever is being written."""
         seconds = DECISION_SECONDS if self.outage.is_now else CALL_SECONDS
-        with self.outage.refusals():
+        try:
             return await _run(self._readers, seconds, partial(call, *args, **kwargs))
+        except RecordUnavailableError:
+            self.outage.refuse()
+            raise
 
     async def run_append(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that records decisions, after those that were here before."""

@@ -2,6 +2,7 @@
 
 import collections
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -27,4 +28,10 @@ def count_decisions(evaluations: Iterable[Evaluation | None]) -> None:
         if one
     )
     for labels, count in decided.items():
-        DECISIONS.labels(*labels).inc(count)
+        _series(*labels).inc(count)
+
+
+@cache
+def _series(outcome: str, cluster: int, model: str, policy: str) -> Counter:
+    """Return a series; looking one up by its labels costs more than counting."""
+    return DECISIONS.labels(outcome, cluster, model, policy)

@@ -7,8 +7,7 @@ writable; callers in between are refused at once.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final, Protocol
 
 from evaluation_api.decision.errors import EvaluationError, RecordUnavailableError
@@ -59,16 +58,11 @@ class Outage:
             self._is_told, self._began = True, time.monotonic()
             logger.warning("record_away", extra={"reason": self._cause})
 
-    @contextmanager
-    def refusals(self) -> Iterator[None]:
-        """Count the request being answered, if any, when the block finds no record for it."""
-        try:
-            yield
-        except RecordUnavailableError:
-            if (identity := request_id.get()) != NO_REQUEST:
-                self._refused_count += 1
-                self._refused_ids = [*self._refused_ids, identity][:_TOLD_IDS]
-            raise
+    def refuse(self) -> None:
+        """Count the request being answered, if any, as one for which there was no record."""
+        if (identity := request_id.get()) != NO_REQUEST:
+            self._refused_count += 1
+            self._refused_ids = [*self._refused_ids, identity][:_TOLD_IDS]
 
     def end(self) -> None:
         """Note that the record was found writable."""

@@ -33,8 +33,10 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         except psycopg.Error as exc:
             self._is_useless |= exc.sqlstate in _USELESS_AFTER
-            if exc.sqlstate is None:  # not the server's: it was not heard of in time
+            if exc.sqlstate is None:  # not the server's: it was not heard of in time, or is gone
                 self.pgconn.finish()
+            if isinstance(exc, psycopg.errors._WaitTimeout):  # noqa: SLF001 - "convert it", it says
+                raise psycopg.OperationalError("no answer in time") from exc
             raise
 
     def rollback(self) -> None:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from bench.load.checks import Held
+from bench.load.faults import Outcome
 from bench.load.measurements import Burst, Comparison, Measured, Overload, Point
 from bench.load.open_loop import OpenLoad
-from bench.load.outage import Outage
+from bench.load.stage import Seen
 from bench.load.wrk import Load
 from bench.report import plot, tables, targets
 from bench.report.tables import Report
@@ -103,14 +105,18 @@ def test_keys_are_judged_beside_the_same_system_without_and_no_other() -> None:
     assert ("of PostgreSQL, with keys" in target.what, target.met) == (True, False)
 
 
-def test_an_outage_may_lose_nothing_and_decide_nothing_twice() -> None:
-    seen = Outage(sent=100, accepted_ms=[250.0], drain_seconds=4.0, decided=99, recorded=100)
+def test_a_fault_may_lose_nothing_decide_nothing_twice_and_keep_nobody_waiting() -> None:
+    seen = Seen(sent=100, accepted_ms=[250.0], slowest_ms={"503": 1500.0}, back_seconds=4.0)
+    outcome = Outcome("hole", seen, Held(101, lost=1, doubled=2, unversioned=3))
 
-    assert verdicts(list(targets.of_an_outage("Model", seen))) == {
-        ("Model: requests lost", 0): (1, False),
-        ("Model: decided more than once", 0): (1, False),
-        ("Model: p99 of the 202 answers", 200): (250.0, False),
-        ("Model: all decided after its return", 5): (4.0, True),
+    assert verdicts(list(targets.of_a_fault(outcome))) == {
+        ("hole: lost", 0): (1, False),
+        ("hole: doubled", 0): (2, False),
+        ("hole: unversioned", 0): (3, False),
+        ("hole: answered twice in different words", 0): (0, True),
+        ("hole: back after", 5): (4.0, True),
+        ("hole: slowest 503", 1000): (1500.0, False),
+        ("hole: p99 of the 202 answers", 200): (250.0, False),
     }
 
 

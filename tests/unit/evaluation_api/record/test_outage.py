@@ -25,8 +25,9 @@ AWAY = RecordUnavailableError("the disk is gone")
 
 def refuse(outage: Outage, identity: str) -> None:
     token = request_id.set(identity)
-    with pytest.raises(RecordUnavailableError), outage.refusals():
+    with pytest.raises(RecordUnavailableError):
         outage.require_none()
+    outage.refuse()
     request_id.reset(token)
 
 
