@@ -15,6 +15,7 @@ import pytest
 from evaluation_api.model.transport import KeptAliveTransport
 from tests.client_files import clients, done, look, send, step
 from tests.clients import FIVE_CLIENTS, MARIA, asked
+from tests.integration_page import end, start
 from tests.services import Server, evaluation_server, eventually, model_server
 
 WAITING = {"Prefer": "respond-async"}
@@ -79,6 +80,17 @@ def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Serv
     assert (waiting["situacao"], waiting["feitas"]) == ("em_andamento", 0)
     assert told["decididas"] == 50
     assert count(evaluation) == before + 150
+
+
+def test_the_program_of_the_integration_page_waits_until_the_model_is_back(
+    model: Server, evaluation: Server, tmp_path: Path
+) -> None:
+    model.kill()
+    program = start(evaluation, tmp_path, "while-the-model-is-away")
+    eventually(lambda: bool(rows(evaluation, "SELECT 1 FROM evaluations WHERE pending")), 30)
+    model.start().wait_until_ready()
+
+    assert end(program).startswith("aprovado ")
 
 
 def keyed(number: int) -> dict[str, str]:
