@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from evaluation_api.client_files.budget import Budget
 from evaluation_api.client_files.domain import CHUNK_LINES, ClientFile, Line, Step
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.reading import FileReader
@@ -48,6 +49,7 @@ class ClientFiles:
         limits: Limits = Limits(),  # noqa: B008 - a tuple cannot change
     ) -> None:
         """Take the parts; worker is called when there is something to do."""
+        self.uploads, self.downloads = Budget(), Budget()
         self._log = log
         self._evaluations = evaluations
         self._executor = executor
@@ -112,18 +114,23 @@ class ClientFiles:
         return await self.find(file_id)
 
     async def result(self, client_file: ClientFile) -> AsyncIterator[bytes]:
-        """Write the file again with what became of each line, chunk by chunk."""
+        """Write the file again with what became of each line, piece by piece."""
         writer, number = ResultWriter(client_file.dialect), 0
         yield writer.head()
-        while (
-            kept := await self._executor.run_read(self._log.row_results, client_file.id, number)
-        ) is not None:
-            lines, row_results = kept
-            ids = [row_result for row_result in row_results if isinstance(row_result, str)]
-            recorded = await self._executor.run_read(self._recorded, ids)
-            async for part in writer.lines(lines, row_results, recorded):
-                yield part
+        while (pieces := await self._written(writer, client_file.id, number)) is not None:
+            for piece in pieces:
+                yield piece
             number += 1
+
+    async def _written(self, writer: ResultWriter, file_id: str, number: int) -> list[bytes] | None:
+        """Write a chunk, or none after the last; while it is read, its text alone is held."""
+        kept = await self._executor.run_read(self._log.row_results, file_id, number)
+        if kept is None:
+            return None
+        lines, row_results = kept
+        ids = [row_result for row_result in row_results if isinstance(row_result, str)]
+        recorded = await self._executor.run_read(self._recorded, ids)
+        return [piece async for piece in writer.lines(lines, row_results, recorded)]
 
     def _recorded(self, ids: list[str]) -> dict[str, Recorded]:
         """Return a chunk's evaluations by id; those that were purged since are missing."""

@@ -17,6 +17,7 @@ from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
     FileTooLargeError,
+    ManyFilesError,
 )
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.problems import Responses, described
@@ -73,6 +74,19 @@ async def _client_files(request: Request) -> ClientFiles:
 
 
 Needed = Annotated[ClientFiles, Depends(_client_files)]
+
+
+async def _upload_place(client_files: Needed) -> AsyncIterator[None]:
+    with client_files.uploads.place():
+        yield
+
+
+async def _download_place(client_files: Needed) -> AsyncIterator[None]:
+    """Hold a place until the answer has gone."""
+    with client_files.downloads.place():
+        yield
+
+
 FileId = Annotated[str, Path(description="Código do lote"), AfterValidator(str.lower)]
 
 
@@ -80,8 +94,9 @@ FileId = Annotated[str, Path(description="Código do lote"), AfterValidator(str.
     "/lotes",
     operation_id="enviar_lote",
     status_code=HTTPStatus.CREATED,
-    responses=described(FileTooLargeError) | _CREATED,
+    responses=described(FileTooLargeError, ManyFilesError) | _CREATED,
     openapi_extra=_UPLOAD,
+    dependencies=[Depends(_upload_place)],
 )
 async def receive(
     request: Request,
@@ -141,7 +156,8 @@ async def find(client_files: Needed, file_id: FileId) -> Lote:
     "/lotes/{file_id}/resultado.csv",
     operation_id="baixar_resultado",
     response_class=CsvResponse,
-    responses=_ONE | _DOWNLOAD,
+    responses=described(ClientFileNotFoundError, ManyFilesError) | _DOWNLOAD,
+    dependencies=[Depends(_download_place)],
 )
 async def result(client_files: Needed, file_id: FileId) -> Response:
     """Dá o arquivo de volta, na mesma ordem, com a decisão ou o erro de cada linha."""

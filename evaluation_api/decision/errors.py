@@ -11,6 +11,7 @@ EvaluationError
 ├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
 │   └── RecordBusyError         another process is writing, and waiting for it was not wanted
 ├── OverloadedError           more is waiting than can be answered in time
+│   └── ManyFilesError          as many files come in, or results go out, as may at once
 ├── EvaluationNotFoundError   no evaluation has that id
 ├── PolicyNotFoundError       no policy of that version decided here
 ├── ModelNotMetError          no model of that version answered here
@@ -81,6 +82,10 @@ class RecordBusyError(RecordUnavailableError):
 
 class OverloadedError(EvaluationError):
     """More is waiting than can be answered in time."""
+
+
+class ManyFilesError(OverloadedError):
+    """As many files come in, or results go out, as may at once."""
 
 
 class EvaluationNotFoundError(EvaluationError):

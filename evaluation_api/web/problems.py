@@ -116,6 +116,13 @@ _ANSWERS = {
         "Há muitos pedidos neste momento. Nada foi registrado; tente de novo em instantes.",
         retry_after_seconds=1,
     ),
+    errors.ManyFilesError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "arquivos_demais",
+        "Arquivos demais ao mesmo tempo",
+        "Outros arquivos estão sendo enviados ou baixados. Tente de novo em instantes.",
+        retry_after_seconds=10,
+    ),
     errors.EvaluationNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND,
         "avaliacao_nao_encontrada",
