@@ -233,7 +233,7 @@ def test_a_file_that_is_announced_too_large_is_refused_at_once(
 ) -> None:
     with closing(HTTPConnection("127.0.0.1", evaluation_service.port, timeout=30)) as connection:
         announced = {"Content-Length": str(MAX_BYTES + 1), **CSV}
-        connection.request("POST", "/lotes", headers=announced)
+        connection.request("POST", "/lotes", body=clients(5000)[:100_000], headers=announced)
         with connection.getresponse() as answer:
             told = answer.read().decode()
 
