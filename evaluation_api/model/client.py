@@ -236,33 +236,26 @@ class ModelClient:
         return predictions
 
     async def _ask(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        seconds = self._deadline_seconds
-        body = await self._body(usages, seconds)
-        request = httpx.Request("POST", self._url, headers=_JSON, content=body)
-        response = await self._send(request, seconds)
-        if self._takes_limits and response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-            # Among replicas, one of the last release.
-            request = httpx.Request("POST", self._url, headers=_JSON, content=_encode(usages))
-            response = await self._send(request, seconds)
+        response = await self._post(self._url, usages)
         predictions = _predictions(response, len(usages))
         if predictions:
             self.model = predictions[0].model
         return predictions
 
-    async def _body(self, usages: Sequence[CardUsage], seconds: float) -> bytes:
-        """Write clients with their limits, for a model service that takes some."""
-        if self._spans is None:
-            return _encode(usages)
-        if self.model is None:
-            await self._describe(seconds)
-        if not self._takes_limits:
-            return _encode(usages)
-        return _encode([_row(usage, self._spans(usage)) for usage in usages])
+    async def _post(
+        self, url: httpx.URL, usages: Sequence[CardUsage], seconds: float | None = None
+    ) -> httpx.Response:
+        """Ask about clients with their limits, unless the model service takes none.
 
-    @property
-    def _takes_limits(self) -> bool:
-        """Whether the model service takes limits: one that makes promises does."""
-        return self.model is not None and self.model.promise is not None
+        One that makes promises takes them. Among replicas, or where none was met yet, one of the
+        last release refuses them. seconds: also for a single replica; else the deadline.
+        """
+        if self._spans is not None and (self.model is None or self.model.promise is not None):
+            rows = [_row(usage, self._spans(usage)) for usage in usages]
+            response = await self._send(_question(url, _encode(rows), seconds), seconds)
+            if response.status_code != httpx.codes.UNPROCESSABLE_ENTITY:
+                return response
+        return await self._send(_question(url, _encode(usages), seconds), seconds)
 
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
@@ -270,15 +263,9 @@ class ModelClient:
         Raises ModelVersionGoneError when the model service's store no longer has it, and
         ModelUnavailableError or ModelAnswerError.
         """
-        seconds = 4 * self._deadline_seconds  # it may have to load the version first
-        request = httpx.Request(
-            "POST",
-            httpx.URL(f"{self._base}/models/{quote(tag, safe=':')}/predict", params=self._options),
-            headers=_JSON,
-            content=await self._body(usages, seconds),
-            extensions={"timeout": {"read": seconds}},
-        )
-        response = await self._send(request, seconds)
+        url = httpx.URL(f"{self._base}/models/{quote(tag, safe=':')}/predict", params=self._options)
+        # It may have to load the version first.
+        response = await self._post(url, usages, 4 * self._deadline_seconds)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
         return _predictions(response, len(usages))
@@ -297,28 +284,15 @@ class ModelClient:
     async def describe(self) -> Geometry:
         """Return the model in service and its centroids, where it has any. Raises ModelError."""
         try:
-            geometry = await self._describe(self._deadline_seconds)
+            response = await self._send(httpx.Request("GET", f"{self._base}/model"))
+            self.geometry = _geometry(response)
         except ModelError as exc:
             self._has_looked_in_vain = True
             if self.model is not None or time.monotonic() >= self._started_at:
                 self._tell(exc)
             raise
         self._has_looked_in_vain = False
-        return geometry
-
-    async def _describe(self, seconds: float) -> Geometry:
-        response = await self._send(httpx.Request("GET", f"{self._base}/model"), seconds)
-        _require_ok(response)
-        try:
-            described = _decode_description(response.content)
-        except msgspec.MsgspecError as exc:
-            raise ModelAnswerError(str(exc)) from exc
-        promise = None if described.promise is None else _read_promise(described.promise)
-        model = Model(described.tag, described.sha256, promise)
-        self.model = model
-        self.geometry = Geometry(
-            model, described.features, described.centroids, described.cluster_sizes
-        )
+        self.model = self.geometry.model
         return self.geometry
 
     def _tell(self, exc: ModelError) -> None:
@@ -329,8 +303,9 @@ class ModelClient:
             self._warn_again_at = now + _SECONDS_BETWEEN_WARNINGS
             logger.warning("model_call_failed", extra={"reason": str(exc)})
 
-    async def _send(self, request: httpx.Request, seconds: float) -> httpx.Response:
+    async def _send(self, request: httpx.Request, seconds: float | None = None) -> httpx.Response:
         """Send, once more if the connection failed: predicting twice changes nothing."""
+        seconds = seconds or self._deadline_seconds
         try:
             async with asyncio.timeout(seconds):
                 try:
@@ -360,6 +335,22 @@ def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
         usage.payments,
         limits,
     )
+
+
+def _question(url: httpx.URL, content: bytes, read_seconds: float | None) -> httpx.Request:
+    extensions = None if read_seconds is None else {"timeout": {"read": read_seconds}}
+    return httpx.Request("POST", url, headers=_JSON, content=content, extensions=extensions)
+
+
+def _geometry(response: httpx.Response) -> Geometry:
+    _require_ok(response)
+    try:
+        described = _decode_description(response.content)
+    except msgspec.MsgspecError as exc:
+        raise ModelAnswerError(str(exc)) from exc
+    promise = None if described.promise is None else _read_promise(described.promise)
+    model = Model(described.tag, described.sha256, promise)
+    return Geometry(model, described.features, described.centroids, described.cluster_sizes)
 
 
 def _prediction_or_raise(predicted: Predicted) -> Prediction:

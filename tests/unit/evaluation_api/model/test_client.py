@@ -22,7 +22,7 @@ from evaluation_api.decision.errors import (
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.client import ModelClient, Spans
 from evaluation_api.model.transport import KeptAliveTransport
-from tests.evaluations import MODEL, USAGE, usage
+from tests.evaluations import MODEL, POLICY, USAGE, usage
 from tests.services import CERTIFICATES
 from tests.unit.evaluation_api.model.peer import Peer
 
@@ -378,6 +378,21 @@ def test_looks_are_shared_and_have_no_vote_on_predictions() -> None:
     assert wire.run(look_often), "it is told to whoever watches"
     assert len(wire.asked) == 1
     assert wire.circuit.admits()
+
+
+def test_predictions_need_no_look_though_the_model_cannot_describe_itself() -> None:
+    def store_away(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503) if request.method == "GET" else predicted(request)
+
+    async def look_and_predict(client: ModelClient) -> list[int]:
+        for _ in range(4):
+            with pytest.raises(ModelUnavailableError):
+                await client.describe()
+        return [(await client.predict(USAGE)).cluster for _ in range(5)]
+
+    found = Wire(store_away, spans=POLICY.spans).run(look_and_predict)
+
+    assert found == [int(USAGE.balance) % 5] * 5
 
 
 def test_what_was_seen_is_remembered_while_the_model_is_away() -> None:

@@ -52,7 +52,7 @@ def test_where_amounts_may_go_travels_with_the_client() -> None:
     assert [row[feature] for feature in FEATURES] == [3454, 0, 0, 3854, 700]
 
 
-def test_an_evaluation_is_one_call_once_the_model_is_met() -> None:
+def test_an_evaluation_is_one_call_from_the_first_on() -> None:
     wire = Wire(of_now, spans=POLICY.spans)
 
     async def thrice(client: Any) -> None:  # noqa: ANN401
@@ -61,20 +61,31 @@ def test_an_evaluation_is_one_call_once_the_model_is_met() -> None:
 
     wire.run(thrice)
 
-    assert [request.method for request in wire.asked] == ["GET", "POST", "POST", "POST"]
+    assert [request.method for request in wire.asked] == ["POST", "POST", "POST"]
 
 
-def test_a_model_service_of_the_last_release_is_asked_as_it_knows() -> None:
+def test_a_model_service_of_the_last_release_is_asked_as_it_knows_once_it_is_met() -> None:
     wire = Wire(of_before, spans=POLICY.spans)
 
-    prediction = wire.run(lambda client: client.predict(POOR))
+    async def twice(client: Any) -> list[Prediction]:  # noqa: ANN401
+        return [await client.predict(POOR) for _ in range(2)]
 
-    assert prediction.model.promise is None
-    assert ["limits" in row for (row,) in bodies(wire)] == [False]
+    for prediction in wire.run(twice):
+        assert prediction.model.promise is None
+    assert ["limits" in row for (row,) in bodies(wire)] == [True, False, False]
+
+
+def test_an_earlier_version_is_asked_about_limits_like_the_one_in_service() -> None:
+    for answer, asked in ((of_now, [True]), (of_before, [True, False])):
+        wire = Wire(answer, spans=POLICY.spans)
+
+        wire.run(lambda client: client.predict_as("credit_card_clusters:1", [POOR]))
+
+        assert ["limits" in row for (row,) in bodies(wire)] == asked
 
 
 def test_a_replica_of_the_last_release_is_asked_again_without_limits() -> None:
-    answers = [of_now, of_now, of_before, of_before]
+    answers = [of_now, of_before, of_before]
     wire = Wire(*answers, spans=POLICY.spans)
 
     async def twice(client: Any) -> list[Prediction]:  # noqa: ANN401
