@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from evaluation_api.client_files import messages
-from evaluation_api.client_files.domain import ClientFile, Counts, State
+from evaluation_api.client_files.domain import Awaited, ClientFile, Counts, State
 from evaluation_api.decision.domain import CLUSTERS, Outcome
 from evaluation_api.decision.errors import FieldError, InvalidRequestError
 from evaluation_api.decision.limits import UNREADABLE
@@ -72,6 +72,10 @@ class Lote:
     segundos_restantes: Annotated[
         float | None, Field(description="Estimativa; nula se o lote não está em andamento")
     ]
+    espera: Annotated[
+        Awaited | None,
+        Field(description="O que falta a um lote em andamento que não avança; nulo se nada"),
+    ]
     resumo: Resumo
 
 
@@ -102,8 +106,8 @@ def read_name(sent: str | None) -> str:
     return name
 
 
-def client_file(client_file: ClientFile) -> Lote:
-    """Return one file as callers see it."""
+def client_file(client_file: ClientFile, awaits: Awaited | None = None) -> Lote:
+    """Return one file as callers see it. awaits: what running files wait for."""
     progress, dialect = client_file.progress, client_file.dialect
     counts = progress.counts
     running = client_file.state is State.RUNNING
@@ -129,6 +133,7 @@ def client_file(client_file: ClientFile) -> Lote:
         segundos_restantes=_left(client_file.line_count - progress.committed, rate)
         if running
         else None,
+        espera=awaits if running else None,
         resumo=_summary(counts),
     )
 

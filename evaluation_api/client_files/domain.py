@@ -32,6 +32,13 @@ class State(StrEnum):
     DONE = "concluido"
 
 
+class Awaited(StrEnum):
+    """What a running file waits for, where it stands still; the values are the contract's."""
+
+    MODEL = "modelo"
+    RECORD = "registro"
+
+
 class Step(StrEnum):
     """What a person can ask of a file; the values are the contract's."""
 

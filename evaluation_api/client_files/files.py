@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from evaluation_api.client_files.budget import Budget
-from evaluation_api.client_files.domain import CHUNK_LINES, ClientFile, Line, Step
+from evaluation_api.client_files.domain import CHUNK_LINES, Awaited, ClientFile, Line, Step
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.reading import FileReader
 from evaluation_api.client_files.worker import Executor, FileWorker
@@ -55,6 +55,11 @@ class ClientFiles:
         self._executor = executor
         self._worker = worker
         self._limits = limits
+
+    @property
+    def awaits(self) -> Awaited | None:
+        """What running files wait for here, where they stand still."""
+        return self._worker.awaits
 
     async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> ClientFile:
         """Keep a file as it comes in; what breaks off or cannot be read leaves nothing behind.

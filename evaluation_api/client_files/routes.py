@@ -149,7 +149,7 @@ async def template() -> Response:
 )
 async def find(client_files: Needed, file_id: FileId) -> Lote:
     """Mostra um lote, quanto dele está feito e o resumo das decisões."""
-    return contract.client_file(await client_files.find(file_id))
+    return contract.client_file(await client_files.find(file_id), client_files.awaits)
 
 
 @router.get(

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 from evaluation_api.client_files import evaluating, slices
-from evaluation_api.client_files.domain import Chunk, EvaluatedChunk
+from evaluation_api.client_files.domain import Awaited, Chunk, EvaluatedChunk
 from evaluation_api.client_files.file_log import FileLog
-from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
 from evaluation_api.decision.evaluation import BulkPredictor
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record.metrics import count_decisions
@@ -70,6 +70,8 @@ class FileWorker:
         self._policy = policy
         self._executor = executor
         self._callers = callers
+        #: What the last look failed for, so that a file that stands still says why.
+        self.awaits: Awaited | None = None
         self._called = asyncio.Event()
         self._tidied = -float(_TIDY_SECONDS)
 
@@ -88,8 +90,16 @@ class FileWorker:
         )
 
     async def _look(self) -> None:
-        await self._tidy()
-        await self.work()
+        try:
+            await self._tidy()
+            await self.work()
+        except ModelError:
+            self.awaits = Awaited.MODEL
+            raise
+        except RecordUnavailableError:
+            self.awaits = Awaited.RECORD
+            raise
+        self.awaits = None
 
     async def work(self) -> None:
         """Evaluate until nothing can be leased. Raises EvaluationError."""
@@ -135,6 +145,7 @@ class FileWorker:
                 "client_file_chunk_not_needed", extra={"client_file": evaluated.chunk.file_id}
             )
             return
+        self.awaits = None
         count_decisions(evaluated.evaluations)
 
     async def _tidy(self) -> None:

@@ -14,6 +14,7 @@ import {
   stepsOf,
   tenthWords,
   timeLeftWords,
+  waitWords,
 } from "./batch-words.js";
 import { button, element, endLoading, fill, hook, named } from "./dom.js";
 import { problemBlocks } from "./notice.js";
@@ -133,7 +134,7 @@ function facts(batch) {
     pairs.push(["Linhas por segundo", formatCount(Math.round(batch.linhas_por_segundo))]);
   }
   if (batch.situacao === "em_andamento") {
-    pairs.push(["Tempo restante", timeLeftWords(batch.segundos_restantes)]);
+    pairs.push(["Tempo restante", waitWords(batch) || timeLeftWords(batch.segundos_restantes)]);
   }
   return definitions("batch-facts", pairs);
 }

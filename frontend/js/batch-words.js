@@ -85,6 +85,16 @@ export function announcement(batch) {
   return `${words}, ${formatShare(quarters / ANNOUNCED_QUARTERS)}.`;
 }
 
+const AWAITED = {
+  modelo: "do serviço do modelo, que não responde",
+  registro: "do banco de dados, que não está gravando",
+};
+
+/** What a batch that stands still is in want of; nothing while it goes on. */
+export function waitWords({ espera }) {
+  return AWAITED[espera] ? `À espera ${AWAITED[espera]}` : "";
+}
+
 /** A tenth of the confidence, named: "0,3 a 0,4". */
 export function tenthWords(place) {
   const figure = (tenths) => (tenths === 10 ? "1" : `0,${tenths}`);

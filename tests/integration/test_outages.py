@@ -78,6 +78,7 @@ def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Serv
         FIVE_CLIENTS[i % 5][1] for i in range(100)
     ]
     assert (waiting["situacao"], waiting["feitas"]) == ("em_andamento", 0)
+    assert (waiting["espera"], told["espera"]) == ("modelo", None)
     assert told["decididas"] == 50
     assert count(evaluation) == before + 150
 

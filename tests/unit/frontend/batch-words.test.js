@@ -12,6 +12,7 @@ import {
   stepsOf,
   tenthWords,
   timeLeftWords,
+  waitWords,
 } from "../../../frontend/js/batch-words.js";
 
 const running = (feitas) => ({ nome: "a.csv", situacao: "em_andamento", feitas, linhas: 1000 });
@@ -73,4 +74,11 @@ test("lines and tenths are spelled as people read them", () => {
 
 test("a batch is looked at soon, then every second", () => {
   assert.deepEqual([0, 1, 2, 3, 50].map(lookDelay), [0.2, 0.4, 0.8, 1, 1]);
+});
+
+test("a batch that stands still says what it waits for, and says nothing while it goes on", () => {
+  assert.match(waitWords({ espera: "registro" }), /^À espera do banco de dados/);
+  assert.match(waitWords({ espera: "modelo" }), /^À espera do serviço do modelo/);
+  assert.equal(waitWords({ espera: null }), "");
+  assert.equal(waitWords({}), "");
 });

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from evaluation_api.app import create_fastapi_app
-from evaluation_api.client_files.domain import CHUNK_LINES, Line, State, Step
+from evaluation_api.client_files import contract
+from evaluation_api.client_files.domain import CHUNK_LINES, EvaluatedChunk, Line, State, Step
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles, Limits
 from evaluation_api.client_files.worker import FileWorker
@@ -20,10 +21,12 @@ from evaluation_api.decision.errors import (
     FileTooLargeError,
     InvalidRequestError,
     ModelUnavailableError,
+    RecordUnavailableError,
 )
 from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.rows import Values
 from tests.client_files import clients, csv_of
 from tests.evaluations import POLICY, POLICY_TEXT, prediction
 
@@ -184,6 +187,50 @@ def test_a_worker_that_meets_trouble_goes_on_by_itself(log: FileLog) -> None:
         return state
 
     assert asyncio.run(asyncio.wait_for(survived(), 20)) is State.DONE
+
+
+class FullLog(FileLog):
+    """A log whose disk is full for a while."""
+
+    is_full = True
+
+    def commit(self, evaluated: EvaluatedChunk, rows: Sequence[Values]) -> bool:
+        """Fail, as long as it is full."""
+        if self.is_full:
+            raise RecordUnavailableError("database or disk is full")
+        return super().commit(evaluated, rows)
+
+
+def test_a_file_that_stands_still_says_what_it_waits_for(log: FileLog) -> None:
+    full = FullLog(log.engine)
+
+    async def followed() -> list[str | None]:
+        worker = FileWorker(full, Model(), POLICY, Here(), Here())
+        client_files = ClientFiles(full, EvaluationLog(log.engine), Here(), worker)
+        client_file = await client_files.receive("a.csv", pieces(clients(10)))
+        await client_files.step(client_file.id, Step.START)
+        told = [await waits(client_files, client_file.id)]
+        working = asyncio.create_task(worker.run())
+        await until(lambda: worker.awaits is not None)
+        told.append(await waits(client_files, client_file.id))
+        full.is_full = False
+        await until(lambda: worker.awaits is None)
+        told.append(await waits(client_files, client_file.id))
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        return told
+
+    assert asyncio.run(followed()) == [None, "registro", None]
+
+
+async def waits(client_files: ClientFiles, file_id: str) -> str | None:
+    return contract.client_file(await client_files.find(file_id), client_files.awaits).espera
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - the worker tells nobody
+            await asyncio.sleep(0.01)
 
 
 class Busy(Here):
