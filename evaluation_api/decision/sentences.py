@@ -49,8 +49,7 @@ _BRAZILIAN = str.maketrans(",.", ".,")
 
 def money(amount: float) -> str:
     """Format an amount as R$ 1.234,56."""
-    reais, _, cents = f"{amount:,.2f}".partition(".")
-    return f"R$ {reais.replace(',', '.')},{cents}"
+    return f"R$ {amount:_.2f}".replace(".", ",").replace("_", ".")
 
 
 def reason(why: Reason, profile: Profile, next_best: Profile) -> str:
