@@ -11,6 +11,8 @@ _BURST_SECONDS: Final = 0.25
 _MAX_CONNECTIONS: Final = 2304
 #: For the database, the model service, files of clients, the listeners.
 _OTHER_DESCRIPTORS: Final = 256
+#: Files, which are read as they come: their senders decide for how long.
+_MAX_LONG_BODIES: Final = 16
 #: A page's answers wait for their reader for moments; so many at once are not read at all.
 _MAX_UNREAD: Final = 256
 
@@ -29,6 +31,7 @@ class ConcurrencyLimit:
     def __init__(self, max_in_flight: int, burst_seconds: float = _BURST_SECONDS) -> None:
         """Start with none."""
         self.in_flight = 0
+        self._long_bodies = 0
         self._unread: dict[Callable[[], None], None] = {}
         self._max_in_flight = max_in_flight
         self._burst_seconds = burst_seconds
@@ -39,6 +42,15 @@ class ConcurrencyLimit:
         self.in_flight += change
         if self.in_flight <= self._max_in_flight // 8:
             self._nearly_empty_at = time.monotonic()
+
+    def count_long_body(self, change: int) -> None:
+        """Begin to read a body as it comes, or end; its place is taken once it is whole."""
+        self._long_bodies += change
+
+    @property
+    def has_long_bodies_enough(self) -> bool:
+        """Whether one more would be too many."""
+        return self._long_bodies >= _MAX_LONG_BODIES
 
     @property
     def is_reached(self) -> bool:

@@ -75,7 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_awaiting_body = False
         self._running: RequestResponseCycle | None = None
         self._held_back: RequestResponseCycle | None = None
-        self._placed: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._place: Callable[[int], None] | None = None
         self._fault = (HTTPStatus.BAD_REQUEST, "unreadable")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -134,12 +135,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_asgi_task(self.cycle, self.app)
 
     def on_message_complete(self) -> None:
-        """Answer a request that is whole."""
+        """Answer a request that is whole; a long one takes its place, whatever places there are."""
         super().on_message_complete()
         self._is_in_body = False
         self._fed_bytes = 0
         if self._is_awaiting_body:
             self._start_asgi_task(self.cycle, self.app)
+        elif self._place == self._limit.count_long_body:
+            self._give_place_back()
+            self._take_place(self._limit.count)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Admit the connection's next request or shed it, once it is whole and answers are read."""
@@ -150,19 +154,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self._held_back = cycle
         elif cycle.scope["raw_path"].startswith(_NEVER_SHED):
             self._run(cycle, app)
-        elif self._limit.is_reached:
+        elif self._limit.is_reached or (cycle.more_body and self._limit.has_long_bodies_enough):
             self._shed(cycle)
         else:
-            self._placed = self._run(cycle, app)
-            self._limit.count(1)
+            self._run(cycle, app)
+            self._take_place(self._limit.count_long_body if cycle.more_body else self._limit.count)
 
-    def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> "asyncio.Task[None]":
+    def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._age = self._renewals = 0
         self._running = cycle
-        task = self.loop.create_task(cycle.run_asgi(app))
+        self._task = task = self.loop.create_task(cycle.run_asgi(app))
         self.tasks.add(task)
         task.add_done_callback(self._forget)
-        return task
 
     def _ask_for_body(self, cycle: RequestResponseCycle) -> None:
         """Tell a caller who wants to be told (Expect: 100-continue) to go on."""
@@ -196,13 +199,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self.tasks.discard(task)
-        if self._placed is task:
+        if self._task is task:
             self._give_place_back()
 
+    def _take_place(self, count: Callable[[int], None]) -> None:
+        count(1)
+        self._place = count
+
     def _give_place_back(self) -> None:
-        if self._placed is not None:
-            self._placed = None
-            self._limit.count(-1)
+        if self._place:
+            self._place(-1)
+            self._place = None
 
     def pause_writing(self) -> None:
         """Wait for the reader of an answer; its work is done, or waits with us."""

@@ -173,13 +173,28 @@ def test_silence_is_not_waited_for(server: Server, first: bytes) -> None:
         assert time.monotonic() - started < 2
 
 
-def test_half_an_upload_takes_its_place_while_enough_of_it_comes(server: Server) -> None:
+def test_a_long_body_is_read_while_enough_of_it_comes(server: Server) -> None:
     part, parts = b"x" * 70_000, 20
     with connect(server, HEAD + b"Content-Length: %d\r\n\r\n" % (len(part) * parts)) as caller:
         for _ in range(parts):
             caller.sendall(part)
             time.sleep(0.06)  # longer, all in all, than a short body may take
         assert caller.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_half_of_long_bodies_take_places_of_their_own_sixteen_of_them(server: Server) -> None:
+    half = HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 70_000
+    with callers(server, 16, half), connect(server, half) as one_too_many:
+        assert one_too_many.recv(100).startswith(b"HTTP/1.1 503 ")
+        assert places(server) == 0
+        assert is_served(server)
+    eventually(lambda: is_read(server, half + b"x" * 930_000), 5)
+    assert places(server) == 0
+
+
+def is_read(server: Server, request: bytes) -> bool:
+    with connect(server, request) as caller:
+        return caller.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_an_upload_of_which_too_little_comes_is_cut_off(server: Server) -> None:
