@@ -93,7 +93,7 @@ class ItemDeLote:
 
 @dataclass(slots=True)
 class Lotes:
-    """Os lotes mais novos, do mais novo para o mais antigo."""
+    """Os lotes mais recentes, do mais recente ao mais antigo."""
 
     itens: list[ItemDeLote]
 

@@ -125,7 +125,7 @@ def _announced_bytes(request: Request) -> int:
     dependencies=[Depends(no_store)],
 )
 async def latest(client_files: Needed) -> Lotes:
-    """Lista os lotes mais novos, do mais novo para o mais antigo."""
+    """Lista os lotes mais recentes, do mais recente ao mais antigo."""
     return contract.listed(await client_files.latest(_LISTED))
 
 
@@ -136,7 +136,7 @@ async def latest(client_files: Needed) -> Lotes:
     responses=described() | _DOWNLOAD,
 )
 async def template() -> Response:
-    """Dá um arquivo para começar, com as colunas e dois exemplos."""
+    """Fornece um arquivo de exemplo, com as colunas e dois clientes."""
     name = {"Content-Disposition": contract.attachment("modelo.csv")}
     return Response(writing.template(), headers=name, media_type=CsvResponse.media_type)
 
@@ -160,7 +160,7 @@ async def find(client_files: Needed, file_id: FileId) -> Lote:
     dependencies=[Depends(_download_place)],
 )
 async def result(client_files: Needed, file_id: FileId) -> Response:
-    """Dá o arquivo de volta, na mesma ordem, com a decisão ou o erro de cada linha."""
+    """Devolve o arquivo, na mesma ordem, com a decisão ou o erro de cada linha."""
     client_file = await client_files.find(file_id)
     name = {"Content-Disposition": contract.attachment(f"resultado-{client_file.name}")}
     return CsvResponse(client_files.result(client_file), headers=name | NO_STORE)
@@ -174,7 +174,7 @@ async def start(client_files: Needed, file_id: FileId) -> Lote:
 
 @router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
 async def pause(client_files: Needed, file_id: FileId) -> Lote:
-    """Pausa depois do pedaço em andamento; o que está feito permanece."""
+    """Pausa depois do bloco em andamento; o que está feito permanece."""
     return contract.client_file(await client_files.step(file_id, Step.PAUSE))
 
 

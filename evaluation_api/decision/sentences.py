@@ -299,6 +299,8 @@ _FIELD_ERRORS = {
     "no_letter": "{label}: informe um nome com pelo menos uma letra.",
     "cpf": "{label}: informe só o nome, sem CPF.",
     "int_parsing": "{label}: informe um número inteiro.",
+    "int_type": "{label}: informe um número inteiro.",
+    "int_from_float": "{label}: informe um número inteiro.",
     "uuid_parsing": "{label}: não é um cursor desta lista.",
     "less_than": "{label}: informe uma data anterior.",
     "day": "{label}: informe uma data como 2026-11-22.",

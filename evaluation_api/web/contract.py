@@ -48,14 +48,16 @@ class Motivo:
     campo: Amount
     rotulo: Label
     valor: Annotated[float, Field(description="Valor informado, em reais")]
-    contribuicao: Annotated[float, Field(description="Quanto aproxima (positiva) ou afasta")]
+    contribuicao: Annotated[
+        float, Field(description="Quanto aproxima do perfil (positiva) ou afasta dele")
+    ]
     sentido: Annotated[str, Field(description="aproxima ou afasta", examples=["aproxima"])]
     frase: Sentence
 
 
 @dataclass(slots=True)
 class Simulacao:
-    """A menor mudança de um só valor que levaria à aprovação."""
+    """A menor mudança, em um só valor, que levaria à aprovação."""
 
     campo: Amount
     rotulo: Label
@@ -113,7 +115,7 @@ class Avaliacao:
     perfil: Annotated[Perfil, Field(description="Perfil do cliente")]
     perfil_vizinho: Annotated[Perfil | None, Field(description="O segundo mais próximo, se há")]
     motivos: Annotated[list[Motivo], Field(description="Do mais forte para o mais fraco")]
-    observacoes: Annotated[list[str], Field(description="Por que uma pessoa deve olhar o caso")]
+    observacoes: Annotated[list[str], Field(description="Por que o caso vai para análise manual")]
     confianca: Confidence
     simulacao: Annotated[Simulacao | None, Field(description="O que levaria à aprovação, se há")]
     modelo: ModelTag
@@ -168,7 +170,9 @@ class Registro:
     recebido_em: Moment
     pedido: Pedido
     avaliacao: Annotated[Avaliacao | None, Field(description="Como foi dada; nula se pendente")]
-    degradada: Annotated[bool, Field(description="O modelo estava fora quando o pedido chegou")]
+    degradada: Annotated[
+        bool, Field(description="O modelo estava fora do ar quando o pedido chegou")
+    ]
     revisoes: Annotated[list[Revisao], Field(description="Da primeira à última")]
     decisao_final: FinalOutcome
 
@@ -191,7 +195,7 @@ class Item:
 
 @dataclass(slots=True)
 class Pagina:
-    """Uma página de avaliações, da mais recente para a mais antiga."""
+    """Uma página de avaliações, da mais recente à mais antiga."""
 
     itens: list[Item]
     proximo: Annotated[str | None, Field(description="Cursor da página seguinte, se há")]
@@ -221,7 +225,7 @@ class Fronteira:
 
 @dataclass(slots=True)
 class Limite:
-    """Um limite do que o modelo conhece."""
+    """Um limite da faixa do modelo."""
 
     regra: Annotated[str, Field(description="Um valor, ou um dividido por outro")]
     maximo: Annotated[float, Field(description="Em reais, ou em vezes o outro valor")]
@@ -230,7 +234,7 @@ class Limite:
 
 @dataclass(slots=True)
 class Faixa:
-    """O que se decide fora do que o modelo conhece."""
+    """O que se decide fora da faixa do modelo."""
 
     decisao: Decided
     frase: Sentence
@@ -287,7 +291,7 @@ class Politica:
     perfis: Annotated[list[Criterio], Field(description="Os cinco, de 0 a 4")]
     fronteira: Fronteira
     faixa: Faixa
-    fatos: Annotated[Criterios | None, Field(description="Nulo se a política não conhece fatos")]
+    fatos: Annotated[Criterios | None, Field(description="Nulo se a política não usa fatos")]
     motivos: Annotated[list[MotivoPossivel], Field(description="Os de motivos_principais")]
     promessa: Annotated[Promessa | None, Field(description="Nula se a política não a faz")]
     versoes: Annotated[list[VersaoDaPolitica], Field(description="Da mais recente à mais antiga")]

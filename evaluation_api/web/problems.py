@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Mount
 
 from evaluation_api.decision import errors
 from evaluation_api.runtime.identity import new_id
@@ -339,11 +340,25 @@ async def _of_fastapi(_: Request, exc: Exception) -> Response:
     return foreseen(requests.refusal(found))
 
 
-async def _of_starlette(_: Request, exc: Exception) -> Response:
+async def _of_starlette(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101 - what it is installed for
     response = of_status(HTTPStatus(exc.status_code), str(exc.detail))
     response.headers.update(exc.headers or {})
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed(request) or ("GET", "HEAD"))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return what any route takes at an address: Starlette names what the first one takes."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    return [
+        method
+        for method in ("GET", "HEAD", "POST")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ]
 
 
 def of_status(status: HTTPStatus, detail: str = "") -> Response:

@@ -19,7 +19,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    Strict,
     StringConstraints,
     ValidationError,
 )
@@ -59,6 +58,14 @@ def _day(sent: object) -> date:
         raise PydanticCustomError("day", "no day") from exc
 
 
+def _number(sent: object) -> object:
+    """Refuse in a body what is read from a query; 3.0 is a whole number in JSON."""
+    if isinstance(sent, str | bool):
+        raise PydanticCustomError("int_parsing", "no number")
+    return sent
+
+
+_NO_TEXT: Final = BeforeValidator(_number)
 _Day = Annotated[date, BeforeValidator(_day)]
 _PageSize = Annotated[int, Field(ge=1, le=100, description="Avaliações por página")]
 _Profile = Annotated[int | None, Field(ge=0, le=4, description="Só as deste perfil")]
@@ -140,8 +147,8 @@ class SearchBody(SearchQuery):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limite: Annotated[_PageSize, Strict()] = 20
-    perfil: Annotated[_Profile, Strict()] = None
+    limite: Annotated[_PageSize, _NO_TEXT] = 20
+    perfil: Annotated[_Profile, _NO_TEXT] = None
 
 
 #: Checked by read_key, here and on the fast path; described only.
@@ -157,7 +164,7 @@ PreferHeader = Annotated[
     str | None,
     Header(
         alias="Prefer",
-        description="respond-async: se o modelo estiver fora, aceita o pedido e avalia depois",
+        description="respond-async: com o modelo fora do ar, aceita o pedido e avalia depois",
         examples=["respond-async"],
     ),
 ]

@@ -183,7 +183,7 @@ async def evaluate(
     dependencies=[Depends(no_store)],
 )
 async def search(services: Needed, query: Annotated[requests.SearchQuery, Query()]) -> Pagina:
-    """Lista as avaliações, da mais nova para a mais antiga, uma página por vez."""
+    """Lista as avaliações, da mais recente à mais antiga, uma página por vez."""
     return await _page(services, query)
 
 

@@ -41,6 +41,17 @@ def test_a_problem_leads_to_its_paragraph() -> None:
     )
 
 
+def test_a_method_that_is_not_taken_is_answered_with_all_that_are() -> None:
+    paths = [("PUT", "/lotes"), ("DELETE", "/avaliar"), ("POST", "/politica"), ("POST", "/docs/")]
+
+    assert [ask(*one).headers["allow"] for one in paths] == [
+        "GET, HEAD, POST",
+        "POST",
+        "GET, HEAD",
+        "GET, HEAD",
+    ]
+
+
 def test_the_gateway_tells_of_a_problem_what_the_table_says() -> None:
     source = (PROJECT / "deploy/nginx/problems.conf").read_text("utf-8")
     told = [json.loads(body) for body in re.findall(r"return \d+ '(\{.*\})';", source)]
