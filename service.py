@@ -33,6 +33,7 @@ class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not 
     def to_asgi(self, is_main: bool = True) -> admission.Admission:  # noqa: FBT001, FBT002
         """Make the application that each worker serves."""
         protocol.bound_connections()
+        bentoml_tuning.describe_problems()
         hosts, plain = settings.allowed_hosts(), routes.create_app(str(MODEL.tag))
         return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=hosts)
 

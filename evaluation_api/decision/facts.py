@@ -43,6 +43,14 @@ class Span(NamedTuple):
     high: float
 
 
+#: The largest amount over a cent; of a limit below that, a share could be beyond every number.
+_LARGEST_SHARE: Final = 100 * LARGEST_AMOUNT
+
+
+def _of_limit(amount: float, usage: CardUsage) -> float:
+    return min(amount / usage.credit_limit, _LARGEST_SHARE)
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """When a fact is adverse, [fatos] of the policy.
@@ -63,9 +71,9 @@ class Thresholds:
         owes = balance > self.settled * _CENTS
         paid_times = cents(usage.payments) * _TEN_THOUSANDTHS
         return Facts(
-            usage.balance / usage.credit_limit,
+            _of_limit(usage.balance, usage),
             usage.payments / usage.balance if owes else None,
-            usage.cash_advance / usage.credit_limit,
+            _of_limit(usage.cash_advance, usage),
             owes
             and balance * _TEN_THOUSANDTHS >= limit * self.high_use.ten_thousandths
             and paid_times < balance * self.low_paid.ten_thousandths,

@@ -15,7 +15,6 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Mount
 
 from evaluation_api.decision import errors
 from evaluation_api.runtime.identity import new_id
@@ -345,20 +344,16 @@ async def _of_starlette(request: Request, exc: Exception) -> Response:
     response = of_status(HTTPStatus(exc.status_code), str(exc.detail))
     response.headers.update(exc.headers or {})
     if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["Allow"] = ", ".join(_allowed(request) or ("GET", "HEAD"))
+        response.headers["Allow"] = ", ".join(_allowed(request))
     return response
 
 
 def _allowed(request: Request) -> list[str]:
-    """Return what any route takes at an address: Starlette names what the first one takes."""
-    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
-    return [
-        method
-        for method in ("GET", "HEAD", "POST")
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
-        )
-    ]
+    """Return all that an address takes: Starlette names what its first route takes, or nothing."""
+    path = getattr(request.scope.get("route"), "path", None)
+    described = request.app.openapi()["paths"].get(path, {"get": {}})
+    methods = {method.upper() for method in described}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def of_status(status: HTTPStatus, detail: str = "") -> Response:

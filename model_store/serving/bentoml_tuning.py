@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
+from _bentoml_sdk.service import openapi
 from bentoml._internal.marshal.dispatcher import Optimizer
+from bentoml._internal.service.openapi.specification import MediaType, Schema
+from bentoml._internal.service.openapi.specification import Response as ResponseSpec
 from bentoml.exceptions import ServiceUnavailable
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -70,6 +73,20 @@ def dispatch_at_once() -> None:
     after three bursts. Requests that arrive while a batch runs share the next one all the same.
     """
     Optimizer.wait = property(lambda _: 0.0, lambda _, __: None)  # type: ignore[assignment]
+
+
+def describe_problems() -> None:
+    """Have /docs.json describe our problems, where BentoML writes errors that nobody gets."""
+    fields = {"type": "string", "title": "string", "status": "integer", "detail": "string"}
+    schema = Schema(
+        type="object",
+        properties={name: Schema(type=kind) for name, kind in fields.items()},
+        required=[*fields],
+    )
+    content = {"application/problem+json": MediaType(schema=schema)}
+    openapi.error_responses.clear()
+    told = ResponseSpec(description="A problem (RFC 9457)", content=content)
+    openapi.error_responses["default"] = told
 
 
 def spare_the_garbage_collector() -> None:

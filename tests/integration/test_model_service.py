@@ -152,6 +152,8 @@ def test_the_openapi_document_says_what_is_taken_and_answered(http: httpx.Client
     for (one, several), name in ((taken, "Client"), (answered, "Prediction")):
         assert one == several["items"] == {"$ref": f"#/components/schemas/{name}"}
         assert document["components"]["schemas"][name]["required"]
+    assert {*predict["responses"]} == {"200", "default"}
+    assert {*predict["responses"]["default"]["content"]} == {"application/problem+json"}
 
 
 def test_a_millisecond_can_be_read_from_the_metrics(http: httpx.Client) -> None:

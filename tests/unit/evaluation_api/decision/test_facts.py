@@ -103,3 +103,9 @@ def test_reasons_are_adverse_facts_beyond_their_reference(
 def test_a_share_is_exact_where_binary_numbers_are_not() -> None:
     assert Share.of(0.1).difference(1648, 16480) == 0
     assert Share.of(0.1).difference(1649, 16480) > 0 > Share.of(0.1).difference(1647, 16480)
+
+
+def test_a_share_of_next_to_no_limit_is_still_a_number() -> None:
+    facts = POLICY.thresholds.of(usage(balance=1e7, credit_limit=5e-324, cash_advance=1e7))
+
+    assert (facts.use, facts.withdrawn) == (1e9, 1e9)

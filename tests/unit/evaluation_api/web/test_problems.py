@@ -42,10 +42,17 @@ def test_a_problem_leads_to_its_paragraph() -> None:
 
 
 def test_a_method_that_is_not_taken_is_answered_with_all_that_are() -> None:
-    paths = [("PUT", "/lotes"), ("DELETE", "/avaliar"), ("POST", "/politica"), ("POST", "/docs/")]
+    paths = [
+        ("PUT", "/lotes"),
+        ("DELETE", "/avaliar"),
+        ("PUT", "/avaliacoes/busca"),
+        ("POST", "/politica"),
+        ("POST", "/docs/"),
+    ]
 
     assert [ask(*one).headers["allow"] for one in paths] == [
         "GET, HEAD, POST",
+        "POST",
         "POST",
         "GET, HEAD",
         "GET, HEAD",
