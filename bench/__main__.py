@@ -8,6 +8,7 @@ missed a target, for the reason printed; 2 the bench cannot start.
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -67,7 +68,10 @@ def _fail(arguments: argparse.Namespace, folder: Path) -> int:
         print(f"{name} ...", file=sys.stderr, flush=True)
         own = folder / str(number)
         own.mkdir()
-        outcomes.append(faults.run(name, arguments.seconds, own))
+        try:
+            outcomes.append(faults.run(name, arguments.seconds, own))
+        except (postgres.MissingError, subprocess.CalledProcessError) as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
     print(f"{tables.of_faults(outcomes)}\n")
     return _judge([target for one in outcomes for target in targets.of_a_fault(one)])
 

@@ -120,8 +120,7 @@ async def _full(stage: Stage) -> None:
     stage.serve(f"sqlite:///{folder}/evaluations.db")
     async with stage.loaded():
         ballast = folder / "ballast"
-        with ballast.open("wb") as file, closing(file):
-            disk.fill(file)
+        await asyncio.to_thread(disk.fill, ballast)
         await stage.last()
         ballast.unlink()
 

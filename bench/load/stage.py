@@ -28,7 +28,7 @@ from deploy.processes import Program, Running
 T = TypeVar("T")
 
 REQUESTS_A_SECOND = 50
-CALM_SECONDS = 2.0
+_CALM_SECONDS = 2.0
 _GIVE_UP_SECONDS = 30.0
 _HEADERS = {"Content-Type": "application/json", "Prefer": "respond-async"}
 _PAUSE_SECONDS = 0.1
@@ -130,10 +130,10 @@ class Stage:
         """Run a block, which is the fault, under load from a while before it to a while after."""
         is_over = asyncio.Event()
         load = asyncio.create_task(self._load(is_over))
-        await asyncio.sleep(CALM_SECONDS)
+        await asyncio.sleep(min(_CALM_SECONDS, self.seconds))
         yield
         self._healed_at = time.monotonic()
-        await asyncio.sleep(CALM_SECONDS)
+        await asyncio.sleep(min(_CALM_SECONDS, self.seconds))
         is_over.set()
         await load
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 
 @contextmanager
@@ -21,12 +20,11 @@ def mounted(folder: Path, *, megabytes: int) -> Iterator[Path]:
         _run("umount", "--lazy", str(folder))
 
 
-def fill(file: BinaryIO) -> None:
-    """Write to a file until its disk is full."""
-    with suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-            file.flush()
+def fill(file: Path) -> None:
+    """Write a file until its disk is full."""
+    with suppress(OSError), file.open("wb", buffering=0) as ballast:
+        while ballast.write(b"x" * 4096):
+            pass
 
 
 @cache

@@ -1,15 +1,18 @@
 """Connections to PostgreSQL: through a network that fails, after a failover, through a pooler."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, text
 
-from bench.subjects import pgbouncer
+from bench.subjects import disk, pgbouncer, postgres
 from bench.subjects.proxy import Proxy
 from evaluation_api.decision.domain import IdempotencyKey
 from evaluation_api.decision.errors import RecordUnavailableError
@@ -136,6 +139,45 @@ def make_read_only(server_url: str, engine: Engine, setting: str) -> None:
                 f"ALTER DATABASE {engine.url.database} SET default_transaction_read_only={setting}"
             )
         )
+
+
+@contextmanager
+def small_server_disk(server_url: str) -> Iterator[tuple[Path, str]]:
+    """Make a database on a small disk; yield the disk's folder and the database's URL."""
+    server = create_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with ExitStack() as stack:
+        shared = Path(stack.enter_context(TemporaryDirectory()))
+        shared.chmod(0o755)
+        folder = stack.enter_context(disk.mounted(shared / "disk", megabytes=24))
+        if owner := postgres.owner():
+            shutil.chown(folder, owner)
+        connection = stack.enter_context(server.connect())
+        for made in (f"TABLESPACE small LOCATION '{folder}'", "DATABASE small TABLESPACE small"):
+            connection.execute(text(f"CREATE {made}"))
+            thrown_away = " ".join(made.split()[:2])
+            stack.callback(connection.execute, text(f"DROP {thrown_away}"))
+        yield folder, server_url.replace("/postgres?", "/small?")
+
+
+@pytest.mark.disk
+def test_a_server_whose_disk_is_full_cannot_be_written_until_it_has_room(
+    postgres_url: str,
+) -> None:
+    with small_server_disk(postgres_url) as (folder, url), connected(url) as log:
+        engine = database.connect(url)
+        schema.migrate(engine)
+        engine.dispose()
+        log.require_writable(thoroughly=True)
+        disk.fill(folder / "ballast")
+
+        with pytest.raises(RecordUnavailableError):
+            log.append([decided_entry() for _ in range(2000)])
+        with pytest.raises(RecordUnavailableError):
+            log.require_writable(thoroughly=True)
+        (folder / "ballast").unlink()
+
+        log.require_writable(thoroughly=True)
+        log.append([decided_entry() for _ in range(2000)])
 
 
 @pytest.mark.pgbouncer
