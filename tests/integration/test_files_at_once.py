@@ -1,29 +1,23 @@
 """Many files at once, slowly, through the gateway: they take little, and nobody waits for them."""
 
-import re
-import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from http.client import HTTPException, HTTPResponse
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-import yaml
 
 from evaluation_api.client_files.budget import AT_ONCE
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.gateway import Gateway
-from tests.services import PROJECT, Server, evaluation_server, eventually
+from tests.services import Server, evaluation_server, eventually
+from tests.slow_callers import CUT_OFF, MEGABYTE, answer_to, asked, most_memory, outcome, own_limit
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(120)]
 
 LINES = 40_000
-CUT_OFF = 0
-MEGABYTE = 2**20
 
 
 @pytest.fixture(scope="module")
@@ -50,54 +44,14 @@ def result(evaluation: Server) -> str:
     return f"/lotes/{client_file['id']}/resultado.csv"
 
 
-def own_limit() -> int:
-    """Return what docker-compose.yml gives the evaluation service's container, in bytes."""
-    compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text(encoding="utf-8"))
-    limit = compose["services"]["client_evaluation_service"]["deploy"]["resources"]["limits"]
-    return int(limit["memory"].removesuffix("m")) * MEGABYTE
-
-
-def most_memory(server: Server) -> int:
-    """Return the most that a service's process has had in memory, in bytes."""
+def status(server: Server) -> str:
     assert server.running
-    status = Path(f"/proc/{server.running.first.pid}/status").read_text(encoding="ascii")
-    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    return int(kilobytes) * 1024
+    return Path(f"/proc/{server.running.first.pid}/status").read_text(encoding="ascii")
 
 
 def memory(server: Server) -> int:
     assert server.running
     return int(psutil.Process(server.running.first.pid).memory_info().rss)
-
-
-@contextmanager
-def asked(gateway: Gateway, head: bytes, count: int) -> Iterator[Sequence[socket.socket]]:
-    """Have so many clients ask, each from an address of its own, and read nothing yet."""
-    with ExitStack() as stack:
-        connections = []
-        for number in range(count):
-            connection = stack.enter_context(socket.socket())
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.settimeout(20)
-            connection.connect(("127.0.0.1", gateway.port))
-            address = b"X-Forwarded-For: 10.0.%d.%d" % divmod(number, 250)
-            connection.sendall(head % address)
-            connections.append(connection)
-        yield connections
-
-
-def answer_to(connection: socket.socket) -> HTTPResponse:
-    answer = HTTPResponse(connection)
-    answer.begin()
-    return answer
-
-
-def outcome(connection: socket.socket) -> int:
-    """Return the status of an answer, or that there was none."""
-    try:
-        return answer_to(connection).status
-    except (ConnectionError, HTTPException):
-        return CUT_OFF
 
 
 def is_evaluated(gateway: Gateway) -> bool:
@@ -110,7 +64,7 @@ def test_results_that_nobody_reads_take_little_memory(
 ) -> None:
     get = b"GET %s HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % result.encode()
     before = memory(evaluation)
-    with asked(gateway, get, readers) as connections:
+    with asked(gateway.port, get, readers) as connections:
         answers = [answer_to(connection) for connection in connections]
         statuses = Counter(answer.status for answer in answers)
         waits = {answer.getheader("retry-after") for answer in answers if answer.status == 503}
@@ -121,7 +75,7 @@ def test_results_that_nobody_reads_take_little_memory(
     assert statuses == {200: AT_ONCE, 503: readers - AT_ONCE}
     assert waits == {"10"}
     assert good_caller
-    assert most_memory(evaluation) < own_limit() * 3 // 4
+    assert most_memory(status(evaluation)) < own_limit() * 3 // 4
     assert memory(evaluation) - before < 64 * MEGABYTE
 
 
@@ -133,7 +87,7 @@ def test_uploads_that_go_no_further_leave_room_for_evaluations_and_end(
         b"POST /lotes HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n%s\r\n"
         b"Content-Length: 1000000\r\n\r\n"
     )
-    with asked(gateway, post, 280) as connections:
+    with asked(gateway.port, post, 280) as connections:
         for connection in connections:
             connection.sendall(begun)
         good_caller = is_evaluated(gateway)
@@ -142,12 +96,12 @@ def test_uploads_that_go_no_further_leave_room_for_evaluations_and_end(
     assert good_caller
     assert outcomes.keys() <= {408, CUT_OFF, 503}
     assert outcomes[503] == (0 if begun == b"n" else 280 - AT_ONCE)
-    assert most_memory(evaluation) < own_limit() * 3 // 4
+    assert most_memory(status(evaluation)) < own_limit() * 3 // 4
 
 
 def test_a_place_is_given_back(evaluation: Server, gateway: Gateway, result: str) -> None:
     get = b"GET %s HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % result.encode()
-    with asked(gateway, get, AT_ONCE) as connections:
+    with asked(gateway.port, get, AT_ONCE) as connections:
         for connection in connections:
             answer_to(connection).close()
 

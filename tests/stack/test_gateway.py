@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from evaluation_api.client_files.budget import AT_ONCE
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.services import eventually
-from tests.stack.running import Stack
+from tests.slow_callers import MEGABYTE, answer_to, asked, most_memory, own_limit
+from tests.stack.conftest import Figures
+from tests.stack.running import EVALUATION, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -179,6 +184,31 @@ def test_with_a_certificate_everything_is_https(stack: Stack, tmp_path: Path) ->
     assert page.status_code == 200
     assert page.headers["strict-transport-security"] == "max-age=31536000"
     assert plain.headers["location"] == "https://bank.example/historico.html"
+
+
+def test_results_that_nobody_reads_fit_into_the_containers_own_memory(
+    client: httpx.Client, stack: Stack, figures: Figures
+) -> None:
+    sent = send(client, clients(40_000))
+    step(client, sent, "iniciar")
+    done(client, sent)
+    get = b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % sent["id"].encode()
+    trusting = ("-e", "GATEWAY_TRUSTED_PROXIES=0.0.0.0/0", "--network", f"{stack.project}_front")
+    (container,) = stack.containers(EVALUATION)
+
+    with (
+        gateway(stack, *trusting) as address,
+        asked(int(address.rpartition(":")[2]), get, 290) as connections,
+    ):
+        statuses = Counter(answer_to(connection).status for connection in connections)
+        good_caller = httpx.post(f"http://{address}/avaliar", json=MARIA, timeout=5)
+    status = stack.run("docker", "exec", container, "cat", "/proc/1/status")
+    figures.note(evaluation_peak_megabytes=most_memory(status) // MEGABYTE)
+
+    assert statuses == {200: AT_ONCE, 503: 290 - AT_ONCE}
+    assert good_caller.status_code == 200
+    assert most_memory(status) < own_limit() * 3 // 4
+    assert stack.containers(EVALUATION) == [container]
 
 
 def make_certificate(folder: Path) -> None:
