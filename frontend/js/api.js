@@ -53,8 +53,10 @@ const versioned = (path, version) =>
   version === null ? path : `${path}?${new URLSearchParams({ versao: version })}`;
 
 /** The page that shows an evaluation and takes its reviews; `filters` are those of the way back. */
-export const recordAddress = (id, filters = {}) =>
-  `/historico.html?${new URLSearchParams({ id, ...filters })}`;
+export function recordAddress(id, filters = {}) {
+  const way = new URLSearchParams(filters).toString();
+  return `/historico.html?${new URLSearchParams({ id })}${way && `#${way}`}`;
+}
 
 /** The printable page that the service makes of an evaluation. */
 export const dossierAddress = (id) => `/avaliacoes/${encodeURIComponent(id)}/dossie`;

@@ -6,7 +6,7 @@ import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { element, endLoading, fill, hook, named } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
-import { filtersFrom, listAddress } from "./filters.js";
+import { listAddress, shownFilters } from "./filters.js";
 import { neighbourhood } from "./neighbourhood.js";
 import { pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
@@ -22,7 +22,7 @@ const PAGE_TITLE = document.title;
 /** Show the evaluation with this id, and go on to its answer when it is still queued. */
 export async function showDetail(root, id) {
   root.hidden = false;
-  hook("back", root).href = listAddress(filtersFrom(location.search));
+  hook("back", root).href = listAddress(shownFilters());
   try {
     const record = await fetchRecord(id);
     showHead(root, record);

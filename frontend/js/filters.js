@@ -15,10 +15,16 @@ export function filtersFrom(source) {
   );
 }
 
+/**
+ * The filters of the page that is shown. They stand in the part of its address that browsers keep to
+ * themselves, since a name in the rest is written down by every proxy; in older addresses, in the rest.
+ */
+export const shownFilters = () => filtersFrom(location.hash.slice(1) || location.search);
+
 /** The address of the list under these filters. */
 export function listAddress(filters) {
   const query = new URLSearchParams(filters).toString();
-  return query ? `/historico.html?${query}` : "/historico.html";
+  return query ? `/historico.html#${query}` : "/historico.html";
 }
 
 /** What to ask for one page of the list; `cursor` is where the page before it ended. */

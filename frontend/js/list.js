@@ -3,7 +3,7 @@
 import { fetchPolicy, fetchRecords, recordAddress } from "./api.js";
 import { decisionBadge } from "./answer.js";
 import { button, element, endLoading, fill, hook, named, onReturn } from "./dom.js";
-import { FILTERS, filtersFrom, listAddress, pageQuery } from "./filters.js";
+import { FILTERS, filtersFrom, listAddress, pageQuery, shownFilters } from "./filters.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { confidenceWords, decisionWords, formatDay, formatMoment } from "./words.js";
@@ -27,7 +27,7 @@ export async function showList(root) {
 }
 
 async function showAddress(root, form) {
-  const filters = filtersFrom(location.search);
+  const filters = shownFilters();
   for (const name of FILTERS) form.elements.namedItem(name).value = filters[name] ?? "";
   tellFilters(root, form);
   await showPage(root, filters, null);
@@ -46,8 +46,8 @@ function chosen({ type, value, selectedOptions }) {
 }
 
 async function showPage(root, filters, cursor) {
-  const address = location.search;
-  const isLate = () => location.search !== address;
+  const address = location.href;
+  const isLate = () => location.href !== address;
   try {
     const page = await fetchRecords(pageQuery(filters, cursor));
     if (isLate()) return;

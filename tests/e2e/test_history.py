@@ -45,7 +45,7 @@ def test_filters_choose_by_name_decision_and_profile_and_stay_in_the_address(
     page.click("[data-apply-filters]")
     expect(page.locator("[data-record]")).to_have_count(1)
     expect(page.locator("[data-record]")).to_contain_text("Eva")
-    expect(page).to_have_url(re.compile(rf"\?nome={surname.upper()}&decisao=recusado$"))
+    expect(page).to_have_url(re.compile(rf"#nome={surname.upper()}&decisao=recusado$"))
 
     page.select_option("#perfil", label="4 · Compras altas")
     page.click("[data-apply-filters]")
@@ -59,6 +59,8 @@ def test_filtering_keeps_the_focus_and_the_way_back_keeps_the_filter(
     page: Page, site: str, surname: str
 ) -> None:
     analyst.evaluated(site, f"Iara {surname}", analyst.IN_DEBT)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("#")[0]))
 
     page.goto("/historico.html?decisao=recusado")
     page.fill("#nome", surname)
@@ -69,13 +71,15 @@ def test_filtering_keeps_the_focus_and_the_way_back_keeps_the_filter(
     page.get_by_role("link", name="Iara").click()
     analyst.answer(page)
     page.click("[data-back]")
-    expect(page).to_have_url(re.compile(rf"\?nome={surname}&decisao=recusado$"))
+    expect(page).to_have_url(re.compile(rf"#nome={surname}&decisao=recusado$"))
     expect(page.locator("[data-record]")).to_have_count(1)
+    assert asked
+    assert not [address for address in asked if surname in address], "every proxy writes it down"
 
 
 def test_the_browsers_back_button_takes_a_filter_back(page: Page, site: str, surname: str) -> None:
     analyst.evaluated(site, f"Jair {surname}", analyst.USES_LITTLE)
-    page.goto(f"/historico.html?nome={surname}")
+    page.goto(f"/historico.html#nome={surname}")
     page.select_option("#decisao", "recusado")
     page.click("[data-apply-filters]")
     expect(page.locator("[data-none]")).to_be_visible()
@@ -89,7 +93,7 @@ def test_a_long_list_is_shown_in_parts(page: Page, site: str, surname: str) -> N
     for number in range(21):
         analyst.evaluated(site, f"Cliente {number} {surname}", analyst.USES_LITTLE)
 
-    page.goto(f"/historico.html?nome={surname}")
+    page.goto(f"/historico.html#nome={surname}")
     expect(page.locator("[data-record]")).to_have_count(20)
     expect(page.locator("[data-status]")).to_have_text("20 avaliações na lista, e há mais.")
     page.click("[data-load-more]")
@@ -101,7 +105,7 @@ def test_reviews_stand_in_order_and_the_machines_decision_stays(
     page: Page, site: str, surname: str
 ) -> None:
     evaluation = analyst.evaluated(site, f"Hugo {surname}", analyst.IN_DEBT)
-    page.goto(f"/historico.html?nome={surname}")
+    page.goto(f"/historico.html#nome={surname}")
     page.get_by_role("link", name="Hugo").click()
     analyst.answer(page)
 
@@ -118,7 +122,7 @@ def test_reviews_stand_in_order_and_the_machines_decision_stays(
     expect(page.locator("[data-decision]")).to_contain_text("Decisão original do sistema: recusado")
     expect(page.locator("[data-evaluation-id]")).to_have_text(evaluation["id"])
 
-    page.goto(f"/historico.html?nome={surname}")
+    page.goto(f"/historico.html#nome={surname}")
     expect(page.locator("[data-record]")).to_contain_text("sistema: recusado")
 
 

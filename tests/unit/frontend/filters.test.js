@@ -23,11 +23,11 @@ test("the next page starts where the one before it ended", () => {
 });
 
 test("the list's address carries the filters, and is short without any", () => {
-  assert.equal(listAddress({ nome: "João", perfil: "0" }), "/historico.html?nome=Jo%C3%A3o&perfil=0");
+  assert.equal(listAddress({ nome: "João", perfil: "0" }), "/historico.html#nome=Jo%C3%A3o&perfil=0");
   assert.equal(listAddress({}), "/historico.html");
 });
 
 test("an address leads back to the filters that it was made of", () => {
   const filters = { nome: "Ana & Bia", decisao: "recusado" };
-  assert.deepEqual(filtersFrom(listAddress(filters).split("?")[1]), filters);
+  assert.deepEqual(filtersFrom(listAddress(filters).split("#")[1]), filters);
 });
