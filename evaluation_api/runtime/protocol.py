@@ -268,6 +268,9 @@ class BoundedProtocol(HttpToolsProtocol):
             REFUSED.labels("silent").inc()
             self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: an upgrade is an offer, and uvicorn would ask for a library to be there."""
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
         """Refuse what cannot be parsed, or need not be."""
         self._refuse(*self._fault)
