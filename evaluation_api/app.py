@@ -35,6 +35,7 @@ from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
+from evaluation_api.record.history import History
 from evaluation_api.record.models import ModelLog, ModelWatch
 from evaluation_api.record.outage import RecordWatch
 from evaluation_api.record.pending import PendingQueue
@@ -163,7 +164,15 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
             stack.push_async_callback(_stop, asyncio.create_task(work))
         client_files = ClientFiles(file_log, evaluations, executor, worker)
         services = Services(
-            evaluator, model, executor, evaluations, policies, models, policy, pending
+            evaluator,
+            model,
+            executor,
+            evaluations,
+            History(engine),
+            policies,
+            models,
+            policy,
+            pending,
         )
         yield Running(services, client_files)
 

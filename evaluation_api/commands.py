@@ -11,7 +11,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
@@ -166,11 +167,24 @@ def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
         what = f"{older.evaluations} evaluations and {older.files} files of clients"
         print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
         if any(older) and (chosen.yes or _confirmed()):
-            deleted = retention.purge(engine, before)
+            deleted = retention.purge(engine, before, _deleted_so_far(older.evaluations))
             print(f"{deleted} deleted, with their reviews and keys, and the files.")
         elif any(older):
             print("Nothing was deleted.")
     return 0
+
+
+def _deleted_so_far(total: int) -> Callable[[int], None]:
+    """Return what says on standard error, once a second, how far a purge is."""
+    told_at = time.monotonic()
+
+    def tell(deleted: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= 1:
+            told_at = time.monotonic()
+            print(f"{deleted} of {total} deleted", file=sys.stderr)
+
+    return tell
 
 
 def _confirmed() -> bool:

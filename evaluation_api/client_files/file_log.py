@@ -6,7 +6,7 @@ of CSV, HTTP or sentences.
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -42,11 +42,18 @@ from evaluation_api.client_files.domain import (
     add,
     no_counts,
 )
-from evaluation_api.decision.domain import Entry, Evaluation
-from evaluation_api.decision.errors import ClientFileNotFoundError, ClientFileStateError
-from evaluation_api.record import database
+from evaluation_api.decision.domain import Entry, Evaluation, IdempotencyKey
+from evaluation_api.decision.errors import (
+    ClientFileNotFoundError,
+    ClientFileStateError,
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
+)
+from evaluation_api.record import clock, database, posts
+from evaluation_api.record.posts import Operation
 from evaluation_api.record.rows import Values, in_utc, is_id
 from evaluation_api.record.tables import batch_chunks, batches
+from evaluation_api.record.tables import posts as keys
 from evaluation_api.record.writer import writer_for
 
 #: How far back the rate looks.
@@ -67,17 +74,21 @@ class FileLog:
         self.engine = engine
         self._writer = writer_for(engine)
 
-    def open(self, file_id: str, name: str) -> None:
-        """Begin to receive a file."""
+    def open(self, file_id: str, name: str, key: str | None = None) -> str | None:
+        """Begin to receive a file; return the one that its Idempotency-Key stands for, if any."""
         row = {
             "id": file_id,
             "name": name,
             "state": State.RECEIVING.value,
-            "changed_at": datetime.now(UTC),
+            "changed_at": self._now(),
             "line_count": 0,
         }
         with self._transaction() as connection:
-            connection.execute(insert(batches), row)
+            database.begin_writing(connection)
+            if key and (first := _first_file(connection, key, file_id)):
+                return first
+            connection.execute(insert(batches).values(row))
+        return None
 
     def store(self, file_id: str, number: int, lines: Sequence[Line]) -> None:
         """Keep some lines of a file."""
@@ -89,32 +100,47 @@ class FileLog:
         }
         grown = {
             "line_count": batches.c.line_count + len(lines),
-            "changed_at": datetime.now(UTC),
+            "changed_at": self._now(),
         }
         with self._transaction() as connection:
             connection.execute(insert(batch_chunks), row)
             connection.execute(update(batches).where(batches.c.id == file_id).values(grown))
 
-    def complete(self, file_id: str, dialect: Dialect, sample: Sequence[Line]) -> None:
-        """Note that a file has come in whole, and how it is written."""
+    def complete(
+        self, file_id: str, dialect: Dialect, sample: Sequence[Line], fingerprint: str = ""
+    ) -> None:
+        """Note that a file has come in whole, and how it is written.
+
+        fingerprint: what a repeat with its key is known by.
+        """
         known = {
             "state": State.READY.value,
-            "changed_at": datetime.now(UTC),
+            "changed_at": self._now(),
             "dialect": _encode(dialect).decode(),
             "sample": _encode(sample).decode(),
         }
         with self._transaction() as connection:
             connection.execute(update(batches).where(batches.c.id == file_id).values(known))
+            own = update(keys).where(keys.c.made_id == file_id, keys.c.fingerprint == "")
+            connection.execute(own.values(fingerprint=fingerprint))
+
+    def require_same(self, file_id: str, fingerprint: str) -> None:
+        """Raise IdempotencyKeyReusedError unless a key's first file was the same."""
+        of_file = keys.c.operation == Operation.FILE.value
+        query = select(keys.c.fingerprint).where(of_file, keys.c.made_id == file_id)
+        with self._transaction() as connection:
+            if connection.scalar(query) != fingerprint:
+                raise IdempotencyKeyReusedError
 
     def discard(self, file_id: str) -> None:
         """Leave nothing of a file."""
         with self._transaction() as connection:
             _discard(connection, file_id)
 
-    def discard_broken_off(self, before: datetime) -> int:
-        """Leave nothing of files of which nothing came since a time; return how many."""
+    def discard_broken_off(self, silence: timedelta) -> int:
+        """Leave nothing of files of which nothing came for so long; return how many."""
         query = select(batches.c.id).where(
-            batches.c.state == State.RECEIVING.value, batches.c.changed_at < before
+            batches.c.state == State.RECEIVING.value, batches.c.changed_at < self._now() - silence
         )
         with self._transaction() as connection:
             broken = connection.execute(query).scalars().all()
@@ -144,20 +170,27 @@ class FileLog:
             rows = connection.execute(query).all()
         return [_to_client_file(row, Progress(row.committed, no_counts(), None)) for row in rows]
 
-    def step(self, file_id: str, step: Step) -> None:
-        """Do what a person asked for. Raises ClientFileNotFoundError or ClientFileStateError."""
+    def step(self, file_id: str, step: Step, key: IdempotencyKey | None = None) -> None:
+        """Do what a person asked for, once for each key.
+
+        Raises ClientFileNotFoundError, ClientFileStateError, or IdempotencyKeyReusedError.
+        """
         _require_id(file_id)
         leaves, leads_to = STEPS[step]
         move = (
             update(batches)
             .where(batches.c.id == file_id, batches.c.state.in_([state.value for state in leaves]))
-            .values(state=leads_to.value, changed_at=datetime.now(UTC))
+            .values(state=leads_to.value, changed_at=self._now())
         )
         with self._transaction() as connection:
+            if key and (first := posts.use(connection, Operation.STEP, key, file_id, file_id)):
+                first.require(key)
+                return
             if connection.execute(move).rowcount == 1:
                 return
             known = connection.execute(_whole().where(batches.c.id == file_id)).first()
-        raise ClientFileNotFoundError(file_id) if known is None else ClientFileStateError(file_id)
+            kind = ClientFileNotFoundError if known is None else ClientFileStateError
+            raise kind(file_id)
 
     def running(self) -> list[str]:
         """Return the files that are to be evaluated, oldest first."""
@@ -170,7 +203,7 @@ class FileLog:
 
         Replicas that lease at once get different ones. Whoever dies lets its lease run out.
         """
-        now = datetime.now(UTC)
+        now = self._now()
         key = tuple_(batch_chunks.c.batch_id, batch_chunks.c.number)
         lease = (
             update(batch_chunks)
@@ -211,7 +244,7 @@ class FileLog:
             _uncommitted(evaluated.chunk)
             .where(~exists(cancelled))
             .values(
-                settled_at=datetime.now(UTC),
+                settled_at=self._now(),
                 endings=_encode(evaluated.row_results).decode(),
                 tally=_encode(evaluated.counts).decode(),
             )
@@ -230,7 +263,7 @@ class FileLog:
         done = (
             update(batches)
             .where(batches.c.state == State.RUNNING.value, ~exists(left))
-            .values(state=State.DONE.value, changed_at=datetime.now(UTC))
+            .values(state=State.DONE.value, changed_at=self._now())
         )
         with self._transaction() as connection:
             return connection.execute(done).rowcount
@@ -246,6 +279,9 @@ class FileLog:
             return None
         return _decode_lines(row.lines), _decode_row_results(row.endings or "[]")
 
+    def _now(self) -> Any:  # noqa: ANN401 - see clock.now
+        return clock.now(self.engine.dialect)
+
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self.engine)
 
@@ -255,12 +291,22 @@ def _require_id(text: str) -> None:
         raise ClientFileNotFoundError(text)
 
 
+def _first_file(connection: Connection, key: str, file_id: str) -> str | None:
+    """Return the file that a key stands for; IdempotencyKeyInFlightError until it is whole."""
+    unknown = IdempotencyKey(key, "")
+    first = posts.use(connection, Operation.FILE, unknown, file_id, file_id)
+    if first is not None and not first.fingerprint:
+        raise IdempotencyKeyInFlightError
+    return None if first is None else first.made_id
+
+
 def _discard(connection: Connection, file_id: str) -> None:
+    connection.execute(delete(keys).where(keys.c.subject_id == file_id))
     connection.execute(delete(batch_chunks).where(batch_chunks.c.batch_id == file_id))
     connection.execute(delete(batches).where(batches.c.id == file_id))
 
 
-def _free(now: datetime) -> Select[Any]:
+def _free(now: Any) -> Select[Any]:  # noqa: ANN401 - see clock.now
     return (
         select(batch_chunks.c.batch_id, batch_chunks.c.number)
         .join(batches)

@@ -3,9 +3,11 @@
 Knows the order of things, and neither CSV's grammar nor SQL nor HTTP.
 """
 
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 from evaluation_api.client_files.budget import Budget
@@ -14,7 +16,7 @@ from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.reading import FileReader
 from evaluation_api.client_files.worker import Executor, FileWorker
 from evaluation_api.client_files.writing import ResultWriter
-from evaluation_api.decision.domain import Recorded
+from evaluation_api.decision.domain import IdempotencyKey, Recorded
 from evaluation_api.decision.errors import EvaluationError, FileTooLargeError
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.runtime.identity import new_id
@@ -61,20 +63,35 @@ class ClientFiles:
         """What running files wait for here, where they stand still."""
         return self._worker.awaits
 
-    async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> ClientFile:
+    async def receive(
+        self, name: str, chunks: AsyncIterator[bytes], key: str | None = None
+    ) -> ClientFile:
         """Keep a file as it comes in; what breaks off or cannot be read leaves nothing behind.
 
-        Raises InvalidRequestError naming columns or a line, FileTooLargeError, or
-        RecordUnavailableError.
+        key: an Idempotency-Key; the same file with it again is the one that is there. Raises
+        InvalidRequestError naming columns or a line, FileTooLargeError, RecordUnavailableError,
+        IdempotencyKeyInFlightError, or IdempotencyKeyReusedError.
         """
-        file_id = new_id()
-        await self._executor.run_write(self._log.open, file_id, name)
+        file_id, digest = new_id(), hashlib.sha256(name.encode())
+        first = await self._executor.run_write(self._log.open, file_id, name, key)
+        hashed = chunks if key is None else _hashed(chunks, digest, self._limits.max_bytes)
+        if first is not None:
+            return await self._repeated(first, hashed, digest)
         try:
-            reader, sample = await self._store(file_id, chunks)
-            await self._executor.run_write(self._log.complete, file_id, reader.dialect, sample)
+            reader, sample = await self._store(file_id, hashed)
+            complete = partial(self._log.complete, fingerprint=digest.hexdigest())
+            await self._executor.run_write(complete, file_id, reader.dialect, sample)
         except BaseException:
             await self._discard(file_id)
             raise
+        return await self.find(file_id)
+
+    async def _repeated(
+        self, file_id: str, chunks: AsyncIterator[bytes], digest: "hashlib._Hash"
+    ) -> ClientFile:
+        async for _ in chunks:
+            pass
+        await self._executor.run_read(self._log.require_same, file_id, digest.hexdigest())
         return await self.find(file_id)
 
     async def _store(
@@ -109,12 +126,12 @@ class ClientFiles:
         """Return the newest files, without their counts."""
         return await self._executor.run_read(self._log.latest, limit)
 
-    async def step(self, file_id: str, step: Step) -> ClientFile:
-        """Start, pause, resume or cancel.
+    async def step(self, file_id: str, step: Step, key: IdempotencyKey | None = None) -> ClientFile:
+        """Start, pause, resume or cancel, once for each key.
 
-        Raises ClientFileNotFoundError or ClientFileStateError.
+        Raises ClientFileNotFoundError, ClientFileStateError, or IdempotencyKeyReusedError.
         """
-        await self._executor.run_write(self._log.step, file_id, step)
+        await self._executor.run_write(self._log.step, file_id, step, key)
         self._worker.call()
         return await self.find(file_id)
 
@@ -141,6 +158,19 @@ class ClientFiles:
         """Return a chunk's evaluations by id; those that were purged since are missing."""
         page = next(self._evaluations.decided(ids, CHUNK_LINES), []) if ids else []
         return {one.id: one for one in page}
+
+
+async def _hashed(
+    chunks: AsyncIterator[bytes], digest: "hashlib._Hash", max_bytes: int
+) -> AsyncIterator[bytes]:
+    """Pass on a file, and have its bytes hashed. Raises FileTooLargeError."""
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise FileTooLargeError
+        digest.update(chunk)
+        yield chunk
 
 
 async def _read(

@@ -17,10 +17,13 @@ from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
     FileTooLargeError,
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
     ManyFilesError,
 )
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.problems import Responses, described
+from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, no_store
 
 _LISTED: Final = 50
@@ -47,7 +50,7 @@ _DOWNLOAD: Final[Responses] = {
     }
 }
 _ONE: Final = described(ClientFileNotFoundError)
-_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError)
+_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError, IdempotencyKeyReusedError)
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
@@ -94,7 +97,10 @@ FileId = Annotated[str, Path(description="Código do lote"), AfterValidator(str.
     "/lotes",
     operation_id="enviar_lote",
     status_code=HTTPStatus.CREATED,
-    responses=described(FileTooLargeError, ManyFilesError) | _CREATED,
+    responses=described(
+        FileTooLargeError, ManyFilesError, IdempotencyKeyInFlightError, IdempotencyKeyReusedError
+    )
+    | _CREATED,
     openapi_extra=_UPLOAD,
     dependencies=[Depends(_upload_place)],
 )
@@ -102,13 +108,15 @@ async def receive(
     request: Request,
     response: Response,
     client_files: Needed,
+    keys: Keys,
     nome: Annotated[str | None, Query(description="Nome do arquivo")] = None,
 ) -> Lote:
     """Recebe um arquivo CSV de clientes, para avaliar quando for pedido."""
     name = contract.read_name(nome)
+    key = only_key(keys)
     if _announced_bytes(request) > MAX_BYTES:
         raise FileTooLargeError
-    client_file = await client_files.receive(name, request.stream())
+    client_file = await client_files.receive(name, request.stream(), key)
     response.headers["Location"] = f"/lotes/{client_file.id}"
     return contract.client_file(client_file)
 
@@ -167,24 +175,29 @@ async def result(client_files: Needed, file_id: FileId) -> Response:
 
 
 @router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(client_files: Needed, file_id: FileId) -> Lote:
+async def start(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
     """Começa a avaliar o lote."""
-    return contract.client_file(await client_files.step(file_id, Step.START))
+    return await _step(client_files, file_id, Step.START, keys)
 
 
 @router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
-async def pause(client_files: Needed, file_id: FileId) -> Lote:
+async def pause(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
     """Pausa depois do bloco em andamento; o que está feito permanece."""
-    return contract.client_file(await client_files.step(file_id, Step.PAUSE))
+    return await _step(client_files, file_id, Step.PAUSE, keys)
 
 
 @router.post("/lotes/{file_id}/retomar", operation_id="retomar_lote", responses=_STEP)
-async def resume(client_files: Needed, file_id: FileId) -> Lote:
+async def resume(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
     """Continua de onde parou."""
-    return contract.client_file(await client_files.step(file_id, Step.RESUME))
+    return await _step(client_files, file_id, Step.RESUME, keys)
 
 
 @router.post("/lotes/{file_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
-async def cancel(client_files: Needed, file_id: FileId) -> Lote:
+async def cancel(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
     """Desiste do que falta; as decisões já tomadas permanecem."""
-    return contract.client_file(await client_files.step(file_id, Step.CANCEL))
+    return await _step(client_files, file_id, Step.CANCEL, keys)
+
+
+async def _step(client_files: ClientFiles, file_id: str, step: Step, keys: Keys) -> Lote:
+    key = read_key(keys, (file_id, step))
+    return contract.client_file(await client_files.step(file_id, step, key))

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 from evaluation_api.client_files import evaluating, slices
@@ -152,8 +152,7 @@ class FileWorker:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:
             return
         self._tidied = time.monotonic()
-        before = datetime.now(UTC) - _BROKEN_OFF
-        if count := await self._executor.run_write(self._log.discard_broken_off, before):
+        if count := await self._executor.run_write(self._log.discard_broken_off, _BROKEN_OFF):
             logger.info("client_files_broken_off_discarded", extra={"count": count})
 
     async def _until_called(self) -> None:

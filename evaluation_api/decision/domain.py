@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from evaluation_api.decision.promise import Promise
 
@@ -229,11 +230,19 @@ class UsedPolicy:
     first_used_at: datetime
 
 
+class Position(NamedTuple):
+    """A place in the order of commits; rows of one commit may share a number."""
+
+    number: int
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """One line of the history. final_outcome: the last review's, else the machine's."""
 
     id: str
+    position: int
     received_at: datetime
     name: str
     cluster: int | None
@@ -245,10 +254,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What part of the history to look at; each None means any. Times are half-open."""
+    """What part of the history to look at; each None means any. Times are half-open.
+
+    after: has it read from the oldest to the newest, as far as no earlier one can come any more.
+    """
 
     limit: int
     before_id: str | None = None
+    after: Position | None = None
     outcome: Outcome | None = None
     cluster: int | None = None
     since: datetime | None = None

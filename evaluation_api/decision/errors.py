@@ -13,6 +13,8 @@ EvaluationError
 ├── OverloadedError           more is waiting than can be answered in time
 │   └── ManyFilesError          as many files come in, or results go out, as may at once
 ├── EvaluationNotFoundError   no evaluation has that id
+├── EvaluationPendingError    it waits for the model, and there is nothing to review yet
+├── UnseenReviewsError        others have reviewed it since it was looked at
 ├── PolicyNotFoundError       no policy of that version decided here
 ├── ModelNotMetError          no model of that version answered here
 ├── ClientFileNotFoundError   no file has that id
@@ -24,6 +26,10 @@ EvaluationError
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evaluation_api.decision.domain import Review
 
 
 class EvaluationError(Exception):
@@ -90,6 +96,19 @@ class ManyFilesError(OverloadedError):
 
 class EvaluationNotFoundError(EvaluationError):
     """No evaluation has that id."""
+
+
+class EvaluationPendingError(EvaluationError):
+    """It waits for the model, and there is nothing to review yet."""
+
+
+class UnseenReviewsError(EvaluationError):
+    """Others have reviewed an evaluation since the reviewer looked at it."""
+
+    def __init__(self, reviews: "tuple[Review, ...]") -> None:
+        """Take all reviews of it, first to last."""
+        super().__init__(f"{len(reviews)} reviews")
+        self.reviews = reviews
 
 
 class PolicyNotFoundError(EvaluationError):

@@ -26,6 +26,8 @@ _HIDE_PARAMETERS: Final = {"hide_parameters": True}
 _PAGE_BYTES = 8192
 _PRAGMAS = (
     f"page_size={_PAGE_BYTES}",
+    "auto_vacuum=INCREMENTAL",  # of a file that is made; another one keeps what it has
+    "secure_delete=ON",
     "journal_mode=WAL",
     "synchronous=NORMAL",
     "foreign_keys=ON",
@@ -129,6 +131,12 @@ def _driver_error(engine: Engine) -> type[Exception]:
     """Return what the driver raises where it is spoken to past SQLAlchemy."""
     driver = engine.dialect.loaded_dbapi
     return driver.Error if driver else SQLAlchemyError
+
+
+def begin_writing(connection: Connection) -> None:
+    """Take a SQLite file's one place to write before reading what is written by."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def is_file(url: str) -> bool:

@@ -5,7 +5,6 @@ the event loop too. Every method raises RecordUnavailableError for whatever the 
 Knows nothing of HTTP, policies or sentences.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -13,39 +12,34 @@ from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
     Row,
-    Select,
-    and_,
     bindparam,
     delete,
-    false,
-    func,
     insert,
-    or_,
     select,
 )
 
 from evaluation_api.decision.domain import (
     Entry,
     FirstUse,
+    IdempotencyKey,
     Outcome,
     Recorded,
     Review,
-    Search,
-    Summary,
 )
-from evaluation_api.decision.errors import EvaluationNotFoundError
-from evaluation_api.decision.names import search_words
-from evaluation_api.record import database, rows
+from evaluation_api.decision.errors import (
+    EvaluationNotFoundError,
+    EvaluationPendingError,
+    UnseenReviewsError,
+)
+from evaluation_api.record import database, positions, posts, rows
+from evaluation_api.record.posts import Operation
 from evaluation_api.record.tables import evaluations, idempotency_keys, policies, reviews
 from evaluation_api.record.writer import KeyRow, writer_for
 
 _KEY: Final = attrgetter("key")
-#: As pages show it, "3F2A 91BC", without the space.
-_PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 #: Who used keys first; made once, since that takes longer than to ask.
 _FIRST_USES: Final = (
     select(
@@ -64,7 +58,7 @@ class EvaluationLog:
 
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
+        self.engine = engine
         self._writer = writer_for(engine)
 
     def append(self, entries: Sequence[Entry]) -> list[FirstUse | None]:
@@ -100,19 +94,30 @@ class EvaluationLog:
             used = _first_uses(connection, keys)
         return [used.get(key) for key in keys]
 
-    def search(self, search: Search) -> list[Summary]:
-        """Return up to search.limit evaluations, newest first."""
-        with self._transaction() as connection:
-            return [rows.decode_summary(row) for row in connection.execute(_search(search))]
+    def review(
+        self, review: Review, *, key: IdempotencyKey | None = None, seen: int | None = None
+    ) -> Review:
+        """Add a person's decision; return it, or what its key stood for before.
 
-    def review(self, review: Review) -> None:
-        """Add a person's decision. Raises EvaluationNotFoundError."""
+        seen: how many reviews the reviewer knew of, if they told. Raises EvaluationNotFoundError,
+        EvaluationPendingError, UnseenReviewsError, or IdempotencyKeyReusedError.
+        """
         _require_id(review.evaluation_id)
+        known = select(evaluations.c.pending).where(evaluations.c.id == review.evaluation_id)
         with self._transaction() as connection:
-            known = select(evaluations.c.id).where(evaluations.c.id == review.evaluation_id)
-            if connection.execute(known).first() is None:
+            database.begin_writing(connection)
+            pending = connection.execute(known.with_for_update()).scalar()
+            if pending is None:
                 raise EvaluationNotFoundError(review.evaluation_id)
+            there = _reviews(connection, review.evaluation_id)
+            if key and (first := _first_post(connection, review, key)):
+                return next(one for one in there if one.id == first.require(key))
+            if pending:
+                raise EvaluationPendingError(review.evaluation_id)
+            if seen is not None and seen != len(there):
+                raise UnseenReviewsError(there)
             connection.execute(insert(reviews).values(asdict(review)))
+        return review
 
     def decided(self, ids: Sequence[str] | None, chunk: int) -> Iterator[list[Recorded]]:
         """Return decided evaluations, all or those with the given ids, oldest first, in chunks."""
@@ -131,14 +136,14 @@ class EvaluationLog:
 
     def checkpoint(self) -> None:
         """Bring a SQLite file's last transactions safely to the disk."""
-        database.checkpoint(self._engine)
+        database.checkpoint(self.engine)
 
     def require_writable(self, *, thoroughly: bool = False) -> None:
         """Raise RecordUnavailableError unless the database can be written: database.py's."""
-        database.require_writable(self._engine, thoroughly=thoroughly)
+        database.require_writable(self.engine, thoroughly=thoroughly)
 
     def _transaction(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self._engine)
+        return database.transaction(self.engine)
 
 
 def _require_id(text: str) -> None:
@@ -167,6 +172,12 @@ def _key_row(entry: Entry) -> KeyRow:
     return KeyRow(entry.idempotency_key.key, entry.idempotency_key.fingerprint, entry.id)
 
 
+def _first_post(
+    connection: Connection, review: Review, key: IdempotencyKey
+) -> posts.FirstPost | None:
+    return posts.use(connection, Operation.REVIEW, key, review.evaluation_id, review.id)
+
+
 def _policy_texts(connection: Connection, found: Sequence[Row[Any]]) -> dict[str, str]:
     """Return, by version, the policies of the rows whose answer was not stored."""
     versions = {row.policy_version for row in found if row.prediction is not None}
@@ -177,7 +188,9 @@ def _policy_texts(connection: Connection, found: Sequence[Row[Any]]) -> dict[str
 
 
 def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
-    query = select(reviews).where(reviews.c.evaluation_id == evaluation_id).order_by(reviews.c.id)
+    position = positions.column(connection.dialect, reviews)
+    of_this = select(reviews).where(reviews.c.evaluation_id == evaluation_id)
+    in_order = of_this.order_by(position, reviews.c.id)
     return tuple(
         Review(
             row.id,
@@ -187,52 +200,5 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
             row.reviewer,
             rows.in_utc(row.reviewed_at),
         )
-        for row in connection.execute(query)
+        for row in connection.execute(in_order)
     )
-
-
-def _search(search: Search) -> Select[Any]:
-    last = (
-        select(reviews.c.outcome)
-        .where(reviews.c.evaluation_id == evaluations.c.id)
-        .order_by(reviews.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    count = (
-        select(func.count()).where(reviews.c.evaluation_id == evaluations.c.id).scalar_subquery()
-    )
-    query = select(*rows.LISTED, last.label("reviewed"), count.label("reviews"))
-    for condition in _conditions(search):
-        query = query.where(condition)
-    return query.order_by(evaluations.c.id.desc()).limit(search.limit)
-
-
-def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
-    if search.before_id is not None:
-        yield evaluations.c.id < search.before_id
-    if search.outcome is not None:
-        yield evaluations.c.outcome == search.outcome.value
-    if search.cluster is not None:
-        yield evaluations.c.cluster == search.cluster
-    if search.since is not None:
-        yield evaluations.c.id >= rows.first_id(search.since)
-    if search.until is not None:
-        yield evaluations.c.id < rows.first_id(search.until)
-    if search.name is not None:
-        yield or_(_is_named(search.name), *_by_protocol(search.name))
-
-
-def _is_named(text: str) -> ColumnElement[bool]:
-    """Return whether a name holds every word of a text, in any order; nobody's holds none."""
-    words = search_words(text)
-    return and_(*map(evaluations.c.name_folded.contains, words)) if words else false()
-
-
-def _by_protocol(text: str) -> Iterator[ColumnElement[bool]]:
-    """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
-    identity = "".join(text.lower().split())
-    if _PROTOCOL.fullmatch(identity):
-        yield evaluations.c.id.endswith(identity)
-    elif rows.is_id(identity):
-        yield evaluations.c.id == identity

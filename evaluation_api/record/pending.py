@@ -1,12 +1,13 @@
 """Evaluations that wait for the model: which replica decides which, and their decisions."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Engine, Update, func, select, update
 
 from evaluation_api.decision.domain import Entry, Recorded
-from evaluation_api.record import database, rows
+from evaluation_api.record import clock, database, rows
 from evaluation_api.record.tables import evaluations
 
 
@@ -26,24 +27,11 @@ class PendingQueue:
     def lease(self, limit: int, duration: timedelta) -> list[Recorded]:
         """Take up to limit of them, oldest first, for a while.
 
-        Replicas that do so at once get different ones. Whoever dies lets its lease run out.
+        Replicas that do so at once get different ones. Whoever dies lets its lease run out, by the
+        database's clock.
         """
-        now = datetime.now(UTC)
-        free = (
-            select(evaluations.c.id)
-            .where(evaluations.c.pending)
-            .where(func.coalesce(evaluations.c.claimed_until, now) <= now)
-            .order_by(evaluations.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        taking = (
-            update(evaluations)
-            .where(evaluations.c.id.in_(free))
-            .values(claimed_until=now + duration)
-            .returning(evaluations)
-        )
         with database.transaction(self._engine) as connection:
+            taking = _taking(limit, duration, clock.now(self._engine.dialect))
             taken = [rows.decode(row) for row in connection.execute(taking)]
         return sorted(taken, key=lambda recorded: recorded.id)
 
@@ -54,6 +42,23 @@ class PendingQueue:
         """
         with database.transaction(self._engine) as connection:
             return [entry for entry in entries if connection.execute(_decision(entry)).rowcount]
+
+
+def _taking(limit: int, duration: timedelta, now: Any) -> Any:  # noqa: ANN401 - see clock.now
+    free = (
+        select(evaluations.c.id)
+        .where(evaluations.c.pending)
+        .where(func.coalesce(evaluations.c.claimed_until, now) <= now)
+        .order_by(evaluations.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (
+        update(evaluations)
+        .where(evaluations.c.id.in_(free))
+        .values(claimed_until=now + duration)
+        .returning(evaluations)
+    )
 
 
 def _decision(entry: Entry) -> Update:

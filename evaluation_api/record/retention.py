@@ -1,19 +1,40 @@
-"""Deletes what was received before a time, with all that hangs on it."""
+"""Deletes what was received before a time, with all that hangs on it, while the service works.
 
+In slices, so that nobody waits long to write; what they free goes back to the disk.
+"""
+
+import time
+from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, delete, func, select, text, tuple_
 
-from evaluation_api.record import database
+from evaluation_api.record import database, positions
 from evaluation_api.record.rows import first_id
 from evaluation_api.record.tables import (
     batch_chunks,
     batches,
     evaluations,
     idempotency_keys,
+    posts,
     reviews,
 )
+
+#: What a slice is to take; the next one is larger or smaller by how long the last one took. Callers
+#: wait up to 50 ms, and a slower disk needs room.
+_SLICE_SECONDS: Final = 0.02
+_LARGEST_SLICE: Final = 5_000
+_FIRST_SLICE: Final = 100
+#: Of 100 KB each: a thousand lines of a file.
+_CHUNKS: Final = 10
+#: Freed pages that go back to the disk at once; each may move another one.
+_PAGES: Final = 200
+
+_VACUUM: Final = "VACUUM (ANALYZE) evaluations, idempotency_keys, reviews, batch_chunks, batches"
+
+#: Deletes up to so many, and returns how many.
+_Delete = Callable[[Connection, int], int]
 
 
 class Older(NamedTuple):
@@ -31,16 +52,99 @@ def count_older(engine: Engine, before: datetime) -> Older:
         return Older(*(int(connection.execute(count).scalar_one()) for count in counts))
 
 
-def purge(engine: Engine, before: datetime) -> int:
+def purge(
+    engine: Engine, before: datetime, tell: Callable[[int], object] = lambda _deleted: None
+) -> int:
     """Delete evaluations received before a time, and all that is theirs; return how many.
 
-    Files received before it go with their lines, which hold names and amounts. Raises
-    RecordUnavailableError.
+    Files received before it go with their lines, which hold names and amounts. tell: is told after
+    each slice how many evaluations are deleted so far. Raises RecordUnavailableError; what is
+    deleted by then stays deleted.
     """
-    bound = first_id(before)
+    bound, deleted = first_id(before), 0
+
+    def evaluations_and_theirs(connection: Connection, limit: int) -> int:
+        return _delete_evaluations(connection, bound, limit)
+
+    def chunks(connection: Connection, _: int) -> int:
+        return _delete_chunks(connection, bound)
+
+    for count in _slices(engine, evaluations_and_theirs):
+        deleted += count
+        tell(deleted)
+    for _ in _slices(engine, chunks):
+        pass
     with database.transaction(engine) as connection:
-        for table in (reviews, idempotency_keys):
-            connection.execute(table.delete().where(table.c.evaluation_id < bound))
-        connection.execute(batch_chunks.delete().where(batch_chunks.c.batch_id < bound))
-        connection.execute(batches.delete().where(batches.c.id < bound))
-        return connection.execute(evaluations.delete().where(evaluations.c.id < bound)).rowcount
+        connection.execute(delete(posts).where(posts.c.subject_id < bound))
+        connection.execute(delete(batches).where(batches.c.id < bound))
+    _return_pages(engine)
+    return deleted
+
+
+def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a generator of counts
+    limit = _FIRST_SLICE
+    while True:
+        started = time.perf_counter()
+        with database.transaction(engine) as connection:
+            database.begin_writing(connection)
+            count = delete_some(connection, limit)
+        if not count:
+            return
+        seconds = time.perf_counter() - started
+        limit = max(1, min(_LARGEST_SLICE, 2 * limit, int(limit * _SLICE_SECONDS / seconds)))
+        yield count
+        time.sleep(seconds)  # who waits for a file looks again every few milliseconds
+
+
+def _delete_evaluations(connection: Connection, bound: str, limit: int) -> int:
+    oldest = select(evaluations.c.id).where(evaluations.c.id < bound).order_by(evaluations.c.id)
+    ids = connection.execute(oldest.limit(limit)).scalars().all()
+    if not ids:
+        return 0
+    for column in (reviews.c.evaluation_id, idempotency_keys.c.evaluation_id, posts.c.subject_id):
+        connection.execute(delete(column.table).where(column <= ids[-1]))
+    deleting = delete(evaluations).where(evaluations.c.id <= ids[-1])
+    if connection.dialect.name != "sqlite":
+        return connection.execute(deleting).rowcount
+    newest_before = positions.newest(connection)
+    count = connection.execute(deleting).rowcount
+    positions.note_deleted(connection, newest_before)
+    return count
+
+
+def _delete_chunks(connection: Connection, bound: str) -> int:
+    key = tuple_(batch_chunks.c.batch_id, batch_chunks.c.number)
+    some = select(batch_chunks.c.batch_id, batch_chunks.c.number).where(
+        batch_chunks.c.batch_id < bound
+    )
+    return connection.execute(delete(batch_chunks).where(key.in_(some.limit(_CHUNKS)))).rowcount
+
+
+def _return_pages(engine: Engine) -> None:
+    """Give the disk back what is free: SQLite's pages and log, or what PostgreSQL can of its own.
+
+    A file that was made before it could do so keeps its pages, and fills them again.
+    """
+    if engine.dialect.name == "postgresql":
+        with database.transaction(engine.execution_options(isolation_level="AUTOCOMMIT")) as server:
+            server.execute(
+                text("VACUUM (ANALYZE) evaluations, idempotency_keys, reviews, batch_chunks")
+            )
+        return
+    free = -1
+    while free:
+        started = time.perf_counter()
+        with database.transaction(engine) as connection:
+            before, free = free, _free_pages_after_some(connection)
+        if free == before:
+            break
+        time.sleep(time.perf_counter() - started)
+    with database.transaction(engine) as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _free_pages_after_some(connection: Connection) -> int:
+    driver: Any = connection.connection.driver_connection
+    # Each step of it frees one page, and execute takes one step.
+    driver.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
+    return int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())

@@ -157,11 +157,12 @@ def _unpack(row: Row[Any]) -> Prediction:
     )
 
 
-def decode_summary(row: Row[Any]) -> Summary:
+def decode_summary(row: Row[Any], position: int) -> Summary:
     """Return a line of the history. row: LISTED, the last review's outcome, how many there are."""
     final = row.reviewed or row.outcome
     return Summary(
         id=row.id,
+        position=position,
         received_at=in_utc(row.received_at),
         name=row.name,
         cluster=row.cluster,

@@ -86,6 +86,18 @@ idempotency_keys = Table(
     ),
 )
 
+#: The same for every other POST (posts.Operation), and what it made of which evaluation or file. A
+#: file's fingerprint is empty until it has come in whole.
+posts = Table(
+    "posts",
+    metadata,
+    Column("operation", String(16), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("subject_id", _UUID, nullable=False, index=True),
+    Column("made_id", _UUID, nullable=False),
+)
+
 #: What people decided; rows are only ever added.
 reviews = Table(
     "reviews",

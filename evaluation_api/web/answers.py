@@ -20,6 +20,7 @@ from evaluation_api.decision.domain import (
     Model,
     Recorded,
     Review,
+    Search,
     StoredDecision,
     Summary,
     UsedPolicy,
@@ -296,11 +297,20 @@ def review(review: Review) -> Revisao:
     )
 
 
-def page(summaries: list[Summary], limit: int, policy: AnyPolicy) -> Pagina:
-    """Return a page of up to limit evaluations; it has a next if there are more."""
-    shown = summaries[:limit]
-    following = shown[-1].id if len(summaries) > limit else None
+def page(summaries: list[Summary], search: Search, policy: AnyPolicy) -> Pagina:
+    """Return a page of up to search.limit evaluations; it has a next if there are more.
+
+    A page of those that read on in the order of commits always has one.
+    """
+    shown = summaries[: search.limit]
+    following = shown[-1].id if len(summaries) > search.limit else None
+    if search.after is not None:
+        following = _place(shown[-1].position, shown[-1].id) if shown else _place(*search.after)
     return Pagina([_item(summary, policy) for summary in shown], following)
+
+
+def _place(number: int, identity: str) -> str:
+    return f"{number}-{identity}" if identity else str(number)
 
 
 def _item(summary: Summary, policy: AnyPolicy) -> Item:

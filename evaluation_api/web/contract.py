@@ -198,7 +198,10 @@ class Pagina:
     """Uma página de avaliações, da mais recente à mais antiga."""
 
     itens: list[Item]
-    proximo: Annotated[str | None, Field(description="Cursor da página seguinte, se há")]
+    proximo: Annotated[
+        str | None,
+        Field(description="Cursor da página seguinte, se há; com depois_de, de onde continuar"),
+    ]
 
 
 @dataclass(slots=True)

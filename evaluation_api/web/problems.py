@@ -20,7 +20,8 @@ from evaluation_api.decision import errors
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.request_ids import request_id
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
-from evaluation_api.web import requests
+from evaluation_api.web import answers, requests
+from evaluation_api.web.contract import Revisao
 from evaluation_api.web.pages import ProblemResponse, templates
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,9 @@ class Problema:
     total_de_erros: Annotated[
         int | None, Field(description="Quantos são, se erros traz apenas os primeiros")
     ] = None
+    revisoes: Annotated[
+        list[Revisao], Field(description="As que há, quando quem revisa não viu alguma")
+    ] = field(default_factory=list)
 
 
 _PROBLEMA: Final = TypeAdapter(Problema)
@@ -128,6 +132,20 @@ _ANSWERS = {
         "avaliacao_nao_encontrada",
         "Avaliação não encontrada",
         "Não há avaliação com esse código.",
+    ),
+    errors.EvaluationPendingError: _Answer(
+        HTTPStatus.CONFLICT,
+        "avaliacao_pendente",
+        "Avaliação pendente",
+        "Ainda não há decisão a revisar. Aguarde a avaliação e tente de novo.",
+        retry_after_seconds=1,
+    ),
+    errors.UnseenReviewsError: _Answer(
+        HTTPStatus.CONFLICT,
+        "revisoes_nao_vistas",
+        "Há revisões que você não viu",
+        "Outra pessoa revisou esta avaliação. Veja as revisões e decida de novo; a sua não foi"
+        " registrada.",
     ),
     errors.PolicyNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND,
@@ -359,7 +377,7 @@ def _allowed(request: Request) -> list[str]:
 def of_status(status: HTTPStatus, detail: str = "") -> Response:
     """Answer with a status of HTTP's own. detail: for one that has no words here."""
     other = _Answer(status, _OTHER, status.phrase, detail)
-    response = _problem(_HTTP.get(status, other), [])
+    response = _problem(_HTTP.get(status, other))
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         response.headers.update(_ACCEPTED)
     return response
@@ -368,13 +386,15 @@ def of_status(status: HTTPStatus, detail: str = "") -> Response:
 def foreseen(exc: errors.EvaluationError) -> Response:
     """Answer one of our errors with its problem."""
     answer = next(_ANSWERS[kind] for kind in type(exc).__mro__ if kind in _ANSWERS)
+    if isinstance(exc, errors.UnseenReviewsError):
+        return _problem(answer, revisoes=[answers.review(one) for one in exc.reviews])
     if not isinstance(exc, errors.InvalidRequestError):
-        return _problem(answer, [])
+        return _problem(answer)
     named = [Erro(field.pointer, field.detail) for field in exc.fields]
     if len(named) == exc.count:
-        return _problem(answer, named)
+        return _problem(answer, erros=named)
     some = f"{answer.detail} Aqui estão {len(named)} de {exc.count}."
-    return _problem(replace(answer, detail=some), named, exc.count)
+    return _problem(replace(answer, detail=some), erros=named, total_de_erros=exc.count)
 
 
 def unexpected(exc: Exception) -> Response:
@@ -384,9 +404,9 @@ def unexpected(exc: Exception) -> Response:
     is for the metrics.
     """
     if isinstance(exc, ClientDisconnect):
-        return _problem(_BROKEN_OFF, [])
+        return _problem(_BROKEN_OFF)
     logger.error("unexpected_error", exc_info=exc)
-    return _problem(_UNEXPECTED, [])
+    return _problem(_UNEXPECTED)
 
 
 def refusal(status: HTTPStatus) -> bytes:
@@ -414,9 +434,8 @@ async def show_all(_: Request) -> Response:
     return HTMLResponse(page.render(problems=documented()))
 
 
-def _problem(answer: _Answer, fields: list[Erro], count: int | None = None) -> Response:
-    body = _told(answer, request_id.get())
-    body.erros, body.total_de_erros = fields, count
+def _problem(answer: _Answer, **more: Any) -> Response:  # noqa: ANN401 - fields of Problema
+    body = replace(_told(answer, request_id.get()), **more)
     headers = {}
     if answer.retry_after_seconds is not None:
         headers["Retry-After"] = str(answer.retry_after_seconds)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import Header
+from fastapi import Depends, Header, Request
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -30,6 +30,7 @@ from evaluation_api.decision.domain import (
     CardUsage,
     IdempotencyKey,
     Outcome,
+    Position,
     Review,
     Search,
 )
@@ -45,6 +46,7 @@ _MOST_NAMED: Final = 20
 #: Of a field's name; longer than any of ours.
 _LONGEST_SHOWN: Final = 80
 _LONGEST_KEY: Final = 255
+_ID_LENGTH: Final = 36
 _KEY: Final = re.compile(rf"[!-~]{{1,{_LONGEST_KEY}}}")
 #: A quoted string, or one that does not end.
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
@@ -67,6 +69,10 @@ def _number(sent: object) -> object:
 
 _NO_TEXT: Final = BeforeValidator(_number)
 _Day = Annotated[date, BeforeValidator(_day)]
+#: A position, and the id of the evaluation that stands there.
+_Place = Annotated[
+    str, StringConstraints(pattern=rf"^\d{{1,18}}(-[0-9a-f-]{{{_ID_LENGTH}}})?$", max_length=55)
+]
 _PageSize = Annotated[int, Field(ge=1, le=100, description="Avaliações por página")]
 _Profile = Annotated[int | None, Field(ge=0, le=4, description="Só as deste perfil")]
 _Amount = Annotated[float, Field(ge=0, le=LARGEST_AMOUNT, allow_inf_nan=False)]
@@ -121,6 +127,9 @@ class ReviewBody(_Body):
         ),
     ] = Field(description="Por quê", examples=["Renda comprovada por holerite."])
     revisor: _Name = Field(description="Nome de quem revisou", examples=["Ana"])
+    revisoes_vistas: int | None = Field(
+        None, ge=0, description="Quantas revisões quem revisa viu; com outras, é recusada (409)"
+    )
 
 
 class SearchQuery(BaseModel):
@@ -130,6 +139,10 @@ class SearchQuery(BaseModel):
 
     limite: _PageSize = 20
     cursor: UUID | None = Field(None, description="O proximo da página anterior")
+    depois_de: _Place | None = Field(
+        None,
+        description="Em ordem de registro, depois deste proximo; 0: desde a primeira",
+    )
     decisao: Outcome | None = Field(None, description="Só as que terminaram nesta decisão")
     perfil: _Profile = None
     de: _Day | None = Field(None, description="Desde este dia, em São Paulo")
@@ -160,6 +173,14 @@ KeyHeader = Annotated[
         json_schema_extra={"minLength": 1, "maxLength": _LONGEST_KEY, "pattern": "^[!-~]+$"},
     ),
 ]
+
+
+async def _keys(request: Request, _described: KeyHeader = None) -> list[str]:
+    return request.headers.getlist("idempotency-key")
+
+
+#: Every such header of a request, for read_key: two are one too many.
+Keys = Annotated[list[str], Depends(_keys)]
 PreferHeader = Annotated[
     str | None,
     Header(
@@ -217,13 +238,19 @@ def _field_error(error: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dic
     return FieldError("#" + "".join(f"/{part}" for part in path), detail)
 
 
-def read_key(sent: Sequence[str], applicant: Applicant) -> IdempotencyKey | None:
+def only_key(sent: Sequence[str]) -> str | None:
     """Read the Idempotency-Key headers. Raises InvalidRequestError unless one of 1-255 ASCII."""
     if not sent:
         return None
     if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
         raise InvalidRequestError([FieldError("Idempotency-Key", sentences.BAD_KEY)])
-    return IdempotencyKey(sent[0], hashlib.sha256(to_json(applicant)).hexdigest())
+    return sent[0]
+
+
+def read_key(sent: Sequence[str], asked: object) -> IdempotencyKey | None:
+    """Return what was asked for under which key, if any. Raises as only_key does."""
+    key = only_key(sent)
+    return None if key is None else IdempotencyKey(key, hashlib.sha256(to_json(asked)).hexdigest())
 
 
 def prefers_async(sent: Sequence[str]) -> bool:
@@ -237,12 +264,18 @@ def search_of(sent: SearchQuery) -> Search:
     return Search(
         limit=sent.limite,
         before_id=None if sent.cursor is None else str(sent.cursor),
+        after=None if sent.depois_de is None else _place(sent.depois_de),
         outcome=sent.decisao,
         cluster=sent.perfil,
         since=None if sent.de is None else _midnight(sent.de),
         until=None if sent.ate is None else _midnight(sent.ate + timedelta(days=1)),
         name=sent.nome or None,
     )
+
+
+def _place(text: str) -> Position:
+    number, _, identity = text.partition("-")
+    return Position(int(number), identity)
 
 
 def _midnight(day: date) -> datetime:

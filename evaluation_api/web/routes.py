@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -14,18 +15,21 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import (
     EvaluationError,
     EvaluationNotFoundError,
+    EvaluationPendingError,
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     MalformedJsonError,
     ModelError,
     ModelNotMetError,
     PolicyNotFoundError,
+    UnseenReviewsError,
 )
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.history import History
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
@@ -83,7 +87,12 @@ _PENDING: Final[Responses] = {
 _AWAITED: Final = {"Retry-After": "1", "Preference-Applied": "respond-async"}
 _ONE: Final = described(EvaluationNotFoundError)
 _REVIEWED: Final = described(
-    MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, EvaluationNotFoundError
+    MalformedJsonError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    EvaluationNotFoundError,
+    EvaluationPendingError,
+    UnseenReviewsError,
+    IdempotencyKeyReusedError,
 )
 _UNHEALTHY: Final[Responses] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {
@@ -118,6 +127,7 @@ class Services:
     model: ModelClient
     executor: RecordExecutor
     evaluations: EvaluationLog
+    history: History
     policies: PolicyLog
     models: ModelLog
     policy: AnyPolicy
@@ -183,7 +193,12 @@ async def evaluate(
     dependencies=[Depends(no_store)],
 )
 async def search(services: Needed, query: Annotated[requests.SearchQuery, Query()]) -> Pagina:
-    """Lista as avaliações, da mais recente à mais antiga, uma página por vez."""
+    """Lista as avaliações, da mais recente à mais antiga, uma página por vez.
+
+    Com `depois_de`, da mais antiga à mais recente, na ordem em que foram registradas: quem guarda
+    o `proximo` de cada página e continua dele lê todas, cada uma uma vez. Uma pendente vem como
+    está; a decisão dela aparece depois em seu endereço.
+    """
     return await _page(services, query)
 
 
@@ -205,8 +220,8 @@ async def _page(services: Services, query: requests.SearchQuery) -> Pagina:
     wanted = requests.search_of(query)
     # One more, to know whether there is a next page.
     sought = replace(wanted, limit=wanted.limit + 1)
-    found = await services.executor.run_read(services.evaluations.search, sought)
-    return answers.page(found, wanted.limit, services.policy)
+    found = await services.executor.run_read(services.history.search, sought)
+    return answers.page(found, wanted, services.policy)
 
 
 @evaluations.get(
@@ -228,12 +243,20 @@ async def find(services: Needed, evaluation_id: EvaluationId) -> Response:
     responses=_REVIEWED,
 )
 async def review(
-    services: Needed, evaluation_id: EvaluationId, sent: requests.ReviewBody
+    services: Needed,
+    evaluation_id: EvaluationId,
+    sent: requests.ReviewBody,
+    keys: requests.Keys,
 ) -> Revisao:
-    """Acrescenta a decisão de uma pessoa; a da máquina permanece."""
+    """Acrescenta a decisão de uma pessoa; a da máquina permanece.
+
+    Quem manda `revisoes_vistas` não revisa sem saber de outra revisão: se há uma que não viu,
+    recebe 409 com todas, e nada é registrado.
+    """
     made = requests.review_of(sent, new_id(), evaluation_id)
-    await services.executor.run_write(services.evaluations.review, made)
-    return answers.review(made)
+    key = requests.read_key(keys, (evaluation_id, sent))
+    add = partial(services.evaluations.review, key=key, seen=sent.revisoes_vistas)
+    return answers.review(await services.executor.run_write(add, made))
 
 
 @evaluations.get(

@@ -61,12 +61,12 @@ export function recordAddress(id, filters = {}) {
 /** The printable page that the service makes of an evaluation. */
 export const dossierAddress = (id) => `/avaliacoes/${encodeURIComponent(id)}/dossie`;
 
-/** Add a person's decision to an evaluation; answers the review as recorded. */
-export async function sendReview(id, review) {
+/** Add a person's decision to an evaluation, once for each key; answers the review as recorded. */
+export async function sendReview(id, body, idempotencyKey) {
   const { answer } = await request(`/avaliacoes/${encodeURIComponent(id)}/revisao`, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(review),
+    headers: { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey },
+    body,
   });
   return answer;
 }

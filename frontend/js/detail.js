@@ -4,6 +4,7 @@ import { formatMoney } from "./amounts.js";
 import { answerBlocks, decisionBadge, decisionLine, definitions, paperActions } from "./answer.js";
 import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
+import { Attempts } from "./attempt.js";
 import { element, endLoading, fill, hook, named } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { listAddress, shownFilters } from "./filters.js";
@@ -18,6 +19,7 @@ import { AWAITING_THE_MODEL, decisionWords, formatMoment } from "./words.js";
 const REVIEWER_KEY = "revisor";
 
 const PAGE_TITLE = document.title;
+const attempts = new Attempts();
 
 /** Show the evaluation with this id, and go on to its answer when it is still queued. */
 export async function showDetail(root, id) {
@@ -117,7 +119,7 @@ async function submitReview(root, form, shown) {
 
 async function record(root, form, shown, review) {
   try {
-    const recorded = await sendReview(shown.id, review);
+    const recorded = await sendOnce(shown, review);
     shown.revisoes.push(recorded);
     hook("reviews", root).append(reviewEntry(recorded));
     sessionStorage.setItem(REVIEWER_KEY, review.revisor);
@@ -126,12 +128,27 @@ async function record(root, form, shown, review) {
     confirm(root, shown);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
+    if (problem.reviews.length > 0) showUnseen(root, shown, problem.reviews);
     showErrors(
       form,
-      problem.errors.length > 0 ? problem.errors : [{ field: null, message: advice(problem) }],
+      problem.errors.length > 0
+        ? problem.errors
+        : [{ field: null, message: `${problem.title}. ${problem.detail}` }],
       problem,
     );
   }
+}
+
+// Sent again unchanged, as after an answer that was lost, it is the same review.
+function sendOnce(shown, review) {
+  const body = JSON.stringify({ ...review, revisoes_vistas: shown.revisoes.length });
+  return sendReview(shown.id, body, attempts.keyFor(`${shown.id} ${body}`));
+}
+
+// What was typed stays, to be sent again by whoever still means it.
+function showUnseen(root, shown, reviews) {
+  shown.revisoes = reviews;
+  fill(hook("reviews", root), ...reviews.map(reviewEntry));
 }
 
 // On a narrow page the form ends far below the decision that it changes.
@@ -140,11 +157,4 @@ function confirm(root, { avaliacao, revisoes }) {
   hook("decision", root).replaceWith(line);
   line.focus();
   hook("status").textContent = `Revisão registrada: ${decisionWords(line.dataset.decision).word}.`;
-}
-
-// A review has no idempotency key: when its answer was lost, it may stand already.
-function advice(problem) {
-  const doubt =
-    problem.status === 0 ? " Recarregue a página para ver se a revisão foi registrada." : "";
-  return `${problem.title}. ${problem.detail}${doubt}`;
 }

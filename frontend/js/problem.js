@@ -10,9 +10,9 @@
  * names the request in the service's log, null when nothing answered.
  */
 export class Problem extends Error {
-  constructor({ status, title, detail, errors = [], retryAfter = null, code = null }) {
+  constructor({ status, title, detail, errors = [], reviews = [], retryAfter = null, code = null }) {
     super(title);
-    Object.assign(this, { status, title, detail, errors, retryAfter, code });
+    Object.assign(this, { status, title, detail, errors, reviews, retryAfter, code });
   }
 }
 
@@ -37,6 +37,7 @@ export function problemFromAnswer(status, body, retryAfterHeader, requestId = nu
     title: body?.title ?? title,
     detail: body?.detail ?? detail,
     errors: (body?.erros ?? []).map(fieldError),
+    reviews: body?.revisoes ?? [],
     retryAfter: readRetryAfter(retryAfterHeader),
     code: body?.instance ?? requestId,
   });

@@ -140,6 +140,8 @@ def test_a_method_that_an_address_does_not_take_is_a_problem(
         ("limite=0&perfil=5", {"#/limite", "#/perfil"}),
         ("limite=x", {"#/limite"}),
         ("cursor=x", {"#/cursor"}),
+        ("depois_de=x", {"#/depois_de"}),
+        (f"depois_de={10**18}", {"#/depois_de"}),
         ("decisao=talvez", {"#/decisao"}),
         ("de=ontem", {"#/de"}),
         ("de=0", {"#/de"}),
@@ -170,6 +172,24 @@ def test_a_search_by_body_finds_what_a_search_by_address_does(http: httpx.Client
     found = [item["id"] for page in (first, second) for item in page.json()["itens"]]
     assert found == [one["id"] for one in reversed(made)]
     assert first.headers["cache-control"] == "no-store"
+
+
+def test_whoever_reads_on_gets_each_evaluation_once(http: httpx.Client) -> None:
+    made = [http.post("/avaliar", json=MARIA | {"name": "Seguida"}).json() for _ in range(3)]
+    query = {"nome": "seguida", "limite": "2", "depois_de": "0"}
+
+    pages = [http.get("/avaliacoes", params=query).json()]
+    for _ in range(2):
+        pages.append(
+            http.get("/avaliacoes", params=query | {"depois_de": pages[-1]["proximo"]}).json()
+        )
+
+    assert [[item["id"] for item in page["itens"]] for page in pages] == [
+        [made[0]["id"], made[1]["id"]],
+        [made[2]["id"]],
+        [],
+    ]
+    assert pages[2]["proximo"] == pages[1]["proximo"]
 
 
 def test_a_request_keeps_the_id_it_came_with(http: httpx.Client) -> None:
@@ -439,3 +459,23 @@ def test_an_address_in_raw_utf_8_is_a_problem(evaluation_service: Server) -> Non
     assert PROBLEM.encode() in head
     assert json.loads(body)["codigo"] == "pedido_ilegivel"
     assert "Jo%C3%A3o" in json.loads(body)["detail"]
+
+
+def test_a_review_is_made_once_and_with_the_others_in_view(http: httpx.Client) -> None:
+    made = http.post("/avaliar", json=MARIA).json()
+    address = f"/avaliacoes/{made['id']}/revisao"
+    sent = {"decisao": "recusado", "justificativa": "Sem comprovante de renda.", "revisor": "Ana"}
+    key = {"Idempotency-Key": f"review-{made['id']}"}
+
+    first, again = (
+        http.post(address, json=sent | {"revisoes_vistas": 0}, headers=key) for _ in range(2)
+    )
+    unseen = http.post(address, json=sent | {"revisoes_vistas": 0, "revisor": "Bia"})
+    other = http.post(address, json=sent | {"revisor": "Bia"}, headers=key)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    problem = assert_problem(unseen, 409)
+    assert problem["revisoes"] == [first.json()]
+    assert_problem(other, 422)
+    assert http.get(f"/avaliacoes/{made['id']}").json()["revisoes"] == [first.json()]

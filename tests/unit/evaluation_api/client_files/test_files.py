@@ -16,9 +16,11 @@ from evaluation_api.client_files.domain import CHUNK_LINES, EvaluatedChunk, Line
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles, Limits
 from evaluation_api.client_files.worker import FileWorker
-from evaluation_api.decision.domain import CardUsage, Prediction
+from evaluation_api.decision.domain import CardUsage, IdempotencyKey, Prediction
 from evaluation_api.decision.errors import (
     FileTooLargeError,
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
     InvalidRequestError,
     ModelUnavailableError,
     RecordUnavailableError,
@@ -263,3 +265,47 @@ def test_a_file_gives_way_to_those_who_ask_one_by_one(log: FileLog) -> None:
 
     assert alone >= 0.1
     assert among_others >= 0.2
+
+
+def test_a_repeated_file_is_the_one_that_is_there(log: FileLog) -> None:
+    client_files = client_files_of(log)
+
+    def receive(content: bytes, name: str = "a.csv") -> str:
+        return asyncio.run(client_files.receive(name, pieces(content), "k")).id
+
+    first = receive(clients(3))
+
+    assert receive(clients(3)) == first
+    for content, name in ((clients(4), "a.csv"), (clients(3), "b.csv")):
+        with pytest.raises(IdempotencyKeyReusedError):
+            receive(content, name)
+    assert [one.id for one in log.latest(9)] == [first]
+
+
+def test_the_key_of_a_file_that_broke_off_may_be_used_again(log: FileLog) -> None:
+    client_files = client_files_of(log)
+
+    async def breaks_off() -> AsyncIterator[bytes]:
+        yield clients(3)
+        with pytest.raises(IdempotencyKeyInFlightError):
+            await client_files.receive("a.csv", pieces(clients(3)), "k")
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(client_files.receive("a.csv", breaks_off(), "k"))
+
+    assert asyncio.run(client_files.receive("a.csv", pieces(clients(3)), "k")).line_count == 3
+
+
+def test_a_repeated_step_is_taken_once(log: FileLog) -> None:
+    client_files = client_files_of(log)
+    file_id = asyncio.run(client_files.receive("a.csv", pieces(clients(3)))).id
+    begin, pause = IdempotencyKey("k", "begin"), IdempotencyKey("p", "pause")
+
+    log.step(file_id, Step.START, begin)
+    log.step(file_id, Step.PAUSE, pause)
+    log.step(file_id, Step.START, begin)
+
+    assert log.find(file_id).state is State.PAUSED
+    with pytest.raises(IdempotencyKeyReusedError):
+        log.step(file_id, Step.RESUME, IdempotencyKey("k", "other"))

@@ -21,6 +21,7 @@ from evaluation_api.decision.domain import (
 from evaluation_api.decision.errors import EvaluationNotFoundError, RecordUnavailableError
 from evaluation_api.record import database, retention
 from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.policies import PolicyLog
 from tests.evaluations import MODEL, POLICY, decided_entry, pending_entry
@@ -38,7 +39,7 @@ def appended(log: EvaluationLog, *entries: Entry) -> list[FirstUse | None]:
 
 
 def ids(log: EvaluationLog, search: Search = EVERY) -> list[str]:
-    return [summary.id for summary in log.search(search)]
+    return [summary.id for summary in History(log.engine).search(search)]
 
 
 def test_a_decision_is_found_as_it_was_written(log: EvaluationLog) -> None:
@@ -221,7 +222,7 @@ def test_the_history_is_read_page_by_page(log: EvaluationLog, history: list[Entr
 def test_a_name_is_found_by_its_words_in_any_order(log: EvaluationLog) -> None:
     log.append([decided_entry("Luís  d’Ávila"), decided_entry("Luísa Prado")])
 
-    found = log.search(Search(limit=9, name="davila LUIS"))
+    found = History(log.engine).search(Search(limit=9, name="davila LUIS"))
 
     assert [summary.name for summary in found] == ["Luís  d’Ávila"]
 
@@ -229,7 +230,7 @@ def test_a_name_is_found_by_its_words_in_any_order(log: EvaluationLog) -> None:
 def test_a_text_without_letters_and_figures_finds_nobody(log: EvaluationLog) -> None:
     log.append([decided_entry("100% Ana")])
 
-    assert not log.search(Search(limit=9, name="%"))
+    assert not History(log.engine).search(Search(limit=9, name="%"))
 
 
 def review(evaluation_id: str, number: int = 0, outcome: Outcome = Outcome.APPROVED) -> Review:
@@ -248,7 +249,7 @@ def test_reviews_stand_in_order_and_the_last_one_counts(log: EvaluationLog) -> N
         log.review(one)
 
     assert log.find(entry.id).reviews == tuple(reviews)
-    (summary,) = log.search(EVERY)
+    (summary,) = History(log.engine).search(EVERY)
     assert summary.outcome is Outcome.REFUSED
     assert (summary.final_outcome, summary.reviews) == (Outcome.MANUAL_REVIEW, 2)
 
@@ -284,7 +285,7 @@ def test_whatever_the_database_says_becomes_our_error(engine: Engine) -> None:
         lambda: log.append([decided_entry(key=key("k"))]),
         lambda: log.find("x" * 36),
         lambda: log.find_by_keys(["x"]),
-        lambda: log.search(EVERY),
+        lambda: History(engine).search(EVERY),
         lambda: log.review(review("x" * 36)),
         lambda: queue.lease(1, timedelta(1)),
         queue.count,

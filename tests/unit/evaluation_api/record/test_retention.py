@@ -1,12 +1,14 @@
 """What a purge takes, and what it leaves."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import Engine
 
 from evaluation_api.decision.domain import IdempotencyKey, Outcome, Review, Search
-from evaluation_api.record import retention
+from evaluation_api.record import database, retention, schema
 from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.history import History
 from tests.evaluations import decided_entry
 
 KEY = IdempotencyKey("old", "f")
@@ -24,9 +26,51 @@ def test_a_purge_takes_what_is_older_with_its_reviews_and_keys(
     log.append([old, keyed, new])
     log.review(Review(old.id, keyed.id, Outcome.REFUSED, "Não apresentou.", "Ana", day(4)))
 
+    told: list[int] = []
     assert retention.count_older(engine, day(3)) == (2, 0)
-    assert retention.purge(engine, day(3)) == 2
+    assert retention.purge(engine, day(3), told.append) == 2
+    assert told[-1] == 2
 
-    assert [one.id for one in log.search(Search(limit=9))] == [new.id]
+    assert [one.id for one in History(engine).search(Search(limit=9))] == [new.id]
     assert log.find_by_keys(["old"]) == [None]
     assert log.append([decided_entry(key=KEY)]) == [None]
+
+
+def test_others_write_while_much_is_deleted_and_the_disk_gets_it_back(tmp_path: Path) -> None:
+    """The slowest of those who write meanwhile waits for a slice, and not for the purge."""
+    path = tmp_path / "evaluations.db"
+    engine = database.connect(f"sqlite:///{path}")
+    schema.migrate(engine)
+    log = EvaluationLog(engine)
+    for _ in range(8):
+        log.append([decided_entry(when=day(1)) for _ in range(1_000)])
+    log.checkpoint()
+    size = path.stat().st_size
+    slices: list[int] = []
+
+    def note(deleted: int) -> None:
+        slices.append(deleted)
+        log.append([decided_entry(when=day(9))])
+
+    assert retention.purge(engine, day(3), note) == 8_000
+    assert len(slices) > 4
+    assert len(History(engine).search(Search(limit=9))) == min(9, len(slices))
+    assert path.stat().st_size < size / 4
+    assert path.with_name("evaluations.db-wal").stat().st_size == 0
+    engine.dispose()
+
+
+def test_nothing_of_a_name_that_was_deleted_is_left_in_the_file(tmp_path: Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    schema.migrate(engine)
+    log = EvaluationLog(engine)
+    log.append([decided_entry("Zulmira Quaresma", when=day(1)) for _ in range(50)])
+    log.append([decided_entry("Bento", when=day(5))])
+
+    retention.purge(engine, day(3))
+
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Bento" in left
+    assert b"Zulmira" not in left
+    assert b"zulmira" not in left
+    engine.dispose()

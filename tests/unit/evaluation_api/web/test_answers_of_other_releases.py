@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from evaluation_api.app import create_fastapi_app
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.history import History
 from evaluation_api.record.policies import PolicyLog
 from tests.evaluations import POLICY, decided_entry
 
@@ -23,6 +24,7 @@ class Services:
         """Open the record."""
         self.executor = executor
         self.evaluations = EvaluationLog(engine)
+        self.history = History(engine)
         self.policies = PolicyLog(engine)
         self.policy = POLICY
 

@@ -1,0 +1,160 @@
+"""The order of commits, by the database's own count (docs/adr/0006).
+
+A row's position never changes and none is given twice, and whoever has read up to one misses no
+earlier row later. On SQLite it is the rowid, which the one writer counts; on PostgreSQL the number
+of the transaction, in a column of its own, so that rows of one commit share one, and rows from
+before have 0. Where positions are equal, ids say which comes first.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    and_,
+    delete,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+)
+
+from evaluation_api.decision.domain import Position
+from evaluation_api.record.tables import evaluations, marks, reviews
+
+#: The mark of what was added on PostgreSQL to the number of a transaction.
+OFFSET: Final = "position_offset"
+#: The mark of rowids that SQLite gives for a second time, as JSON: [[the first, shift], ...].
+_REGIVEN: Final = "regiven_rowids"
+
+_OFFSET_VALUE: Final = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{OFFSET}'), 0)"  # noqa: S608 - a constant
+_HORIZON: Final = literal_column(
+    f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_OFFSET_VALUE})", BigInteger
+)
+_NEXT: Final = text(
+    f"SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {_OFFSET_VALUE}"
+)
+
+_LAST: Final = text(
+    "SELECT greatest((SELECT max(position) FROM evaluations), (SELECT max(position) FROM reviews))"
+)
+
+
+def column(dialect: Dialect, table: Table) -> ColumnElement[int]:
+    """Return what counts the rows of a table in one kind of database."""
+    own = "position" if dialect.name == "postgresql" else "rowid"
+    return literal_column(f"{table.name}.{own}", BigInteger)
+
+
+def is_after(
+    position: ColumnElement[int], identity: ColumnElement[str], place: Position
+) -> ColumnElement[bool]:
+    """Return whether a row stands behind a place."""
+    number, last_id = place
+    return and_(position >= number, or_(position > number, identity > last_id))
+
+
+def is_before(
+    position: ColumnElement[int], identity: ColumnElement[str], place: Position
+) -> ColumnElement[bool]:
+    """Return whether a row stands before a place."""
+    number, last_id = place
+    return and_(position <= number, or_(position < number, identity < last_id))
+
+
+def is_final(dialect: Dialect, position: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    """Return the condition that no earlier row can come any more: none where one writes at a time.
+
+    A transaction of PostgreSQL has its number before it commits; from the oldest one that still
+    runs on, others are missing.
+    """
+    return [position < _HORIZON] if dialect.name == "postgresql" else []
+
+
+class Numbering:
+    """Positions as callers are told them, and what the database counts by."""
+
+    def __init__(self, regiven: Sequence[tuple[int, int]]) -> None:
+        """Take the rowids from which on others had the number before, and what is added since."""
+        self._firsts = [first for first, _ in regiven]
+        self._told = [first + shift for first, shift in regiven]
+        self._shifts = [0, *(shift for _, shift in regiven)]
+
+    def told(self, counted: int) -> int:
+        """Return a row's position."""
+        return counted + self._shifts[bisect_right(self._firsts, counted)]
+
+    def place(self, told: Position) -> Position:
+        """Return a place as the database counts; behind rows that are gone, before the next."""
+        part = bisect_right(self._told, told.number)
+        counted = told.number - self._shifts[part]
+        if part < len(self._firsts) and counted >= self._firsts[part]:
+            return Position(self._firsts[part], "")
+        return Position(counted, told.id)
+
+
+def numbering(connection: Connection) -> Numbering:
+    """Read how positions are told."""
+    return Numbering(_regiven(connection))
+
+
+def _regiven(connection: Connection) -> list[tuple[int, int]]:
+    query = select(marks.c.value).where(marks.c.name == _REGIVEN)
+    return [(first, shift) for first, shift in json.loads(connection.scalar(query) or "[]")]
+
+
+def note_deleted(connection: Connection, newest_before: int) -> None:
+    """Note on SQLite, in the transaction of a deletion, which rowids will be given again.
+
+    newest_before: newest() before it.
+    """
+    newest_now = newest(connection)
+    if newest_now >= newest_before:
+        return
+    known = _regiven(connection)
+    shift = (known[-1][1] if known else 0) + newest_before - newest_now
+    kept = [pair for pair in known if pair[0] <= newest_now]
+    connection.execute(delete(marks).where(marks.c.name == _REGIVEN))
+    value = json.dumps([*kept, (newest_now + 1, shift)])
+    connection.execute(insert(marks).values(name=_REGIVEN, value=value))
+
+
+def newest(connection: Connection) -> int:
+    """Return the newest rowid of SQLite's evaluations, 0 where there is none."""
+    return int(connection.scalar(text("SELECT coalesce(max(rowid), 0) FROM evaluations")) or 0)
+
+
+def is_behind(connection: Connection) -> bool:
+    """Tell whether rows came to PostgreSQL from a server that had counted further.
+
+    A dump brings the numbers of another server; those of a new one begin at 3.
+    """
+    upcoming, offset = connection.execute(_NEXT).one()
+    return bool(_last(connection) >= upcoming + offset)
+
+
+def continue_behind_last(connection: Connection) -> None:
+    """Have PostgreSQL count on from the last row."""
+    upcoming, _ = connection.execute(_NEXT).one()
+    offset = _last(connection) + 1 - upcoming
+    connection.execute(delete(marks).where(marks.c.name == OFFSET))
+    connection.execute(insert(marks).values(name=OFFSET, value=str(offset)))
+    for table in (evaluations, reviews):
+        connection.execute(text(count_from(table.name, offset)))
+
+
+def _last(connection: Connection) -> int:
+    return int(connection.scalar(_LAST) or 0)
+
+
+def count_from(table: str, offset: int) -> str:
+    """Return the statement that has rows take the number of their transaction, and an offset."""
+    number = f"pg_current_xact_id()::text::bigint + {int(offset)}"
+    return f"ALTER TABLE {table} ALTER COLUMN position SET DEFAULT ({number})"

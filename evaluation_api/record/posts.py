@@ -1,0 +1,56 @@
+"""Who used an Idempotency-Key first for anything but an evaluation: reviews, files and their steps.
+
+Written in the transaction of what the key is for, so that both stand or neither. Evaluations' keys
+have a table of their own, which the last release reads.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, select, text
+
+from evaluation_api.decision.domain import IdempotencyKey
+from evaluation_api.decision.errors import IdempotencyKeyReusedError
+from evaluation_api.record.tables import posts
+
+_USE: Final = text(
+    "INSERT INTO posts (operation, key, fingerprint, subject_id, made_id)"
+    " VALUES (:operation, :key, :fingerprint, :subject_id, :made_id) ON CONFLICT DO NOTHING"
+)
+
+
+class Operation(StrEnum):
+    """What a key is for; the same key may stand for one of each."""
+
+    REVIEW = "review"
+    FILE = "file"
+    STEP = "step"
+
+
+class FirstPost(NamedTuple):
+    """What used a key first. made_id: of what it made."""
+
+    fingerprint: str
+    made_id: str
+
+    def require(self, key: IdempotencyKey) -> str:
+        """Return what it made. Raises IdempotencyKeyReusedError if something else was asked for."""
+        if self.fingerprint != key.fingerprint:
+            raise IdempotencyKeyReusedError
+        return self.made_id
+
+
+def use(
+    connection: Connection, operation: Operation, key: IdempotencyKey, subject: str, made: str
+) -> FirstPost | None:
+    """Use a key to make something of a subject; return its first use, if it was used before.
+
+    subject, made: ids; a subject that is deleted takes its keys with it.
+    """
+    values = {"operation": operation.value, "key": key.key, "fingerprint": key.fingerprint}
+    if connection.execute(_USE, {**values, "subject_id": subject, "made_id": made}).rowcount:
+        return None
+    query = select(posts.c.fingerprint, posts.c.made_id).where(
+        posts.c.operation == operation.value, posts.c.key == key.key
+    )
+    return FirstPost(*connection.execute(query).one())

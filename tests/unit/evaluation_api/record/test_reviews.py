@@ -1,0 +1,97 @@
+"""People's decisions: none without having seen the others, none twice, none before there is one."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from evaluation_api.decision.domain import Entry, IdempotencyKey, Outcome, Review
+from evaluation_api.decision.errors import (
+    EvaluationPendingError,
+    IdempotencyKeyReusedError,
+    UnseenReviewsError,
+)
+from evaluation_api.record import database
+from evaluation_api.record.evaluations import EvaluationLog
+from tests.evaluations import NOON, decided_entry, new_id, pending_entry
+
+KEY = IdempotencyKey("k", "f")
+
+
+def review(entry: Entry, reviewer: str = "Ana") -> Review:
+    return Review(new_id(), entry.id, Outcome.REFUSED, "Não apresentou renda.", reviewer, NOON)
+
+
+@pytest.fixture
+def entry(log: EvaluationLog) -> Entry:
+    entry = decided_entry()
+    log.append([entry])
+    return entry
+
+
+def test_a_reviewer_who_has_not_seen_another_review_is_shown_it(
+    log: EvaluationLog, entry: Entry
+) -> None:
+    first, second = review(entry), review(entry, "Bia")
+    log.review(first, seen=0)
+
+    with pytest.raises(UnseenReviewsError) as refusal:
+        log.review(second, seen=0)
+
+    assert refusal.value.reviews == (first,)
+    assert log.find(entry.id).reviews == (first,)
+    assert log.review(second, seen=1) == second
+
+
+def test_a_reviewer_who_does_not_say_what_they_saw_is_taken_at_their_word(
+    log: EvaluationLog, entry: Entry
+) -> None:
+    log.review(review(entry))
+    log.review(review(entry))
+
+    assert len(log.find(entry.id).reviews) == 2
+
+
+def test_a_pending_evaluation_is_not_reviewed(log: EvaluationLog) -> None:
+    waiting = pending_entry()
+    log.append([waiting])
+
+    with pytest.raises(EvaluationPendingError):
+        log.review(review(waiting), key=KEY)
+
+    assert log.find(waiting.id).reviews == ()
+
+
+def test_a_repeated_review_is_the_one_that_is_there(log: EvaluationLog, entry: Entry) -> None:
+    first = review(entry)
+
+    assert log.review(first, key=KEY, seen=0) == first
+    assert log.review(review(entry), key=KEY, seen=0) == first
+    assert log.find(entry.id).reviews == (first,)
+    with pytest.raises(IdempotencyKeyReusedError):
+        log.review(review(entry), key=IdempotencyKey("k", "other"))
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["repeated", "unseen"])
+def test_of_reviews_at_the_same_moment_one_stands(
+    url: str, log: EvaluationLog, entry: Entry, key: IdempotencyKey | None
+) -> None:
+    barrier = Barrier(4, timeout=30)
+    engines = [database.connect(url) for _ in range(4)]
+
+    def race(add: Callable[..., Review]) -> str | None:
+        barrier.wait()
+        try:
+            return add(review(entry), key=key, seen=0).id
+        except UnseenReviewsError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(race, [EvaluationLog(engine).review for engine in engines]))
+    for engine in engines:
+        engine.dispose()
+
+    (stands,) = log.find(entry.id).reviews
+    assert {one for one in made if one} == {stands.id}
+    assert made.count(None) == (0 if key else 3)
