@@ -9,6 +9,7 @@ DOCUMENTS = (
     "README.md",
     "README.pt-BR.md",
     "docs/model.md",
+    "docs/integration.md",
     "docs/operations.md",
 )
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -17,15 +18,14 @@ _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def commands_of(project: Path) -> set[str]:
     """Return every command of a checkout's documents, without comments and extra spaces.
 
-    A Python program counts as one, "python: " and its first line.
+    A Python program counts as one, called after its document.
     """
     documents = [project / name for name in DOCUMENTS]
     return {
         command
         for document in documents
-        if document.exists()
         for language, block in _FENCED.findall(document.read_text(encoding="utf-8"))
-        for command in _commands(language, block)
+        for command in _commands(document.name, language, block)
     }
 
 
@@ -37,9 +37,9 @@ def printed_by(project: Path, document: str, command: str) -> list[str]:
     return lines[1:]
 
 
-def _commands(language: str, block: str) -> Iterator[str]:
+def _commands(name: str, language: str, block: str) -> Iterator[str]:
     if language == "python":
-        yield f"python: {block.partition(chr(10))[0]}"
+        yield f"the program in {name}"
     elif block.startswith("$ "):
         yield block.partition("\n")[0].removeprefix("$ ")
     elif language in {"", "sh"}:

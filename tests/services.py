@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -161,27 +163,53 @@ def eventually(holds: Callable[[], bool], seconds: float = 60, log: Path | None 
     return time.monotonic() - started
 
 
-@pytest.fixture(scope="session")
-def bentoml_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a BentoML home that holds the committed model."""
-    home = tmp_path_factory.mktemp("bentoml")
+NEEDS = {"bentoml_home", "model_service", "evaluation_service"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The session's services, ready, and the BentoML home that the model service serves from."""
+
+    home: Path
+    model: Server
+    evaluation: Server
+
+
+def start_pair(home: Path, folder: Path, stack: ExitStack) -> Pair:
+    """Import the committed model and start one service after the other; the stack stops them."""
     environment = {**ENVIRONMENT, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     command = [sys.executable, "-m", "model_store", "import"]
     subprocess.run(command, cwd=PROJECT, env=environment, check=True, timeout=READY_SECONDS)
-    return home
+    model = stack.enter_context(model_server(home))
+    return Pair(home, model, stack.enter_context(evaluation_server(folder, model.url)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[Pair] | None]:
+    """Start the services beside the tests that come before those which ask for them, if any do."""
+    if not any(NEEDS & set(getattr(item, "fixturenames", ())) for item in request.session.items):
+        yield None
+        return
+    folders = tmp_path_factory.mktemp("bentoml"), tmp_path_factory.mktemp("evaluation")
+    with ExitStack() as stack, ThreadPoolExecutor(1) as thread:
+        yield thread.submit(start_pair, *folders, stack)
 
 
 @pytest.fixture(scope="session")
-def model_service(bentoml_home: Path) -> Iterator[Server]:
-    """Start the model service for the session."""
-    with model_server(bentoml_home) as server:
-        yield server
+def bentoml_home(pair: Future[Pair]) -> Path:
+    """Return a BentoML home that holds the committed model."""
+    return pair.result().home
 
 
 @pytest.fixture(scope="session")
-def evaluation_service(
-    model_service: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """Start the evaluation service for the session, in front of the session's model service."""
-    with evaluation_server(tmp_path_factory.mktemp("evaluation"), model_service.url) as server:
-        yield server
+def model_service(pair: Future[Pair]) -> Server:
+    """Return the session's model service."""
+    return pair.result().model
+
+
+@pytest.fixture(scope="session")
+def evaluation_service(pair: Future[Pair]) -> Server:
+    """Return the session's evaluation service, in front of the session's model service."""
+    return pair.result().evaluation

@@ -76,7 +76,8 @@ COMPOSE = "docker compose "
 NOT_RUN = {
     "make test": "runs this test",
     "python -m model_store train --data cc_general.csv": "the other training, without its picture",
-    "python: import sys": "takes minutes: 68 times what a training does",
+    "the program in model.md": "takes minutes: 38 times what a training does",
+    "the program in integration.md": "run by test_integration_page.py",
     "make logs": "follows the log until somebody at a terminal ends it",
     "make down && docker volume rm credit-card-evaluation_record": "names the one volume of a "
     "machine's own stack, which a test must not remove",
