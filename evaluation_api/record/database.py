@@ -122,8 +122,14 @@ def require_writable(engine: Engine, *, thoroughly: bool) -> None:
 
 
 def _require_room(file: str | None) -> None:
-    """Raise RecordUnavailableError when the disk of a SQLite file is full."""
-    if file and shutil.disk_usage(Path(file).parent).free < _ROOM_BYTES:
+    """Raise RecordUnavailableError when the disk of a SQLite file is full, or gone."""
+    if not file:
+        return
+    try:
+        free = shutil.disk_usage(Path(file).parent).free
+    except OSError as exc:
+        raise RecordUnavailableError(str(exc)) from exc
+    if free < _ROOM_BYTES:
         raise RecordUnavailableError("database or disk is full")
 
 

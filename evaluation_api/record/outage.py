@@ -56,10 +56,13 @@ class Outage:
         RECORD_AWAY.set(1)
         if not self._is_told:
             self._is_told, self._began = True, time.monotonic()
+            self._refused_ids, self._refused_count = [], 0
             logger.warning("record_away", extra={"reason": self._cause})
 
     def refuse(self) -> None:
         """Count the request being answered, if any, as one for which there was no record."""
+        if not self.is_now:
+            self.noticed.set()
         if (identity := request_id.get()) != NO_REQUEST:
             self._refused_count += 1
             self._refused_ids = [*self._refused_ids, identity][:_TOLD_IDS]
@@ -81,7 +84,7 @@ class Outage:
             "refused_ids": " ".join(self._refused_ids),
         }
         logger.warning("record_back", extra=told)
-        self._is_told, self._refused_ids, self._refused_count = False, [], 0
+        self._is_told = False
 
 
 class Look(Protocol):
