@@ -73,7 +73,7 @@ def test_1000_unknown_paths_leave_no_label_in_the_metrics(http: httpx.Client) ->
         assert http.post(f"/models/{n}/predict", json=AMOUNTS).status_code == 404
     assert http.get("/" + "x" * 60_000).status_code in {404, 414, 431}
 
-    metrics = http.get("/metrics").text
+    metrics = http.get("/metrics").raise_for_status().text
     assert "Maria" not in metrics
     assert set(LABEL.findall(metrics)) <= {
         *("/predict", "/livez", "/readyz", "/healthz", "/docs.json", "/schema.json"),
