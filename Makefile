@@ -12,7 +12,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
 	roll-model roll-evaluation backup restore test test-stack \
-	bench bench-batch bench-checkouts bench-faults bench-model bench-record bench-replicas bench-unkind soak \
+	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-replicas bench-unkind soak \
 	check check-lock lock openapi upgrade release clean
 
 help: ## List the targets
@@ -99,8 +99,8 @@ test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a 
 bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 5 minutes
 	@$(BIN)/python -m bench system $(BENCH)
 
-bench-batch: $(VENV)/dev.stamp ## Measure a CSV file beside a loop over /avaliar: make bench-batch LINES=200000
-	@$(BIN)/python -m bench file $(LINES)
+bench-files: $(VENV)/dev.stamp ## Measure files beside an analyst's script: make bench-files LINES=200000
+	@$(BIN)/python -m bench files $(LINES)
 
 bench-checkouts: $(VENV)/dev.stamp ## Measure this checkout's system beside another's, in turn: make bench-checkouts OTHER=../main
 	@test -n "$(OTHER)" || { echo "Name the other checkout: make bench-checkouts OTHER=../main" >&2; exit 2; }

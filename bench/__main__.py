@@ -55,9 +55,11 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def _measure_file(arguments: argparse.Namespace, folder: Path) -> int:
-    run = client_file.run(systems.this_system(folder), arguments.lines, folder)
-    print(tables.of_a_file(run))
+def _measure_files(arguments: argparse.Namespace, folder: Path) -> int:
+    system = systems.this_system(folder)
+    ways = client_file.run(system, arguments.lines, arguments.rounds, folder)
+    print(f"{arguments.lines:,} clients")
+    print(tables.of_a_file(ways, arguments.lines))
     return 0
 
 
@@ -112,9 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--connections", type=int, nargs="+", help="in place of its own")
         one.add_argument("--only", nargs="+", metavar="KEY", help="some of the systems, by key")
         one.set_defaults(run=_measure)
-    file = commands.add_parser("file", help="A CSV file beside a loop over /avaliar.")
-    file.add_argument("lines", nargs="?", type=int, default=200_000, help="(%(default)s)")
-    file.set_defaults(run=_measure_file)
+    files = commands.add_parser("files", help="A file of clients beside an analyst's script.")
+    files.add_argument("lines", nargs="?", type=int, default=200_000, help="(%(default)s)")
+    files.add_argument("--rounds", type=int, default=5, help="of each, in turn (%(default)s)")
+    files.set_defaults(run=_measure_files)
     failing = commands.add_parser("faults", help=_fail.__doc__)
     failing.add_argument("--seconds", type=float, default=8.0, help="for each (%(default)s)")
     failing.add_argument("--only", nargs="+", choices=faults.FAULTS, metavar="FAULT")

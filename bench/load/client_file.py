@@ -1,75 +1,123 @@
-"""A CSV file of clients through the system, beside a loop over /avaliar."""
+"""A file of clients three ways: an analyst's script, `portfolio score`, and the page's routes."""
 
+import os
+import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
-import psutil
 
-from bench.load import wrk
 from bench.load.checks import WrongAnswerError
 from bench.subjects import clients, processes
 from bench.subjects.clients import Client
 from bench.subjects.systems import System
 from deploy.ports import HOST
-from deploy.processes import Running
 
-T = TypeVar("T")
-
-_LOOP_SECONDS = 3
 _LOOK_SECONDS = 0.2
+_LONGEST_SECONDS = 600
 _HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos\n"
+_PROJECT = Path(__file__).parents[2]
+
+SCRIPT, SCORE, PAGE = "an analyst's script", "portfolio score", "page: upload, evaluate, download"
 
 
-@dataclass(frozen=True)
-class FileRun:
-    """Steps (what, lines, seconds), and the evaluation service's peak memory, before and after."""
+@dataclass
+class Way:
+    """How long one way took in each round, and the most memory its process had, in MB."""
 
-    loop_per_second: float
-    steps: Sequence[tuple[str, int, float]]
-    peak_mb_before: float
-    peak_mb: float
+    name: str
+    seconds: list[float] = field(default_factory=list)
+    peak_mb: float = 0.0
 
-
-def run(system: System, lines: int, folder: Path) -> FileRun:
-    """Start the system, and have a file of so many lines evaluated. Raises WrongAnswerError."""
-    made = clients.make()
-    bodies = system.language.write_bodies(folder / "bodies.txt", made)
-    url = f"http://{HOST}:{system.ports[0]}"
-    with (
-        processes.started(system.programs, folder) as running,
-        httpx.Client(base_url=url, timeout=600) as http,
-    ):
-        loop = wrk.drive(system, bodies, 1, _LOOP_SECONDS)
-        before = _peak_memory_mb(running)
-        batch, upload = _timed(lambda: _send(http, made, lines))
-        _, work = _timed(lambda: _evaluated(http, batch, lines))
-        size, result = _timed(lambda: _downloaded(http, batch))
-        steps = [
-            ("loop over /avaliar", loop.answers, loop.seconds),
-            ("upload", lines, upload),
-            ("evaluate and record", lines, work),
-            (f"result, {size / 1e6:.0f} MB", lines, result),
-            ("all of it", lines, upload + work + result),
-        ]
-        return FileRun(loop.requests_per_second, steps, before, _peak_memory_mb(running))
+    @property
+    def median(self) -> float:
+        """Return the middle round's seconds."""
+        return statistics.median(self.seconds)
 
 
-def _timed(step: Callable[[], T]) -> tuple[T, float]:
-    begun = time.perf_counter()
-    return step(), time.perf_counter() - begun
+def run(system: System, lines: int, rounds: int, folder: Path) -> list[Way]:
+    """Have one file of so many lines decided in each way, in turn. Raises WrongAnswerError.
+
+    The script comes first in each round, so that a ratio is of neighbours.
+    """
+    source = folder / "clients.csv"
+    source.write_bytes(b"".join(_file(clients.make(), lines)))
+    ways = [Way(SCRIPT), Way(SCORE), Way(PAGE)]
+    with processes.started(system.programs, folder):
+        for _ in range(rounds):
+            _apart(ways[0], _script(source, folder), folder)
+            _apart(ways[1], _score(source, folder), folder)
+            _through_the_page(ways[2], system.ports[0], source, lines)
+    return ways
 
 
-def _send(http: httpx.Client, made: Sequence[Client], lines: int) -> str:
-    csv = {"Content-Type": "text/csv"}
-    answer = http.post(
-        "/lotes", params={"nome": "bench.csv"}, content=_file(made, lines), headers=csv
+def _script(source: Path, folder: Path) -> list[str]:
+    database = folder / "script.db"
+    database.unlink(missing_ok=True)
+    script = _PROJECT / "bench/subjects/analyst.py"
+    return [str(script), str(source), str(folder / "script.csv"), str(database)]
+
+
+def _score(source: Path, folder: Path) -> list[str]:
+    target = folder / "score.csv"
+    target.unlink(missing_ok=True)
+    return ["-m", "portfolio", "score", str(source), "-o", str(target)]
+
+
+def _apart(way: Way, arguments: Sequence[str], folder: Path) -> None:
+    """Run Python in a process of its own, from its start to its end, on the system's store."""
+    store = {"BENTOML_HOME": str(folder / "bentoml")}
+    command, begun = [sys.executable, *arguments], time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - our own arguments
+        command, cwd=_PROJECT, env={**os.environ, **store}, stdout=subprocess.DEVNULL
     )
+    _, status, used = os.wait4(process.pid, 0)
+    way.seconds.append(time.perf_counter() - begun)
+    way.peak_mb = max(way.peak_mb, used.ru_maxrss * 1024 / 1e6)
+    if status:
+        raise WrongAnswerError(f"{way.name} ended with {os.waitstatus_to_exitcode(status)}")
+
+
+def _through_the_page(way: Way, port: int, source: Path, lines: int) -> None:
+    """Do what the page does, with nobody waiting to press a button."""
+    begun = time.perf_counter()
+    with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=_LONGEST_SECONDS) as http:
+        batch = _send(http, source)
+        _evaluate(http, batch, lines)
+        _download(http, batch)
+    way.seconds.append(time.perf_counter() - begun)
+
+
+def _send(http: httpx.Client, source: Path) -> str:
+    csv = {"Content-Type": "text/csv"}
+    answer = http.post("/lotes", params={"nome": "bench.csv"}, content=_chunks(source), headers=csv)
     return str(answer.raise_for_status().json()["id"])
+
+
+def _chunks(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while chunk := file.read(1 << 18):
+            yield chunk
+
+
+def _evaluate(http: httpx.Client, batch: str, lines: int) -> None:
+    start = http.post(f"/lotes/{batch}/iniciar", headers={"Content-Type": "application/json"})
+    start.raise_for_status()
+    while (told := http.get(f"/lotes/{batch}").json())["situacao"] == "em_andamento":
+        time.sleep(_LOOK_SECONDS)
+    if told["decididas"] != lines:
+        raise WrongAnswerError(f"{told['decididas']} of {lines} lines decided")
+
+
+def _download(http: httpx.Client, batch: str) -> None:
+    """Fetch and forget."""
+    with http.stream("GET", f"/lotes/{batch}/resultado.csv") as answer:
+        for _ in answer.raise_for_status().iter_raw():
+            pass
 
 
 def _file(made: Sequence[Client], lines: int) -> Iterator[bytes]:
@@ -83,29 +131,3 @@ def _file(made: Sequence[Client], lines: int) -> Iterator[bytes]:
 def _line(client: Client) -> str:
     name, *amounts = astuple(client)
     return ";".join([name, *(f"{amount:.2f}".replace(".", ",") for amount in amounts)]) + "\n"
-
-
-def _evaluated(http: httpx.Client, batch: str, lines: int) -> None:
-    http.post(f"/lotes/{batch}/iniciar").raise_for_status()
-    while (told := http.get(f"/lotes/{batch}").json())["situacao"] == "em_andamento":
-        time.sleep(_LOOK_SECONDS)
-    if told["decididas"] != lines:
-        message = f"{told['decididas']} of {lines} lines decided"
-        raise WrongAnswerError(message)
-
-
-def _downloaded(http: httpx.Client, batch: str) -> int:
-    """Fetch and forget; return the bytes."""
-    with http.stream("GET", f"/lotes/{batch}/resultado.csv") as answer:
-        return sum(map(len, answer.raise_for_status().iter_raw()))
-
-
-def _peak_memory_mb(programs: Sequence[Running]) -> float:
-    """Return the peak resident memory of the evaluation service, as Linux keeps it."""
-    for process in (one for running in programs for one in running.processes()):
-        with suppress(psutil.Error):
-            if process.cmdline()[-1:] == ["evaluation_api"]:
-                status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-                (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-                return int(line.split()[1]) * 1024 / 1e6
-    raise WrongAnswerError("no evaluation service runs")

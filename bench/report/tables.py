@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.load.client_file import FileRun
+from bench.load.client_file import Way
 from bench.load.faults import Outcome
 from bench.load.measurements import Comparison, Measured, Point
 from bench.load.soak import Slice, Soak
@@ -123,17 +123,19 @@ def of_targets(targets: Sequence[Target]) -> str:
     return _table(targets, _TARGETS)
 
 
-def of_a_file(run: FileRun) -> str:
-    """Return a line for each step of a file beside the loop, and the peak of memory."""
-    columns: dict[str, Callable[[tuple[str, int, float]], str]] = {
-        "what": lambda step: step[0],
-        "lines": lambda step: f"{step[1]:,}",
-        "seconds": lambda step: f"{step[2]:.1f}",
-        "lines/s": lambda step: f"{step[1] / step[2]:,.0f}",
-        "x loop": lambda step: f"{step[1] / step[2] / run.loop_per_second:.1f}",
+def of_a_file(ways: Sequence[Way], lines: int) -> str:
+    """Return a line for each way to decide a file: medians, and the ratio to the script."""
+    script = ways[0].median
+    columns: dict[str, Callable[[Way], str]] = {
+        "a file, from its start to its result": lambda way: way.name,
+        "rounds": lambda way: f"{len(way.seconds)}",
+        "seconds": lambda way: f"{way.median:.1f}",
+        "from to": lambda way: f"{min(way.seconds):.1f} {max(way.seconds):.1f}",
+        "rows/s": lambda way: f"{lines / way.median:,.0f}",
+        "x script": lambda way: f"{script / way.median:.2f}",
+        "peak MB": lambda way: f"{way.peak_mb:.0f}" if way.peak_mb else "-",
     }
-    memory = f"peak memory {run.peak_mb:.0f} MB, {run.peak_mb_before:.0f} MB before"
-    return f"{_table(run.steps, columns)}\n\n{memory}"
+    return _table(ways, columns)
 
 
 def of_faults(outcomes: Sequence[Outcome]) -> str:
