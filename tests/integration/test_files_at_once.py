@@ -99,10 +99,14 @@ def test_uploads_that_go_no_further_leave_room_for_evaluations_and_end(
     assert most_memory(status(evaluation)) < own_limit() * 3 // 4
 
 
-def test_a_place_is_given_back(evaluation: Server, gateway: Gateway, result: str) -> None:
-    get = b"GET %s HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % result.encode()
+def test_who_reads_no_further_gives_the_place_back(evaluation: Server, gateway: Gateway) -> None:
+    with httpx.Client(base_url=evaluation.url, timeout=60) as http:
+        large, small = (send(http, clients(count))["id"] for count in (80_000, 1))
+    get = b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % large.encode()
+    url = f"{evaluation.url}/lotes/{small}/resultado.csv"
     with asked(gateway.port, get, AT_ONCE) as connections:
-        for connection in connections:
-            answer_to(connection).close()
+        statuses = {answer_to(connection).status for connection in connections}
+        refused = httpx.get(url).status_code
+        eventually(lambda: httpx.get(url).status_code == 200, 60)
 
-    eventually(lambda: httpx.get(f"{evaluation.url}{result}").status_code == 200, 20)
+    assert (statuses, refused) == ({200}, 503)
