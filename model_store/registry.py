@@ -97,7 +97,7 @@ def import_pickle(
     if _is_whole(_folder(tag)):
         return tag, False
     description = inspect(content)
-    with _usable_store(), _store_lock():
+    with usable_store(), _store_lock():
         if _is_whole(_folder(tag)):
             return tag, False
         shutil.rmtree(_folder(tag), ignore_errors=True)
@@ -148,7 +148,7 @@ def load(tag: str) -> StoredModel:
 
     explicit(tag)
     try:
-        with _usable_store():
+        with usable_store():
             stored = bentoml.models.get(tag)
     except bentoml.exceptions.NotFound as exc:
         raise ModelNotFound(f"The store has no {tag}: run `python -m model_store import`.") from exc
@@ -182,7 +182,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 @contextmanager
-def _usable_store() -> Iterator[None]:
+def usable_store() -> Iterator[None]:
     """Raise StoreUnusable for what the operating system refuses: a full disk, a missing right."""
     try:
         yield

@@ -26,6 +26,7 @@ from model_store.errors import (
     NotAModel,
     PickleRefused,
     PromotionRefused,
+    StoreUnusable,
 )
 from model_store.pickles import inspection
 
@@ -49,6 +50,30 @@ def test_the_version_is_made_of_the_content() -> None:
 def test_importing_twice_is_the_same_model(imported: str, model_file: Path) -> None:
     assert registry.import_pickle(model_file, never) == (imported, False)
     assert registry.list_versions() == [imported]
+
+
+def test_a_copy_that_a_full_disk_ends_is_told_in_one_sentence() -> None:
+    """Copying tells of several files at once, and has no words of its own for why."""
+    full = "[Errno 28] No space left on device: 'model.pkl'"
+    broken_off = shutil.Error([("model.pkl", "there/model.pkl", full)])
+
+    with (
+        pytest.raises(StoreUnusable, match=r" is not usable: No space left on device\.$"),
+        registry.usable_store(),
+    ):
+        raise broken_off
+
+
+def test_an_empty_note_of_the_latest_version_is_written_again(
+    models_home: Path, model_file: Path
+) -> None:
+    models_home.mkdir()
+    (models_home / "latest").touch()
+
+    tag, created = registry.import_pickle(model_file, inspection.describe)
+
+    assert created
+    assert (models_home / "latest").read_text() == tag.partition(":")[2]
 
 
 def test_what_was_imported_is_loaded(

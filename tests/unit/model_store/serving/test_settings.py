@@ -1,0 +1,37 @@
+"""The model service's settings, each refused by its name."""
+
+from collections.abc import Callable
+
+import pytest
+from bentoml.exceptions import BentoMLException
+
+from model_store.serving import settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "read"),
+    [
+        ("MODEL_SERVICE_WORKERS", "", settings.workers),
+        ("MODEL_SERVICE_WORKERS", "0", settings.workers),
+        ("MODEL_SERVICE_WORKERS", "65", settings.workers),
+        ("MODEL_SERVICE_WORKERS", "two", settings.workers),
+        ("MODEL_SERVICE_SHORTCUTS", "no", settings.has_shortcuts),
+    ],
+)
+def test_what_a_setting_cannot_be_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, read: Callable[[], object]
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(BentoMLException, match=rf"^{variable} must be .*, and is '{value}'\.$"):
+        read()
+
+
+def test_settings_have_their_defaults_and_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("MODEL_SERVICE_WORKERS", "MODEL_SERVICE_SHORTCUTS"):
+        monkeypatch.delenv(variable, raising=False)
+    assert (settings.workers(), settings.has_shortcuts()) == (1, True)
+
+    monkeypatch.setenv("MODEL_SERVICE_WORKERS", "64")
+    monkeypatch.setenv("MODEL_SERVICE_SHORTCUTS", "off")
+    assert (settings.workers(), settings.has_shortcuts()) == (64, False)
