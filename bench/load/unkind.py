@@ -10,7 +10,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -25,6 +25,8 @@ from deploy.processes import Running
 
 #: Of the memory before, at most.
 KEPT = 1.5
+#: Connections to the record and to the model service that a load opens and the service keeps.
+POOLED = 8
 _AT_ONCE = struct.pack("ii", 1, 0)
 _HEAD = b"POST /avaliar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
 _LARGE = b"GET /docs/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
@@ -48,9 +50,13 @@ class Held:
 
     def is_as_before(self, before: "Held") -> bool:
         """Tell whether nothing is held any more that was not; caches have filled meanwhile."""
-        now, then = astuple(self), astuple(before)
-        is_less = all(one <= other for one, other in zip(now[1:], then[1:], strict=True))
-        return is_less and self.memory_mb <= KEPT * before.memory_mb
+        return (
+            self.memory_mb <= KEPT * before.memory_mb
+            and self.descriptors <= before.descriptors + POOLED
+            and self.connections <= before.connections
+            and self.tasks <= before.tasks
+            and self.in_flight <= before.in_flight
+        )
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def test_a_thousand_unkind_callers_keep_no_good_one_out_and_leave_nothing_held(
 
 def test_what_is_still_held_is_not_as_before() -> None:
     before = Held(100, 50, 1, 6, 0)
-    assert Held(149, 50, 1, 6, 0).is_as_before(before)
-    for kept in (Held(151, 50, 1, 6, 0), Held(100, 51, 1, 6, 0), Held(100, 50, 1, 6, 1)):
+    assert Held(149, 58, 1, 6, 0).is_as_before(before)
+    for kept in (Held(151, 50, 1, 6, 0), Held(100, 59, 1, 6, 0), Held(100, 50, 1, 6, 1)):
         assert not kept.is_as_before(before)
 
 
