@@ -67,6 +67,11 @@ function facts({ fatos: bounds, motivos: reasons }) {
       ["Conta como paga", `dívida de até ${formatMoney(bounds.quitado_ate)}`],
     ]),
     element("h3", { class: "list-title" }, "Motivos que uma decisão pode trazer"),
+    element(
+      "p",
+      {},
+      "Um motivo compara o cliente com uma referência da política, mais exigente do que os fatos. Quem decide são os fatos e o perfil.",
+    ),
     element("ul", {}, ...reasons.map(({ frase }) => element("li", {}, frase))),
   );
 }
@@ -161,7 +166,7 @@ function persons({ fronteira, faixa }) {
       rule(
         "Perto da fronteira",
         fronteira,
-        `Certeza do perfil abaixo de ${least}, numa escala de 0 a 1.${fronteira.decisao ? "" : " É uma observação, e não muda a decisão."}`,
+        `Certeza do perfil abaixo de ${least}, numa escala de 0 a 1.`,
       ),
       rule(
         "Fora da faixa do modelo",

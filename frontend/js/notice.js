@@ -22,9 +22,11 @@ export function problemBlocks(problem, repeat) {
 }
 
 /** What to tell whoever looks after the service, or null when no answer brought a code. */
-export function problemCode({ code }) {
+export function problemCode({ kind, code }) {
   if (!code) return null;
-  return element("span", { class: "quiet" }, "Código do problema: ", identifier(code, "problem-code"));
+  const what = kind ? [identifier(kind, "problem-kind"), " · pedido "] : [];
+  const request = identifier(code, "problem-code");
+  return element("span", { class: "quiet" }, "Código do problema: ", ...what, request);
 }
 
 /** The protocol of an evaluation, to be said or copied. */

@@ -6,13 +6,14 @@
  */
 
 /**
- * A request that did not get its answer. `retryAfter` is in seconds, null when unknown; `code`
- * names the request in the service's log, null when nothing answered.
+ * A request that did not get its answer. `retryAfter` is in seconds, null when unknown; `kind`
+ * is the service's stable name of such problems, and `code` names this request in its log: null when
+ * nothing answered.
  */
 export class Problem extends Error {
-  constructor({ status, title, detail, errors = [], reviews = [], retryAfter = null, code = null }) {
-    super(title);
-    Object.assign(this, { status, title, detail, errors, reviews, retryAfter, code });
+  constructor({ errors = [], reviews = [], retryAfter = null, kind = null, code = null, ...told }) {
+    super(told.title);
+    Object.assign(this, { ...told, errors, reviews, retryAfter, kind, code });
   }
 }
 
@@ -39,6 +40,7 @@ export function problemFromAnswer(status, body, retryAfterHeader, requestId = nu
     errors: (body?.erros ?? []).map(fieldError),
     reviews: body?.revisoes ?? [],
     retryAfter: readRetryAfter(retryAfterHeader),
+    kind: body?.codigo ?? null,
     code: body?.instance ?? requestId,
   });
 }

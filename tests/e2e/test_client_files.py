@@ -31,6 +31,25 @@ def test_a_file_is_shown_as_read_and_evaluated_only_when_asked_for(page: Page) -
     )
 
 
+def test_a_bar_is_as_long_as_its_share_and_progress_is_seen_in_forced_colours(page: Page) -> None:
+    clerk.ready(page)
+    clerk.start(page)
+    clerk.in_state(page, "Concluído")
+
+    bars = page.locator("[data-plot-decisions] li")
+    words = [text.rpartition("· ")[2] for text in bars.locator(".bars-count").all_inner_texts()]
+    widths = [rect.get_attribute("width") or "" for rect in bars.locator(".bar-value").all()]
+    assert sorted(words) == ["0%", "33%", "67%"]
+    assert [f"{float(width[:-1]):.0f}%" for width in widths] == words
+
+    page.emulate_media(forced_colors="active")
+    progress = page.locator("progress")
+    full = progress.screenshot()
+    progress.evaluate("bar => { bar.value = 0.3; }")
+    assert progress.screenshot() != full
+    page.emulate_media(forced_colors="none")
+
+
 def test_the_result_names_every_line_and_leads_to_its_evaluation(
     page: Page, tmp_path: Path
 ) -> None:

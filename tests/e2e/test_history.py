@@ -17,6 +17,24 @@ def surname() -> str:
     return uuid4().hex[:12]
 
 
+def test_the_printed_history_says_its_filter_and_keeps_its_columns(page: Page, site: str) -> None:
+    analyst.evaluated(site, "Wanderléa Impressa", analyst.IN_DEBT)
+    page.goto("/historico.html?nome=impressa&decisao=recusado&perfil=0&de=2026-11-01")
+    expect(page.locator("[data-record]")).to_have_count(1)
+    words = page.locator("[data-filter-words]")
+    expect(words).to_be_hidden()
+
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 between its margins
+    page.emulate_media(media="print")
+    expect(words).to_have_text(
+        "Nome ou protocolo: “impressa”; Decisão do sistema: Recusado; Perfil: 0 · Saldo alto;"
+        " De: 1 de novembro de 2026"
+    )
+    expect(page.locator("thead")).to_be_visible()
+    expect(page.locator("td[data-column=Perfil]")).to_have_css("overflow-wrap", "normal")
+    page.emulate_media(media="screen")
+
+
 def test_the_newest_evaluation_stands_first(page: Page, site: str) -> None:
     older = analyst.evaluated(site, "Primeira", analyst.IN_DEBT)
     newer = analyst.evaluated(site, "Segunda", analyst.USES_LITTLE)
@@ -157,7 +175,7 @@ def test_an_answer_of_a_release_without_facts_is_shown_as_it_was_given(
     answer = analyst.answer(page)
     expect(answer.locator("[data-final-decision]")).to_have_text("Recusado")
     expect(answer.locator("[data-figures], [data-main-reasons]")).to_have_count(0)
-    expect(answer).to_contain_text("Este cliente:")
+    expect(answer).to_contain_text("O cliente usa")
 
 
 def without_facts(route: Route) -> None:

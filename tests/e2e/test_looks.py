@@ -68,4 +68,7 @@ def test_a_page_in_any_state_is_accessible_and_fits_a_desk_and_a_telephone(
         page.screenshot(path=artifacts_directory / f"{state}-{scheme}-{width}.png", full_page=True)
         assert not page.evaluate(SCROLLS_SIDEWAYS), f"at {width} px"
         violations += axe_table.look(page, state, f"{scheme}, {width} px")
+    page.emulate_media(color_scheme="dark", forced_colors="active")
+    page.screenshot(path=artifacts_directory / f"{state}-forced-{TELEPHONE}.png", full_page=True)
+    page.emulate_media(forced_colors="none")
     assert violations == []
