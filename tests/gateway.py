@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Self
 
-from deploy.processes import ROOT, Program, Running
+from deploy.processes import ROOT, NotReadyError, Program, Running
 from tests.services import free_port
 
 
@@ -58,9 +58,13 @@ class Gateway:
         command = ["bash", str(self.folder / "etc/gateway.sh")]
         ready = [(self.port, "/gateway/live")]
         self._running = Running(Program(command, ready, self._environment), self.log)
-        self._running.wait_until_ready(20)
+        try:
+            self._running.wait_until_ready(20)
+        except NotReadyError:
+            self._running.stop(5)
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Have it gone."""
-        self._running.kill()
+        """Stop it: nginx's workers show no environment to be found by, and outlive a kill."""
+        self._running.stop(5)
