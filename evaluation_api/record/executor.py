@@ -77,8 +77,11 @@ class RecordExecutor:
         return await _run(self._readers, DECISION_SECONDS, partial(call, *args, **kwargs))
 
     async def run_watch(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call that looks how the record is, beside all others."""
-        return await _run(self._watcher, DECISION_SECONDS, partial(call, *args, **kwargs))
+        """Run a call that looks how the record is, beside all others.
+
+        Longer than decisions have: what is slow for a moment is no outage before one of them fails.
+        """
+        return await _run(self._watcher, CALL_SECONDS, partial(call, *args, **kwargs))
 
     async def _write(self, seconds: float, call: Callable[[], T]) -> T:
         self.outage.require_none()

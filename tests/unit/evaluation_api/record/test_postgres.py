@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, text
@@ -178,6 +179,23 @@ def test_a_server_whose_disk_is_full_cannot_be_written_until_it_has_room(
 
         log.require_writable(thoroughly=True)
         log.append([decided_entry() for _ in range(2000)])
+
+
+@pytest.mark.pgbouncer
+def test_a_pooler_is_noticed_and_nothing_is_prepared_by_name_or_set_for_a_session(
+    fresh_database: str,
+) -> None:
+    def asked(url: str) -> tuple[int | None, str]:
+        engine = database.connect(url, statement_seconds=7)
+        with engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            limit = connection.execute(text("SHOW statement_timeout")).scalar_one()
+        engine.dispose()
+        return driver.prepare_threshold, limit
+
+    with pgbouncer.in_front_of(fresh_database) as pooled:
+        assert asked(pooled) == (None, "0")
+    assert asked(fresh_database) == (5, "7s")
 
 
 @pytest.mark.pgbouncer
