@@ -11,7 +11,7 @@ export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
-	roll-model roll-evaluation backup restore test test-stack \
+	roll-model roll-evaluation backup restore test fuzz test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-replicas bench-unkind soak \
 	check check-lock lock openapi upgrade release clean
 
@@ -91,6 +91,9 @@ restore: ## Read a backup into an empty database: make restore FILE=record.dump
 
 test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
+
+fuzz: $(VENV)/dev.stamp ## Ask both services 2,000 times in ways that their descriptions allow
+	FUZZ_CASES=2000 $(BIN)/pytest tests/integration/test_descriptions.py
 
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
 	$(BIN)/pytest -m stack tests

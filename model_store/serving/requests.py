@@ -214,5 +214,8 @@ def one_or_more(
     """Describe an item or a list of them as JSON schema, its references as pydantic writes them."""
     one = msgspec.json.schema(item, ref_template=ref_template.replace("{model}", "{name}"))
     definitions = one.pop("$defs")
+    for field in (field for each in definitions.values() for field in each["properties"].values()):
+        if "exclusiveMinimum" in field:  # BentoML writes OpenAPI 3.0, where it is no number yet
+            field |= {"minimum": field["exclusiveMinimum"], "exclusiveMinimum": True}
     either = [one, {"type": "array", "maxItems": MAX_CLIENTS, "items": one}]
     return {"title": item.__name__, "oneOf": either, "$defs": definitions}

@@ -254,7 +254,7 @@ def test_the_largest_list_of_ordinary_clients_fits() -> None:
 
 
 def test_the_schema_takes_what_is_read_and_nothing_else() -> None:
-    schema = jsonschema_rs.validator_for(Clients.model_json_schema())
+    schema = jsonschema_rs.Draft4Validator(Clients.model_json_schema())
 
     for body in (AMOUNTS, [AMOUNTS] * 1024, []):
         assert schema.is_valid(body)

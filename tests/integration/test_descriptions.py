@@ -1,0 +1,52 @@
+"""What both services say of themselves in OpenAPI is what they do: asked in every way it allows.
+
+At least 300 cases of each, the same ones each time; `make fuzz` asks 2,000 others.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services import Server
+
+CASES = int(os.environ.get("FUZZ_CASES", "300"))
+#: The same each time but for `make fuzz`.
+SEED = ("--seed", "7") if CASES == 300 else ()
+#: No description can say what is refused of a well-formed request for what it means: a name without
+#: a letter, a key that is taken, a file without the columns.
+BEYOND_A_DESCRIPTION = "positive_data_acceptance"
+
+
+def check(server: Server, path: str, folder: Path, *options: str) -> None:
+    """Ask a service as its description says, and count how often. options: schemathesis's."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", "--no-color", *SEED),
+        *("--phases", "examples,coverage,fuzzing", "--generation-database", "none"),
+        *("--request-timeout", "10", "--suppress-health-check", "all"),
+        *("--exclude-checks", BEYOND_A_DESCRIPTION, *options),
+        f"{server.url}{path}",
+    ]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    asked = re.search(r"(\d+) generated", ran.stdout)
+    assert asked
+    assert int(asked[1]) >= CASES
+
+
+@pytest.mark.timeout(3600)
+def test_the_evaluation_service_keeps_what_its_description_promises(
+    evaluation_service: Server, tmp_path: Path
+) -> None:
+    check(evaluation_service, "/openapi.json", tmp_path, "--max-examples", str(CASES // 30))
+
+
+@pytest.mark.timeout(3600)
+def test_the_model_service_keeps_what_its_description_promises(
+    model_service: Server, tmp_path: Path
+) -> None:
+    check(model_service, "/docs.json", tmp_path, "--max-examples", str(CASES // 2))
