@@ -42,7 +42,7 @@ def check(server: Server, path: str, folder: Path, *options: str) -> None:
 def test_the_evaluation_service_keeps_what_its_description_promises(
     evaluation_service: Server, tmp_path: Path
 ) -> None:
-    check(evaluation_service, "/openapi.json", tmp_path, "--max-examples", str(CASES // 30))
+    check(evaluation_service, "/openapi.json", tmp_path, "--max-examples", str(CASES // 20))
 
 
 @pytest.mark.timeout(3600)
