@@ -9,10 +9,7 @@ from evaluation_api.client_files import amounts, messages
 from evaluation_api.client_files.domain import Dialect, Fault, Line
 from evaluation_api.decision import names, sentences
 from evaluation_api.decision.domain import FEATURES, Applicant, CardUsage
-from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, UNREADABLE, WHITE_SPACE
-
-#: The mark of a byte that was no character.
-_REPLACED = "\ufffd"
+from evaluation_api.decision.limits import LARGEST_AMOUNT, WHITE_SPACE
 
 Read = Callable[[Line], Applicant | Fault]
 
@@ -40,15 +37,11 @@ def reader(dialect: Dialect) -> Read:
             )
         except ValueError:
             return _fault(dialect, cells)
-        if _holds(usage) and not _wrong_name(name):
+        if _holds(usage) and not sentences.name_error(name):
             return Applicant(name, usage)
         return _fault(dialect, cells)
 
     return read
-
-
-def _is_readable(name: str) -> bool:
-    return not UNREADABLE.search(name) and _REPLACED not in name
 
 
 def _holds(usage: CardUsage) -> bool:
@@ -65,24 +58,13 @@ def _fault(dialect: Dialect, cells: list[str]) -> Fault:
     """Find the first wrong field, in the file's order, and say what is wrong with it."""
     for field, cell in zip(dialect.fields, cells, strict=True):
         wrong = (
-            _wrong_name(names.in_one_form(cell.strip(WHITE_SPACE)))
+            sentences.name_error(names.in_one_form(cell.strip(WHITE_SPACE)))
             if field == "name"
             else _wrong_amount(field, cell, dialect)
         )
         if wrong:
             return Fault(field, wrong)
     raise AssertionError(cells)
-
-
-def _wrong_name(name: str) -> str | None:
-    if not name:
-        return sentences.field_error("missing", "name", {})
-    if len(name) > LONGEST_NAME:
-        return sentences.field_error("string_too_long", "name", {"max_length": LONGEST_NAME})
-    if not _is_readable(name):
-        return sentences.field_error("string_pattern_mismatch", "name", {})
-    fault = names.fault(name)
-    return sentences.field_error(fault, "name", {}) if fault else None
 
 
 def _wrong_amount(field: str, cell: str, dialect: Dialect) -> str | None:

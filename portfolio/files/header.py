@@ -2,12 +2,12 @@
 
 import csv
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from evaluation_api.decision import names
 from evaluation_api.decision.domain import FEATURES
 from portfolio.files import messages
 from portfolio.files.errors import UnreadableFileError
@@ -19,9 +19,9 @@ _DELIMITERS: Final = (";", ",", "\t", "|")
 #: Lines looked through for the one that names the columns: titles stand above it.
 LOOKED_THROUGH: Final = 20
 
-_SPACES: Final = re.compile(r"[\s_-]+")
+_JOINED: Final = re.compile(r"[\s_-]+")
 #: The unit that people write behind an amount's name, as the form does.
-_UNIT: Final = re.compile(r"\(r\$\)$")
+_UNIT: Final = re.compile(r"\(r\$\)$", re.IGNORECASE)
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)", re.IGNORECASE)
 _FIELD_OF: Final = {
     **{field: field for field in FIELDS},
@@ -104,19 +104,19 @@ def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | No
 
 def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
     """Say which field each cell of a line names, if any. Raises UnreadableFileError for twins."""
-    names = [str(cell or "").strip() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
+    columns = [str(cell or "").strip() for cell in cells]
+    while columns and not columns[-1]:
+        columns.pop()
     places: dict[str, int] = {}
     chosen = {column: field for field, column in choices.columns.items()}
-    for place, name in enumerate(names):
+    for place, name in enumerate(columns):
         field = chosen.get(name) or _FIELD_OF.get(_plain(name), "")
         if not field or (field in choices.columns and name not in chosen):
             continue
         if field in places:
             raise UnreadableFileError(messages.repeated_column(name, field), line)
         places[field] = place
-    return Header(tuple(names), places, line)
+    return Header(tuple(columns), places, line)
 
 
 def require(header: Header) -> None:
@@ -127,6 +127,4 @@ def require(header: Header) -> None:
 
 def _plain(name: str) -> str:
     """Return a name without case, accents, unit, and what may stand between its words."""
-    decomposed = unicodedata.normalize("NFKD", name)
-    bare = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _SPACES.sub("_", _UNIT.sub("", bare.strip()).strip())
+    return names.fold(_JOINED.sub(" ", _UNIT.sub("", name.strip()))).replace(" ", "_")

@@ -3,7 +3,6 @@
 The same rules as POST /avaliar has, which tests compare.
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
@@ -14,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from evaluation_api.decision import sentences
+from evaluation_api.decision import names, sentences
 from evaluation_api.decision.domain import FEATURES
-from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, UNREADABLE, WHITE_SPACE
+from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, WHITE_SPACE
 from portfolio.files import amounts, messages
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import Fault, UnreadableFileError
@@ -27,11 +26,12 @@ from portfolio.files.sources import Table
 #: Lines whose amounts tell which mark stands before the decimals.
 _LOOKED_AT: Final = 10_000
 
-#: Names that are readable at a glance: letters of European languages, figures, what joins them.
-_PLAIN_NAME: Final = rf"^[A-Za-zÀ-ÖØ-öø-ÿ0-9][A-Za-zÀ-ÖØ-öø-ÿ0-9 .'-]{{0,{LONGEST_NAME - 1}}}$"
+#: Names that are fine at a glance: letters of European languages, and what joins them; a few
+#: figures, too few for a CPF.
+_PLAIN_NAME: Final = (
+    rf"^[A-Za-zÀ-ÖØ-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ .'-]{{0,{LONGEST_NAME - 11}}}[0-9]{{0,10}}$"
+)
 _TOTALS: Final = frozenset({"total", "total geral", "totais", "subtotal", "soma"})
-#: The mark of a byte that was no character.
-_REPLACED: Final = "\ufffd"
 
 
 class Clients(NamedTuple):
@@ -129,27 +129,19 @@ def _is_blank(column: pa.Array) -> NDArray[np.bool_]:
 
 def _name_faults(column: pa.Array) -> dict[int, str]:
     """Return what is wrong with names, by place."""
-    names = pc.fill_null(pc.cast(column, pa.string()), "")
-    plain = pc.match_substring_regex(names, _PLAIN_NAME).to_numpy(zero_copy_only=False)
-    total = pc.match_substring_regex(names, r"(?i)^\s*(sub)?(tota|soma)")
+    texts = pc.fill_null(pc.cast(column, pa.string()), "")
+    plain = pc.match_substring_regex(texts, _PLAIN_NAME).to_numpy(zero_copy_only=False)
+    total = pc.match_substring_regex(texts, r"(?i)^\s*(sub)?(tota|soma)")
     looked_at = np.flatnonzero(~plain | total.to_numpy(zero_copy_only=False))
-    reasons = {int(place): _wrong_name(names[int(place)].as_py()) for place in looked_at}
+    reasons = {int(place): _wrong_name(texts[int(place)].as_py()) for place in looked_at}
     return {place: reason for place, reason in reasons.items() if reason}
 
 
 def _wrong_name(cell: str) -> str | None:
-    name = cell.strip(WHITE_SPACE)
-    if not name:
-        return sentences.field_error("missing", "name", {})
-    if len(name) > LONGEST_NAME:
-        return sentences.field_error("string_too_long", "name", {"max_length": LONGEST_NAME})
-    if UNREADABLE.search(name) or _REPLACED in name or not _has_letter(name):
-        return sentences.field_error("string_pattern_mismatch", "name", {})
+    name = names.in_one_form(cell.strip(WHITE_SPACE))
+    if wrong := sentences.name_error(name):
+        return wrong
     return messages.TOTALS if name.casefold().rstrip(":") in _TOTALS else None
-
-
-def _has_letter(name: str) -> bool:
-    return any(unicodedata.category(character)[0] in "LN" for character in name)
 
 
 def _amounts(

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -15,6 +17,10 @@ from evaluation_api.decision.errors import InvalidRequestError
 from evaluation_api.web import requests
 from model_store import features
 from model_store.serving import requests as model_requests
+from portfolio.files import reading
+from portfolio.files.amounts import Grammar, Mark
+from portfolio.files.header import Header
+from portfolio.files.records import Records
 from tests.clients import AMOUNTS, MARIA
 from tests.shared_cases import TABLE, Case, in_bodies, in_texts
 
@@ -39,6 +45,7 @@ PORTUGUESE = {
 PORTUGUESE_OF_FILES = {
     **PORTUGUESE,
     "no_number": "escreva um número como ",
+    "too_many_decimals": "com três casas",
 }
 ENGLISH = {
     "missing": "missing required field `{field}`",
@@ -125,6 +132,24 @@ def test_a_line_of_a_file_with_decimal_points(case: Case) -> None:
     assert_line(case, Dialect("utf-8", ",", decimal_comma=False, header=FIELDS, fields=FIELDS))
 
 
+@each(in_texts("table", "amounts", "names"))
+def test_a_line_of_a_table_with_decimal_commas(case: Case) -> None:
+    good = {"name": "Ana", **dict.fromkeys(FEATURES, "1")}
+    cells = [pa.array([text]) for text in {**good, case.field: case.sent}.values()]
+    header = Header(FIELDS, {field: place for place, field in enumerate(FIELDS)}, 1)
+    records = Records(np.array([2]), cells, [])
+
+    read = reading.read(records, header, Grammar(Mark.COMMA, three_decimals=False))
+
+    if case.fault is None:
+        assert read.faults == []
+        if case.field != "name":
+            assert read.frame[case.field].tolist() == [case.value]
+    else:
+        assert [fault.column for fault in read.faults] == [case.field]
+        assert PORTUGUESE_OF_FILES[str(case.fault)] in read.faults[0].reason
+
+
 def test_the_features_have_one_order_and_one_name_each() -> None:
     assert FEATURES == features.FEATURES == tuple(TABLE["features"])
     assert {k: label.capitalize() for k, label in sentences.LABELS.items()} == TABLE["features"]
@@ -132,7 +157,7 @@ def test_the_features_have_one_order_and_one_name_each() -> None:
 
 def test_every_row_is_of_columns_that_somebody_reads() -> None:
     columns = {"what", "fields", "json", "text", "times", "value", "fault"}
-    sides = {"request", "predict", "form", "file", "file_point"}
+    sides = {"request", "predict", "form", "file", "file_point", "table"}
     for section in ("amounts", "names", "fields", "reviews"):
         for row in TABLE[section]:
             assert row.keys() <= columns | sides

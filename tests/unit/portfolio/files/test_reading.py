@@ -156,7 +156,19 @@ def test_a_cell_that_is_no_amount_is_a_fault_with_its_value(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "\u200b", "Ana\x07", "A" * 121, "Total", "TOTAL GERAL", "subtotal:", "..."]
+    "name",
+    [
+        "",
+        "\u200b",
+        "Ana\x07",
+        "A" * 121,
+        "Total",
+        "TOTAL GERAL",
+        "subtotal:",
+        "...",
+        "12",
+        "123.456.789-09",
+    ],
 )
 def test_a_name_that_nobody_has_is_a_fault(name: str) -> None:
     read = read_bytes(HEADER + ANA + ANA.replace("Ana", name))
