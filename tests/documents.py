@@ -11,6 +11,7 @@ DOCUMENTS = (
     "docs/model.md",
     "docs/integration.md",
     "docs/operations.md",
+    "docs/portfolio.md",
 )
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

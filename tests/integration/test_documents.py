@@ -18,6 +18,7 @@ from pathlib import Path
 
 import joblib
 import pytest
+from pyarrow import parquet
 
 from deploy import ports
 from deploy.processes import Program, Running
@@ -36,7 +37,15 @@ COPY = (
     "s.connect('var/evaluations.db').backup(s.connect('record.db'))\""
 )
 SCORE = ".venv/bin/python -m portfolio score clientes.csv -o decisoes.csv"
+SCORE_NAMED = (
+    '.venv/bin/python -m portfolio score "CC GENERAL.csv" -o decisoes.parquet --name CUST_ID'
+)
+CHECK = ".venv/bin/python -m portfolio policy check nova.toml"
 TRY = ".venv/bin/python -m portfolio policy try nova.toml --file clientes.csv"
+TRY_OUTCOMES = (
+    ".venv/bin/python -m portfolio policy try nova.toml --file outcomes.csv "
+    "--name id --outcome default --group age"
+)
 TRAIN = "python -m model_store train --data cc_general.csv --report docs"
 IMPORT_AGAIN = "python -m model_store import"
 IMPORT = "python -m model_store import new.pkl"
@@ -49,7 +58,10 @@ HERE = {
     BATCH,
     COPY,
     SCORE,
+    SCORE_NAMED,
+    CHECK,
     TRY,
+    TRY_OUTCOMES,
     TRAIN,
     IMPORT_AGAIN,
     IMPORT,
@@ -240,6 +252,43 @@ def test_a_file_is_decided_and_a_policy_tried_without_a_record(
     assert scored.returncode == 0, scored.stderr
     assert "Ana" in (clone.folder / "decisoes.csv").read_text(encoding="utf-8-sig")
     assert tried.returncode == 0, tried.stderr
+
+
+def test_the_data_set_is_scored_by_the_name_of_its_first_column(
+    clone: Clone, running: Running
+) -> None:
+    header = ",".join(("CUST_ID", *(field.upper() for field in FEATURES), "TENURE"))
+    rows = ["C10001,1035,5788,0,2700,5651,12", "C10002,1126,0,504,,599,12"]
+    (clone.folder / "CC GENERAL.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+
+    scored = clone.run(SCORE_NAMED)
+
+    assert not running.has_ended
+    assert scored.stdout == "2 lines: 1 aprovado, 1 faulty\n", scored.stderr
+    decided = parquet.read_table(clone.folder / "decisoes.parquet").to_pylist()
+    assert [row["CUST_ID"] for row in decided] == ["C10001", "C10002"]
+    assert [row["decisao"] for row in decided] == ["aprovado", None]
+
+
+def test_a_policy_is_checked_and_tried_on_what_became_of_clients(
+    clone: Clone, running: Running
+) -> None:
+    header = ",".join(("id", *FEATURES, "age", "default"))
+    rows = [
+        f"{index},{1000 + index},{9 * index},0,2700,{40 * index},{20 + index},{index % 4 == 0:d}"
+        for index in range(60)
+    ]
+    (clone.folder / "outcomes.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    policy = (clone.folder / "evaluation_api/decision/politica.toml").read_text(encoding="utf-8")
+    (clone.folder / "nova.toml").write_text(policy, encoding="utf-8")
+
+    checked, tried = clone.run(CHECK), clone.run(TRY_OUTCOMES)
+
+    assert not running.has_ended
+    assert (checked.returncode, tried.returncode) == (0, 0), checked.stderr + tried.stderr
+    assert "Its promise holds for credit_card_clusters:" in checked.stdout
+    for told in ("0 decisions change", "default rate", "AUC", "approval rate by group"):
+        assert told in tried.stdout, told
 
 
 def test_the_record_is_copied_while_the_services_run(clone: Clone, running: Running) -> None:
