@@ -35,12 +35,12 @@ from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
-from evaluation_api.record.history import History
 from evaluation_api.record.models import ModelLog, ModelWatch
 from evaluation_api.record.outage import RecordWatch
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.searches import Searches
 from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
@@ -160,7 +160,11 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
         watch = ModelWatch(model, models, executor, partial(_tell_of_promise, policy))
         look = partial(executor.run_watch, evaluations.require_writable)
         record_watch = RecordWatch(executor.outage, look)
-        for work in (pending.run(), worker.run(), watch.run(), record_watch.run()):
+        searches = await stack.enter_async_context(
+            Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS))
+        )
+        index = searches.run_index()
+        for work in (pending.run(), worker.run(), watch.run(), record_watch.run(), index):
             stack.push_async_callback(_stop, asyncio.create_task(work))
         client_files = ClientFiles(file_log, evaluations, executor, worker)
         services = Services(
@@ -168,7 +172,7 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
             model,
             executor,
             evaluations,
-            History(engine),
+            searches,
             policies,
             models,
             policy,

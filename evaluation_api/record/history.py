@@ -5,37 +5,60 @@ Synchronous, as evaluations.py. Knows nothing of HTTP or sentences.
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Engine,
+    Row,
     Select,
+    String,
     and_,
     false,
     func,
+    literal_column,
     or_,
     select,
+    table,
+    text,
 )
 
 from evaluation_api.decision.domain import Position, Search, Summary
 from evaluation_api.decision.names import search_words
-from evaluation_api.record import database, positions, rows
+from evaluation_api.record import database, name_index, positions, rows
 from evaluation_api.record.tables import evaluations, reviews
 
 #: As pages show it, "3F2A 91BC", without the space.
 _PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 
+#: As PostgreSQL's index has it.
+_END_OF_ID: Final = literal_column("substr(evaluations.id, 29)", String)
+#: Rows among which a common name is found often enough.
+_NEWEST: Final = 5_000
+
 Condition = ColumnElement[bool]
+
+_UP_TO: Final = text("SELECT up_to FROM names.indexed")
+_PARTS: Final = table("parts", schema="names")
+_PART_ROW: Final = literal_column("names.parts.rowid", BigInteger)
+_SAME_ROW: Final = text("evaluations.rowid = names.parts.rowid")
+_WAITS: Final = text("evaluations.rowid IN (SELECT position FROM names.waiting)")
+_MATCH: Final = text("parts MATCH :parts")
 
 
 class History:
     """The evaluations in one database, as lists. Every method raises RecordUnavailableError."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
+    def __init__(self, engine: Engine, *, indexed: bool = False) -> None:
+        """Keep the engine; its tables are schema.migrate's business.
+
+        indexed: its connections know a name index (name_index.attach).
+        """
         self._engine = engine
+        self._indexed = indexed
         self._dialect = engine.dialect
         self._position = positions.column(engine.dialect, evaluations)
 
@@ -50,10 +73,63 @@ class History:
             if search.before_id is not None and place is None:
                 return []
             query = self._listed(self._where(search, place), oldest_first=search.after is not None)
-            return [
-                rows.decode_summary(row, numbering.told(row.position))
-                for row in connection.execute(query.limit(search.limit))
-            ]
+            found = self._found(connection, query.limit(search.limit), search)
+            return [rows.decode_summary(row, numbering.told(row.position)) for row in found]
+
+    def _found(
+        self, connection: Connection, query: Select[Any], search: Search
+    ) -> Sequence[Row[Any]]:
+        """Return the rows of a search, by the index as far as there is one and it is of use."""
+        if self._dialect.name == "postgresql" and search.name and search.after is None:
+            return self._found_on_server(connection, query, search)
+        if not self._indexed or search.after is not None:
+            return connection.execute(query).all()
+        parts = name_index.expression(search, _protocol(search.name))
+        if parts is None:
+            is_dated = search.since is not None or search.until is not None
+            return connection.execute(self._of_days(query) if is_dated else query).all()
+        up_to = connection.scalar(_UP_TO)
+        known = query.select_from(_PARTS.join(evaluations, _SAME_ROW)).where(_MATCH)
+        of_index = known.where(up_to >= _PART_ROW).order_by(None).order_by(_PART_ROW.desc())
+        found = [
+            *connection.execute(query.where(self._position > up_to)),
+            *connection.execute(query.where(_WAITS)),
+            *connection.execute(of_index, {"parts": parts}),
+        ]
+        return sorted(found, key=attrgetter("position"), reverse=True)[: search.limit]
+
+    def _of_days(self, query: Select[Any]) -> Select[Any]:
+        """Have SQLite go by the ids' own index, of which every page holds hundreds of rows."""
+        positions_of = query.with_only_columns(self._position).select_from(evaluations)
+        unordered = positions_of.correlate(None).order_by(None)
+        chosen = unordered.order_by(text("+evaluations.rowid DESC"))  # + hides that rows are sorted
+        return self._listed([self._position.in_(chosen)], oldest_first=False)
+
+    def _found_on_server(
+        self, connection: Connection, query: Select[Any], search: Search
+    ) -> Sequence[Row[Any]]:
+        """Return the rows of a search by name: common ones stand among the newest.
+
+        For rare ones the server, asked for all of them, goes by its index; asked for the newest
+        it would read through the whole table.
+        """
+        identity, order = evaluations.c.id, (self._position.desc(), evaluations.c.id.desc())
+        oldest = (
+            select(self._position)
+            .select_from(evaluations)
+            .order_by(*order)
+            .offset(_NEWEST)
+            .limit(1)
+        )
+        bound = connection.scalar(oldest)
+        found = connection.execute(query if bound is None else query.where(self._position >= bound))
+        rows_found = found.all()
+        if bound is None or len(rows_found) == search.limit:
+            return rows_found
+        ids = query.limit(None).order_by(None).with_only_columns(identity).cte("found")
+        chosen = select(ids.prefix_with("MATERIALIZED").c.id)
+        whole = self._listed([identity.in_(chosen)], oldest_first=False)
+        return connection.execute(whole.limit(search.limit)).all()
 
     def _place(
         self, connection: Connection, search: Search, numbering: positions.Numbering
@@ -113,16 +189,28 @@ def _conditions(search: Search) -> Iterator[Condition]:
         yield or_(_is_named(search.name), *_by_protocol(search.name))
 
 
-def _is_named(text: str) -> Condition:
-    """Return whether a name holds every word of a text, in any order; nobody's holds none."""
-    words = search_words(text)
-    return and_(*map(evaluations.c.name_folded.contains, words)) if words else false()
+def _is_named(sought: str) -> Condition:
+    """Return whether a name holds every word of a text, in any order; nobody's holds none.
+
+    Words that have one letter or two alone are sought at the beginning of a name.
+    """
+    words, name = search_words(sought), evaluations.c.name_folded
+    if not words:
+        return false()
+    held = and_(*map(name.contains, words))
+    return held if max(map(len, words)) > 2 else and_(held, or_(*map(name.startswith, words)))  # noqa: PLR2004 - an index has parts of three
 
 
-def _by_protocol(text: str) -> Iterator[Condition]:
+def _protocol(sought: str | None) -> str | None:
+    """Return the end of an id, if that is what is sought."""
+    identity = "".join((sought or "").lower().split())
+    return identity if _PROTOCOL.fullmatch(identity) else None
+
+
+def _by_protocol(sought: str) -> Iterator[Condition]:
     """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
-    identity = "".join(text.lower().split())
-    if _PROTOCOL.fullmatch(identity):
-        yield evaluations.c.id.endswith(identity)
+    identity = "".join(sought.lower().split())
+    if _protocol(sought):
+        yield _END_OF_ID.in_([identity])
     elif rows.is_id(identity):
         yield evaluations.c.id == identity

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, select, text, tuple_
 
-from evaluation_api.record import database, positions
+from evaluation_api.record import database, name_index, positions
 from evaluation_api.record.rows import first_id
 from evaluation_api.record.tables import (
     batch_chunks,
@@ -77,6 +77,7 @@ def purge(
     with database.transaction(engine) as connection:
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
+    name_index.forget(engine)
     _return_pages(engine)
     return deleted
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.decision.errors import RecordUnavailableError
-from evaluation_api.record import positions
+from evaluation_api.record import positions, server_indexes
 from evaluation_api.record.tables import READABLE_BY, marks
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ def migrate(engine: Engine) -> str:
             _require_readable(engine, version)
         if engine.dialect.name == "postgresql":
             _count_on(engine)
+            server_indexes.build(engine)
     except SQLAlchemyError as exc:
         raise RecordUnavailableError(str(exc)) from exc
     return version

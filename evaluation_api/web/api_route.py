@@ -3,10 +3,11 @@
 Not for pages, probes and metrics, which are asked by whoever serves and watches them.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
 from inspect import getdoc
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -15,10 +16,16 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from evaluation_api.web import requests
+
+T = TypeVar("T")
+
+#: Between two looks whether an asker is still there; most answers come before the first.
+_LOOK_SECONDS: Final = 0.1
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -136,3 +143,15 @@ def _faults(query: QueryParams, known: set[str]) -> Iterator[dict[str, Any]]:
             yield {"type": "extra_forbidden", "loc": ("query", name)}
         elif len(query.getlist(name)) > 1:
             yield {"type": "repeated", "loc": ("query", name)}
+
+
+async def while_asked(request: Request, answering: Coroutine[Any, Any, T]) -> T:
+    """Return an answer, or give it up when its asker has gone. Raises ClientDisconnect then."""
+    task = asyncio.ensure_future(answering)
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOK_SECONDS))[0]:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()

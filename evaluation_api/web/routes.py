@@ -29,14 +29,14 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
-from evaluation_api.record.history import History
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.searches import Searches
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.web import answers, dossier, problems, requests
-from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute
+from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
 from evaluation_api.web.contract import (
     Avaliacao,
     Modelo,
@@ -127,7 +127,7 @@ class Services:
     model: ModelClient
     executor: RecordExecutor
     evaluations: EvaluationLog
-    history: History
+    searches: Searches
     policies: PolicyLog
     models: ModelLog
     policy: AnyPolicy
@@ -192,14 +192,16 @@ async def evaluate(
     responses=described(),
     dependencies=[Depends(no_store)],
 )
-async def search(services: Needed, query: Annotated[requests.SearchQuery, Query()]) -> Pagina:
+async def search(
+    request: Request, services: Needed, query: Annotated[requests.SearchQuery, Query()]
+) -> Pagina:
     """Lista as avaliações, da mais recente à mais antiga, uma página por vez.
 
     Com `depois_de`, da mais antiga à mais recente, na ordem em que foram registradas: quem guarda
     o `proximo` de cada página e continua dele lê todas, cada uma uma vez. Uma pendente vem como
     está; a decisão dela aparece depois em seu endereço.
     """
-    return await _page(services, query)
+    return await _page(request, services, query)
 
 
 @evaluations.post(
@@ -208,19 +210,19 @@ async def search(services: Needed, query: Annotated[requests.SearchQuery, Query(
     responses=described(MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     dependencies=[Depends(no_store)],
 )
-async def search_by_body(services: Needed, sent: requests.SearchBody) -> Pagina:
+async def search_by_body(request: Request, services: Needed, sent: requests.SearchBody) -> Pagina:
     """Lista as avaliações que um corpo pede, como GET /avaliacoes.
 
     Assim nenhum nome fica no endereço, que intermediários registram.
     """
-    return await _page(services, sent)
+    return await _page(request, services, sent)
 
 
-async def _page(services: Services, query: requests.SearchQuery) -> Pagina:
+async def _page(request: Request, services: Services, query: requests.SearchQuery) -> Pagina:
     wanted = requests.search_of(query)
     # One more, to know whether there is a next page.
     sought = replace(wanted, limit=wanted.limit + 1)
-    found = await services.executor.run_read(services.history.search, sought)
+    found = await while_asked(request, services.searches.search(sought))
     return answers.page(found, wanted, services.policy)
 
 

@@ -10,11 +10,24 @@ import httpx
 from sqlalchemy import Engine
 
 from evaluation_api.app import create_fastapi_app
+from evaluation_api.decision.domain import Search, Summary
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.history import History
 from evaluation_api.record.policies import PolicyLog
 from tests.evaluations import POLICY, decided_entry
+
+
+class Here:
+    """Searches without threads."""
+
+    def __init__(self, history: History) -> None:
+        """Search in this thread."""
+        self._history = history
+
+    async def search(self, search: Search) -> list[Summary]:
+        """Return what History does."""
+        return self._history.search(search)
 
 
 class Services:
@@ -24,7 +37,7 @@ class Services:
         """Open the record."""
         self.executor = executor
         self.evaluations = EvaluationLog(engine)
-        self.history = History(engine)
+        self.searches = Here(History(engine))
         self.policies = PolicyLog(engine)
         self.policy = POLICY
 

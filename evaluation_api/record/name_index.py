@@ -1,0 +1,163 @@
+"""What finds evaluations in a SQLite record by a part of a name: a file beside it (docs/adr/0006).
+
+It is filled behind the appends, holds no lock of theirs, and can be made again at any time. Of each
+decided evaluation it knows the parts of three letters of its name and of the end of its id, its
+decision and its profile, in the order of rowids. SQLite's FTS5 keeps them
+(https://www.sqlite.org/fts5.html, the trigram tokenizer), without the texts.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event, text
+
+from evaluation_api.decision.domain import Outcome, Search
+from evaluation_api.decision.names import search_words
+from evaluation_api.record import database
+
+#: Rows of one transaction, which holds up nobody but the index itself.
+_SLICE: Final = 5_000
+#: So many pages of the index are merged at once, while nothing is to be added.
+_MERGED_PAGES: Final = 64
+
+#: Twice before a name, so that one letter or two that it begins with are a part of three.
+_BEGINNING: Final = "\x02"
+_LETTERS: Final = {Outcome.APPROVED: "a", Outcome.MANUAL_REVIEW: "m", Outcome.REFUSED: "r"}
+
+_PARTS: Final = (
+    "CREATE VIRTUAL TABLE names.parts USING fts5(told, content='', columnsize=0, detail=none,"
+    " tokenize='trigram case_sensitive 1')"
+)
+_TABLES: Final = (
+    _PARTS,
+    # last_id: of the last row, so that a record that was put in this one's place is noticed.
+    "CREATE TABLE names.indexed (up_to INTEGER NOT NULL, last_id TEXT NOT NULL)",
+    "CREATE TABLE names.waiting (position INTEGER PRIMARY KEY)",
+    "INSERT INTO names.indexed VALUES (0, '')",
+)
+_IS_THERE: Final = text("SELECT 1 FROM names.sqlite_master WHERE name = 'indexed'")
+_NEW: Final = text(
+    "SELECT rowid, id, name_folded, outcome, cluster FROM evaluations"
+    " WHERE rowid > (SELECT up_to FROM names.indexed) ORDER BY rowid LIMIT :limit"
+)
+_DECIDED: Final = text(
+    "SELECT rowid, id, name_folded, outcome, cluster FROM evaluations WHERE outcome IS NOT NULL"
+    " AND rowid IN (SELECT position FROM names.waiting) ORDER BY rowid LIMIT :limit"
+)
+_ADD: Final = text("INSERT INTO names.parts(rowid, told) VALUES (:position, :told)")
+_MERGE: Final = f"INSERT INTO names.parts(parts, rank) VALUES ('merge', {_MERGED_PAGES})"  # noqa: S608
+
+
+def attach(engine: Engine) -> None:
+    """Have every connection of an engine know the index of its record."""
+    file = f"{engine.url.database}-names"
+
+    def open_beside(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+        connection.execute("ATTACH ? AS names", (file,)).close()
+        for pragma in ("journal_mode=WAL", "synchronous=OFF", "secure_delete=ON"):
+            connection.execute(f"PRAGMA names.{pragma}").close()
+
+    engine.dispose()  # what is open already does not know it
+    event.listen(engine, "connect", open_beside)
+    with database.transaction(engine) as connection:
+        _begin(connection)
+
+
+def _begin(connection: Connection) -> None:
+    """Make the tables, unless they are there and of this record."""
+    database.begin_writing(connection)
+    is_there = connection.scalar(_IS_THERE)
+    if not (is_there and _is_of_this_record(connection)):
+        _make_anew(connection)
+
+
+def _make_anew(connection: Connection) -> None:
+    for table in ("parts", "indexed", "waiting"):
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS names.{table}")
+    for statement in _TABLES:
+        connection.exec_driver_sql(statement)
+
+
+def _is_of_this_record(connection: Connection) -> bool:
+    query = text(
+        "SELECT up_to = 0 OR last_id = (SELECT id FROM evaluations WHERE rowid = up_to)"
+        " FROM names.indexed"
+    )
+    return bool(connection.scalar(query))
+
+
+def index_some(engine: Engine) -> int:
+    """Add a slice of what is not in the index yet; return how many rows that were.
+
+    With none to add, merge what was added. Raises RecordUnavailableError.
+    """
+    with database.transaction(engine) as connection:
+        connection.exec_driver_sql("BEGIN")
+        decided = connection.execute(_DECIDED, {"limit": _SLICE}).all()
+        new = connection.execute(_NEW, {"limit": _SLICE}).all()
+        if not decided and not new:
+            connection.exec_driver_sql(_MERGE)
+            return 0
+        _add(connection, [*decided, *(row for row in new if row.outcome is not None)])
+        for row in decided:
+            connection.exec_driver_sql("DELETE FROM names.waiting WHERE position = ?", (row.rowid,))
+        for row in new:
+            if row.outcome is None:
+                connection.exec_driver_sql("INSERT INTO names.waiting VALUES (?)", (row.rowid,))
+        if new:
+            last = (new[-1].rowid, new[-1].id)
+            connection.exec_driver_sql("UPDATE names.indexed SET up_to = ?, last_id = ?", last)
+        return len(decided) + len(new)
+
+
+def _add(connection: Connection, rows: list[Any]) -> None:
+    if rows:
+        told = [{"position": row.rowid, "told": _told(row)} for row in rows]
+        connection.execute(_ADD, sorted(told, key=lambda one: int(one["position"])))
+
+
+def _told(row: Any) -> str:  # noqa: ANN401 - a Row
+    decision = f"={_LETTERS[Outcome(row.outcome)]}={row.cluster}="
+    return f"{_BEGINNING * 2}{row.name_folded}\n{decision}\n{row.id[-8:]}"
+
+
+def forget(engine: Engine) -> None:
+    """Empty the index of a record from which something was deleted; who serves it fills it again.
+
+    FTS5 keeps what it is told to delete until it is merged away, so that all of it goes.
+    """
+    if engine.dialect.name != "sqlite" or not Path(f"{engine.url.database}-names").exists():
+        return
+    indexed = database.connect(engine.url.render_as_string(hide_password=False))
+    attach(indexed)
+    with database.transaction(indexed) as connection:
+        database.begin_writing(connection)
+        _make_anew(connection)
+    with database.transaction(indexed) as connection:
+        connection.exec_driver_sql("PRAGMA names.wal_checkpoint(TRUNCATE)")
+    indexed.dispose()
+
+
+def expression(search: Search, protocol: str | None) -> str | None:
+    """Return what the index is asked for a search, None where it is of no use.
+
+    protocol: the end of an id that is sought. What is found must be looked at again: parts may
+    stand in another order.
+    """
+    wanted = [f'"={_LETTERS[search.outcome]}="'] if search.outcome else []
+    wanted += [f'"={search.cluster}="'] if search.cluster is not None else []
+    if search.name is not None:
+        named = _named(search_words(search.name))
+        ended = f"({_parts(protocol)})" if protocol else ""
+        wanted.append(f"({' OR '.join(filter(None, [named, ended]))})" if named or ended else "")
+    return " AND ".join(filter(None, wanted)) or None
+
+
+def _named(words: list[str]) -> str:
+    if long := [word for word in words if len(word) > 2]:  # noqa: PLR2004 - parts have three letters
+        return f"({' AND '.join(map(_parts, long))})"
+    return " OR ".join(f'"{(_BEGINNING * 2 + word)[-3:]}"' for word in words)
+
+
+def _parts(word: str) -> str:
+    return " AND ".join(f'"{word[start : start + 3]}"' for start in range(len(word) - 2))

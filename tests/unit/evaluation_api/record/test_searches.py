@@ -1,0 +1,173 @@
+"""Searches: found by the index or without it, the same; bounded, and given up with their asker."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from evaluation_api.decision.domain import Outcome, Search
+from evaluation_api.decision.errors import OverloadedError
+from evaluation_api.record import database, name_index, retention, server_indexes
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.history import History
+from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.searches import Searches
+from tests.evaluations import decided_entry, pending_entry, prediction
+
+NAMES = ["Maria Souza", "José d'Ávila", "Ana Li", "Li Wu", "João Marinho", "Zoë", "Mariana Ana"]
+NOW = datetime.now(UTC)
+SOUGHT = [
+    Search(5, name="maria"),
+    Search(5, name="mari ana"),
+    Search(5, name="avila jose"),
+    Search(5, name="li"),
+    Search(5, name="m"),
+    Search(5, name="wu li"),
+    Search(5, name="zoe"),
+    Search(5, name="nobody"),
+    Search(5, name="%"),
+    Search(5, outcome=Outcome.REFUSED),
+    Search(5, cluster=3),
+    Search(5, outcome=Outcome.APPROVED, cluster=4, name="ana"),
+    Search(5, name="espera"),
+    Search(5, since=NOW - timedelta(hours=1), until=NOW + timedelta(hours=1)),
+    Search(5, until=NOW - timedelta(hours=1)),
+]
+
+
+@pytest.fixture
+def other(url: str) -> Iterator[Engine]:
+    engine = database.connect(url)
+    yield engine
+    engine.dispose()
+
+
+def filled(log: EvaluationLog) -> None:
+    entries = [
+        decided_entry(NAMES[number**2 % 7], prediction(number % 5), when=NOW)
+        for number in range(300)
+    ]
+    log.append([*entries, *(pending_entry("Espera") for _ in range(3))])
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_the_index_finds_what_is_found_without_it(
+    log: EvaluationLog, engine: Engine, other: Engine
+) -> None:
+    filled(log)
+    name_index.attach(other)
+    plain, indexed = History(engine), History(other, indexed=True)
+
+    def compare() -> None:
+        for search in SOUGHT:
+            found = plain.search(search)
+            assert indexed.search(search) == found, search
+            if found:
+                onward = replace(search, before_id=found[-1].id)
+                assert indexed.search(onward) == plain.search(onward), search
+
+    compare()
+    assert name_index.index_some(other) == 303
+    compare()
+    log.append([decided_entry("Mariazinha", when=NOW)])
+    compare()
+    while name_index.index_some(other):
+        pass
+    queue = PendingQueue(engine)
+    waiting = [entry.id for entry in queue.lease(9, timedelta(minutes=1))]
+    queue.commit([replace(decided_entry("Espera"), id=identity) for identity in waiting])
+    compare()
+    assert name_index.index_some(other) == 3
+    compare()
+    protocol = plain.search(Search(1))[0].id[-8:]
+    assert [one.id[-8:] for one in indexed.search(Search(5, name=protocol.upper()))] == [protocol]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_purge_leaves_nothing_in_the_index(
+    log: EvaluationLog, engine: Engine, other: Engine, tmp_path: Path
+) -> None:
+    log.append([decided_entry("Zulmira", when=NOW - timedelta(days=9)) for _ in range(9)])
+    log.append([kept := decided_entry("Bento", when=NOW)])
+    name_index.attach(other)
+    name_index.index_some(other)
+    assert any(b"zul" in path.read_bytes() for path in tmp_path.glob("*-names*"))
+
+    retention.purge(engine, NOW - timedelta(days=1))
+
+    assert not any(b"zul" in path.read_bytes() for path in tmp_path.glob("*-names*"))
+    indexed = History(other, indexed=True)
+    assert indexed.search(Search(9, name="zulmira")) == []
+    name_index.index_some(other)
+    assert [one.id for one in indexed.search(Search(9, name="bento"))] == [kept.id]
+
+
+def test_a_search_is_given_up_with_its_asker_and_in_time(log: EvaluationLog, other: Engine) -> None:
+    """A search that counts for ever: its thread is free again once nobody waits for it."""
+    log.append([decided_entry()])
+    is_file = other.dialect.name == "sqlite"
+    endless = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+        if is_file
+        else "SELECT pg_sleep(60)"
+    )
+    slow = True
+
+    async def search() -> None:
+        nonlocal slow
+        async with Searches(other, seconds=0.5) as searches:
+            event.listen(other, "before_cursor_execute", hang)
+            for _ in range(2):
+                asking = asyncio.create_task(searches.search(Search(1)))
+                await asyncio.sleep(0.1)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+            with pytest.raises(OverloadedError):
+                await searches.search(Search(1))
+            slow = False
+            assert len(await searches.search(Search(1))) == 1
+
+    def hang(_connection: object, cursor: object, *_: object) -> None:
+        if slow:
+            cursor.execute(endless)  # type: ignore[attr-defined]
+
+    asyncio.run(asyncio.wait_for(search(), 20))
+
+
+def test_so_many_searches_wait_and_no_more(log: EvaluationLog, other: Engine) -> None:
+    log.append([decided_entry()])
+
+    async def search() -> list[object]:
+        async with Searches(other) as searches:
+            asked = [searches.search(Search(1)) for _ in range(101)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    ended = asyncio.run(search())
+    assert sum(isinstance(one, OverloadedError) for one in ended) == 1
+    assert sum(isinstance(one, list) for one in ended) == 100
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_the_servers_indexes_find_the_same_on_one_connection_more_than_ten_times(
+    log: EvaluationLog, engine: Engine, other: Engine
+) -> None:
+    log.append([rare := decided_entry("Zulmira Quaresma")])
+    for _ in range(4):
+        log.append([decided_entry(NAMES[number % 7]) for number in range(1_500)])
+
+    async def search() -> list[list[str]]:
+        async with Searches(other) as searches:
+            sought = [Search(2, name=name) for name in ("zulmira", rare.id[-8:], "maria") * 5]
+            return [[one.id for one in await searches.search(one)] for one in sought]
+
+    found = asyncio.run(search())
+    assert found[0::3] == found[1::3] == [[rare.id]] * 5
+    assert found[2::3] == [[one.id for one in History(engine).search(Search(2, name="maria"))]] * 5
+    with engine.connect() as connection:
+        names = connection.execute(text("SELECT indexname FROM pg_indexes")).scalars().all()
+    assert server_indexes.INDEXES.keys() <= set(names)
