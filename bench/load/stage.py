@@ -31,7 +31,9 @@ REQUESTS_A_SECOND = 50
 _CALM_SECONDS = 2.0
 _GIVE_UP_SECONDS = 30.0
 _HEADERS = {"Content-Type": "application/json", "Prefer": "respond-async"}
-_PAUSE_SECONDS = 0.1
+#: Shorter than Retry-After asks for, so that the end of a fault is seen; and not so short that the
+#: callers who wait are a load of their own.
+_PAUSE_SECONDS = 1.0
 
 
 @dataclass
