@@ -213,9 +213,26 @@ def one_or_more(
 ) -> dict[str, Any]:
     """Describe an item or a list of them as JSON schema, its references as pydantic writes them."""
     one = msgspec.json.schema(item, ref_template=ref_template.replace("{model}", "{name}"))
-    definitions = one.pop("$defs")
-    for field in (field for each in definitions.values() for field in each["properties"].values()):
-        if "exclusiveMinimum" in field:  # BentoML writes OpenAPI 3.0, where it is no number yet
-            field |= {"minimum": field["exclusiveMinimum"], "exclusiveMinimum": True}
+    definitions = _in_openapi_3_0(one.pop("$defs"))
     either = [one, {"type": "array", "maxItems": MAX_CLIENTS, "items": one}]
     return {"title": item.__name__, "oneOf": either, "$defs": definitions}
+
+
+def _in_openapi_3_0(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Say what msgspec says in the words of OpenAPI 3.0, which BentoML writes.
+
+    There, nothing is "null", an exclusive minimum is no number, and all items have one schema.
+    """
+    if isinstance(schema, list):
+        return [_in_openapi_3_0(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {key: _in_openapi_3_0(part) for key, part in schema.items()}
+    if "exclusiveMinimum" in said:
+        said |= {"minimum": said["exclusiveMinimum"], "exclusiveMinimum": True}
+    if "prefixItems" in said:
+        said["items"] = said.pop("prefixItems")[0]
+    if {"type": "null"} in said.get("anyOf", ()):
+        others = [one for one in said.pop("anyOf") if one != {"type": "null"}]
+        said |= {"nullable": True} | ({"allOf": others} if "$ref" in others[0] else others[0])
+    return said

@@ -289,3 +289,13 @@ def test_limits_go_with_the_client_who_has_them() -> None:
 def test_limits_that_are_none_are_refused_by_name(limits: object, reason: str) -> None:
     with pytest.raises(UnreadableRequestError, match=reason):
         read(json.dumps({**AMOUNTS, "limits": limits}).encode())
+
+
+def test_clients_are_described_in_the_words_of_openapi_3_0() -> None:
+    described = json.dumps(requests.Clients.model_json_schema())
+
+    for word in ('"null"', "prefixItems"):
+        assert word not in described
+    limits = json.loads(described)["$defs"]["Client"]["properties"]["limits"]
+    assert limits["nullable"]
+    assert limits["allOf"] == [{"$ref": "#/$defs/ChangeLimits"}]
