@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from bench import experiments
-from bench.load import client_file, faults, side_by_side, soak, unkind, wrk
+from bench.load import client_file, faults, searches, side_by_side, soak, unkind, wrk
 from bench.load.checks import WrongAnswerError
 from bench.report import publication, tables, targets
 from bench.subjects import clients, postgres, systems
@@ -90,6 +90,11 @@ def _soak(arguments: argparse.Namespace, folder: Path) -> int:
     return _judge([*targets.of_a_soak(seen)])
 
 
+def _search(arguments: argparse.Namespace, folder: Path) -> int:
+    searches.run(arguments.rows, folder)
+    return 0
+
+
 def _judge(judged: list[targets.Target]) -> int:
     print(tables.of_targets(judged))
     return 0 if all(target.met for target in judged) else 1
@@ -127,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     soaking = commands.add_parser("soak", help=_soak.__doc__)
     soaking.add_argument("--seconds", type=float, default=1200.0, help="(%(default)s)")
     soaking.set_defaults(run=_soak)
+    searching = commands.add_parser("searches", help="Searches of a SQLite record with many rows.")
+    searching.add_argument("rows", nargs="?", type=int, default=1_000_000, help="(%(default)s)")
+    searching.set_defaults(run=_search)
     comparing = commands.add_parser(
         "checkouts",
         help="This checkout's system beside another's, driven in turn: what a change is worth. A"
