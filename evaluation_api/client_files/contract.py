@@ -17,11 +17,11 @@ from evaluation_api.web.contract import Moment
 
 _LONGEST_NAME = 255
 
-FileId = Annotated[str, Field(description="Código do lote")]
+FileId = Annotated[str, Field(description="Código do arquivo")]
 FileName = Annotated[str, Field(description="Nome do arquivo", examples=["clientes.csv"])]
-FileState = Annotated[State, Field(description="Situação do lote")]
+FileState = Annotated[State, Field(description="Situação do arquivo")]
 Lines = Annotated[int, Field(description="Linhas de clientes no arquivo")]
-Done = Annotated[int, Field(description="Linhas prontas")]
+Done = Annotated[int, Field(description="Linhas processadas")]
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Resumo:
 
 @dataclass(slots=True)
 class Lote:
-    """Um lote e até onde está feito."""
+    """Um arquivo e até onde foi avaliado."""
 
     id: FileId
     nome: FileName
@@ -70,18 +70,18 @@ class Lote:
         float | None, Field(description="Nos últimos dez segundos de trabalho, se houve")
     ]
     segundos_restantes: Annotated[
-        float | None, Field(description="Estimativa; nula se o lote não está em andamento")
+        float | None, Field(description="Estimativa; nula se o arquivo não está em andamento")
     ]
     espera: Annotated[
         Awaited | None,
-        Field(description="O que falta a um lote em andamento que não avança; nulo se nada"),
+        Field(description="O que falta a um arquivo em andamento que não avança; nulo se nada"),
     ]
     resumo: Resumo
 
 
 @dataclass(slots=True)
 class ItemDeLote:
-    """Uma linha da lista de lotes."""
+    """Uma linha da lista de arquivos."""
 
     id: FileId
     nome: FileName
@@ -93,7 +93,7 @@ class ItemDeLote:
 
 @dataclass(slots=True)
 class Lotes:
-    """Os lotes mais recentes, do mais recente ao mais antigo."""
+    """Os arquivos mais recentes, do mais recente ao mais antigo."""
 
     itens: list[ItemDeLote]
 

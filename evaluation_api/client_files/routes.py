@@ -38,7 +38,9 @@ _UPLOAD: Final[dict[str, Any]] = {
 }
 _CREATED: Final[Responses] = {
     HTTPStatus.CREATED: {
-        "headers": {"Location": {"description": "Onde o lote está", "schema": {"type": "string"}}}
+        "headers": {
+            "Location": {"description": "Onde o arquivo está", "schema": {"type": "string"}}
+        }
     }
 }
 _DOWNLOAD: Final[Responses] = {
@@ -90,7 +92,7 @@ async def _download_place(client_files: Needed) -> AsyncIterator[None]:
         yield
 
 
-FileId = Annotated[str, Path(description="Código do lote"), AfterValidator(str.lower)]
+FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(str.lower)]
 
 
 @router.post(
@@ -133,7 +135,7 @@ def _announced_bytes(request: Request) -> int:
     dependencies=[Depends(no_store)],
 )
 async def latest(client_files: Needed) -> Lotes:
-    """Lista os lotes mais recentes, do mais recente ao mais antigo."""
+    """Lista os arquivos mais recentes, do mais recente ao mais antigo."""
     return contract.listed(await client_files.latest(_LISTED))
 
 
@@ -156,7 +158,7 @@ async def template() -> Response:
     dependencies=[Depends(no_store)],
 )
 async def find(client_files: Needed, file_id: FileId) -> Lote:
-    """Mostra um lote, quanto dele está feito e o resumo das decisões."""
+    """Mostra um arquivo, quanto dele foi avaliado e o resumo das decisões."""
     return contract.client_file(await client_files.find(file_id), client_files.awaits)
 
 
@@ -176,7 +178,7 @@ async def result(client_files: Needed, file_id: FileId) -> Response:
 
 @router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
 async def start(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
-    """Começa a avaliar o lote."""
+    """Começa a avaliar o arquivo."""
     return await _step(client_files, file_id, Step.START, keys)
 
 

@@ -241,13 +241,13 @@ def excess(one: Excess) -> str:
 
 
 def times_the_limit(feature: str, times: float) -> str:
-    """Say the criterion that an amount may be so many times the credit limit."""
-    return f"{LABELS[feature].capitalize()} de até {_number(times)} vezes o limite de crédito."
+    """Say the criterion that an amount is out of range beyond so many times the limit."""
+    return f"{LABELS[feature].capitalize()} acima de {_number(times)} vezes o limite de crédito."
 
 
-def at_most(feature: str, maximum: float) -> str:
-    """Say the criterion that an amount may not exceed the training's largest."""
-    return f"{LABELS[feature].capitalize()} de até {money(maximum)}."
+def above(feature: str, maximum: float) -> str:
+    """Say the criterion that an amount is out of range above the training's largest."""
+    return f"{LABELS[feature].capitalize()} acima de {money(maximum)}."
 
 
 def name_error(name: str) -> str | None:

@@ -416,7 +416,7 @@ def _limites(policy: AnyPolicy) -> Iterator[Limite]:
         sentence = sentences.times_the_limit(feature, times)
         yield Limite(f"{feature}/credit_limit", times, sentence)
     for feature, maximum in policy.training_range.maximum.items():
-        yield Limite(feature, maximum, sentences.at_most(feature, maximum))
+        yield Limite(feature, maximum, sentences.above(feature, maximum))
 
 
 def geometry(geometry: Geometry) -> Modelo:

@@ -84,15 +84,19 @@ class SummarizedRoute(APIRoute):
 
 
 class ApiRoute(SummarizedRoute):
-    """Refuses parameters of the query that it does not know, and repeated ones, by name."""
+    """Refuses by name what a query has that is unknown, and what it or a body has twice."""
 
     def get_route_handler(self) -> _Handler:
         """Return what FastAPI calls with each request: its documented way to change the reading."""
         known, handle = set(_query_names(self.dependant)), super().get_route_handler()
+        has_body = self.body_field is not None
 
         async def strict(request: Request) -> Response:
             refuse_strangers(request, known)
-            return await handle(ApiRequest(request.scope, request.receive))
+            asked = ApiRequest(request.scope, request.receive)
+            if has_body:
+                requests.refuse_repeated(await asked.body())
+            return await handle(asked)
 
         return strict
 

@@ -162,20 +162,20 @@ _ANSWERS = {
     errors.ClientFileNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND,
         "lote_nao_encontrado",
-        "Lote não encontrado",
-        "Não há lote com esse código.",
+        "Arquivo não encontrado",
+        "Não há arquivo com esse código.",
     ),
     errors.ClientFileStateError: _Answer(
         HTTPStatus.CONFLICT,
         "lote_em_outra_situacao",
         "Não é possível agora",
-        "A situação do lote não permite isso. Veja a situação atual e tente de novo.",
+        "A situação do arquivo não permite isso. Veja a situação atual e tente de novo.",
     ),
     errors.FileTooLargeError: _Answer(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "arquivo_grande_demais",
         "Arquivo grande demais",
-        "Um lote pode ter até 200 MB e 1.000.000 de linhas. Divida o arquivo em partes.",
+        "Um arquivo pode ter até 200 MB e 1.000.000 de linhas. Divida-o em partes.",
     ),
     errors.IdempotencyKeyReusedError: _Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,

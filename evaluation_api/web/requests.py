@@ -5,7 +5,9 @@ not the first alone.
 """
 
 import hashlib
+import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final
@@ -48,6 +50,8 @@ _LONGEST_SHOWN: Final = 80
 _LONGEST_KEY: Final = 255
 _ID_LENGTH: Final = 36
 _KEY: Final = re.compile(rf"[!-~]{{1,{_LONGEST_KEY}}}")
+#: Of a client whose fields stand once each: around six names and one value.
+_FEWEST_QUOTES: Final = 14
 #: A quoted string, or one that does not end.
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
@@ -194,9 +198,26 @@ PreferHeader = Annotated[
 def read_applicant_body(body: bytes) -> ApplicantBody:
     """Read the body of POST /avaliar. Raises InvalidRequestError naming every wrong field."""
     try:
-        return ApplicantBody.model_validate_json(body)
+        sent = ApplicantBody.model_validate_json(body)
     except ValidationError as exc:
         raise refusal(exc.errors(include_url=False)) from exc
+    if body.count(b'"') > _FEWEST_QUOTES:
+        refuse_repeated(body)
+    return sent
+
+
+def refuse_repeated(body: bytes) -> None:
+    """Raise InvalidRequestError if a JSON object has a field twice: which one is meant is unknown.
+
+    pydantic takes the last. What is no JSON is for whoever reads it to refuse.
+    """
+    try:
+        pairs = json.loads(body, object_pairs_hook=tuple, parse_int=str)
+    except (ValueError, RecursionError):
+        return
+    names = Counter(name for name, _ in pairs) if isinstance(pairs, tuple) else Counter()
+    if repeated := [{"type": "repeated", "loc": (name,)} for name in names if names[name] > 1]:
+        raise refusal(repeated)
 
 
 def applicant_of(sent: ApplicantBody) -> Applicant:

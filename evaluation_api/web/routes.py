@@ -250,7 +250,7 @@ async def review(
     sent: requests.ReviewBody,
     keys: requests.Keys,
 ) -> Revisao:
-    """Acrescenta a decisão de uma pessoa; a da máquina permanece.
+    """Acrescenta a decisão de uma pessoa; a do sistema permanece.
 
     Quem manda `revisoes_vistas` não revisa sem saber de outra revisão: se há uma que não viu,
     recebe 409 com todas, e nada é registrado.

@@ -179,9 +179,10 @@ function segment(field, start, share) {
     height: "100%",
   });
   if (share < SMALLEST_LABELLED_SHARE) return [bar];
-  const look = share < SMALLEST_LABELLED_WHEN_NARROW ? "segment-text wide-only" : "segment-text";
+  const look = `segment-text segment-text-${field}`;
+  const seen = share < SMALLEST_LABELLED_WHEN_NARROW ? `${look} wide-only` : look;
   const middle = `${(start + share / 2) * 100}%`;
-  return [bar, vector("text", { class: look, x: middle, y: "50%" }, formatShare(share))];
+  return [bar, vector("text", { class: seen, x: middle, y: "50%" }, formatShare(share))];
 }
 
 function swatch(field) {

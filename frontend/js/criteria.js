@@ -159,7 +159,7 @@ function persons({ fronteira, faixa }) {
   return element(
     "section",
     { class: "criteria-section" },
-    element("h2", {}, "Quando uma pessoa decide"),
+    element("h2", {}, "Casos especiais"),
     element(
       "ul",
       { class: "panel profiles" },
@@ -171,7 +171,7 @@ function persons({ fronteira, faixa }) {
       rule(
         "Fora da faixa do modelo",
         faixa,
-        "Algum valor acima destes limites:",
+        "Basta um destes valores:",
         element("ul", { class: "limits" }, ...limits),
       ),
     ),

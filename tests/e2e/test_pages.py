@@ -27,6 +27,22 @@ KEEP_SHIFTS = """
 """
 #: What has changed is on the screen, and whoever watches for shifts has heard of it.
 TWO_FRAMES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
+#: The words below these places that stand on more than one line.
+BROKEN_WORDS = """(places) => {
+    const broken = [];
+    const range = document.createRange();
+    for (const place of document.querySelectorAll(places)) {
+        const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode())
+            for (const { 0: word, index } of texts.currentNode.data.matchAll(/\\p{L}+/gu)) {
+                range.setStart(texts.currentNode, index);
+                range.setEnd(texts.currentNode, index + word.length);
+                if (new Set([...range.getClientRects()].map(({ top }) => top)).size > 1)
+                    broken.push(word);
+            }
+    }
+    return broken;
+}"""
 USABLE = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
 
 
@@ -68,7 +84,7 @@ def test_the_criteria_are_the_policys(page: Page) -> None:
     expect(page.locator("[data-promise]")).to_contain_text("modelo em serviço")
     expect(page.locator("[data-profile] svg[role=img]")).to_have_count(5)
     expect(page.locator("[data-criteria]")).to_contain_text("Em vigor desde26 de novembro de 2026")
-    expect(page.locator("[data-criteria]")).to_contain_text("Saques de até 20 vezes o limite")
+    expect(page.locator("[data-criteria]")).to_contain_text("Saques acima de 20 vezes o limite")
 
 
 def test_the_criteria_lead_to_earlier_policies_and_back(page: Page) -> None:
@@ -233,6 +249,13 @@ def test_the_interactive_description_is_linked_and_dark_where_it_is_dark(page: P
     expect(page.locator("html")).to_have_class("dark-mode")
     page.emulate_media(color_scheme="light")
     expect(page.locator("html")).not_to_have_class("dark-mode")
+
+
+def test_the_interactive_description_breaks_no_word_on_a_telephone(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 900})
+    page.goto("/docs/")
+    expect(page.locator(".opblock").first).to_be_visible()
+    assert page.evaluate(BROKEN_WORDS, "#api .opblock-tag, #api .opblock-summary-description") == []
 
 
 def test_the_interactive_description_works_without_any_other_host(page: Page) -> None:

@@ -250,7 +250,7 @@ def test_a_file_needs_a_name_that_can_be_read(http: httpx.Client, name: str) -> 
 
 @pytest.mark.parametrize("path", ["", "/resultado.csv"])
 def test_no_file_is_found_where_there_is_none(http: httpx.Client, path: str) -> None:
-    assert problem(http.get(f"/lotes/nenhum{path}"), 404)["title"] == "Lote não encontrado"
+    assert problem(http.get(f"/lotes/nenhum{path}"), 404)["title"] == "Arquivo não encontrado"
 
 
 def test_the_template_can_be_read_by_the_service(http: httpx.Client) -> None:

@@ -177,9 +177,9 @@ def test_no_answer_accuses_anybody() -> None:
 def test_the_criteria_are_sentences() -> None:
     assert (
         sentences.times_the_limit("cash_advance", 2.5)
-        == "Saques de até 2,5 vezes o limite de crédito."
+        == "Saques acima de 2,5 vezes o limite de crédito."
     )
-    assert sentences.at_most("credit_limit", 30000) == "Limite de crédito de até R$ 30.000,00."
+    assert sentences.above("credit_limit", 30000) == "Limite de crédito acima de R$ 30.000,00."
 
 
 def test_an_unforeseen_mistake_in_a_field_still_names_it() -> None:

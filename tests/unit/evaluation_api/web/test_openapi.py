@@ -2,12 +2,14 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from evaluation_api.app import create_fastapi_app
+from evaluation_api.web.problems import documented
 from tests.openapi_changes import incompatible
 from tests.services import PROJECT
 
@@ -35,6 +37,14 @@ def test_names_are_short_and_in_ascii_and_every_field_of_an_answer_is_described(
         if "description" not in described and "$ref" not in json.dumps(described)
     ]
     assert not undescribed
+
+
+def test_files_are_called_files_as_on_the_pages() -> None:
+    paths = json.dumps(COMMITTED["paths"])
+    texts = re.findall(r'"(?:description|summary|title)": "([^"]*)"', paths)
+    texts += [schema.get("description", "") for schema in SCHEMAS.values()]
+    texts += [text for answer in documented() for text in (answer.title, answer.detail)]
+    assert not [text for text in texts if re.search(r"\blotes?\b", text, re.IGNORECASE)]
 
 
 def test_what_a_caller_must_do_next_is_said_with_the_status() -> None:

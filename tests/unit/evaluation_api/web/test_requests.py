@@ -47,6 +47,20 @@ def test_what_is_no_json_is_refused_as_such(bad: Bad) -> None:
         applicant(bad.body)
 
 
+@pytest.mark.parametrize("first", ['"payments": 9000', '"p\\u0061yments": 9000', '"name": ""'])
+def test_a_field_that_stands_twice_is_refused_since_nobody_knows_which_is_meant(first: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        requests.read_applicant_body(f"{{{first}, {json.dumps(MARIA)[1:]}".encode())
+    assert [field.detail.partition(": ")[2] for field in refused.value.fields] == [
+        "informe uma só vez."
+    ]
+
+
+def test_quotes_in_a_name_are_no_further_fields() -> None:
+    sent = requests.read_applicant_body(json.dumps(MARIA | {"name": 'Ana "Nina" Sá'}).encode())
+    assert sent.name == 'Ana "Nina" Sá'
+
+
 def test_a_pointer_escapes_what_pointers_are_made_of() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         applicant(json.dumps({**MARIA, "a/b~c": 1}).encode())

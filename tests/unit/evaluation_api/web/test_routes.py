@@ -1,6 +1,7 @@
 """What every route of the API does with a request before its endpoint sees it, and what it says."""
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -68,6 +69,24 @@ def test_a_repeated_parameter_is_refused_by_name(path: str) -> None:
     refusal = ask("GET" if "avaliacoes" in path else "POST", path)
 
     assert (refusal.status_code, len(pointers(refusal))) == (422, 1)
+    assert "uma só vez" in refusal.json()["erros"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "field"),
+    [
+        ("/avaliar", MARIA, "payments"),
+        ("/avaliacoes/1/revisao", REVIEW, "decisao"),
+        ("/avaliacoes/busca", {"nome": "Ana"}, "nome"),
+    ],
+)
+def test_a_field_that_stands_twice_in_a_body_is_refused_by_name(
+    path: str, sent: dict[str, Any], field: str
+) -> None:
+    twice = f'{{"{field}": {json.dumps(sent[field])}, {json.dumps(sent)[1:]}'
+    refusal = ask("POST", path, content=twice, headers=JSON)
+
+    assert (refusal.status_code, pointers(refusal)) == (422, {f"#/{field}"})
     assert "uma só vez" in refusal.json()["erros"][0]["detail"]
 
 
