@@ -13,6 +13,8 @@ _MAX_CONNECTIONS: Final = 2304
 _OTHER_DESCRIPTORS: Final = 256
 #: Files, which are read as they come: their senders decide for how long.
 _MAX_LONG_BODIES: Final = 16
+#: Probes and Prometheus are a handful; 9,600 requests for the metrics took the loop for 15 s.
+_MAX_LOOKS: Final = 16
 #: A page's answers wait for their reader for moments; so many at once are not read at all.
 _MAX_UNREAD: Final = 256
 
@@ -32,6 +34,7 @@ class ConcurrencyLimit:
         """Start with none."""
         self.in_flight = 0
         self._long_bodies = 0
+        self._looks = 0
         self._unread: dict[Callable[[], None], None] = {}
         self._max_in_flight = max_in_flight
         self._burst_seconds = burst_seconds
@@ -46,6 +49,23 @@ class ConcurrencyLimit:
     def count_long_body(self, change: int) -> None:
         """Begin to read a body as it comes, or end; its place is taken once it is whole."""
         self._long_bodies += change
+
+    def count_look(self, change: int) -> None:
+        """Begin to say how we are, or end; whatever else there is to do, these are answered."""
+        self._looks += change
+
+    @property
+    def has_looks_enough(self) -> bool:
+        """Whether one more would be too many."""
+        return self._looks >= _MAX_LOOKS
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether who has more requests queued must leave the places to others.
+
+        It asks again in the turn that answers it, so that no newcomer would ever find one free.
+        """
+        return self.in_flight >= self._max_in_flight // 4
 
     @property
     def has_long_bodies_enough(self) -> bool:

@@ -22,7 +22,7 @@ from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.runtime.metrics import REFUSED
 
 #: What is asked to find out how we are must be answered most of all when there is too much to do.
-_NEVER_SHED: Final = (b"/health", b"/metrics")
+_LOOKS: Final = (b"/health", b"/metrics")
 _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 100
 _MAX_QUEUED: Final = 32
@@ -152,13 +152,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._ask_for_body(cycle)
         elif self.flow.write_paused:
             self._held_back = cycle
-        elif cycle.scope["raw_path"].startswith(_NEVER_SHED):
-            self._run(cycle, app)
-        elif self._limit.is_reached or (cycle.more_body and self._limit.has_long_bodies_enough):
+        elif self._is_too_much(cycle):
             self._shed(cycle)
         else:
             self._run(cycle, app)
-            self._take_place(self._limit.count_long_body if cycle.more_body else self._limit.count)
+            self._take_place(self._kind_of_place(cycle))
+
+    def _is_too_much(self, cycle: RequestResponseCycle) -> bool:
+        limit = self._limit
+        if _is_look(cycle):  # who queues them is no probe
+            return bool(self.pipeline) or limit.has_looks_enough
+        if self.pipeline and limit.is_busy:
+            return True
+        return limit.is_reached or (cycle.more_body and limit.has_long_bodies_enough)
+
+    def _kind_of_place(self, cycle: RequestResponseCycle) -> Callable[[int], None]:
+        if _is_look(cycle):
+            return self._limit.count_look
+        return self._limit.count_long_body if cycle.more_body else self._limit.count
 
     def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._age = self._renewals = 0
@@ -283,3 +294,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._running:
             self.transport.write(self._refusal(status))
         self.transport.close()
+
+
+def _is_look(cycle: RequestResponseCycle) -> bool:
+    return bool(cycle.scope["raw_path"].startswith(_LOOKS))

@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 #: For probes and Prometheus, which know the service by its address.
 _FOR_ANY_HOST: Final = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: None that a form can have: a browser sends these to another origin with its consent only.
-_MEDIA_TYPES: Final = frozenset({b"application/json", b"application/octet-stream", b"text/csv"})
+#: What is read, and where it is a file; none that a form can have: a browser sends these to another
+#: origin with its consent only.
+_JSON: Final = frozenset({b"application/json"})
+_READ_AT: Final = {"/lotes": frozenset({b"text/csv", b"application/octet-stream"})}
 #: What a browser says of a page of ours, and of an address that its user has typed.
 _OWN: Final = frozenset({b"same-origin", b"none"})
 
@@ -49,10 +51,10 @@ class Admission:
             return None
         if _is_of_another_page(headers, host):
             return HTTPStatus.FORBIDDEN
-        if _has_body(headers) and not (
-            _is_read(headers.get(b"content-type", b"")) and _is_plain(headers)
-        ):
-            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if _has_body(headers):
+            read = _READ_AT.get(scope["path"], _JSON)
+            if _media_type(headers.get(b"content-type", b"")) not in read or not _is_plain(headers):
+                return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         return None
 
 
@@ -81,5 +83,5 @@ def _is_plain(headers: Headers) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _is_read(content_type: bytes) -> bool:
-    return content_type.partition(b";")[0].strip().lower() in _MEDIA_TYPES
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip().lower()

@@ -58,6 +58,8 @@ app = Starlette(
         Route("/big", big),
         Route("/health", health),
         Route("/health/go", go),
+        Route("/health/slow", slow),
+        Route("/go", go),
         Route("/health/places", places),
     ]
 )

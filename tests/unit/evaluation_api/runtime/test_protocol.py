@@ -5,6 +5,7 @@ Its callers have half a second for what those of the service have ten for.
 
 import importlib.util
 import os
+import re
 import signal
 import socket
 import time
@@ -18,6 +19,7 @@ import pytest
 from tests.services import CERTIFICATES, Server, eventually, free_port
 
 PLACES = 4
+LOOKS = 16
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = (
@@ -64,6 +66,13 @@ def read_all(caller: socket.socket) -> bytes:
             received += part
     except ConnectionResetError:
         pass
+    return received
+
+
+def read_until(caller: socket.socket, part: bytes, times: int) -> bytes:
+    received = b""
+    while received.count(part) < times:
+        received += caller.recv(100_000)
     return received
 
 
@@ -114,6 +123,27 @@ def test_a_connection_queues_32_requests_and_no_more(server: Server) -> None:
             received += len(caller.recv(1_000_000))
     with connect(server, GET % b"/big" * 34) as caller:
         assert len(read_all(caller)) < 34 * 200_000
+
+
+def test_what_is_queued_takes_no_place_that_others_ask_for(server: Server) -> None:
+    ask = HEAD + b"Content-Length: 1\r\n\r\nx"
+    with connect(server, GET % b"/slow"), connect(server) as caller:
+        eventually(lambda: places(server) == 1, 5)
+        caller.sendall(ask * 3)
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", read_until(caller, b"HTTP/1.1", 3))
+        assert statuses == [b"200", b"503", b"200"]
+        assert is_served(server)
+        httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+
+
+@pytest.mark.parametrize("at_once", [1, 32])
+def test_looks_have_places_of_their_own_sixteen_of_them(server: Server, at_once: int) -> None:
+    looks = GET % b"/health/slow" * at_once
+    with callers(server, LOOKS, looks), connect(server, GET % b"/health") as caller:
+        assert caller.recv(1000).startswith(b"HTTP/1.1 503")
+        assert is_served(server)
+        httpx.get(f"{server.url}/go", verify=CERTIFICATES)
+    eventually(lambda: httpx.get(f"{server.url}/health", verify=CERTIFICATES).is_success, 5)
 
 
 def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Server) -> None:

@@ -115,12 +115,25 @@ def test_a_body_without_a_type_or_a_length_is_no_request() -> None:
     assert_refused(asyncio.run(asking()), 415)
 
 
+FILE_TYPES = ["text/csv", "Text/CSV; charset=utf-8", "application/octet-stream"]
+JSON_TYPES = ["application/json", "Application/JSON; charset=utf-8"]
+
+
 @pytest.mark.parametrize(
-    "media_type",
-    ["application/json", "Application/JSON; charset=utf-8", "text/csv", "application/octet-stream"],
+    ("path", "media_types"), [("/avaliar", JSON_TYPES), ("/lotes", FILE_TYPES)]
 )
-def test_json_and_files_are_read(media_type: str) -> None:
-    assert send({"Content-Type": media_type}).status_code == REACHED
+def test_json_is_read_and_where_files_are_sent_files(path: str, media_types: list[str]) -> None:
+    for media_type in media_types:
+        assert send({"Content-Type": media_type}, path).status_code == REACHED
+
+
+@pytest.mark.parametrize(
+    ("path", "media_types"),
+    [("/avaliar", FILE_TYPES), ("/avaliacoes/busca", FILE_TYPES), ("/lotes", JSON_TYPES)],
+)
+def test_a_file_is_no_json_nor_json_a_file(path: str, media_types: list[str]) -> None:
+    for media_type in media_types:
+        assert_refused(send({"Content-Type": media_type}, path), 415)
 
 
 @pytest.mark.parametrize("path", ["/avaliacoes/?nome=Ana", "/lotes/", "/politica/", "/docs", "/."])
