@@ -69,7 +69,7 @@ def written(
             base_url=server.url, transport=KeptAliveTransport(), timeout=30
         ) as client:
             for start in range(0, MANY, 50):
-                bodies = [asked(FIVE_CLIENTS[i % 5][0], f"{start + i}") for i in range(50)]
+                bodies = [asked(FIVE_CLIENTS[i % 5][0], f"Cliente {start + i}") for i in range(50)]
                 answers = await asyncio.gather(*(client.post("/avaliar", json=b) for b in bodies))
                 assert all(answer.status_code == 200 for answer in answers)
 
