@@ -28,12 +28,11 @@ ANSWER_COLUMNS = (
 EMPTY_FILE = "O arquivo está vazio: falta a linha com os nomes das colunas."
 NO_LINES = "O arquivo só tem o cabeçalho: falta pelo menos um cliente."
 NOT_TEXT = "O arquivo não é um CSV em UTF-8 ou Latin-1. No Excel, salve como “CSV UTF-8”."
-MIXED_ENCODING = (
-    "O arquivo mistura codificações a partir desta linha. Salve de novo como “CSV UTF-8”."
-)
-OPEN_QUOTES = "Nesta linha há aspas que abrem e não fecham."
-TOO_LONG = "Esta linha é longa demais: confira as aspas."
-UNREADABLE = "Esta linha não pode ser lida como CSV."
+# After "Linha 3: ".
+MIXED_ENCODING = "o arquivo mistura codificações a partir daqui. Salve de novo como “CSV UTF-8”."
+OPEN_QUOTES = "há aspas que abrem e não fecham."
+TOO_LONG = "longa demais; confira as aspas."
+UNREADABLE = "não pode ser lida como CSV."
 NAMELESS = "Dê um nome ao arquivo, de 1 a 255 caracteres legíveis."
 DEFAULT_NAME = "clientes.csv"
 

@@ -19,6 +19,8 @@ _LONGEST_RECORD = 65_536
 _LONGEST_AMOUNT = 64
 #: Follows the last whole line: csv takes it for a record of its own, or into quotes still open.
 _END = "."
+#: In the first line: a workbook, or UTF-16 without its mark.
+_NUL = "\x00"
 
 
 class FileReader:
@@ -44,9 +46,9 @@ class FileReader:
         """Read what was left, the file being whole."""
         lines = self._read(self._decoded(b"", final=True), final=True)
         if self._records is None:
-            raise _unreadable(1, messages.EMPTY_FILE)
+            raise _unfit(messages.EMPTY_FILE)
         if not self._count:
-            raise _unreadable(1, messages.NO_LINES)
+            raise _unfit(messages.NO_LINES)
         return lines
 
     @property
@@ -67,8 +69,8 @@ class FileReader:
         try:
             return self._decoder.decode(chunk, final=final)
         except NotTextError as exc:
-            if not exc.mixed:
-                raise _unreadable(1, messages.NOT_TEXT) from exc
+            if not exc.mixed or _NUL in self._head + exc.before:
+                raise _unfit(messages.NOT_TEXT) from exc
             number = self._next_line() + exc.before.count("\n")
             raise _unreadable(number, messages.MIXED_ENCODING) from exc
 
@@ -151,8 +153,8 @@ def _without_blank_lines(text: str) -> tuple[int, str]:
 
 def _names(head: str, delimiter: str, number: int) -> list[str]:
     """Read the names of the columns."""
-    if "\x00" in head:  # a workbook, or UTF-16 without its mark
-        raise _unreadable(number, messages.NOT_TEXT)
+    if _NUL in head:
+        raise _unfit(messages.NOT_TEXT)
     try:
         return next(csv.reader([head], delimiter=delimiter))
     except csv.Error as exc:
@@ -166,6 +168,11 @@ def _amounts(lines: Sequence[Line], fields: Sequence[str]) -> Iterator[str]:
             for field, cell in zip(fields, line.cells, strict=True):
                 if field in FEATURES and len(cell) <= _LONGEST_AMOUNT:
                     yield cell.strip()
+
+
+def _unfit(sentence: str) -> InvalidRequestError:
+    """Say what is wrong with a file as a whole."""
+    return InvalidRequestError([FieldError("#/1", sentence)])
 
 
 def _unreadable(number: int, sentence: str) -> InvalidRequestError:

@@ -62,8 +62,12 @@ export function isPassing(problem) {
   return [0, 409, 429].includes(problem.status) || problem.status >= 500;
 }
 
+// A file's problems point to its lines, which no field stands beside.
+const LINE_NUMBER = /^\d+$/;
+
 function fieldError({ pointer, detail }) {
-  return { field: fieldOf(pointer ?? ""), message: withoutLabel(detail) };
+  const field = fieldOf(pointer ?? "");
+  return { field, message: LINE_NUMBER.test(field) ? detail : withoutLabel(detail) };
 }
 
 // The service names the field in its sentence ("Nome: preencha este campo."); beside the field

@@ -33,6 +33,11 @@ test("a field's name does not stand twice beside the field", () => {
   );
 });
 
+test("a line of a file stays named, since nothing else on the page says which it is", () => {
+  const erros = [{ pointer: "#/2", detail: "Linha 2: há aspas que abrem e não fecham." }];
+  assert.equal(problemFromAnswer(422, { erros }, null).errors[0].message, erros[0].detail);
+});
+
 test("each pointer of a 422 names its field", () => {
   const erros = [
     { pointer: "#/credit_limit", detail: "A" },

@@ -165,7 +165,7 @@ def test_an_amount_may_be_written_as_a_spreadsheet_shows_money(
 @pytest.mark.parametrize(
     ("content", "pointers", "says"),
     [
-        (b"", ["#/1"], "vazio"),
+        (b"", ["#/1"], "O arquivo está vazio"),
         (b"\n\n", ["#/1"], "vazio"),
         (HEADER.encode(), ["#/1"], "pelo menos um cliente"),
         (csv_of(), ["#/1"], "pelo menos um cliente"),
@@ -177,7 +177,8 @@ def test_an_amount_may_be_written_as_a_spreadsheet_shows_money(
         (csv_of(header=HEADER + ";sexo"), ["#/sexo"], "“sexo” não é aceita"),
         (csv_of(header=HEADER + ";balance"), ["#/balance"], "repete “saldo_devedor”"),
         (csv_of(header=HEADER + ";"), ["#/"], "sem nome na posição 7"),
-        (csv_of('"Ana;1;2;3;4;5', "Bia;1;2;3;4;5"), ["#/2"], "aspas"),
+        (csv_of('"Ana;1;2;3;4;5', "Bia;1;2;3;4;5"), ["#/2"], "Linha 2: há aspas"),
+        (b"PK\x03\x04\x14\x00\xc3\xa9\xff\xff\n", ["#/1"], "O arquivo não é um CSV"),
         (csv_of("João;1;2;3;4;5") + b"Jo\xe3o;1;2;3;4;5", ["#/3"], "UTF-8"),
         ("nome".encode("utf-16"), ["#/1"], "CSV UTF-8"),
         (csv_of("Ana;1;2;3;4;5").decode().encode("utf-16-le"), ["#/1"], "CSV UTF-8"),
