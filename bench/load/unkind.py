@@ -9,6 +9,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from bench.load import answers
+from bench.load import answers, open_loop
 from bench.subjects import clients, systems
 from bench.subjects.languages import EXPLAINED
 from deploy import ports
@@ -27,6 +28,10 @@ from deploy.processes import Running
 KEPT = 1.5
 #: Connections to the record and to the model service that a load opens and the service keeps.
 POOLED = 8
+#: More than it can answer on any machine that this was tried on.
+_TOO_MANY_A_SECOND = 6000
+_SATURATING_SECONDS = 2.0
+_TIMES = 10
 _AT_ONCE = struct.pack("ii", 1, 0)
 _HEAD = b"POST /avaliar HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
 _LARGE = b"GET /docs/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
@@ -107,6 +112,11 @@ class _Service:
         url, headers = f"{self.url}{EXPLAINED.path}", {"content-type": "application/json"}
         return httpx.post(url, content=body, headers=headers, timeout=10, verify=_PLAIN)
 
+    def offer(self, per_second: float, seconds: float) -> open_loop.OpenLoad:
+        """Have so many callers ask a second, whatever becomes of those before them."""
+        requests = open_loop.requests(EXPLAINED, clients.make(500))
+        return open_loop.offer(self.port, requests, per_second, seconds)
+
     def memory_mb(self) -> float:
         return float(psutil.Process(self.running.first.pid).memory_info().rss / 1e6)
 
@@ -135,6 +145,7 @@ def run(folder: Path, share: float = 1.0) -> Siege:
 
 
 def _besiege(service: _Service, share: float) -> Siege:
+    saturating = service.offer(_TOO_MANY_A_SECOND, _SATURATING_SECONDS).goodput
     for _ in range(100):
         service.ask()
     before = service.held()
@@ -149,6 +160,7 @@ def _besiege(service: _Service, share: float) -> Siege:
         ),
         _hold(service, "answers unread, 32 each", round(200 * share), _LARGE * 32),
         _cancel(service, round(10_000 * share)),
+        _overload(service, _TIMES * saturating, 30 * share),
     ]
     ended = time.perf_counter()
     while not (after := service.held()).is_as_before(before):
@@ -183,6 +195,19 @@ def _cancel(service: _Service, callers: int) -> Wave:
     for _ in range(callers):
         _connected(service.port, request).close()
     return Wave("asked and hung up", callers, *_watch(service))
+
+
+def _overload(service: _Service, per_second: float, seconds: float) -> Wave:
+    """Have far more callers ask than can be answered; the good one comes when they have gone."""
+    with ThreadPoolExecutor(1) as load:
+        offered = load.submit(service.offer, per_second, seconds)
+        highest = 0.0
+        while not offered.done():
+            highest = max(highest, service.memory_mb())
+            time.sleep(_PAUSE_SECONDS)
+    good_seconds, memory_mb = _watch(service)
+    what = f"{offered.result().good:,} of them answered, in {seconds:.0f} s"
+    return Wave(what, round(per_second * seconds), good_seconds, max(highest, memory_mb))
 
 
 def _connected(port: int, sent: bytes) -> socket.socket:

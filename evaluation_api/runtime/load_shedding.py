@@ -61,11 +61,11 @@ class ConcurrencyLimit:
 
     @property
     def is_busy(self) -> bool:
-        """Whether who has more requests queued must leave the places to others.
+        """Whether who has more requests queued, or has hung up, leaves the places to others.
 
-        It asks again in the turn that answers it, so that no newcomer would ever find one free.
+        The one asks again in the turn that answers it, so that no newcomer would find one free.
         """
-        return self.in_flight >= self._max_in_flight // 4
+        return self.in_flight >= max(1, self._max_in_flight // 8)
 
     @property
     def has_long_bodies_enough(self) -> bool:

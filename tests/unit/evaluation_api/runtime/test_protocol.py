@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from tests.services import CERTIFICATES, Server, eventually, free_port
 
 PLACES = 4
 LOOKS = 16
+RESET = struct.pack("ii", 1, 0)
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = (
@@ -134,6 +136,21 @@ def test_what_is_queued_takes_no_place_that_others_ask_for(server: Server) -> No
         assert statuses == [b"200", b"503", b"200"]
         assert is_served(server)
         httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+
+
+def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: Server) -> None:
+    with connect(server, GET % b"/slow"):
+        eventually(lambda: places(server) == 1, 5)
+        assert server.running
+        os.kill(server.running.first.pid, signal.SIGSTOP)
+        gone = connect(server, GET % b"/slow")
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        gone.close()
+        os.kill(server.running.first.pid, signal.SIGCONT)
+        assert is_served(server)
+        assert places(server) == 1
+        httpx.get(f"{server.url}/go", verify=CERTIFICATES)
+    eventually(lambda: places(server) == 0, 5)
 
 
 @pytest.mark.parametrize("at_once", [1, 32])
