@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self, cast
 from urllib.parse import quote
 
 import httpx
@@ -62,7 +62,7 @@ _PROBE = CardUsage(1000.0, 1000.0, 0.0, 1000.0, 1000.0)
 Spans = Callable[[CardUsage], Mapping[str, Span]]
 Predicted = Prediction | ModelRefusalError
 
-_JSON = {"content-type": "application/json"}
+_JSON = (b"content-type", b"application/json")
 _FEATURES = frozenset(FEATURES)
 
 _Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
@@ -73,6 +73,14 @@ _Contribution = Annotated[float, msgspec.Meta(ge=-4, le=4)]
 _Coordinate = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 _Vector = tuple[_Coordinate, _Coordinate, _Coordinate, _Coordinate, _Coordinate]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Answer(NamedTuple):
+    """A whole answer, as it was sent: nobody asked for it compressed. headers: in lower case."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    content: bytes
 
 
 class _Change(msgspec.Struct, gc=False):
@@ -236,15 +244,14 @@ class ModelClient:
         return predictions
 
     async def _ask(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        response = await self._post(self._url, usages)
-        predictions = _predictions(response, len(usages))
+        predictions = _predictions(await self._post(self._url, usages), len(usages))
         if predictions:
             self.model = predictions[0].model
         return predictions
 
     async def _post(
         self, url: httpx.URL, usages: Sequence[CardUsage], seconds: float | None = None
-    ) -> httpx.Response:
+    ) -> _Answer:
         """Ask about clients with their limits, unless the model service takes none.
 
         One that makes promises takes them. Among replicas, or where none was met yet, one of the
@@ -252,9 +259,9 @@ class ModelClient:
         """
         if self._spans is not None and (self.model is None or self.model.promise is not None):
             rows = [_row(usage, self._spans(usage)) for usage in usages]
-            response = await self._send(_question(url, _encode(rows), seconds), seconds)
-            if response.status_code != httpx.codes.UNPROCESSABLE_ENTITY:
-                return response
+            answer = await self._send(_question(url, _encode(rows), seconds), seconds)
+            if answer.status != httpx.codes.UNPROCESSABLE_ENTITY:
+                return answer
         return await self._send(_question(url, _encode(usages), seconds), seconds)
 
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
@@ -265,10 +272,10 @@ class ModelClient:
         """
         url = httpx.URL(f"{self._base}/models/{quote(tag, safe=':')}/predict", params=self._options)
         # It may have to load the version first.
-        response = await self._post(url, usages, 4 * self._deadline_seconds)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        answer = await self._post(url, usages, 4 * self._deadline_seconds)
+        if answer.status == httpx.codes.NOT_FOUND:
             raise ModelVersionGoneError(tag)
-        return _predictions(response, len(usages))
+        return _predictions(answer, len(usages))
 
     async def look(self) -> Geometry:
         """Return what the model service says of itself, asked once a second however many look.
@@ -284,8 +291,7 @@ class ModelClient:
     async def describe(self) -> Geometry:
         """Return the model in service and its centroids, where it has any. Raises ModelError."""
         try:
-            response = await self._send(httpx.Request("GET", f"{self._base}/model"))
-            self.geometry = _geometry(response)
+            self.geometry = _geometry(await self._send(httpx.Request("GET", f"{self._base}/model")))
         except ModelError as exc:
             self._has_looked_in_vain = True
             if self.model is not None or time.monotonic() >= self._started_at:
@@ -303,27 +309,31 @@ class ModelClient:
             self._warn_again_at = now + _SECONDS_BETWEEN_WARNINGS
             logger.warning("model_call_failed", extra={"reason": str(exc)})
 
-    async def _send(self, request: httpx.Request, seconds: float | None = None) -> httpx.Response:
+    async def _send(self, request: httpx.Request, seconds: float | None = None) -> _Answer:
         """Send, once more if the connection failed: predicting twice changes nothing."""
         seconds = seconds or self._deadline_seconds
         try:
             async with asyncio.timeout(seconds):
                 try:
-                    response = await self._exchange(request)
+                    answer = await self._exchange(request)
                 except httpx.TransportError:
-                    response = await self._exchange(request)
+                    answer = await self._exchange(request)
         except TimeoutError as exc:
             raise ModelUnavailableError(f"no answer within {seconds:g} s") from exc
         except (httpx.HTTPError, httpx.StreamError) as exc:
             raise ModelUnavailableError(f"{type(exc).__name__}: {exc}") from exc
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-            raise ModelUnavailableError(f"HTTP {response.status_code}")
-        return response
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(
+            answer.status
+        ):
+            raise ModelUnavailableError(f"HTTP {answer.status}")
+        return answer
 
-    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+    async def _exchange(self, request: httpx.Request) -> _Answer:
         async with aclosing(await self._transport.handle_async_request(request)) as response:
-            await response.aread()
-            return response
+            stream = cast("httpx.AsyncByteStream", response.stream)
+            content = b"".join([part async for part in stream])
+            headers = {name.lower(): value for name, value in response.headers.raw}
+            return _Answer(response.status_code, headers, content)
 
 
 def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
@@ -338,14 +348,17 @@ def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
 
 
 def _question(url: httpx.URL, content: bytes, read_seconds: float | None) -> httpx.Request:
+    """Ask with a body that httpx need not look into, as it does for a client's users."""
+    headers = [(b"host", url.netloc), _JSON, (b"content-length", b"%d" % len(content))]
     extensions = None if read_seconds is None else {"timeout": {"read": read_seconds}}
-    return httpx.Request("POST", url, headers=_JSON, content=content, extensions=extensions)
+    stream = httpx.ByteStream(content)
+    return httpx.Request("POST", url, headers=headers, stream=stream, extensions=extensions)
 
 
-def _geometry(response: httpx.Response) -> Geometry:
-    _require_ok(response)
+def _geometry(answer: _Answer) -> Geometry:
+    _require_ok(answer)
     try:
-        described = _decode_description(response.content)
+        described = _decode_description(answer.content)
     except msgspec.MsgspecError as exc:
         raise ModelAnswerError(str(exc)) from exc
     promise = None if described.promise is None else _read_promise(described.promise)
@@ -359,31 +372,29 @@ def _prediction_or_raise(predicted: Predicted) -> Prediction:
     return predicted
 
 
-def _require_ok(response: httpx.Response) -> None:
-    if response.status_code == httpx.codes.OK:
+def _require_ok(answer: _Answer) -> None:
+    if answer.status == httpx.codes.OK:
         return
-    refused = response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    refused = answer.status == httpx.codes.UNPROCESSABLE_ENTITY
     kind = ModelRefusalError if refused else ModelAnswerError
-    raise kind(f"HTTP {response.status_code}: {response.text[:200]}")
+    raise kind(f"HTTP {answer.status}: {answer.content[:200].decode('utf-8', 'replace')}")
 
 
-def _predictions(response: httpx.Response, count: int) -> list[Prediction]:
+def _predictions(answer: _Answer, count: int) -> list[Prediction]:
     """Read as many predictions as were asked for. Raises ModelAnswerError for anything else."""
-    _require_ok(response)
+    _require_ok(answer)
     try:
-        answers = _decode(response.content)
+        answers = _decode(answer.content)
     except msgspec.MsgspecError as exc:
         raise ModelAnswerError(str(exc)) from exc
     if len(answers) != count:
         raise ModelAnswerError(f"{len(answers)} answers to {count} clients")
-    # httpx's own look-up decodes every header of an answer, for each that is asked for.
-    headers = {name.lower(): value for name, value in response.headers.raw}
     model = model_of(
-        headers.get(b"x-model-tag", b""),
-        headers.get(b"x-model-sha256", b""),
-        headers.get(b"x-model-promise"),
+        answer.headers.get(b"x-model-tag", b""),
+        answer.headers.get(b"x-model-sha256", b""),
+        answer.headers.get(b"x-model-promise"),
     )
-    return [_prediction(answer, model) for answer in answers]
+    return [_prediction(one, model) for one in answers]
 
 
 @lru_cache(maxsize=16)

@@ -101,7 +101,8 @@ class _Connection(asyncio.Protocol):
             self.close()
         if not self._answer.done():
             status, content = self._parser.get_status_code(), b"".join(self._body)
-            self._answer.set_result(httpx.Response(status, headers=self._headers, content=content))
+            stream = httpx.ByteStream(content)
+            self._answer.set_result(httpx.Response(status, headers=self._headers, stream=stream))
 
 
 class KeptAliveTransport(httpx.AsyncBaseTransport):
