@@ -120,8 +120,8 @@ def test_an_address_with_nothing_there_is_a_problem(http: httpx.Client, path: st
     [
         ("GET", "/avaliar", "POST"),
         ("DELETE", "/avaliar", "POST"),
-        ("POST", "/avaliacoes", "GET"),
-        ("PUT", "/politica", "GET"),
+        ("POST", "/avaliacoes", "GET, HEAD"),
+        ("PUT", "/politica", "GET, HEAD"),
         ("GET", "/avaliacoes/0/revisao", "POST"),
     ],
 )
