@@ -48,11 +48,11 @@ image-evaluation:
 	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)evaluation:$(VERSION) -f deploy/docker/evaluation.Dockerfile .
 
 # From a folder of its own: BentoML 1.4.39 reads a template only below the current folder, and copies
-# the Bento's to the one for temporary files.
+# the Bento's to the one for temporary files. Its last words would name a port that is not ours.
 image-model: bento
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && tag=$$(sed -n 's/^__tag__://p' var/bento.tag) \
 		&& bin=$$(cd "$(BIN)" && pwd) && cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 \
-		"$$bin/bentoml" containerize --opt label=$(LABEL) -t $(IMAGE_PREFIX)model:$(VERSION) "$$tag"
+		"$$bin/bentoml" containerize --opt label=$(LABEL) -t $(IMAGE_PREFIX)model:$(VERSION) "$$tag" > /dev/null
 
 up: ## Start the stack and wait until it is healthy (WEB_PORT=80)
 	@$(STACK) up
@@ -64,6 +64,7 @@ logs: ## Follow the stack's logs
 	@$(COMPOSE) logs --follow --tail 100
 
 scale: ## Change the numbers of replicas: make scale MODEL=3 EVAL=2
+	@test -n "$(MODEL)$(EVAL)" || { echo "Say how many: make scale MODEL=3 EVAL=2" >&2; exit 2; }
 	@$(STACK) scale $(if $(MODEL),--model $(MODEL)) $(if $(EVAL),--evaluation $(EVAL))
 
 roll-model: ## Replace the model service without a gap: make roll-model VERSION=1.2.3
@@ -81,7 +82,7 @@ backup: ## Write the record to a file: make backup FILE=record.dump
 		&& mv "$(FILE).part" "$(FILE)"
 
 restore: ## Read a backup into an empty database: make restore FILE=record.dump
-	@test -r "$(FILE)" || { echo "Name the file: make restore FILE=record.dump" >&2; exit 2; }
+	@test -r "$(FILE)" || { echo "Name a file that is there: make restore FILE=record.dump" >&2; exit 2; }
 	@$(COMPOSE) up --detach --wait db
 	@$(COMPOSE) exec -T db pg_restore --file /dev/null < "$(FILE)" \
 		|| { echo "$(FILE) is no whole backup; nothing was changed." >&2; exit 2; }

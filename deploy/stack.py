@@ -12,14 +12,15 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deploy import ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Where each service's settings in .env are: its replicas and its image's tag.
+#: How a service's settings in .env begin, its replicas and its image's tag; in small letters,
+#: its image's name behind the prefix.
 SETTINGS = {
     "ml_model_service": "MODEL",
     "client_evaluation_service": "EVALUATION",
@@ -48,6 +49,7 @@ class Stack:
     def up(self) -> None:
         """Start everything and wait until it is healthy."""
         self._require_settings()
+        self._require_images(self._compose("config", "--images", captured=True).split())
         self._require_free_ports()
         self._compose(
             "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
@@ -71,10 +73,10 @@ class Stack:
         self._require_settings()
         before = self._replicas(service)
         variable = f"{SETTINGS[service]}_VERSION"
+        self._require_images([self._image(f"{SETTINGS[service].lower()}:{version}")])
         try:
             self._start_beside(service, 2 * len(before), {variable: version})
         except subprocess.CalledProcessError as error:
-            self._remove(self._replicas(service) - before)
             message = f"Version {version} did not become healthy: nothing was changed."
             raise StackError(message) from error
         time.sleep(self._settle_seconds)
@@ -90,6 +92,22 @@ class Stack:
         settings = example.replace("POSTGRES_PASSWORD=\n", f"POSTGRES_PASSWORD={password}\n")
         self._env_file.touch(mode=0o600, exist_ok=False)
         self._env_file.write_text(settings, encoding="utf-8")
+
+    def _require_images(self, wanted: Iterable[str]) -> None:
+        """Raise StackError for an image of ours that is not here, where no registry has it."""
+        prefix = self._image("")
+        here = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", captured=True)
+        missing = sorted(set(wanted) - set(here.split()))
+        ours = [image for image in missing if image.startswith(prefix)]
+        if ours and "/" not in prefix:
+            message = (
+                f"Nothing was changed, since there is no image {', '.join(ours)}:"
+                f" make images VERSION={ours[0].rpartition(':')[2]}"
+            )
+            raise StackError(message)
+
+    def _image(self, name: str) -> str:
+        return self._setting("IMAGE_PREFIX", "credit-card-") + name
 
     def _require_free_ports(self) -> None:
         """Raise StackError when a port of the gateway is taken, unless by this very stack."""
@@ -120,20 +138,29 @@ class Stack:
     def _start_beside(
         self, service: str, replicas: int, environment: Mapping[str, str] | None = None
     ) -> None:
-        """Have so many replicas, those that run left as they are."""
+        """Have so many replicas, those that run left as they are; after an error, those alone.
+
+        Containers that do not run go first: Compose would start them, of whatever version they are.
+        """
+        running = self._replicas(service)
+        self._remove(self._replicas(service, "--all") - running)
         arguments = ("up", "--detach", "--no-deps", "--no-recreate", "--wait")
         scale = (f"--wait-timeout={WAIT_SECONDS}", "--scale", f"{service}={replicas}", service)
-        self._compose(*arguments, *scale, environment=environment)
+        try:
+            self._compose(*arguments, *scale, environment=environment)
+        except subprocess.CalledProcessError:
+            self._remove(self._replicas(service, "--all") - running)
+            raise
 
-    def _replicas(self, service: str) -> set[str]:
-        """Return the ids of a service's running containers."""
-        return set(self._compose("ps", "--quiet", service, captured=True).split())
+    def _replicas(self, service: str, *which: str) -> set[str]:
+        """Return the ids of a service's running containers; with --all, of the others too."""
+        return set(self._compose("ps", "--quiet", *which, service, captured=True).split())
 
     def _remove(self, containers: set[str]) -> None:
         """Stop containers, each with its grace period, and remove them."""
         if containers:
-            run("docker", "stop", *containers)
-            run("docker", "rm", *containers)
+            run("docker", "stop", *containers, captured=True)
+            run("docker", "rm", *containers, captured=True)
 
     def _setting(self, name: str, default: str) -> str:
         return self._environment.get(name) or dict(self._settings()).get(name) or default
@@ -179,6 +206,14 @@ def is_taken(address: str, port: int) -> bool:
     return False
 
 
+def replica_count(text: str) -> int:
+    """Read a number of replicas. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is no number of replicas, from 1"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     commands = argparse.ArgumentParser("deploy.stack", description=__doc__)
@@ -186,8 +221,8 @@ def parser() -> argparse.ArgumentParser:
     chosen = commands.add_subparsers(dest="command", required=True)
     chosen.add_parser("up", help="start everything")
     scale = chosen.add_parser("scale", help="change how many replicas there are")
-    scale.add_argument("--model", type=int)
-    scale.add_argument("--evaluation", type=int)
+    scale.add_argument("--model", type=replica_count)
+    scale.add_argument("--evaluation", type=replica_count)
     roll = chosen.add_parser("roll", help="replace a service's replicas by another version's")
     roll.add_argument("service", choices=SETTINGS)
     roll.add_argument("version")

@@ -70,3 +70,15 @@ def test_what_was_scaled_stays_so_after_the_next_start(stack: Stack) -> None:
     stack.make("scale", "MODEL=1")
     assert len(stack.containers(MODEL)) == 1
     assert httpx.get(f"{stack.url}/health").json()["situacao"] == "ok"
+
+
+def test_replicas_without_a_port_are_not_left_for_the_next_start(stack: Stack) -> None:
+    before = stack.containers(MODEL)
+    taken = stack.inspect(before[0])["NetworkSettings"]["Ports"]["8001/tcp"][0]["HostPort"]
+
+    arguments = ("scale", "MODEL=2", f"ENV_FILE={stack.env_file}")
+    done = stack.attempt("make", *arguments, MODEL_PORTS=f"{taken}-{taken}")
+
+    assert done.returncode != 0
+    assert stack.compose("ps", "--all", "--quiet", MODEL).split() == before
+    assert "MODEL_REPLICAS=1" in stack.env_file.read_text()

@@ -30,16 +30,24 @@ def test_a_new_model_takes_over_without_a_failed_request(
     figures.note(model_update={"evaluations": len(load.asked), "answers_per_model": load.models})
 
 
-def test_a_version_that_does_not_start_changes_nothing(stack: Stack) -> None:
-    before = stack.containers(MODEL)
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [("missing", "no image credit-card-test-model:missing"), ("broken", "nothing was changed")],
+)
+def test_a_version_that_does_not_start_changes_nothing(
+    stack: Stack, version: str, says: str
+) -> None:
+    before = stack.compose("ps", "--all", "--quiet", MODEL)
+    # The evaluation service, which ends where it may write no record.
+    stack.run("docker", "tag", "credit-card-test-evaluation:first", "credit-card-test-model:broken")
 
     arguments = ("roll-model", f"ENV_FILE={stack.env_file}")
-    done = stack.attempt("make", *arguments, VERSION="no-such-version")
+    done = stack.attempt("make", *arguments, VERSION=version)
 
     assert done.returncode != 0
-    assert "nothing was changed" in done.stderr
-    assert stack.containers(MODEL) == before
-    assert "no-such-version" not in stack.env_file.read_text()
+    assert says in done.stderr
+    assert stack.compose("ps", "--all", "--quiet", MODEL) == before
+    assert version not in stack.env_file.read_text()
 
 
 def test_a_rollback_is_an_update_to_the_version_before(stack: Stack, client: httpx.Client) -> None:

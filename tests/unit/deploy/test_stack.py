@@ -15,7 +15,11 @@ echo "${MODEL_VERSION:-} $*" >> "$CALLS"
 case "$*" in
   *" ps --quiet web") cat "$FOLDER/web" 2>/dev/null ;;
   *" ps --quiet ml_model_service") cat "$FOLDER/model" 2>/dev/null ;;
-  *" up "*--no-recreate*) echo new >> "$FOLDER/model"; [ ! -e "$FOLDER/unwell" ] || exit 1 ;;
+  *" ps --quiet --all ml_model_service") cat "$FOLDER/model" "$FOLDER/ended" 2>/dev/null ;;
+  *" config --images") echo postgres:15 "$IMAGE_PREFIX"web:local "$IMAGE_PREFIX"model:local ;;
+  "images "*) cat "$FOLDER/images" ;;
+  *" up "*--no-recreate*) echo new >> "$FOLDER/model"
+    [ ! -e "$FOLDER/unwell" ] || { echo created >> "$FOLDER/ended"; exit 1; } ;;
 esac
 exit 0
 """
@@ -40,11 +44,18 @@ class Shell:
         self._capfd = capfd
         (folder / "docker").write_text(DOCKER)
         (folder / "docker").chmod(0o755)
+        images = ("web:local", "model:local", "model:2")
+        (folder / "images").write_text("\n".join(f"credit-card-{image}" for image in images))
 
     def run(self, *arguments: str, **environment: str) -> Done:
         """Run a command of deploy.stack, which need not wait for anybody to settle."""
         path = f"{self.folder}:{os.environ['PATH']}"
-        here = {"CALLS": str(self.folder / "calls"), "FOLDER": str(self.folder), "PATH": path}
+        here = {
+            "CALLS": str(self.folder / "calls"),
+            "FOLDER": str(self.folder),
+            "IMAGE_PREFIX": "credit-card-",
+            "PATH": path,
+        }
         with pytest.MonkeyPatch.context() as patch:
             for name, value in (here | environment).items():
                 patch.setenv(name, value)
@@ -85,6 +96,28 @@ def test_the_first_start_writes_settings_with_a_password_for_the_owner_only(shel
     assert len(password) == 32
     assert shell.env_file.read_text() == first
     assert stat.S_IMODE(shell.env_file.stat().st_mode) == 0o600
+
+
+def test_images_that_nobody_built_are_one_sentence_and_nothing_is_started(shell: Shell) -> None:
+    (shell.folder / "images").write_text("credit-card-model:local\nnginx:1.30\n")
+    (port,) = ports.free(1)
+
+    first = shell.run("up", WEB_PORT=str(port))
+    rolled = shell.run("roll", "ml_model_service", "1.2.3")
+
+    assert (first.code, rolled.code) == (2, 2)
+    say = "Nothing was changed, since there is no image credit-card-{}: make images VERSION={}\n"
+    assert first.stderr == say.format("web:local", "local")
+    assert rolled.stderr == say.format("model:1.2.3", "1.2.3")
+    assert not [call for call in shell.calls if " up " in call]
+
+
+def test_images_of_a_registry_are_not_looked_for_here(shell: Shell) -> None:
+    (port,) = ports.free(1)
+
+    done = shell.run("up", WEB_PORT=str(port), IMAGE_PREFIX="registry.example/cards-")
+
+    assert (done.code, done.stderr) == (0, "")
 
 
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(shell: Shell) -> None:
@@ -157,6 +190,24 @@ def test_numbers_of_replicas_are_remembered(quick: Shell) -> None:
     assert "MODEL_REPLICAS=3" not in quick.env_file.read_text()
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_a_number_of_replicas_that_is_none_reaches_nobody(quick: Shell, number: str) -> None:
+    with pytest.raises(SystemExit):
+        quick.run("scale", f"--model={number}")
+
+    assert quick.calls == []
+
+
+def test_replicas_that_were_never_started_are_not_taken_for_the_new_ones(quick: Shell) -> None:
+    (quick.folder / "ended").write_text("of-another-version\n")
+
+    quick.run("roll", "ml_model_service", "2")
+
+    calls = [call.split() for call in quick.calls]
+    started = next(i for i, call in enumerate(calls) if "--scale" in call)
+    assert calls.index(["rm", "of-another-version"]) < started
+
+
 def test_an_update_starts_as_many_again_before_it_removes_the_old(quick: Shell) -> None:
     quick.run("roll", "ml_model_service", "2")
     calls = quick.calls
@@ -177,5 +228,5 @@ def test_an_update_that_does_not_get_well_removes_the_new_and_keeps_the_old(quic
     stopped = [call.split()[1:] for call in quick.calls if " stop " in call]
     assert done.code == 2
     assert "nothing was changed" in done.stderr
-    assert stopped == [["new"]]
+    assert [sorted(containers) for containers in stopped] == [["created", "new"]]
     assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
