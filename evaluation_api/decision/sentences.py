@@ -121,6 +121,8 @@ def use(usage: CardUsage, facts: Facts, threshold: float) -> str:
 
 def paid(usage: CardUsage, facts: Facts, *thresholds: float) -> str:
     """Say how much of what is owed was paid."""
+    if facts.paid is None and usage.balance:
+        return f"O saldo devedor de {money(usage.balance)} conta como pago."
     if facts.paid is None:
         return "Não há saldo devedor a pagar."
     if not usage.payments:
@@ -219,7 +221,8 @@ def _facts(facts: Facts) -> str:
     """Say of a client, in one sentence, how much is owed and how much of that was paid."""
     owed = f"usa {percent(facts.use)} do limite de crédito" if facts.use else "não usa o limite"
     if facts.paid is None:
-        return f"O cliente {owed} e não tem saldo devedor a pagar."
+        settled = ", saldo que conta como pago" if facts.use else " e não tem saldo devedor a pagar"
+        return f"O cliente {owed}{settled}."
     was_paid = f"pagou {percent(facts.paid)}" if facts.paid else "não pagou nada"
     return f"O cliente {owed} e {was_paid} do saldo devedor."
 

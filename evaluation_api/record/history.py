@@ -202,15 +202,15 @@ def _is_named(sought: str) -> Condition:
 
 
 def _protocol(sought: str | None) -> str | None:
-    """Return the end of an id, if that is what is sought."""
-    identity = "".join((sought or "").lower().split())
+    """Return the end of an id, if that is what is sought, in whatever pieces it is written."""
+    identity = "".join((sought or "").lower().replace("-", " ").split())
     return identity if _PROTOCOL.fullmatch(identity) else None
 
 
 def _by_protocol(sought: str) -> Iterator[Condition]:
     """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
     identity = "".join(sought.lower().split())
-    if _protocol(sought):
-        yield _END_OF_ID.in_([identity])
+    if ended := _protocol(sought):
+        yield _END_OF_ID.in_([ended])
     elif rows.is_id(identity):
         yield evaluations.c.id == identity

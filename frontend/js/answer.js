@@ -17,10 +17,11 @@ import {
  * The whole answer, as a list of blocks; `reviews` are those recorded so far, oldest first, and
  * `actions` the buttons and links. The plot of profiles goes in before `data-provenance` when it
  * is ready. An answer of an earlier release lacks facts and main reasons, and is shown without.
+ * `confirmation` says what was just done about the decision.
  */
-export function answerBlocks(evaluation, reviews, actions) {
+export function answerBlocks(evaluation, reviews, actions, confirmation = null) {
   return [
-    decisionLine(evaluation, reviews),
+    decisionLine(evaluation, reviews, confirmation),
     figures(evaluation.fatos ?? [], evaluation.motivos_principais ?? []),
     element("p", { class: "answer-sentence" }, evaluation.resposta),
     ...reasons(evaluation, isOverruled(evaluation, reviews)),
@@ -30,11 +31,8 @@ export function answerBlocks(evaluation, reviews, actions) {
   ].filter((block) => block !== null);
 }
 
-/**
- * The final decision, whose it is, and how to name it on the telephone; `confirmation` says what
- * was just done about it. It can take the focus.
- */
-export function decisionLine(evaluation, reviews, confirmation = null) {
+// The final decision, whose it is, and how to name it on the telephone. It can take the focus.
+function decisionLine(evaluation, reviews, confirmation) {
   const final = reviews.at(-1)?.decisao ?? evaluation.decisao;
   const { key, word } = decisionWords(final);
   return element(
@@ -103,7 +101,8 @@ function figures(facts, mainReasons) {
 // outside of the range, or an earlier release) these are the observations.
 function reasons({ decisao, motivos_principais: main, observacoes: remarks }, overruled) {
   const decided = overruled ? "Motivos da decisão do sistema" : "Principais motivos";
-  const why = decisao === "analise_manual" ? "Por que o caso vai para análise manual" : decided;
+  const referred = `Por que o caso ${overruled ? "foi" : "vai"} para análise manual`;
+  const why = decisao === "analise_manual" ? referred : decided;
   const first = !main?.length && decisao === "analise_manual" ? why : "Observações";
   return [
     sentences(why, "main-reasons", (main ?? []).map(({ frase }) => frase)),

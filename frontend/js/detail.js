@@ -1,7 +1,7 @@
 /** One recorded evaluation: what was asked, what was answered, and what people decided since. */
 
 import { formatMoney } from "./amounts.js";
-import { answerBlocks, decisionBadge, decisionLine, definitions, paperActions } from "./answer.js";
+import { answerBlocks, decisionBadge, definitions, paperActions } from "./answer.js";
 import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { Attempts } from "./attempt.js";
@@ -53,10 +53,14 @@ function showHead(root, { pedido, recebido_em: received }) {
 }
 
 async function showDecided(root, record) {
-  const evaluation = record.avaliacao;
-  const blocks = answerBlocks(evaluation, record.revisoes, paperActions(record.id));
-  showState(root, "answer", ...blocks);
   showReviews(root, record);
+  await showAnswer(root, record);
+}
+
+async function showAnswer(root, record, confirmation) {
+  const evaluation = record.avaliacao;
+  const actions = paperActions(record.id);
+  showState(root, "answer", ...answerBlocks(evaluation, record.revisoes, actions, confirmation));
   const plot = await neighbourhood(record.pedido, evaluation);
   if (plot) hook("provenance", root).before(plot);
 }
@@ -151,10 +155,10 @@ function showUnseen(root, shown, reviews) {
   fill(hook("reviews", root), ...reviews.map(reviewEntry));
 }
 
-// On a narrow page the form ends far below the decision that it changes.
-function confirm(root, { avaliacao, revisoes }) {
-  const line = decisionLine(avaliacao, revisoes, "Revisão registrada. Decisão final:");
-  hook("decision", root).replaceWith(line);
+// The reasons below are the system's from now on. On a narrow page the form ends far below.
+function confirm(root, record) {
+  showAnswer(root, record, "Revisão registrada. Decisão final:");
+  const line = hook("decision", root);
   line.focus();
   hook("status").textContent = `Revisão registrada: ${decisionWords(line.dataset.decision).word}.`;
 }

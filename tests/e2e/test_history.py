@@ -163,6 +163,9 @@ def test_a_recorded_review_brings_the_final_decision_into_view_and_focus(
     expect(decision.locator("[data-confirmation]")).to_be_in_viewport()
     expect(decision.locator("[data-final-decision]")).to_be_in_viewport(ratio=1)
     expect(decision).to_contain_text("Decisão original do sistema: recusado.")
+    expect(analyst.answer(page).get_by_role("heading", level=3)).to_contain_text(
+        ["Motivos da decisão do sistema", "O que mudaria a decisão do sistema"]
+    )
 
 
 def test_an_answer_of_a_release_without_facts_is_shown_as_it_was_given(

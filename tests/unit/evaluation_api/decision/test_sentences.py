@@ -128,6 +128,19 @@ def test_who_owes_and_withdraws_nothing_is_told_so() -> None:
     assert sentences.withdrawn(client, facts, 0.22) == "Não fez saques no período."
 
 
+def test_a_debt_too_small_to_count_is_not_said_to_be_none() -> None:
+    client = usage(balance=1.0, credit_limit=1.0)
+    decision = POLICY.decide(client, prediction(4))
+    assert decision.facts is not None
+
+    assert (
+        sentences.paid(client, decision.facts, 0.5) == "O saldo devedor de R$ 1,00 conta como pago."
+    )
+    assert "usa 100,0% do limite de crédito, saldo que conta como pago." in sentences.answer(
+        POLICY.profiles[4], decision
+    )
+
+
 @pytest.mark.parametrize("code", sentences.ADVERSE)
 def test_an_adverse_fact_is_said_with_its_reference(code: str) -> None:
     said = sentences.adverse(AdverseFact(code, "payments", 0.123, 0.5))

@@ -186,6 +186,7 @@ def test_the_history_is_searched(
         lambda identity: f" {identity}\t",
         lambda identity: identity[-8:],
         lambda identity: f"{identity[-8:-4]} {identity[-4:]}".upper(),
+        lambda identity: f"{identity[-8:-4]}-{identity[-4:]}".upper(),
     ],
 )
 def test_an_evaluation_is_found_by_its_protocol(
