@@ -60,6 +60,11 @@ class Header:
         used = set(self.places.values())
         return tuple(name for place, name in enumerate(self.names) if place not in used)
 
+    @property
+    def has_numbered_clients(self) -> bool:
+        """Tell whether a column was chosen to name the clients: numbers may do so, too."""
+        return _FIELD_OF.get(_plain(self.names[self.places["name"]])) != "name"
+
 
 @dataclass(frozen=True)
 class Start:

@@ -31,6 +31,8 @@ _LOOKED_AT: Final = 10_000
 _PLAIN_NAME: Final = (
     rf"^[A-Za-zÀ-ÖØ-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ .'-]{{0,{LONGEST_NAME - 11}}}[0-9]{{0,10}}$"
 )
+#: The numbers of clients who have no names here: too few figures for a CPF.
+_NUMBER: Final = r"^\s*[0-9]{1,10}\s*$"
 _TOTALS: Final = frozenset({"total", "total geral", "totais", "subtotal", "soma"})
 
 
@@ -90,7 +92,8 @@ def read(records: Records, header: Header, grammar: Grammar) -> Clients:
     broken = {fault.line for fault in faults}
     good = ~np.isin(lines, list(broken)) if broken else np.ones(len(lines), bool)
     found, columns = [], {}
-    found.append(_name_faults(cells[header.places["name"]]))
+    fine = f"{_PLAIN_NAME}|{_NUMBER}" if header.has_numbered_clients else _PLAIN_NAME
+    found.append(_name_faults(cells[header.places["name"]], fine))
     for feature in FEATURES:
         columns[feature], wrong = _amounts(cells[header.places[feature]], feature, grammar)
         found.append(wrong)
@@ -127,10 +130,10 @@ def _is_blank(column: pa.Array) -> NDArray[np.bool_]:
     return np.asarray(pc.equal(pc.binary_length(trimmed), 0).to_numpy(zero_copy_only=False))
 
 
-def _name_faults(column: pa.Array) -> dict[int, str]:
-    """Return what is wrong with names, by place."""
+def _name_faults(column: pa.Array, fine: str) -> dict[int, str]:
+    """Return what is wrong with names, by place; fine is the pattern of those that need no look."""
     texts = pc.fill_null(pc.cast(column, pa.string()), "")
-    plain = pc.match_substring_regex(texts, _PLAIN_NAME).to_numpy(zero_copy_only=False)
+    plain = pc.match_substring_regex(texts, fine).to_numpy(zero_copy_only=False)
     total = pc.match_substring_regex(texts, r"(?i)^\s*(sub)?(tota|soma)")
     looked_at = np.flatnonzero(~plain | total.to_numpy(zero_copy_only=False))
     reasons = {int(place): _wrong_name(texts[int(place)].as_py()) for place in looked_at}

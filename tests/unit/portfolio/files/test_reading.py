@@ -237,6 +237,21 @@ def test_the_training_sets_own_columns_are_found_and_its_ids_can_be_the_names() 
     assert [(fault.line, fault.column) for fault in read.faults] == [(3, "CREDIT_LIMIT")]
 
 
+def test_clients_may_be_numbered_in_a_column_that_is_chosen_and_by_no_cpf() -> None:
+    content = (
+        "id;"
+        + HEADER.partition(";")[2]
+        + "".join(ANA.replace("Ana", number, 1) for number in ("1", " 30000 ", "12345678901"))
+    )
+
+    read = read_bytes(content, columns={"name": "id"})
+    named = read_bytes(content.replace("id;", "nome;", 1))
+
+    assert read.names == ["1", " 30000 "]
+    assert [fault.line for fault in read.faults] == [4]
+    assert named.names == []
+
+
 def test_a_column_that_is_chosen_goes_before_the_one_that_is_named_so() -> None:
     content = HEADER.replace("\n", ";saldo final\n") + ANA.replace("\n", ";7,00\n")
 
