@@ -6,11 +6,12 @@ plain routes', which answer 404 to a stranger. A browser is told apart from a ca
 browsers send. Knows neither models nor predictions.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_store.serving import answers
 
@@ -20,6 +21,8 @@ _FOR_ANY_HOST: Final = frozenset({"/livez", "/readyz", "/healthz", "/health", "/
 _BENTOML: Final = frozenset(
     {"/predict", "/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/schema.json"}
 )
+_METRICS: Final = "/metrics"
+_METRICS_SECONDS: Final = 0.05
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A web page may send any other without asking: those of a form, and none at all.
 _JSON: Final = b"application/json"
@@ -33,6 +36,7 @@ class Admission:
     def __init__(self, bentoml: ASGIApp, *, plain: ASGIApp, hosts: Iterable[str]) -> None:
         """Wrap both. hosts: the names, without a port, by which callers may know this service."""
         self._bentoml = bentoml
+        self._metrics = Recent(bentoml, _METRICS_SECONDS)
         self._plain = plain
         self._hosts = frozenset(host.strip().lower().encode() for host in hosts)
 
@@ -48,7 +52,10 @@ class Admission:
         if path not in _FOR_ANY_HOST and (refusal := self._refusal(scope)):
             await answers.problem(*refusal)(scope, receive, send)
             return
-        await (self._bentoml if path in _BENTOML else self._plain)(scope, receive, send)
+        app = self._bentoml if path in _BENTOML else self._plain
+        if path == _METRICS and scope["method"] in {"GET", "HEAD"}:
+            app = self._metrics
+        await app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         headers = dict(scope["headers"])
@@ -63,6 +70,34 @@ class Admission:
             detail = "The Content-Type header must be application/json"
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail
         return None
+
+
+class Recent:
+    """Answers as an application did a moment ago, whoever asks.
+
+    BentoML reads its metrics from files for 2 ms each time: 6,400 requests of 200 callers for them
+    kept a prediction waiting for 5 s.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        """Wrap an application that answers all requests alike. seconds: for how long."""
+        self._app = app
+        self._seconds = seconds
+        self._messages: list[Message] = []
+        self._until = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer from memory, or ask."""
+        if time.monotonic() >= self._until:
+            messages: list[Message] = []
+
+            async def keep(message: Message) -> None:
+                messages.append(message)
+
+            await self._app(scope, receive, keep)
+            self._messages, self._until = messages, time.monotonic() + self._seconds
+        for message in self._messages:
+            await send(message)
 
 
 def _name(host: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import resource
 import shutil
 import socket
 import statistics
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 
 import bentoml
 import httpx
+import psutil
 import pytest
 
 from deploy.processes import Running
@@ -20,7 +23,7 @@ from evaluation_api.decision.domain import FEATURES
 from model_store import registry
 from model_store.serving.requests import MAX_CLIENTS
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
-from tests.services import CERTIFICATES, READY_SECONDS, Server, model_server
+from tests.services import CERTIFICATES, READY_SECONDS, Server, eventually, model_server
 
 JSON = {"content-type": "application/json"}
 
@@ -338,6 +341,38 @@ def test_nobody_is_waited_for_longer_than_ten_seconds(model_service: Server) -> 
             stack.enter_context(caller).sendall(half)
             stack.callback(read_until_closed, caller)
     assert time.monotonic() - started < 15
+
+
+def test_who_leaves_before_the_answers_is_no_line_in_the_log(model_service: Server) -> None:
+    body = json.dumps([AMOUNTS] * 1024).encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    ask = head + b"content-length: %d\r\n\r\n" % len(body) + body
+    for _ in range(5):
+        caller = socket.create_connection(("127.0.0.1", model_service.port), timeout=5)
+        caller.sendall(ask * 4)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        caller.recv(1)
+        caller.close()
+    httpx.post(f"{model_service.url}/predict", json=[AMOUNTS] * 1024, verify=CERTIFICATES)
+    assert "Traceback" not in model_service.printed()
+
+
+def test_connections_beyond_half_of_the_descriptors_are_refused(model_service: Server) -> None:
+    assert model_service.running
+    worker = psutil.Process(model_service.running.first.pid)
+    most = min(1024, worker.rlimit(psutil.RLIMIT_NOFILE)[0] // 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, most + 500)), hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        here = ("127.0.0.1", model_service.port)
+        silent = [
+            stack.enter_context(socket.create_connection(here, timeout=5)) for _ in range(most + 5)
+        ]
+        assert silent[-1].recv(1000).startswith(b"HTTP/1.1 503 ")
+        silent[0].sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert silent[0].recv(1000).startswith(b"HTTP/1.1 200 ")
+    eventually(lambda: httpx.get(f"{model_service.url}/livez", verify=CERTIFICATES).is_success, 5)
 
 
 def read_until_closed(caller: socket.socket) -> None:

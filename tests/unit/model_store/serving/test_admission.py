@@ -1,6 +1,7 @@
 """Who is let in to BentoML's application, who to the plain routes, and who to neither."""
 
 import asyncio
+import time
 
 import httpx
 import pytest
@@ -132,3 +133,26 @@ def test_no_web_socket_is_opened() -> None:
     asyncio.run(admission()({"type": "websocket", "path": "/predict"}, receive, send))
 
     assert sent == [{"type": "websocket.close"}]
+
+
+def test_the_metrics_are_read_once_for_all_who_ask_at_a_time_and_again_a_moment_later() -> None:
+    read = 0
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal read
+        read += 1
+        await PlainTextResponse(str(read))(scope, receive, send)
+
+    async def asked() -> None:
+        app = Admission(count, plain=routes.create_app("x:1"), hosts=[])
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://any"
+        ) as one:
+            started = time.monotonic()
+            for _ in range(50):
+                assert (await one.get("/metrics")).text == str(read)
+            assert read <= 1 + (time.monotonic() - started) / 0.05
+            while (await one.get("/metrics")).text == "1":
+                assert time.monotonic() - started < 5
+
+    asyncio.run(asked())
