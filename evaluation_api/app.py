@@ -161,7 +161,7 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
         look = partial(executor.run_watch, evaluations.require_writable)
         record_watch = RecordWatch(executor.outage, look)
         searches = await stack.enter_async_context(
-            Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS))
+            Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS), executor.outage)
         )
         index = searches.run_index()
         for work in (pending.run(), worker.run(), watch.run(), record_watch.run(), index):

@@ -64,6 +64,17 @@ def connect(
         raise RecordUnavailableError(str(exc)) from exc
 
 
+def connect_again(engine: Engine) -> Engine:
+    """Make an engine for the same SQLite file, for other uses of it."""
+    return connect(engine.url.render_as_string(hide_password=False))
+
+
+def is_corrupt(error: RecordUnavailableError) -> bool:
+    """Tell whether a file that SQLite reads is none of SQLite's, or is damaged."""
+    code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def _connect_file(url: URL, busy_timeout_seconds: float) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, event, text
 
 from evaluation_api.decision.domain import Outcome, Search
+from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.decision.names import search_words
 from evaluation_api.record import database
 
@@ -49,26 +50,56 @@ _MERGE: Final = f"INSERT INTO names.parts(parts, rank) VALUES ('merge', {_MERGED
 
 
 def attach(engine: Engine) -> None:
-    """Have every connection of an engine know the index of its record."""
-    file = f"{engine.url.database}-names"
+    """Have every connection of an engine know the index of its record.
+
+    Raises RecordUnavailableError where no such file can be had; repair may, later.
+    """
+    file = _file(engine)
 
     def open_beside(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
-        connection.execute("ATTACH ? AS names", (file,)).close()
+        connection.execute("ATTACH ? AS names", (str(file),)).close()
         for pragma in ("journal_mode=WAL", "synchronous=OFF", "secure_delete=ON"):
             connection.execute(f"PRAGMA names.{pragma}").close()
 
-    engine.dispose()  # what is open already does not know it
     event.listen(engine, "connect", open_beside)
-    with database.transaction(engine) as connection:
-        _begin(connection)
+    repair(engine)
 
 
-def _begin(connection: Connection) -> None:
+def repair(engine: Engine, *, is_corrupt: bool = False) -> None:
+    """Make of a file that cannot be used one that can. Raises RecordUnavailableError."""
+    engine.dispose()  # what is open does not know the file, or another one of its name
+    try:
+        if is_corrupt:
+            _remove(engine)
+        _begin(engine)
+    except RecordBusyError:
+        raise
+    except RecordUnavailableError:
+        _remove(engine)
+        _begin(engine)
+
+
+def _remove(engine: Engine) -> None:
+    engine.dispose()
+    file = _file(engine)
+    try:
+        for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+            part.unlink(missing_ok=True)
+    except OSError as exc:
+        raise RecordUnavailableError(str(exc)) from exc
+
+
+def _file(engine: Engine) -> Path:
+    return Path(f"{engine.url.database}-names")
+
+
+def _begin(engine: Engine) -> None:
     """Make the tables, unless they are there and of this record."""
-    database.begin_writing(connection)
-    is_there = connection.scalar(_IS_THERE)
-    if not (is_there and _is_of_this_record(connection)):
-        _make_anew(connection)
+    with database.transaction(engine) as connection:
+        database.begin_writing(connection)
+        is_there = connection.scalar(_IS_THERE)
+        if not (is_there and _is_of_this_record(connection)):
+            _make_anew(connection)
 
 
 def _make_anew(connection: Connection) -> None:
@@ -126,9 +157,9 @@ def forget(engine: Engine) -> None:
 
     FTS5 keeps what it is told to delete until it is merged away, so that all of it goes.
     """
-    if engine.dialect.name != "sqlite" or not Path(f"{engine.url.database}-names").exists():
+    if engine.dialect.name != "sqlite" or not _file(engine).exists():
         return
-    indexed = database.connect(engine.url.render_as_string(hide_password=False))
+    indexed = database.connect_again(engine)
     attach(indexed)
     with database.transaction(indexed) as connection:
         database.begin_writing(connection)

@@ -31,7 +31,9 @@ _CHUNKS: Final = 10
 #: Freed pages that go back to the disk at once; each may move another one.
 _PAGES: Final = 200
 
-_VACUUM: Final = "VACUUM (ANALYZE) evaluations, idempotency_keys, reviews, batch_chunks, batches"
+_VACUUM: Final = text(
+    "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches"
+)
 
 #: Deletes up to so many, and returns how many.
 _Delete = Callable[[Connection, int], int]
@@ -99,7 +101,8 @@ def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a ge
 
 def _delete_evaluations(connection: Connection, bound: str, limit: int) -> int:
     oldest = select(evaluations.c.id).where(evaluations.c.id < bound).order_by(evaluations.c.id)
-    ids = connection.execute(oldest.limit(limit)).scalars().all()
+    # Locked before what hangs on them is deleted: a review that is being written is waited for.
+    ids = connection.execute(oldest.limit(limit).with_for_update()).scalars().all()
     if not ids:
         return 0
     for column in (reviews.c.evaluation_id, idempotency_keys.c.evaluation_id, posts.c.subject_id):
@@ -128,9 +131,7 @@ def _return_pages(engine: Engine) -> None:
     """
     if engine.dialect.name == "postgresql":
         with database.transaction(engine.execution_options(isolation_level="AUTOCOMMIT")) as server:
-            server.execute(
-                text("VACUUM (ANALYZE) evaluations, idempotency_keys, reviews, batch_chunks")
-            )
+            server.execute(_VACUUM)
         return
     free = -1
     while free:

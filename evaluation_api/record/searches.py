@@ -6,8 +6,10 @@ So many wait at most, for so long at most; one that is given up is interrupted i
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Self, TypeVar
 
@@ -15,8 +17,10 @@ from sqlalchemy import Engine, event
 
 from evaluation_api.decision.domain import Search, Summary
 from evaluation_api.decision.errors import OverloadedError, RecordUnavailableError
-from evaluation_api.record import name_index
+from evaluation_api.record import database, deadline, name_index
+from evaluation_api.record.executor import DECISION_SECONDS
 from evaluation_api.record.history import History
+from evaluation_api.record.outage import Outage
 
 T = TypeVar("T")
 
@@ -26,6 +30,10 @@ _THREADS: Final = 2
 _MOST_WAITING: Final = 100
 #: From when it is asked for, waiting included; people look at something else by then.
 _SECONDS: Final = 3.0
+#: What a thread's own deadline comes later, so that its caller is told first.
+_LATE_SECONDS: Final = 0.05
+#: For telling a server, of which nothing may be heard.
+_CANCEL_SECONDS: Final = 1.0
 #: Between two looks whether something is to be indexed, and between two slices of it.
 _IDLE_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 0.005
@@ -43,31 +51,55 @@ class _Asked:
         with self._lock:
             self._driver = driver
 
-    def give_up(self) -> None:
-        with self._lock:
-            self.is_given_up = True
-            if self._driver is not None:
-                (getattr(self._driver, "interrupt", None) or self._driver.cancel)()
+    @property
+    def is_held(self) -> bool:
+        return self._driver is not None
+
+    def interrupt(self) -> None:
+        with self._lock, suppress(Exception):  # its thread ends by its deadline, whatever comes
+            if hasattr(self._driver, "interrupt"):
+                self._driver.interrupt()
+            elif self._driver is not None:
+                self._driver.cancel_safe(timeout=_CANCEL_SECONDS)
 
 
 class Searches:
-    """Runs searches of one database, and on SQLite keeps the index they use."""
+    """Runs searches of one database, and on SQLite keeps the index they use.
 
-    def __init__(self, engine: Engine, *, seconds: float = _SECONDS) -> None:
-        """Take an engine that nobody else uses, and for how long a search may take."""
-        self._engine = engine
+    The index can be made again, so that what is wrong with it stops nothing.
+    """
+
+    def __init__(
+        self, engine: Engine, outage: Outage | None = None, *, seconds: float = _SECONDS
+    ) -> None:
+        """Take an engine that nobody else uses, and for how long a search may take.
+
+        outage: is told of searches for which there was no record.
+        """
+        self._outage = outage or Outage()
         self._seconds = seconds
-        self._is_file = engine.dialect.name == "sqlite"
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="record-search")
         self._indexer = ThreadPoolExecutor(1, thread_name_prefix="record-index")
+        self._interrupter = ThreadPoolExecutor(1, thread_name_prefix="record-interrupt")
         self._local = threading.local()
         self._waiting = 0
-        if self._is_file:
-            name_index.attach(engine)
+        self._plain = self._history = History(engine)
+        self._indexed: Engine | None = None
+        self._is_corrupt = False
+        self._listen(engine)
+        if engine.dialect.name == "sqlite":
+            self._indexed = database.connect_again(engine)
+            self._listen(self._indexed)
+            self._history = History(self._indexed, indexed=True)
+            try:
+                name_index.attach(self._indexed)
+            except RecordUnavailableError as exc:
+                self._note(exc)
         else:
             # A prepared statement is planned for any text at its eleventh use: 100 ms for 0.1.
             event.listen(engine, "connect", _prepare_nothing)
-        self._history = History(engine, indexed=self._is_file)
+
+    def _listen(self, engine: Engine) -> None:
         event.listen(engine, "checkout", self._checked_out)
         event.listen(engine, "checkin", self._checked_in)
 
@@ -77,35 +109,61 @@ class Searches:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let nothing be under way when the engine is closed."""
-        self._threads.shutdown()
-        self._indexer.shutdown()
+        for threads in (self._threads, self._indexer, self._interrupter):
+            threads.shutdown()
+        if self._indexed:
+            self._indexed.dispose()
 
     async def search(self, search: Search) -> list[Summary]:
         """Return what History.search does; a caller who is cancelled cancels it.
 
-        Raises OverloadedError when too many wait, or it takes too long.
+        Raises OverloadedError when too many wait, or it takes too long; RecordUnavailableError
+        where the record is away.
         """
         if self._waiting >= _MOST_WAITING:
             raise OverloadedError
         asked = _Asked()
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._seconds):
-                return await _run(self._threads, partial(self._ask, asked, search))
-        except TimeoutError as exc:
-            raise OverloadedError from exc
+            return await self._run(asked, search)
+        except RecordUnavailableError:
+            self._outage.refuse()
+            raise
         finally:
             self._waiting -= 1
-            asked.give_up()
+            asked.is_given_up = True
+            if asked.is_held:
+                self._interrupter.submit(asked.interrupt)
+
+    async def _run(self, asked: _Asked, search: Search) -> list[Summary]:
+        seconds = DECISION_SECONDS if self._outage.is_now else self._seconds
+        by = time.monotonic() + seconds + _LATE_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                ask = partial(deadline.run, by, partial(self._ask, asked, search))
+                return await _run(self._threads, ask)
+        except TimeoutError as exc:
+            if self._outage.is_now:
+                raise RecordUnavailableError("no answer in time") from exc
+            raise OverloadedError from exc
 
     def _ask(self, asked: _Asked, search: Search) -> list[Summary]:
         if asked.is_given_up:
             raise OverloadedError
         self._local.asked = asked
         try:
-            return self._history.search(search)
+            return self._found(asked, search)
         finally:
             self._local.asked = None
+
+    def _found(self, asked: _Asked, search: Search) -> list[Summary]:
+        try:
+            return self._history.search(search)
+        except RecordUnavailableError as exc:
+            if self._indexed is None or asked.is_given_up:
+                raise
+            self._is_corrupt |= database.is_corrupt(exc)
+        return self._plain.search(search)
 
     def _checked_out(self, driver: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's own
         if asked := getattr(self._local, "asked", None):
@@ -116,14 +174,25 @@ class Searches:
             asked.hold(None)
 
     async def run_index(self) -> None:
-        """Add to the index what is recorded, until cancelled."""
-        while self._is_file:
-            try:
-                count = await _run(self._indexer, partial(name_index.index_some, self._engine))
-            except RecordUnavailableError as exc:
-                logger.info("index_waits", extra={"reason": str(exc)})
-                count = 0
+        """Add to the index what is recorded, until cancelled; one that is spoilt is made anew."""
+        while self._indexed:
+            count = await _run(self._indexer, partial(self._index_some, self._indexed))
             await asyncio.sleep(_PAUSE_SECONDS if count else _IDLE_SECONDS)
+
+    def _index_some(self, indexed: Engine) -> int:
+        try:
+            if self._is_corrupt:
+                name_index.repair(indexed, is_corrupt=True)
+                self._is_corrupt = False
+            return name_index.index_some(indexed)
+        except RecordUnavailableError as exc:
+            self._note(exc)
+            return 0
+
+    def _note(self, exc: RecordUnavailableError) -> None:
+        self._is_corrupt |= database.is_corrupt(exc)
+        level = logging.WARNING if self._is_corrupt else logging.INFO
+        logger.log(level, "index_waits", extra={"reason": str(exc)})
 
 
 def _prepare_nothing(driver: Any, _: object) -> None:  # noqa: ANN401 - the driver's own

@@ -2,24 +2,26 @@
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy import Engine, NullPool, create_engine, event, text
 
 from bench.subjects import disk, pgbouncer, postgres
 from bench.subjects.proxy import Proxy
-from evaluation_api.decision.domain import IdempotencyKey
+from evaluation_api.decision.domain import IdempotencyKey, Search
 from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import DECISION_SECONDS, RecordExecutor
+from evaluation_api.record.searches import Searches
 from tests.evaluations import decided_entry
 
 pytestmark = pytest.mark.postgres
@@ -91,6 +93,64 @@ def test_a_silent_network_refuses_within_a_second_and_leaves_nothing_behind(
 
         assert seconds < 1.5 * DECISION_SECONDS
         assert count(direct) == before + 1
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_searches_in_a_silent_network_hold_up_nobody_and_give_their_threads_back(
+    proxy: Proxy, direct: Engine, *, is_asked: bool
+) -> None:
+    """Whether their statement is under way by then, and their asker leaves, or they begin later."""
+    EvaluationLog(direct).append([decided_entry()])
+    engine = database.connect(proxy.url)
+
+    async def scenario() -> None:
+        async with Searches(engine, seconds=0.5) as searches:
+            await searches.search(Search(1))
+            if is_asked:
+                event.listen(engine, "before_cursor_execute", sleep)
+            proxy.is_hole = not is_asked
+            asked = [asyncio.create_task(searches.search(Search(1))) for _ in range(6)]
+            await asyncio.sleep(0.3)
+            proxy.is_hole = True
+            asked[0].cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def timed() -> tuple[float, float]:
+        pulse, started = asyncio.create_task(longest_pause()), time.monotonic()
+        await scenario()
+        seconds = time.monotonic() - started
+        await asyncio.sleep(0.02)
+        pulse.cancel()
+        return seconds, await pulse
+
+    healing = threading.Timer(8, stop_hole, [proxy])
+    healing.start()
+    seconds, pause = asyncio.run(timed())
+    stop_hole(proxy)
+    healing.cancel()
+    engine.dispose()
+
+    assert seconds < 3
+    assert pause < 2  # until its threads have ended
+
+
+def sleep(_connection: object, cursor: Any, *_: object) -> None:  # noqa: ANN401 - the driver's own
+    cursor.execute("SELECT pg_sleep(60)")
+
+
+def stop_hole(proxy: Proxy) -> None:
+    proxy.is_hole = False
+
+
+async def longest_pause() -> float:
+    """Return the longest time the event loop was held up, once cancelled."""
+    longest, last = 0.0, time.monotonic()
+    with suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(0.01)
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+    return longest
 
 
 def test_a_connection_that_was_reset_is_made_again(proxy: Proxy, direct: Engine) -> None:

@@ -1,14 +1,20 @@
 """What a purge takes, and what it leaves."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
+import pytest
+from sqlalchemy import Engine, insert, select, text
 
 from evaluation_api.decision.domain import IdempotencyKey, Outcome, Review, Search
 from evaluation_api.record import database, retention, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
+from evaluation_api.record.tables import evaluations, reviews
+from evaluation_api.runtime.identity import new_id
 from tests.evaluations import decided_entry
 
 KEY = IdempotencyKey("old", "f")
@@ -74,3 +80,34 @@ def test_nothing_of_a_name_that_was_deleted_is_left_in_the_file(tmp_path: Path) 
     assert b"Zulmira" not in left
     assert b"zulmira" not in left
     engine.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_purge_waits_for_a_review_that_is_being_written_and_vacuums_all_it_deletes_from(
+    engine: Engine, log: EvaluationLog
+) -> None:
+    old = decided_entry(when=day(1))
+    log.append([old])
+    review = Review(new_id(), old.id, Outcome.REFUSED, "Não apresentou.", "Ana", day(2))
+    with ThreadPoolExecutor(1) as pool, engine.connect() as reviewing:
+        known = select(evaluations.c.id).where(evaluations.c.id == old.id)
+        reviewing.execute(known.with_for_update())
+        purging = pool.submit(retention.purge, engine, day(3))
+        with suppress(TimeoutError):
+            purging.result(0.5)
+        reviewing.execute(insert(reviews).values(asdict(review)))
+        reviewing.commit()
+        assert purging.result(10) == 1
+
+    with engine.connect() as connection:
+        query = text("SELECT relname FROM pg_stat_user_tables WHERE vacuum_count > 0")
+        vacuumed = set(connection.scalars(query))
+    assert vacuumed == {
+        "evaluations",
+        "idempotency_keys",
+        "posts",
+        "reviews",
+        "batch_chunks",
+        "batches",
+    }

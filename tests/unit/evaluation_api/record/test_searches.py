@@ -95,11 +95,11 @@ def test_a_purge_leaves_nothing_in_the_index(
     log.append([kept := decided_entry("Bento", when=NOW)])
     name_index.attach(other)
     name_index.index_some(other)
-    assert any(b"zul" in path.read_bytes() for path in tmp_path.glob("*-names*"))
+    assert is_indexed(tmp_path)
 
     retention.purge(engine, NOW - timedelta(days=1))
 
-    assert not any(b"zul" in path.read_bytes() for path in tmp_path.glob("*-names*"))
+    assert not is_indexed(tmp_path)
     indexed = History(other, indexed=True)
     assert indexed.search(Search(9, name="zulmira")) == []
     name_index.index_some(other)
@@ -120,7 +120,7 @@ def test_a_search_is_given_up_with_its_asker_and_in_time(log: EvaluationLog, oth
     async def search() -> None:
         nonlocal slow
         async with Searches(other, seconds=0.5) as searches:
-            event.listen(other, "before_cursor_execute", hang)
+            event.listen(Engine, "before_cursor_execute", hang)
             for _ in range(2):
                 asking = asyncio.create_task(searches.search(Search(1)))
                 await asyncio.sleep(0.1)
@@ -135,7 +135,56 @@ def test_a_search_is_given_up_with_its_asker_and_in_time(log: EvaluationLog, oth
         if slow:
             cursor.execute(endless)  # type: ignore[attr-defined]
 
+    try:
+        asyncio.run(asyncio.wait_for(search(), 20))
+    finally:
+        event.remove(Engine, "before_cursor_execute", hang)
+
+
+def spoil(folder: Path) -> None:
+    """Overwrite the index in place, as a broken disk would."""
+    for file in folder.glob("*-names*"):
+        with file.open("r+b") as content:
+            content.write(b"\xff" * file.stat().st_size)
+
+
+def is_indexed(folder: Path) -> bool:
+    return any(b"zul" in file.read_bytes() for file in folder.glob("*-names*"))
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_spoilt_index_stops_no_search_and_is_made_anew(
+    log: EvaluationLog, other: Engine, tmp_path: Path
+) -> None:
+    log.append([kept := decided_entry("Zulmira", when=NOW)])
+
+    async def search() -> None:
+        async with Searches(other) as searches:
+            filling = asyncio.create_task(searches.run_index())
+            for _ in range(2):
+                found = await searches.search(Search(5, name="zulmira"))
+                assert [one.id for one in found] == [kept.id]
+                spoil(tmp_path)
+            while not is_indexed(tmp_path):  # noqa: ASYNC110 - set by another thread
+                await asyncio.sleep(0.05)
+            filling.cancel()
+
     asyncio.run(asyncio.wait_for(search(), 20))
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_spoilt_index_stops_no_start_and_no_purge(
+    log: EvaluationLog, engine: Engine, other: Engine, tmp_path: Path
+) -> None:
+    log.append([decided_entry("Zulmira", when=NOW - timedelta(days=9)), decided_entry(when=NOW)])
+    file = tmp_path / "evaluations.db-names"
+    file.write_bytes(b"\xff" * 9_000)
+    name_index.attach(other)
+    assert name_index.index_some(other) == 2
+    other.dispose()
+    file.write_bytes(b"\xff" * 9_000)
+
+    assert retention.purge(engine, NOW - timedelta(days=1)) == 1
 
 
 def test_so_many_searches_wait_and_no_more(log: EvaluationLog, other: Engine) -> None:
