@@ -11,23 +11,32 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.earlier_policy import ProfilePolicy
-from evaluation_api.decision.errors import EvaluationError, PolicyError
+from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
+from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.record import database, schema
+from evaluation_api.record.models import ModelLog
+from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.recorded_files import RecordedFiles
 from evaluation_api.settings import Settings
 from model_store import registry
 from model_store.errors import ModelStoreError
-from portfolio import report, score, trials
+from portfolio import recording, report, score, trials
 from portfolio.files.amounts import Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
 from portfolio.files.messages import COLUMNS
 from portfolio.profiler import StoredProfiler
+from portfolio.recording import RecordedOtherwiseError, Recording
 
 DECIDED: Final = 0
 FAULTY_LINES: Final = 1
@@ -42,12 +51,24 @@ class Refusal(Exception):  # noqa: N818 - a command's word for it
     """Why a command does nothing; one sentence."""
 
 
+_REASONS: Final = (
+    Refusal,
+    RecordedOtherwiseError,
+    UnreadableFileError,
+    PolicyError,
+    ModelStoreError,
+    EvaluationError,
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen))
-    except (Refusal, UnreadableFileError, PolicyError, ModelStoreError, EvaluationError) as exc:
+    except RecordUnavailableError as exc:
+        sentence = f"The database cannot be used: {exc}"
+    except _REASONS as exc:
         sentence = str(exc)
     except ValidationError as exc:
         sentence = "; ".join(
@@ -55,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except OSError as exc:
         sentence = f"{exc.filename}: {exc.strerror}"
+    except KeyboardInterrupt:
+        sentence = "Interrupted."
     sys.stderr.write(f"{sentence}\n")
     return REFUSED
 
@@ -62,10 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m portfolio", description="Many clients at once.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    scoring = commands.add_parser("score", help="decide every client of a file, without recording")
+    scoring = commands.add_parser("score", help="decide every client of a file")
     _add_file(scoring)
     scoring.add_argument("-o", "--output", type=Path, required=True, help="CSV or .parquet")
     scoring.add_argument("--overwrite", action="store_true", help="even if there is a file already")
+    scoring.add_argument(
+        "--record", action="store_true", help="in EVALUATION_DATABASE_URL; a file once, not twice"
+    )
+    scoring.add_argument("--again", action="store_true", help="record what was recorded once more")
     scoring.set_defaults(run=_score)
 
     policy = commands.add_parser("policy", help="look at a policy before it decides")
@@ -117,15 +144,65 @@ def _choices(chosen: argparse.Namespace) -> Choices:
 
 
 def _score(chosen: argparse.Namespace) -> int:
+    if chosen.again and not chosen.record:
+        raise Refusal("--again goes with --record.")
     _require_paths(chosen.file, chosen.output, may_replace=chosen.overwrite)
-    policy, _ = policy_file.read(Settings().policy_path)
-    told = _Bar()
-    scoring = score.Scoring(policy, _profiler(), told)
-    totals = scoring.run(chosen.file, chosen.output, _choices(chosen), chosen.decimals)
-    told.end()
-    counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(totals.decided.items()))
-    print(f"{totals.lines} lines: {counted or 'none decided'}, {totals.faulty} faulty")
+    policy, source = policy_file.read(Settings().policy_path)
+    profiler = _profiler()
+    with ExitStack() as stack:
+        recorded = None
+        if chosen.record:
+            recorded = stack.enter_context(_recording(chosen, policy, source, profiler))
+        bar = stack.enter_context(_Bar())
+        scoring = score.Scoring(policy, profiler, bar, recorded)
+        totals = scoring.run(chosen.file, chosen.output, _choices(chosen), chosen.decimals)
+    print(_told(totals, recorded))
     return FAULTY_LINES if totals.faulty else DECIDED
+
+
+def _told(totals: score.Totals, recorded: Recording | None) -> str:
+    counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(totals.decided.items()))
+    told = f"{totals.lines} lines: {counted or 'none decided'}, {totals.faulty} faulty"
+    if recorded is not None:
+        told += f"; {recorded.now - recorded.before} recorded"
+        if recorded.before:
+            told += f", {recorded.before} were on {recorded.received_at:%Y-%m-%d %H:%M} UTC"
+    return told
+
+
+@contextmanager
+def _recording(
+    chosen: argparse.Namespace, policy: AnyPolicy, source: str, profiler: StoredProfiler
+) -> Iterator[Recording]:
+    """Open the record for a file; where it is broken off, say how it goes on."""
+    criteria = {
+        "policy": policy.version,
+        "model": profiler.model.sha256,
+        "columns": dict(_choices(chosen).columns),
+        "decimals": chosen.decimals,
+    }
+    with _record() as engine:
+        PolicyLog(engine).remember(policy.version, source)
+        ModelLog(engine).remember(profiler.describe())
+        log = RecordedFiles(engine)
+        file = recording.begin(log, chosen.file, criteria, again=chosen.again)
+        begun = Recording(log, file, policy, profiler)
+        try:
+            yield begun
+        except BaseException:
+            sys.stderr.write(f"{begun.now} clients are recorded; without --again it goes on.\n")
+            raise
+
+
+@contextmanager
+def _record() -> Iterator[Engine]:
+    """Open the record that the settings name, its tables up to date."""
+    engine = database.connect(Settings().database_url.get_secret_value())
+    try:
+        schema.migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _require_paths(source: Path, target: Path, *, may_replace: bool) -> None:
@@ -163,7 +240,11 @@ class _Bar:
         sys.stderr.write(f"\r[{bar:.<{_BAR}}] {done:4.0%}  {lines:,} lines  {rate:,.0f}/s\x1b[K")
         sys.stderr.flush()
 
-    def end(self) -> None:
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
         """Leave the line."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")
@@ -210,4 +291,5 @@ def _try(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what is written holds people's names and amounts
     sys.exit(main())

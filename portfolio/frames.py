@@ -6,7 +6,7 @@ from.
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ _PERSON, _REFUSED = _RANK[Outcome.MANUAL_REVIEW], _RANK[Outcome.REFUSED]
 _CENTS: Final = 100
 _TEN_THOUSANDTHS: Final = 10_000
 
+#: The columns of contributions, in the order of FEATURES.
+CONTRIBUTIONS: Final = tuple(f"contribuicao_{feature}" for feature in FEATURES)
+
 #: What may stand in `motivos`: the codes that References.adverse gives, in its order.
 _PAID_CODES: Final = ("", "pouco_pago", "quase_nada_pago")
 REASONS: Final = tuple(
@@ -47,12 +50,14 @@ class Profiles(NamedTuple):
     """What a model says of n clients.
 
     cluster: n labels. confidence: n, NaN of a model without geometry. contributions: n x 5 in the
-    order of FEATURES, in squared distance; None of a model without geometry.
+    order of FEATURES, in squared distance; None of a model without geometry. runner_up: n labels,
+    the next nearest, where they are known.
     """
 
     cluster: NDArray[np.int64]
     confidence: Floats
     contributions: Floats | None = None
+    runner_up: NDArray[np.int64] | None = None
 
 
 class Profiler(Protocol):
@@ -100,6 +105,7 @@ def evaluate(clients: pd.DataFrame, policy: AnyPolicy, profiler: Profiler) -> pd
     - decisao: category of OUTCOMES
     - motivos: category of REASONS: adverse facts' codes, apart by spaces; "" for an approval
     - contribuicao_FEATURE: float64, one each, where the model has geometry
+    - segundo_perfil: int8, the label next to perfil, where the profiler says so
 
     The three shares, motivos and what follows are of a policy that knows facts.
     Raises InvalidAmountError, and ModelError.
@@ -190,7 +196,7 @@ def _is_outside(seen: TrainingRange, amounts: dict[str, Floats]) -> Flags:
 def _facts(thresholds: Thresholds, amounts: dict[str, Floats]) -> _Facts:
     """Work out the facts of n clients, as Thresholds.of does."""
     balance, limit, payments = (
-        _cents(amounts[feature]) for feature in ("balance", "credit_limit", "payments")
+        cents(amounts[feature]) for feature in ("balance", "credit_limit", "payments")
     )
     owes = balance > thresholds.settled * _CENTS
     return _Facts(
@@ -209,7 +215,7 @@ def _facts(thresholds: Thresholds, amounts: dict[str, Floats]) -> _Facts:
 def _adverse(references: References, amounts: dict[str, Floats], facts: _Facts) -> Whole:
     """Return the adverse facts of n clients as places in REASONS."""
     balance, withdrawn, limit, payments = (
-        _cents(amounts[feature])
+        cents(amounts[feature])
         for feature in ("balance", "cash_advance", "credit_limit", "payments")
     )
     owes = ~np.isnan(facts.paid)
@@ -220,7 +226,8 @@ def _adverse(references: References, amounts: dict[str, Floats], facts: _Facts) 
     return 2 * places + (_difference(references.withdrawn, withdrawn, limit) > 0)
 
 
-def _cents(amounts: Floats) -> Whole:
+def cents(amounts: Floats) -> Whole:
+    """Return amounts in whole cents, the nearest."""
     return np.rint(amounts * _CENTS).astype(np.int64)
 
 
@@ -233,8 +240,10 @@ def _category(codes: NDArray[np.integer], names: tuple[str, ...]) -> pd.Categori
     return pd.Categorical.from_codes(codes.astype(np.int8), pd.Index(list(map(str, names))))
 
 
-def _contributions(profiles: Profiles) -> dict[str, Floats]:
+def _contributions(profiles: Profiles) -> dict[str, NDArray[Any]]:
     if profiles.contributions is None:
         return {}
-    columns = zip(FEATURES, profiles.contributions.T, strict=True)
-    return {f"contribuicao_{feature}": column for feature, column in columns}
+    told = dict(zip(CONTRIBUTIONS, profiles.contributions.T, strict=True))
+    if profiles.runner_up is None:
+        return told
+    return {**told, "segundo_perfil": profiles.runner_up.astype(np.int8)}

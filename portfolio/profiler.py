@@ -1,13 +1,22 @@
 """The model as BentoML's store has it, for many clients at once and without a service."""
 
 import json
+from functools import cached_property
 
 import numpy as np
 
+from evaluation_api.decision.domain import FEATURES, Geometry
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import model_of
 from model_store import geometry, golden
 from model_store.registry import StoredModel
+from model_store.serving import answers, predictor
+from model_store.serving.requests import ExplanationOptions, with_options
+from portfolio import limits
 from portfolio.frames import Floats, Profiles
+
+#: (feature, amount, cluster, confidence), and until where that is told.
+Change = tuple[object, ...]
 
 
 class StoredProfiler:
@@ -17,6 +26,7 @@ class StoredProfiler:
         """Open the model. Raises GoldenMismatch or PickleRefused where it is not what it was."""
         promise = None if stored.promise is None else json.dumps(stored.promise).encode()
         self.model = model_of(stored.tag.encode(), stored.sha256.encode(), promise)
+        self._stored = stored
         self._centroids = stored.centroids
         self._estimator = None if stored.centroids is not None else stored.open_estimator()
         if self._estimator is not None:
@@ -29,4 +39,37 @@ class StoredProfiler:
             labels = golden.predict(self._estimator, amounts)
             return Profiles(labels, np.full(len(amounts), np.nan))
         found = geometry.explain(amounts, self._centroids)
-        return Profiles(found.cluster, found.confidence, found.contributions)
+        return Profiles(found.cluster, found.confidence, found.contributions, found.runner_up)
+
+    def changes(self, amounts: Floats, policy: AnyPolicy) -> list[list[Change]]:
+        """Return for n clients the changes of one amount that the policy may approve.
+
+        They are found as the model service finds them for the evaluation service: least first.
+        """
+        if self._centroids is None:
+            return [[] for _ in amounts]
+        options = ExplanationOptions(policy.targets, policy.margin)
+        asked = with_options(amounts, options, limits.of(policy, self.model, amounts))
+        return [
+            [_change(one) for one in prediction.counterfactuals or ()]
+            for prediction in self._served.predict(asked)
+        ]
+
+    @cached_property
+    def _served(self) -> predictor.ServedModel:
+        return predictor.serve(self._stored)
+
+    def describe(self) -> Geometry:
+        """Return what the model service would say of this model."""
+        centroids, sizes = self._centroids, self._stored.metadata.get("cluster_sizes")
+        return Geometry(
+            self.model,
+            FEATURES,
+            None if centroids is None else tuple(map(tuple, centroids.tolist())),
+            None if sizes is None else tuple(sizes),
+        )
+
+
+def _change(one: answers.Counterfactual) -> Change:
+    known = (one.feature, one.amount, one.cluster, one.confidence)
+    return known if one.until is None else (*known, one.until)

@@ -1,5 +1,6 @@
 """A file of clients in, a file of decisions out: reading, deciding and writing side by side."""
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,13 +13,15 @@ from typing import Final
 import pandas as pd
 
 from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.record.rows import Values
 from portfolio import frames
 from portfolio.files import reading, sources, writing
 from portfolio.files.amounts import Mark
-from portfolio.files.header import Choices
+from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
 from portfolio.files.writing import ResultColumns, Sink
 from portfolio.frames import Profiler
+from portfolio.recording import Recording
 
 #: Blocks decided and not yet written: enough to keep both sides at work, few enough to hold.
 _AHEAD: Final = 4
@@ -46,16 +49,22 @@ class Totals:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How files are decided. told: called after each block with its lines and the share done."""
+    """How files are decided.
+
+    told: called after each block with its lines and the share done. recording: of the one file that
+    is to be recorded, too.
+    """
 
     policy: AnyPolicy
     profiler: Profiler
     told: Callable[[int, float], None] = lambda _lines, _done: None
+    recording: Recording | None = None
 
     def run(self, source: Path, target: Path, choices: Choices, mark: Mark | None) -> Totals:
         """Decide every client of a file.
 
-        Raises UnreadableFileError, ModelError or OSError; there is no result then.
+        Raises UnreadableFileError, ModelError, RecordUnavailableError or OSError; there is no
+        result then.
         """
         table = sources.open_table(source, choices)
         grammar, clients = reading.clients_of(table, mark)
@@ -63,16 +72,35 @@ class Scoring:
         totals = Totals()
         with writing.result(target, table.delimiter, grammar) as sink, _in_order() as submit:
             for some in clients:
-                decisions = frames.evaluate(some.frame, self.policy, self.profiler)
-                submit(partial(_write, sink, columns, some, decisions))
+                decisions, prepared = self._decide(some, table.header)
+                submit(partial(self._finish, sink, columns, some, decisions, prepared))
                 totals.add(some, Counter(decisions["decisao"].value_counts().to_dict()))
                 self.told(totals.lines, table.done())
         totals.require_sum()
         return totals
 
+    def _decide(self, some: Clients, header: Header) -> tuple[pd.DataFrame, list[Values]]:
+        """Decide some clients; return what is to be recorded of them as well."""
+        begun = time.perf_counter()
+        decisions = frames.evaluate(some.frame, self.policy, self.profiler)
+        if self.recording is None:
+            return decisions, []
+        names, seconds = reading.names_of(some, header), time.perf_counter() - begun
+        prepared = self.recording.prepare(names, some.frame, decisions, seconds)
+        return decisions.assign(avaliacao=prepared.ids), prepared.rows
 
-def _write(sink: Sink, columns: ResultColumns, some: Clients, decisions: pd.DataFrame) -> None:
-    sink.write(columns.of(some, decisions))
+    def _finish(
+        self,
+        sink: Sink,
+        columns: ResultColumns,
+        some: Clients,
+        decisions: pd.DataFrame,
+        prepared: list[Values],
+    ) -> None:
+        """Record some clients, and write their lines of the result."""
+        if self.recording is not None:
+            self.recording.append(prepared)
+        sink.write(columns.of(some, decisions))
 
 
 @contextmanager

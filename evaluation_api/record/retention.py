@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Engine, delete, func, select, text, tuple_
 
 from evaluation_api.record import database, name_index, positions
+from evaluation_api.record.pace import Pace
 from evaluation_api.record.rows import first_id
 from evaluation_api.record.tables import (
     batch_chunks,
@@ -18,14 +19,11 @@ from evaluation_api.record.tables import (
     evaluations,
     idempotency_keys,
     posts,
+    recorded_files,
     reviews,
 )
 
-#: What a slice is to take; the next one is larger or smaller by how long the last one took. Callers
-#: wait up to 50 ms, and a slower disk needs room.
-_SLICE_SECONDS: Final = 0.02
 _LARGEST_SLICE: Final = 5_000
-_FIRST_SLICE: Final = 100
 #: Of 100 KB each: a thousand lines of a file.
 _CHUNKS: Final = 10
 #: Freed pages that go back to the disk at once; each may move another one.
@@ -79,22 +77,23 @@ def purge(
     with database.transaction(engine) as connection:
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
+        connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))
     name_index.forget(engine)
     _return_pages(engine)
     return deleted
 
 
 def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a generator of counts
-    limit = _FIRST_SLICE
+    pace = Pace(_LARGEST_SLICE)
     while True:
         started = time.perf_counter()
         with database.transaction(engine) as connection:
             database.begin_writing(connection)
-            count = delete_some(connection, limit)
+            count = delete_some(connection, pace.limit)
         if not count:
             return
         seconds = time.perf_counter() - started
-        limit = max(1, min(_LARGEST_SLICE, 2 * limit, int(limit * _SLICE_SECONDS / seconds)))
+        pace.note(seconds)
         yield count
         time.sleep(seconds)  # who waits for a file looks again every few milliseconds
 

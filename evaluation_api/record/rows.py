@@ -1,7 +1,7 @@
 """Evaluations as rows of their table, and rows as evaluations again. Knows no connection."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -45,7 +45,8 @@ BindTime = Callable[[datetime], object]
 
 _UNDECIDED: Final[Values] = (None,) * len(DECISION_COLUMNS)
 
-_encode = msgspec.json.Encoder().encode
+_encoder: Final = msgspec.json.Encoder()
+_encode = _encoder.encode
 #: runner_up, contributions in the order of FEATURES, counterfactuals.
 _decode_prediction = msgspec.json.Decoder(
     tuple[
@@ -105,6 +106,25 @@ def _pack(prediction: Prediction) -> str:
     contributions = None if told is None else [told[feature] for feature in FEATURES]
     counterfactuals = list(map(_values, prediction.counterfactuals))
     return _encode((prediction.runner_up, contributions, counterfactuals)).decode()
+
+
+def from_columns(columns: Mapping[str, Iterable[object]]) -> list[Values]:
+    """Return n rows as encode does. columns: each of COLUMNS, n values; some may have no end."""
+    return list(zip(*(columns[name] for name in COLUMNS), strict=False))
+
+
+def pack_columns(
+    runners_up: Iterable[int | None],
+    contributions: Iterable[Sequence[float] | None],
+    counterfactuals: Iterable[Sequence[Sequence[object]]],
+) -> list[str]:
+    """Return n predictions as encode packs them.
+
+    contributions: in the order of FEATURES. counterfactuals: (feature, amount, cluster, confidence)
+    each, and until where that is told.
+    """
+    packed = zip(runners_up, contributions, counterfactuals, strict=True)
+    return _encoder.encode_lines(list(packed)).decode().split("\n")[:-1]
 
 
 def _values(change: Counterfactual) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -177,4 +178,18 @@ batch_chunks = Table(
         postgresql_where=text("settled_at IS NULL"),
         sqlite_where=text("settled_at IS NULL"),
     ),
+)
+
+#: A file of clients that was recorded from a terminal, once for each time that somebody asked for
+#: it anew. Its evaluations' ids follow from its own (portfolio/recording.py).
+recorded_files = Table(
+    "recorded_files",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", _UUID, nullable=False),
+    #: By what it is read and decided, as JSON.
+    Column("criteria", Text, nullable=False),
+    #: How many of its clients are, in its order.
+    Column("recorded", BigInteger, nullable=False),
 )

@@ -81,12 +81,14 @@ class _SqliteWriter(Writer):
 
 #: So many rows, or fewer, have a statement of their own.
 _ANY_SIZE: Final = 32
+#: A power of two; of more rows a statement has more values than SQLite takes everywhere (32,766).
+_MOST_ROWS: Final = 1024
 
 
 def _parts(total: int) -> Iterator[int]:
     """Cut a number into parts, so that the driver keeps a few dozen statements and no more."""
     while total > _ANY_SIZE:
-        largest = 1 << (total.bit_length() - 1)
+        largest = min(_MOST_ROWS, 1 << (total.bit_length() - 1))
         yield largest
         total -= largest
     if total:

@@ -140,6 +140,13 @@ def _name_faults(column: pa.Array, fine: str) -> dict[int, str]:
     return {place: reason for place, reason in reasons.items() if reason}
 
 
+def names_of(clients: Clients, header: Header) -> list[str]:
+    """Return the names of those that are decidable, as POST /avaliar records them."""
+    column = clients.cells[header.places["name"]].filter(pa.array(clients.decidable))
+    sent = pc.utf8_trim(pc.cast(column, pa.string()), WHITE_SPACE).to_pylist()
+    return [name if name.isascii() else names.in_one_form(name) for name in sent]
+
+
 def _wrong_name(cell: str) -> str | None:
     name = names.in_one_form(cell.strip(WHITE_SPACE))
     if wrong := sentences.name_error(name):

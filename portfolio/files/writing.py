@@ -46,6 +46,7 @@ _NAMES: Final = {
     "motivos": "motivos",
     "fora_da_faixa": "fora_da_faixa",
     "fronteira": "perto_da_fronteira",
+    "avaliacao": "avaliacao",
 }
 _WRONG: Final = ("erro_campo", "erro_motivo")
 
@@ -101,6 +102,8 @@ class ResultColumns:
             return self._reasons.take(pa.array(values.cat.codes.to_numpy()))
         if column == "decisao":
             return pa.array(list(values.cat.categories)).take(pa.array(values.cat.codes.to_numpy()))
+        if column == "avaliacao":
+            return pa.array(values, pa.string())
         if column in _SHARES:
             return pa.array(np.rint(values.to_numpy() * _DIGITS) / _DIGITS, from_pandas=True)
         return pa.array(["", "sim"]).take(pa.array(values.to_numpy().astype(np.int8)))

@@ -40,6 +40,7 @@ SCORE = ".venv/bin/python -m portfolio score clientes.csv -o decisoes.csv"
 SCORE_NAMED = (
     '.venv/bin/python -m portfolio score "CC GENERAL.csv" -o decisoes.parquet --name CUST_ID'
 )
+RECORD = ".venv/bin/python -m portfolio score clientes.csv -o registradas.csv --record"
 CHECK = ".venv/bin/python -m portfolio policy check nova.toml"
 TRY = ".venv/bin/python -m portfolio policy try nova.toml --file clientes.csv"
 TRY_OUTCOMES = (
@@ -59,6 +60,7 @@ HERE = {
     COPY,
     SCORE,
     SCORE_NAMED,
+    RECORD,
     CHECK,
     TRY,
     TRY_OUTCOMES,
@@ -246,11 +248,13 @@ def test_a_file_is_decided_and_a_policy_tried_without_a_record(
     stricter = policy.replace('"aprovado"', '"analise_manual"')
     (clone.folder / "nova.toml").write_text(stricter, encoding="utf-8")
 
-    scored, tried = clone.run(SCORE), clone.run(TRY)
+    scored, recorded, tried = clone.run(SCORE), clone.run(RECORD), clone.run(TRY)
 
     assert not running.has_ended
     assert scored.returncode == 0, scored.stderr
     assert "Ana" in (clone.folder / "decisoes.csv").read_text(encoding="utf-8-sig")
+    assert recorded.returncode == 0, recorded.stderr
+    assert " recorded" in recorded.stdout
     assert tried.returncode == 0, tried.stderr
 
 

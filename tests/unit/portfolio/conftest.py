@@ -5,10 +5,15 @@ import json
 import pytest
 
 from evaluation_api.model.client import model_of
-from model_store import geometry, promise
+from model_store import geometry, golden, promise
+from model_store.golden import GoldenClients
 from model_store.pickles import inspection, safe_pickle
-from model_store.registry import DEFAULT_PICKLE
+from model_store.pickles.pickle_file import read, sha256_of
+from model_store.registry import DEFAULT_PICKLE, StoredModel
 from portfolio.frames import Floats, Profiler, Profiles
+from tests.unit.model_store.amounts import spread
+
+CLIENTS = spread(300)
 
 
 class Centroids:
@@ -31,3 +36,15 @@ def carried() -> Profiler:
     centroids = inspection.centroids_of(safe_pickle.load(DEFAULT_PICKLE))
     assert centroids is not None
     return Centroids(centroids)
+
+
+@pytest.fixture(scope="session")
+def stored() -> StoredModel:
+    """Return the carried model as an import stores it."""
+    estimator = safe_pickle.load(DEFAULT_PICKLE)
+    centroids = inspection.centroids_of(estimator)
+    labels = golden.predict(estimator, CLIENTS)
+    sha256 = sha256_of(read(DEFAULT_PICKLE))
+    clients = GoldenClients(CLIENTS, labels)
+    tag = f"credit_card_clusters:{sha256[:12]}"
+    return StoredModel(tag, sha256, DEFAULT_PICKLE, centroids, clients, {})

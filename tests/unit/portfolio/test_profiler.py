@@ -6,29 +6,14 @@ import numpy as np
 import pytest
 
 from evaluation_api.decision.domain import FEATURES
-from model_store import golden, promise
-from model_store.golden import GoldenClients
-from model_store.pickles import inspection, safe_pickle
-from model_store.pickles.pickle_file import read, sha256_of
-from model_store.registry import DEFAULT_PICKLE, StoredModel
+from model_store import promise
+from model_store.registry import StoredModel
 from portfolio.profiler import StoredProfiler
 from tests.evaluations import POLICY
 from tests.unit.model_store.amounts import spread
 
 BALANCE, LIMIT = FEATURES.index("balance"), FEATURES.index("credit_limit")
 CLIENTS = spread(300)
-
-
-@pytest.fixture(scope="module")
-def stored() -> StoredModel:
-    """Return the carried model as an import stores it."""
-    estimator = safe_pickle.load(DEFAULT_PICKLE)
-    centroids = inspection.centroids_of(estimator)
-    labels = golden.predict(estimator, CLIENTS)
-    sha256 = sha256_of(read(DEFAULT_PICKLE))
-    clients = GoldenClients(CLIENTS, labels)
-    tag = f"credit_card_clusters:{sha256[:12]}"
-    return StoredModel(tag, sha256, DEFAULT_PICKLE, centroids, clients, {})
 
 
 def test_clients_are_placed_by_the_geometry_or_else_by_the_models_own_predict(

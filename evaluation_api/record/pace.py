@@ -1,0 +1,21 @@
+"""How much long work writes at a time, so that callers in between wait 50 ms at most."""
+
+from typing import Final
+
+#: What a slice is to take; callers wait up to 50 ms, and a slower disk needs room.
+_SLICE_SECONDS: Final = 0.02
+_FIRST_SLICE: Final = 100
+
+
+class Pace:
+    """The size of the next slice, by how long the last one took."""
+
+    def __init__(self, largest: int) -> None:
+        """Begin with a small one. largest: in rows."""
+        self.limit = _FIRST_SLICE
+        self._largest = largest
+
+    def note(self, seconds: float) -> None:
+        """Take how long a slice of limit rows took."""
+        fitting = int(self.limit * _SLICE_SECONDS / seconds)
+        self.limit = max(1, min(self._largest, 2 * self.limit, fitting))

@@ -1,0 +1,84 @@
+"""Files of clients that are recorded from a terminal: how far each is, so that nobody is twice.
+
+How far it is and the evaluations themselves are written in one transaction, so that a process
+killed at any moment leaves the two equal.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, select, text, update
+
+from evaluation_api.decision.errors import RecordBusyError
+from evaluation_api.record import database
+from evaluation_api.record.rows import Values
+from evaluation_api.record.tables import recorded_files
+from evaluation_api.record.writer import writer_for
+from evaluation_api.runtime.identity import new_id
+
+_BEGIN: Final = text(
+    "INSERT INTO recorded_files (sha256, number, id, criteria, recorded)"
+    " VALUES (:sha256, :number, :id, :criteria, 0) ON CONFLICT DO NOTHING"
+)
+_ELSEWHERE: Final = "another process records this file at this moment"
+
+
+class RecordedFile(NamedTuple):
+    """A file by its content. recorded: how many of its clients are, in its order."""
+
+    sha256: str
+    number: int
+    id: str
+    criteria: str
+    recorded: int
+
+
+class RecordedFiles:
+    """The files in one database. Every method raises RecordUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are schema.migrate's business."""
+        self._engine = engine
+        self._writer = writer_for(engine)
+        self.bind_time = self._writer.bind_time
+
+    def find(self, sha256: str) -> RecordedFile | None:
+        """Return how far a file is, as it was begun last."""
+        of_this = select(recorded_files).where(recorded_files.c.sha256 == sha256)
+        newest_first = of_this.order_by(recorded_files.c.number.desc()).limit(1)
+        with database.transaction(self._engine) as connection:
+            row = connection.execute(newest_first).first()
+        return None if row is None else RecordedFile(*row)
+
+    def begin(self, sha256: str, criteria: str, after: RecordedFile | None) -> RecordedFile:
+        """Begin a file. after: as it was begun before. Raises RecordBusyError."""
+        number = 1 if after is None else after.number + 1
+        begun = RecordedFile(sha256, number, new_id(), criteria, 0)
+        with database.transaction(self._engine) as connection:
+            if not connection.execute(_BEGIN, begun._asdict()).rowcount:
+                raise RecordBusyError(_ELSEWHERE)
+        return begun
+
+    def append(self, file: RecordedFile, encoded: Sequence[Values]) -> RecordedFile:
+        """Record a file's next clients, all or none; return how far it is then.
+
+        Raises RecordBusyError where another process has recorded them meanwhile.
+        """
+        further = file._replace(recorded=file.recorded + len(encoded))
+        with database.transaction(self._engine) as connection:
+            database.begin_writing(connection)
+            if not _move_on(connection, file, further.recorded):
+                raise RecordBusyError(_ELSEWHERE)
+            self._writer.insert(connection, encoded)
+        return further
+
+
+def _move_on(connection: Connection, file: RecordedFile, recorded: int) -> bool:
+    """Note how far a file is, if it still is where it was; others wait here until the commit."""
+    as_it_was = (
+        (recorded_files.c.id == file.id)
+        & (recorded_files.c.sha256 == file.sha256)
+        & (recorded_files.c.recorded == file.recorded)
+    )
+    moving = update(recorded_files).where(as_it_was).values(recorded=recorded)
+    return bool(connection.execute(moving).rowcount)

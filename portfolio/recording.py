@@ -1,0 +1,228 @@
+"""Records the clients of a file: frames in, rows out, slice by slice beside those who ask for one.
+
+A file is known by its content. Its clients' ids follow from its own, so that what was broken off
+goes on where it was, and the same file asked again is the same evaluations.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaluation_api import VERSION
+from evaluation_api.decision.domain import FEATURES, Outcome
+from evaluation_api.decision.names import fold
+from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.record import rows
+from evaluation_api.record.pace import Pace
+from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
+from evaluation_api.record.rows import Values
+from portfolio import frames
+from portfolio.frames import Floats, Profiler
+
+#: Rows of one transaction at most: it lasts up to 50 ms, and others write between two.
+_LARGEST_SLICE: Final = 4_096
+#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
+_PAUSE_SECONDS: Final = 0.005
+
+_NO: Final = False
+_NOTHING: Final[tuple[()]] = ()
+#: Clients whose random bits are drawn together.
+_DRAWN: Final = 4_096
+_ID_LENGTH: Final = 36
+_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+_HYPHENS: Final = (8, 13, 18, 23)
+_FIGURES: Final = np.delete(np.arange(_ID_LENGTH), _HYPHENS)
+
+
+class RecordedOtherwiseError(Exception):
+    """A file was recorded by another policy, model or reading of it; one sentence."""
+
+
+class Explainer(Profiler, Protocol):
+    """Whatever says which profiles clients belong to, and what would change that."""
+
+    def changes(self, amounts: Floats, policy: AnyPolicy) -> Sequence[Sequence[Sequence[object]]]:
+        """Return for n clients the changes of one amount that a policy may approve."""
+
+
+class Prepared(NamedTuple):
+    """Some clients as they are recorded. rows: of those who are not yet, in the file's order."""
+
+    ids: list[str]
+    rows: list[Values]
+
+
+class Recording:
+    """One file on its way into the record."""
+
+    def __init__(
+        self, log: RecordedFiles, file: RecordedFile, policy: AnyPolicy, explainer: Explainer
+    ) -> None:
+        """Take the parts. file: as begin returns it."""
+        #: How many of the file's clients were recorded before, and how many are by now.
+        self.before, self.now = file.recorded, file.recorded
+        self.received_at = _received_at(file)
+        self._log, self._file = log, file
+        self._policy, self._explainer = policy, explainer
+        self._prepared = 0
+        self._pace = Pace(_LARGEST_SLICE)
+
+    def prepare(
+        self, names: Sequence[str], clients: pd.DataFrame, decisions: pd.DataFrame, seconds: float
+    ) -> Prepared:
+        """Encode the file's next n clients, which needs no database.
+
+        clients: FEATURES as float64. decisions: of frames.evaluate. seconds: what it took.
+        """
+        start, count = self._prepared, len(names)
+        self._prepared += count
+        made = ids(self._file.id, start, count)
+        new = slice(min(count, max(0, self.before - start)), count)
+        if new.start == count:
+            return Prepared(made, [])
+        return Prepared(
+            made, self._rows(made[new], names[new], clients[new], decisions[new], seconds)
+        )
+
+    def _rows(
+        self,
+        made: list[str],
+        names: Sequence[str],
+        clients: pd.DataFrame,
+        decisions: pd.DataFrame,
+        seconds: float,
+    ) -> list[Values]:
+        bind_time, model = self._log.bind_time, self._explainer.model
+        confidence = decisions["certeza"]
+        columns: dict[str, Any] = {
+            "id": made,
+            "pending": repeat(_NO),
+            "received_at": repeat(bind_time(self.received_at)),
+            "name": names,
+            "name_folded": map(fold, names),
+            **{feature: clients[feature].tolist() for feature in FEATURES},
+            "degraded": repeat(_NO),
+            "evaluated_at": repeat(bind_time(datetime.now(UTC))),
+            "milliseconds": repeat(1000 * seconds),
+            "cluster": decisions["perfil"].tolist(),
+            "confidence": repeat(None) if confidence.isna().any() else confidence.tolist(),
+            "outcome": decisions["decisao"].tolist(),
+            "model_tag": repeat(model.tag),
+            "model_sha256": repeat(model.sha256),
+            "policy_version": repeat(self._policy.version),
+            "answer": repeat(None),
+            "prediction": self._predictions(clients, decisions),
+        }
+        return rows.from_columns(columns)
+
+    def _predictions(self, clients: pd.DataFrame, decisions: pd.DataFrame) -> list[str]:
+        """Pack what the columns do not hold; who is approved needs to change nothing."""
+        if "segundo_perfil" not in decisions:
+            nothing = [None] * len(clients)
+            return rows.pack_columns(nothing, nothing, [_NOTHING] * len(clients))
+        changes: list[Sequence[Sequence[object]]] = [_NOTHING] * len(clients)
+        others = np.flatnonzero(decisions["decisao"] != Outcome.APPROVED)
+        amounts = clients[list(FEATURES)].to_numpy(np.float64)[others]
+        for place, found in zip(
+            others.tolist(), self._explainer.changes(amounts, self._policy), strict=True
+        ):
+            changes[place] = found
+        contributions = decisions[list(frames.CONTRIBUTIONS)].to_numpy().tolist()
+        return rows.pack_columns(decisions["segundo_perfil"].tolist(), contributions, changes)
+
+    def append(self, prepared: Sequence[Values]) -> None:
+        """Record clients in slices, letting others write in between. Raises RecordBusyError."""
+        start = 0
+        while start < len(prepared):
+            begun = time.perf_counter()
+            part = prepared[start : start + self._pace.limit]
+            self._file = self._log.append(self._file, part)
+            self.now = self._file.recorded
+            if len(part) == self._pace.limit:
+                self._pace.note(time.perf_counter() - begun)
+            start += len(part)
+            time.sleep(_PAUSE_SECONDS)
+
+
+def begin(
+    log: RecordedFiles, path: Path, criteria: dict[str, Any], *, again: bool = False
+) -> RecordedFile:
+    """Return how far a file is in the record; a new one is begun there.
+
+    criteria: what its clients are read and decided by. again: record it anew whatever is there.
+    Raises RecordedOtherwiseError, RecordUnavailableError or OSError.
+    """
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    told = json.dumps({"release": VERSION, **criteria}, sort_keys=True)
+    known = log.find(sha256)
+    if known is None or again:
+        return log.begin(sha256, told, known)
+    if known.criteria != told:
+        raise RecordedOtherwiseError(_otherwise(path, known, json.loads(told)))
+    return known
+
+
+def _otherwise(path: Path, known: RecordedFile, told: dict[str, Any]) -> str:
+    before = json.loads(known.criteria)
+    differing = ", ".join(name for name in told if told[name] != before.get(name))
+    when = f"{_received_at(known):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{path}: {known.recorded} of its clients were recorded on {when} with another {differing};"
+        " --again records all of them once more."
+    )
+
+
+def _received_at(file: RecordedFile) -> datetime:
+    """Return when a file was begun, which its id begins with."""
+    return datetime.fromtimestamp((uuid.UUID(file.id).int >> 80) / 1000, UTC)
+
+
+def ids(file_id: str, start: int, count: int) -> list[str]:
+    """Return the ids of a file's clients from a place on, counted from 0: UUIDv7 (RFC 9562).
+
+    They begin with the milliseconds of the file's own, go on with the place (32 bits, so that they
+    are in the file's order), and end with 42 bits that follow from the file's id and tell nobody
+    another one.
+    """
+    own = uuid.UUID(file_id)
+    places = np.arange(start, start + count, dtype=np.uint64)
+    milliseconds, version, variant = np.uint64(own.int >> 80), np.uint64(7), np.uint64(2)
+    halves = np.empty((count, 2), ">u8")
+    halves[:, 0] = (
+        milliseconds << np.uint64(16) | version << np.uint64(12) | places >> np.uint64(20)
+    )
+    low_places = places & np.uint64(0xFFFFF)
+    drawn = _drawn(own.bytes, start, count) >> np.uint64(22)
+    halves[:, 1] = variant << np.uint64(62) | low_places << np.uint64(42) | drawn
+    return _as_text(halves.view(np.uint8).reshape(count, 16))
+
+
+def _drawn(key: bytes, start: int, count: int) -> NDArray[np.uint64]:
+    """Return 64 bits for each of some places, always the same for a key and a place."""
+    first, last = start // _DRAWN, (start + count) // _DRAWN
+    drawn = b"".join(
+        hashlib.shake_256(key + part.to_bytes(8)).digest(8 * _DRAWN)
+        for part in range(first, last + 1)
+    )
+    offset = start - first * _DRAWN
+    return np.frombuffer(drawn, np.uint64)[offset : offset + count]
+
+
+def _as_text(ids_as_bytes: NDArray[np.uint8]) -> list[str]:
+    """Write n x 16 bytes as UUIDs are written."""
+    written = np.full((len(ids_as_bytes), _ID_LENGTH), ord("-"), np.uint8)
+    written[:, _FIGURES[::2]] = _HEX[ids_as_bytes >> 4]
+    written[:, _FIGURES[1::2]] = _HEX[ids_as_bytes & 15]
+    text = written.tobytes().decode("ascii")
+    return [text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH)]
