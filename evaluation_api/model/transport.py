@@ -31,6 +31,9 @@ _EJECTION_SECONDS = 3.0
 #: A host whose machine is gone refuses nothing; this leaves time for another within a deadline.
 _CONNECT_SECONDS = 0.5
 
+#: Of 1,024 predictions there are 0.5 MB; an endless answer was 2 GB within its deadline.
+_MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+
 #: A look-up takes a millisecond; who has waited longer asks those who had the name before.
 _LOOK_UP_SECONDS = 0.1
 #: Of their own: a name server that hangs holds the thread of everybody who waits for it.
@@ -57,12 +60,14 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
         self._answer.cancel()  # nobody waits for one yet
+        self._received_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is no subclass
 
     def send(self, message: bytes) -> "asyncio.Future[httpx.Response]":
         self._answer = asyncio.get_running_loop().create_future()
+        self._received_bytes = 0
         self._transport.write(message)
         return self._answer
 
@@ -74,6 +79,11 @@ class _Connection(asyncio.Protocol):
         return self._transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
+        self._received_bytes += len(data)
+        if self._received_bytes > _MAX_ANSWER_BYTES:
+            self.connection_lost(OverflowError("it is too long"))
+            self.close()
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as exc:

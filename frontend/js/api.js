@@ -8,8 +8,8 @@ import { problemFromAnswer, problemOfSilence, readRetryAfter } from "./problem.j
 
 // Longer than any deadline behind it, so that the service's own answer comes first.
 const DEADLINE_MILLISECONDS = 20_000;
-// A file of 200 MB over a slow line takes its time.
-const UPLOAD_DEADLINE_MILLISECONDS = 30 * 60_000;
+// The service gives a file a quarter of an hour, and says so by itself.
+const UPLOAD_DEADLINE_MILLISECONDS = 16 * 60_000;
 
 /**
  * Ask for a decision. Answers `{ evaluation }`, or `{ pending: { id, retryAfter } }` when the

@@ -164,6 +164,26 @@ def test_an_answer_that_nobody_asked_for_is_given_to_nobody(unasked: bytes, paus
     talk(too_much, three)
 
 
+@pytest.mark.parametrize("field", [b"A: ", b"Content-Length: 99999999\r\n\r\n"])
+def test_an_endless_answer_is_not_read_to_its_end(field: bytes) -> None:
+    sent = 0
+
+    async def endless(writer: asyncio.StreamWriter, _: httpx.Request, __: int) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\n" + field)
+        while sent < 50_000_000:
+            writer.write(b"x" * 100_000)
+            sent += 100_000
+            await writer.drain()
+
+    async def one(say: Say) -> None:
+        with pytest.raises(httpx.RemoteProtocolError, match="too long"):
+            await say("x")
+
+    talk(endless, one)
+    assert sent < 20_000_000
+
+
 def test_a_request_of_a_megabyte_and_its_answer_go_through() -> None:
     async def one(say: Say) -> None:
         assert await say("x" * 1_000_000) == "x" * 1_000_000

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -143,6 +144,7 @@ def test_a_name_server_that_hangs_holds_one_thread_and_nobody_elses(
         return []
 
     async def scenario() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         async with client_of_names() as client:
             asking = [asyncio.create_task(client.get("http://model/")) for _ in range(100)]
             await asyncio.sleep(0.2)

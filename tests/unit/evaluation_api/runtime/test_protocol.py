@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.services import CERTIFICATES, Server, eventually, free_port
@@ -177,6 +178,18 @@ def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Serve
 
 def is_reset(caller: socket.socket) -> bool:
     return caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+
+def test_of_what_nobody_reads_a_megabyte_a_connection_is_kept_at_most(tmp_path: Path) -> None:
+    unread = 5
+    with serve(tmp_path) as server, ExitStack() as stack:
+        assert server.running
+        process = psutil.Process(server.running.first.pid)
+        before = process.memory_info().rss
+        for _ in range(unread):
+            stack.enter_context(connect(server, GET % b"/big" * 32, receive_buffer=4096))
+            eventually(lambda: places(server) == 0, 5)
+        assert process.memory_info().rss - before < unread * 1_000_000
 
 
 def test_refusals_that_nobody_reads_end_the_connection(server: Server) -> None:
