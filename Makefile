@@ -48,10 +48,12 @@ image-evaluation:
 	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)evaluation:$(VERSION) -f deploy/docker/evaluation.Dockerfile .
 
 # From a folder of its own: BentoML 1.4.39 reads a template only below the current folder, and copies
-# the Bento's to the one for temporary files. Its last words would name a port that is not ours.
+# the Bento's to the one for temporary files. Its last words would name a port that is not ours, and its
+# first warn of an option that it has twice.
 image-model: bento
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && tag=$$(sed -n 's/^__tag__://p' var/bento.tag) \
 		&& bin=$$(cd "$(BIN)" && pwd) && cd "$$folder" && TMPDIR=$$folder DOCKER_BUILDKIT=1 \
+		PYTHONWARNINGS=ignore::UserWarning:click.core \
 		"$$bin/bentoml" containerize --opt label=$(LABEL) -t $(IMAGE_PREFIX)model:$(VERSION) "$$tag" > /dev/null
 
 up: ## Start the stack and wait until it is healthy (WEB_PORT=80)

@@ -148,7 +148,7 @@ class Stack:
         scale = (f"--wait-timeout={WAIT_SECONDS}", "--scale", f"{service}={replicas}", service)
         try:
             self._compose(*arguments, *scale, environment=environment)
-        except subprocess.CalledProcessError:
+        except (subprocess.CalledProcessError, KeyboardInterrupt):
             self._remove(self._replicas(service, "--all") - running)
             raise
 
@@ -245,6 +245,9 @@ def main(arguments: Sequence[str] | None = None, settle_seconds: float = SETTLE_
         return 2
     except subprocess.CalledProcessError as error:
         sys.stderr.write(f"`{' '.join(error.cmd[:4])} ...` failed; its own words are above.\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
         return 2
     except OSError as error:  # no docker, or no file of settings that can be written
         sys.stderr.write(f"{error.filename}: {error.strerror}.\n")

@@ -19,6 +19,7 @@ case "$*" in
   *" config --images") echo postgres:15 "$IMAGE_PREFIX"web:local "$IMAGE_PREFIX"model:local ;;
   "images "*) cat "$FOLDER/images" ;;
   *" up "*--no-recreate*) echo new >> "$FOLDER/model"
+    [ ! -e "$FOLDER/interrupted" ] || kill -INT $PPID
     [ ! -e "$FOLDER/unwell" ] || { echo created >> "$FOLDER/ended"; exit 1; } ;;
 esac
 exit 0
@@ -229,4 +230,15 @@ def test_an_update_that_does_not_get_well_removes_the_new_and_keeps_the_old(quic
     assert done.code == 2
     assert "nothing was changed" in done.stderr
     assert [sorted(containers) for containers in stopped] == [["created", "new"]]
+    assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
+
+
+def test_an_update_that_is_interrupted_removes_the_new_and_keeps_the_old(quick: Shell) -> None:
+    (quick.folder / "interrupted").touch()
+
+    done = quick.run("roll", "ml_model_service", "2")
+
+    stopped = [call.split()[1:] for call in quick.calls if " stop " in call]
+    assert (done.code, done.stderr) == (2, "Interrupted.\n")
+    assert stopped == [["new"]]
     assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
