@@ -16,6 +16,9 @@ REFUSED = Counter("evaluation_refused", "Requests and connections refused, and w
 CONNECTIONS = Gauge("evaluation_connections", "Connections that are open")
 TASKS = Gauge("evaluation_tasks", "Tasks of the event loop")
 
+#: There are thirty more that no route takes, and each would be a series of 15 lines for each route.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+
 #: Looking a series up by its labels costs more than observing it.
 _series: Final[dict[tuple[str, str, int], Histogram]] = {}
 
@@ -23,8 +26,9 @@ _series: Final[dict[tuple[str, str, int], Histogram]] = {}
 def observe(scope: Scope, status: int, seconds: float) -> None:
     """Note a duration under the route's pattern: a path with an id would be a new series."""
     route = str(getattr(scope.get("route"), "path", "other"))
-    labels = (route, str(scope["method"]), status)
-    series = _series.get(labels)
+    method = str(scope["method"])
+    series = _series.get((route, method, status))
     if series is None:
-        series = _series[labels] = REQUESTS.labels(*labels)
+        told = method if method in _METHODS else "other"
+        series = _series[route, method, status] = REQUESTS.labels(route, told, status)
     series.observe(seconds)

@@ -72,6 +72,8 @@ def assert_is_problem(response: httpx.Response, status: int) -> None:
         (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 400),
+        (b"POST /avaliar HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: new\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n", 400),
         (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 40_000 + b"\r\n\r\n", 414),
@@ -108,6 +110,7 @@ def test_no_redirect_names_a_host(client: httpx.Client, path: str) -> None:
     assert "evil" not in answer.text
     assert answer.headers.get("location", "/").startswith("/")
     assert not answer.headers.get("location", "/").startswith("//")
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_page_is_compressed_for_who_takes_that_under_another_tag(client: httpx.Client) -> None:

@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from evaluation_api.app import create_fastapi_app
+from evaluation_api.runtime import metrics
 from evaluation_api.web import problems
 from tests.clients import FIVE_CLIENTS, asked
 
@@ -55,3 +56,13 @@ def test_a_caller_who_hangs_up_while_sending_is_no_fault_of_ours(
 
     assert answer.status_code == 400
     assert not caplog.records
+
+
+def test_a_method_that_no_route_takes_is_no_series_of_its_own() -> None:
+    for method in ("PROPFIND", "PURGE", "M-SEARCH"):
+        metrics.observe({"type": "http", "method": method}, 405, 0.001)
+    metrics.observe({"type": "http", "method": "HEAD"}, 405, 0.001)
+
+    samples = [sample.labels for metric in metrics.REQUESTS.collect() for sample in metric.samples]
+    methods = {labels["method"] for labels in samples if labels["status"] == "405"}
+    assert {"HEAD", "other"} <= methods <= {"GET", "HEAD", "POST", "other"}
