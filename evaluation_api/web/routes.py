@@ -1,6 +1,7 @@
 """The routes: from a request to the use case and back. Status codes of errors are problems.py's."""
 
-from collections.abc import Awaitable
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -56,6 +57,8 @@ JSON: Final = "application/json"
 
 #: Of names and amounts: no browser keeps what it read, and going back shows what is recorded now.
 NO_STORE: Final = {"Cache-Control": "no-store"}
+#: What health waits for the model; a probe waits 4 s, and a person less.
+_MODEL_LOOK_SECONDS: Final = 0.1
 
 evaluations = APIRouter(route_class=ApiRoute, tags=["avaliacoes"])
 criteria = APIRouter(route_class=ApiRoute, tags=["criterios"])
@@ -337,11 +340,9 @@ async def metrics(services: Needed) -> Response:
 
 
 async def _health(services: Services, places: str) -> Saude:
-    """Ask the model, and nobody about the record: what is known of it is a second old at most."""
+    """Ask nobody about the record: what is known of it is a second old at most."""
     database = "indisponivel" if services.executor.outage.is_now else "ok"
-    model = await _part(services.model.look())
-    if services.model.is_away:
-        model = "indisponivel"
+    model = "ok" if await _is_there(services.model) else "indisponivel"
     worst = "ok" if model == "ok" else "degradada"
     situation = worst if database == places == "ok" else "indisponivel"
     return Saude(
@@ -351,9 +352,9 @@ async def _health(services: Services, places: str) -> Saude:
     )
 
 
-async def _part(check: Awaitable[object]) -> str:
-    try:
-        await check
-    except EvaluationError:
-        return "indisponivel"
-    return "ok"
+async def _is_there(model: ModelClient) -> bool:
+    """Look; of a model that says nothing for a while, tell what is known from before."""
+    with suppress(EvaluationError, TimeoutError):
+        async with asyncio.timeout(_MODEL_LOOK_SECONDS):
+            await model.look()
+    return model.model is not None and not model.is_away

@@ -35,3 +35,20 @@ def test_a_service_that_refuses_is_not_ready_until_it_has_a_place_again(tmp_path
     assert not_ready.status_code == 503
     assert not_ready.json()["partes"]["lugares"] == "esgotados"
     assert 'evaluation_refused_total{why="full"} 1.0' in metrics
+
+
+def test_health_waits_for_no_model_of_which_nothing_is_heard(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent_model,
+        evaluation_server(
+            tmp_path,
+            f"http://127.0.0.1:{silent_model.getsockname()[1]}",
+            EVALUATION_MODEL_DEADLINE_SECONDS="5",
+        ) as server,
+        httpx.Client(base_url=server.url, verify=CERTIFICATES, timeout=20) as http,
+    ):
+        health = [http.get("/health/ready") for _ in range(3)]
+
+    assert {one.status_code for one in health} == {200}
+    assert {one.json()["situacao"] for one in health} == {"degradada"}
+    assert max(one.elapsed.total_seconds() for one in health) < 1
