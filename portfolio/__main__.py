@@ -13,25 +13,31 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
+import pandas as pd
+import pyarrow as pa
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from evaluation_api.decision import policy_file, sentences
+from evaluation_api.decision.domain import Model
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record import database, schema
+from evaluation_api.record import database, schema, views
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFiles
 from evaluation_api.settings import Settings
 from model_store import registry
 from model_store.errors import ModelStoreError
-from portfolio import recording, report, score, trials
-from portfolio.files.amounts import Mark
+from portfolio import export, recording, report, score, trials
+from portfolio.files import writing
+from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
 from portfolio.files.messages import COLUMNS
@@ -95,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("--again", action="store_true", help="record what was recorded once more")
     scoring.set_defaults(run=_score)
 
+    exporting = commands.add_parser("export", help="what the record holds, by columns")
+    exporting.add_argument("view", nargs="?", choices=list(_VIEWS), default="decisoes")
+    _add_times(exporting, required=True)
+    exporting.add_argument("-o", "--output", type=Path, required=True, help="CSV or .parquet")
+    exporting.add_argument("--overwrite", action="store_true", help="a file that is there already")
+    exporting.set_defaults(run=_export)
+
     policy = commands.add_parser("policy", help="look at a policy before it decides")
     steps = policy.add_subparsers(required=True, metavar="STEP")
     checking = steps.add_parser("check", help="read a policy, try its cases and its promise")
@@ -102,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     checking.set_defaults(run=_check)
     trying = steps.add_parser("try", help="say what it would decide otherwise, and of whom")
     trying.add_argument("policy", type=Path)
-    _add_file(trying, "--file", required=True)
+    _add_file(trying, "--file")
+    trying.add_argument("--record", action="store_true", help="what is recorded, and not a file")
+    _add_times(trying)
     trying.add_argument("--divide", type=float, default=1, help="amounts by this, into reais")
     trying.add_argument("--outcome", metavar="COLUMN", help="1 where a client did not pay")
     trying.add_argument("--group", metavar="COLUMN", help="compares approval rates; never stored")
@@ -126,6 +141,23 @@ def _add_file(parser: argparse.ArgumentParser, name: str = "file", **options: An
     )
     parser.add_argument("--name", metavar="COLUMN", help="the column that names the clients")
     parser.add_argument("--decimals", type=Mark, choices=list(Mark), help="what stands before them")
+
+
+def _add_times(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    days = "2026-11-01, a time of it, or 90d: days ago"
+    parser.add_argument("--since", required=required, type=_time, metavar="DATE", help=days)
+    parser.add_argument("--until", default="0d", type=_time, metavar="DATE", help="not with it")
+
+
+def _time(text: str) -> datetime:
+    """Read a time, as this machine's clock has it where no zone is told."""
+    days, _, rest = text.partition("d")
+    try:
+        if days.isdecimal() and not rest:
+            return datetime.now(UTC) - timedelta(days=int(days))
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-11-01 or 90d") from exc
 
 
 def _mapping(text: str) -> tuple[str, str]:
@@ -194,6 +226,22 @@ def _recording(
             raise
 
 
+def _export(chosen: argparse.Namespace) -> int:
+    _require_target(chosen.output, may_replace=chosen.overwrite)
+    view, is_csv = _VIEWS[chosen.view], chosen.output.suffix.lower() != ".parquet"
+    count = 0
+    grammar = Grammar(Mark.COMMA, three_decimals=True)
+    with _record() as engine, writing.result(chosen.output, ";", grammar) as sink:
+        for table in export.tables(view, views.pages(engine, view, chosen.since, chosen.until)):
+            sink.write(writing.harmless_table(table) if is_csv else table)
+            count += len(table)
+    print(f"{count} rows of {chosen.view}")
+    return DECIDED
+
+
+_VIEWS: Final = {"decisoes": views.DECISIONS, "revisoes": views.REVIEWS}
+
+
 @contextmanager
 def _record() -> Iterator[Engine]:
     """Open the record that the settings name, its tables up to date."""
@@ -208,10 +256,14 @@ def _record() -> Iterator[Engine]:
 def _require_paths(source: Path, target: Path, *, may_replace: bool) -> None:
     """Find out before the work, and not after it, what cannot be read or written."""
     source.open("rb").close()
+    if target.exists() and not target.is_dir() and target.samefile(source):
+        raise Refusal(f"{target}: this is the file to read.")
+    _require_target(target, may_replace=may_replace)
+
+
+def _require_target(target: Path, *, may_replace: bool) -> None:
     if target.is_dir():
         raise Refusal(f"{target}: this is a folder.")
-    if target.exists() and target.samefile(source):
-        raise Refusal(f"{target}: this is the file to read.")
     if target.exists() and not may_replace:
         raise Refusal(f"{target}: there is a file already; --overwrite replaces it.")
     if not os.access(target.parent, os.W_OK):
@@ -269,6 +321,20 @@ def _check(chosen: argparse.Namespace) -> int:
 
 
 def _try(chosen: argparse.Namespace) -> int:
+    if (chosen.file is None) is not chosen.record:
+        raise Refusal("Of --file and --record, one says of whom.")
+    found, changes = _tried_on_record(chosen) if chosen.record else _tried_on_file(chosen)
+    sys.stdout.write(report.text(found))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.plot:
+        report.draw(found, chosen.plot)
+    if chosen.changes:
+        changes.to_csv(chosen.changes, index=False)
+    return DECIDED
+
+
+def _tried_on_file(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.DataFrame]:
     present, _ = policy_file.read(Settings().policy_path)
     proposed, _ = policy_file.read(chosen.policy)
     for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
@@ -279,15 +345,27 @@ def _try(chosen: argparse.Namespace) -> int:
         chosen.decimals,
         trials.Extra(chosen.outcome, chosen.group, chosen.divide),
     )
-    found, changes = trials.run(clients, present, proposed, _profiler(), chosen.reach)
-    sys.stdout.write(report.text(found))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    if chosen.plot:
-        report.draw(found, chosen.plot)
-    if chosen.changes:
-        changes.to_csv(chosen.changes, index=False)
-    return DECIDED
+    return trials.run(clients, present, proposed, _profiler(), chosen.reach)
+
+
+def _tried_on_record(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.DataFrame]:
+    if chosen.since is None or chosen.outcome or chosen.group:
+        raise Refusal("--record goes with --since; --outcome and --group are columns of a file.")
+    proposed, _ = policy_file.read(chosen.policy)
+    for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
+        _require_target(target, may_replace=True)
+    with _record() as engine:
+        pages = views.pages(engine, views.DECISIONS, chosen.since, chosen.until)
+        recorded = pa.concat_tables(export.tables(views.DECISIONS, pages)).to_pandas()
+        if recorded.empty:
+            raise Refusal("Nothing was decided in that time.")
+        return trials.run_recorded(recorded, proposed, partial(_as_met, ModelLog(engine)))
+
+
+def _as_met(log: ModelLog, tag: str, sha256: str) -> Model:
+    """Return a model with what it promised, where the record knows that."""
+    met = log.find(tag)
+    return Model(tag, sha256) if met is None or met.model.sha256 != sha256 else met.model
 
 
 if __name__ == "__main__":

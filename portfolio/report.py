@@ -28,7 +28,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
             counted = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
             yield f"  {reason or '(out of range alone)':<40}{counted}"
     yield f"{found['contradicted']} reasons that the client's own shares contradict"
-    yield from _better(found["better_by_worse"])
+    if "better_by_worse" in found:
+        yield from _better(found["better_by_worse"])
     if "outcome" in found:
         yield from _fared(found["outcome"])
     if "group" in found:

@@ -1,21 +1,23 @@
-"""A policy tried on the clients of a file: reading them, deciding them twice, and what came out."""
+"""A policy tried on clients of a file or of the record: both decisions, and what came out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evaluation_api.decision.domain import FEATURES
+from evaluation_api.decision.domain import FEATURES, Model
 from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.decision.sentences import NAMES
 from portfolio import frames, lab
 from portfolio.files import messages, reading, sources
 from portfolio.files.amounts import Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
-from portfolio.frames import Profiler
+from portfolio.frames import OUTCOMES, Floats, Profiler, Profiles
 
 _LISTED: Final = ("line", "name")
 
@@ -33,10 +35,10 @@ class Extra(NamedTuple):
 
 
 class Population(NamedTuple):
-    """The clients of a file that can be decided, row by row.
+    """The clients that can be decided, row by row.
 
-    who: their line and name. amounts: FEATURES as float64. outcome: 0, 1 or NaN, group: text; None
-    where the trial asks for none. faulty: how many lines are left out.
+    who: their line, or the evaluation's id, and name. amounts: FEATURES as float64. outcome: 0, 1
+    or NaN, group: text; None where the trial asks for none. faulty: how many lines are left out.
     """
 
     who: pd.DataFrame
@@ -107,14 +109,60 @@ def run(
         frames.evaluate(clients.amounts, present, profiler),
         frames.evaluate(clients.amounts, proposed, profiler),
     )
+    found, changes = _found(
+        clients, trial, (profiler.model.tag, present.version, proposed.version), proposed
+    )
+    found["better_by_worse"] = lab.better_by_worse(clients.amounts, proposed, profiler, reach)
+    return found, changes
+
+
+class _AsRecorded:
+    """Places clients as the record does, without the model."""
+
+    def __init__(self, model: Model, recorded: pd.DataFrame) -> None:
+        """Take which model placed them."""
+        self.model, self._recorded = model, recorded
+
+    def profiles(self, amounts: Floats) -> Profiles:
+        """Say it."""
+        assert len(amounts) == len(self._recorded)  # noqa: S101 - the caller's clients, all of them
+        labels = self._recorded["perfil"].to_numpy(np.int64)
+        return Profiles(labels, self._recorded["certeza"].to_numpy(np.float64))
+
+
+def run_recorded(
+    recorded: pd.DataFrame, proposed: AnyPolicy, model_of: Callable[[str, str], Model]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Decide anew what is recorded; return the findings, and who is decided otherwise.
+
+    recorded: a row each, the columns of the view `decisoes`. model_of: a model by its tag and
+    sha256, as it was met.
+    """
+    amounts = recorded[[NAMES[feature] for feature in FEATURES]].set_axis(FEATURES, axis=1)
+    decided = [
+        frames.evaluate(amounts.loc[some.index], proposed, _AsRecorded(model_of(*model), some))
+        for model, some in recorded.groupby(["modelo", "modelo_sha256"], sort=True)
+    ]
+    before = pd.DataFrame({"decisao": pd.Categorical(recorded["decisao"], list(OUTCOMES))})
+    trial = lab.Trial(amounts, before, pd.concat(decided).sort_index())
+    who = recorded[["avaliacao", "nome"]].set_axis(["id", "name"], axis=1)
+    names = _joined(recorded["modelo"]), _joined(recorded["politica"]), proposed.version
+    return _found(Population(who, amounts, None, None, 0), trial, names, proposed)
+
+
+def _joined(names: pd.Series) -> str:
+    return ", ".join(sorted(names.unique()))
+
+
+def _found(
+    clients: Population, trial: lab.Trial, names: tuple[str, str, str], proposed: AnyPolicy
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return the findings, and who is decided otherwise. names: of model, before and after."""
     found = {
         "clients": len(clients.amounts),
         "faulty_lines": clients.faulty,
-        "model": profiler.model.tag,
-        "before": present.version,
-        "after": proposed.version,
+        **dict(zip(("model", "before", "after"), names, strict=True)),
         **dict(_findings(clients, trial, proposed)),
-        "better_by_worse": lab.better_by_worse(clients.amounts, proposed, profiler, reach),
     }
     changes = clients.who[trial.changed].assign(
         before=trial.before["decisao"][trial.changed], after=trial.after["decisao"][trial.changed]

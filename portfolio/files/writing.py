@@ -88,9 +88,9 @@ class ResultColumns:
             if not pa.types.is_string(column.type):
                 yield column
             elif place not in self._amount_places:
-                yield _harmless(column)
+                yield harmless(column)
             elif wrong.any():
-                yield pc.if_else(pa.array(wrong), _harmless(column), column)
+                yield pc.if_else(pa.array(wrong), harmless(column), column)
             else:
                 yield column
 
@@ -160,13 +160,22 @@ def _wrong(clients: Clients) -> tuple[pa.Array, pa.Array]:
     )
 
 
-def _harmless(column: pa.Array) -> pa.Array:
-    """Mark as text what a spreadsheet would run: a client chooses their name."""
+def harmless(column: pa.Array) -> pa.Array:
+    """Mark as text what a spreadsheet would run: a client chooses their name. column: of texts."""
     run = pc.match_substring_regex(column, _RUN)
     if not pc.any(run, min_count=0).as_py():
         return column
     run = pc.and_(run, pc.invert(pc.match_substring_regex(column, _AMOUNT)))
     return pc.if_else(run, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def harmless_table(block: pa.Table) -> pa.Table:
+    """Mark as text what a spreadsheet would run, in every column of texts."""
+    for place, field in enumerate(block.schema):
+        if pa.types.is_string(field.type):
+            column = block.column(place).combine_chunks()
+            block = block.set_column(place, field, harmless(column))
+    return block
 
 
 class _Csv:

@@ -43,6 +43,11 @@ SCORE_NAMED = (
 RECORD = ".venv/bin/python -m portfolio score clientes.csv -o registradas.csv --record"
 CHECK = ".venv/bin/python -m portfolio policy check nova.toml"
 TRY = ".venv/bin/python -m portfolio policy try nova.toml --file clientes.csv"
+TRY_RECORDED = ".venv/bin/python -m portfolio policy try nova.toml --record --since 90d"
+EXPORT = (
+    ".venv/bin/python -m portfolio export --since 2026-11-01 --until 2026-12-01 -o novembro.parquet"
+)
+EXPORT_REVIEWS = ".venv/bin/python -m portfolio export revisoes --since 90d -o revisoes.csv"
 TRY_OUTCOMES = (
     ".venv/bin/python -m portfolio policy try nova.toml --file outcomes.csv "
     "--name id --outcome default --group age"
@@ -64,6 +69,9 @@ HERE = {
     CHECK,
     TRY,
     TRY_OUTCOMES,
+    TRY_RECORDED,
+    EXPORT,
+    EXPORT_REVIEWS,
     TRAIN,
     IMPORT_AGAIN,
     IMPORT,
@@ -238,9 +246,7 @@ def test_a_file_of_clients_is_evaluated_and_a_bad_row_says_why(
     assert [bool(row["erro_motivo"]) for row in told] == [False, True, False]
 
 
-def test_a_file_is_decided_and_a_policy_tried_without_a_record(
-    clone: Clone, running: Running
-) -> None:
+def test_a_file_is_decided_and_recorded_and_a_policy_tried(clone: Clone, running: Running) -> None:
     rows = ["Ana,1035,5788,0,2700,5651", "Bia,1126,0,504,1200,599"]
     (clone.folder / "clientes.csv").write_text("\n".join([",".join(("name", *FEATURES)), *rows]))
     (clone.folder / "decisoes.csv").unlink(missing_ok=True)
@@ -256,6 +262,19 @@ def test_a_file_is_decided_and_a_policy_tried_without_a_record(
     assert recorded.returncode == 0, recorded.stderr
     assert " recorded" in recorded.stdout
     assert tried.returncode == 0, tried.stderr
+
+
+def test_what_is_recorded_is_exported_and_tried_anew(clone: Clone, running: Running) -> None:
+    assert not running.has_ended
+    policy = (clone.folder / "evaluation_api/decision/politica.toml").read_text(encoding="utf-8")
+    (clone.folder / "nova.toml").write_text(policy, encoding="utf-8")
+
+    told = [clone.run(command) for command in (EXPORT, EXPORT_REVIEWS, TRY_RECORDED)]
+
+    assert [one.returncode for one in told] == [0, 0, 0], [one.stderr for one in told]
+    assert " rows of decisoes" in told[0].stdout
+    assert told[1].stdout.endswith(" rows of revisoes\n")
+    assert "0 decisions change" in told[2].stdout
 
 
 def test_the_data_set_is_scored_by_the_name_of_its_first_column(
