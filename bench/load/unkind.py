@@ -145,7 +145,9 @@ def run(folder: Path, share: float = 1.0) -> Siege:
 
 
 def _besiege(service: _Service, share: float) -> Siege:
-    saturating = service.offer(_TOO_MANY_A_SECOND, _SATURATING_SECONDS).goodput
+    # The first load finds the service cold, and opens its pools.
+    loads = [service.offer(_TOO_MANY_A_SECOND, _SATURATING_SECONDS) for _ in range(2)]
+    saturating = max(load.goodput for load in loads)
     for _ in range(100):
         service.ask()
     before = service.held()
