@@ -8,8 +8,10 @@ Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 a service ended by itself or never
 2 nothing was started, for the reason printed.
 """
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -116,12 +118,18 @@ def require_free_ports(services: Sequence[Service]) -> None:
         try:
             ports.listen_briefly(service.port, service.host)
         except OSError as error:
-            message = (
-                f"Port {service.port} of the {service.name} service cannot be used "
-                f"({(error.strerror or str(error)).lower()}): free it, or choose another: "
-                f"make run {service.port_variable}={ports.another(service.port)}"
-            )
-            raise CannotStartError(message) from error
+            raise CannotStartError(_why_not(service, error)) from error
+
+
+def _why_not(service: Service, error: OSError) -> str:
+    """Say why a service cannot listen: its host is none of this machine's, or its port is taken."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"EVALUATION_HOST is no address of this machine: {service.host}"
+    return (
+        f"Port {service.port} of the {service.name} service cannot be used "
+        f"({(error.strerror or str(error)).lower()}): free it, or choose another: "
+        f"make run {service.port_variable}={ports.another(service.port)}"
+    )
 
 
 class Supervisor:

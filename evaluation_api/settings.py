@@ -3,6 +3,7 @@
 Read once, by commands.main or app.create_app; everybody else is given values.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from evaluation_api.decision import policy_file
 
 _FRONTEND = Path(__file__).parents[1] / "frontend"
+#: As it stands in a Host header, the port apart.
+_HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
 
 def _address(url: str) -> str:
@@ -28,6 +31,15 @@ def _address(url: str) -> str:
     return url
 
 
+def _host_names(names: str) -> str:
+    """Return the names themselves, if each can be one: else every page would be refused."""
+    if not all(_HOST.fullmatch(name.strip()) for name in names.split(",")):
+        raise PydanticCustomError(
+            "hosts", "is no list such as example.com,localhost: without ports"
+        )
+    return names
+
+
 class Settings(BaseSettings):
     """Each from EVALUATION_ and its name in capitals."""
 
@@ -35,7 +47,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
-    allowed_hosts: str = Field(
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
         "localhost,127.0.0.1,[::1]",
         description="Names, without a port, by which the service is asked; the gateway's is one",
     )

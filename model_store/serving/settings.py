@@ -1,6 +1,7 @@
 """The model service's own settings, from the environment, or one sentence why not."""
 
 import os
+import re
 from typing import Final
 
 from bentoml.exceptions import BentoMLException
@@ -8,6 +9,8 @@ from bentoml.exceptions import BentoMLException
 from model_store.serving import admission
 
 _MOST_WORKERS: Final = 64
+#: As it stands in a Host header, the port apart.
+_HOST: Final = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
 
 def workers() -> int:
@@ -21,8 +24,15 @@ def workers() -> int:
 
 
 def allowed_hosts() -> list[str]:
-    """Return the names by which callers may know this service, without a port."""
-    return os.environ.get("MODEL_SERVICE_ALLOWED_HOSTS", admission.LOOPBACK).split(",")
+    """Return the names by which callers may know this service. Raises BentoMLException."""
+    text = os.environ.get("MODEL_SERVICE_ALLOWED_HOSTS", admission.LOOPBACK)
+    names = text.split(",")
+    if all(_HOST.fullmatch(name.strip()) for name in names):
+        return names
+    raise BentoMLException(
+        "MODEL_SERVICE_ALLOWED_HOSTS must be names such as model,localhost, without ports,"
+        f" and is {text!r}."
+    )
 
 
 def has_shortcuts() -> bool:

@@ -272,6 +272,8 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
             {"EVALUATION_MODEL_URL": "localhost:8001"},
             "EVALUATION_MODEL_URL: is no address such as ",
         ),
+        ({"EVALUATION_ALLOWED_HOSTS": ""}, "EVALUATION_ALLOWED_HOSTS: is no list such as "),
+        ({"EVALUATION_ALLOWED_HOSTS": "a:80"}, "EVALUATION_ALLOWED_HOSTS: is no list such as "),
         ({"EVALUATION_MODEL_URL": "http://localhost:model"}, "EVALUATION_MODEL_URL: is no address"),
         ({"EVALUATION_MODEL_URL": "http://:8001"}, "EVALUATION_MODEL_URL: is no address such as "),
         ({"EVALUATION_MODEL_URL": "http://[::1"}, "EVALUATION_MODEL_URL: is no address such as "),

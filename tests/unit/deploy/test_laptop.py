@@ -286,6 +286,15 @@ def test_a_taken_port_is_named_with_the_way_out_before_anything_starts(
     assert not (project.root / "imported").exists()
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "300.1.1.1"])
+def test_a_host_that_is_not_of_this_machine_is_not_blamed_on_the_port(host: str) -> None:
+    (port,) = ports.free(1)
+    elsewhere = laptop.evaluation_service(port, "http://127.0.0.1:8001", host=host)
+
+    with pytest.raises(laptop.CannotStartError, match=f"^EVALUATION_HOST is no .*: {host}$"):
+        laptop.require_free_ports([elsewhere])
+
+
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "8000.0", "²"])
 def test_a_port_that_is_none_is_refused_by_name(text: str) -> None:
     with pytest.raises(

@@ -16,6 +16,10 @@ from model_store.serving import settings
         ("MODEL_SERVICE_WORKERS", "65", settings.workers),
         ("MODEL_SERVICE_WORKERS", "two", settings.workers),
         ("MODEL_SERVICE_SHORTCUTS", "no", settings.has_shortcuts),
+        ("MODEL_SERVICE_ALLOWED_HOSTS", "", settings.allowed_hosts),
+        ("MODEL_SERVICE_ALLOWED_HOSTS", "localhost,", settings.allowed_hosts),
+        ("MODEL_SERVICE_ALLOWED_HOSTS", "model:8001", settings.allowed_hosts),
+        ("MODEL_SERVICE_ALLOWED_HOSTS", "http://model", settings.allowed_hosts),
     ],
 )
 def test_what_a_setting_cannot_be_is_refused_by_its_name(
