@@ -49,6 +49,15 @@ def test_images_are_as_small_as_promised(stack: Stack) -> None:
     assert all(sizes[name] <= MOST_MEGABYTES[name] for name in IMAGES), sizes
 
 
+def test_images_say_of_which_release_they_are(stack: Stack) -> None:
+    label = '{{index .Config.Labels "org.opencontainers.image.version"}}'
+    images = [f"{stack.environment['IMAGE_PREFIX']}{name}:first" for name in IMAGES]
+
+    told = stack.run("docker", "image", "inspect", "-f", label, *images)
+
+    assert told.split() == ["first"] * 3
+
+
 def test_five_clients_are_evaluated_in_the_form(
     page: Page, figures: Figures, client: httpx.Client
 ) -> None:
