@@ -152,10 +152,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._ask_for_body(cycle)
         elif self.flow.write_paused:
             self._held_back = cycle
-        elif self._limit.is_busy and self._has_hung_up():
-            self.transport.abort()
         elif self._is_too_much(cycle):
             self._shed(cycle)
+        elif self._limit.is_busy and self._has_hung_up():
+            self.transport.abort()
         else:
             self._run(cycle, app)
             self._take_place(self._kind_of_place(cycle))
