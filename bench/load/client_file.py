@@ -1,13 +1,17 @@
-"""A file of clients three ways: an analyst's script, `portfolio score`, and the page's routes."""
+"""A file of clients: an analyst's script, `portfolio score` with a record and without, the page."""
 
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from threading import Event
 
 import httpx
 
@@ -23,15 +27,24 @@ _HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos\n"
 _PROJECT = Path(__file__).parents[2]
 
 SCRIPT, SCORE, PAGE = "an analyst's script", "portfolio score", "page: upload, evaluate, download"
+RECORD = "portfolio score --record"
+
+#: Somebody else writes so often to the record that a file is recorded in.
+_SECONDS_BETWEEN_WRITES = 0.02
+_OTHERS_WRITE = "UPDATE marks SET value = value WHERE name = 'readable_by'"
 
 
 @dataclass
 class Way:
-    """How long one way took in each round, and the most memory its process had, in MB."""
+    """How long one way took in each round, and the most memory its process had, in MB.
+
+    waits: how long others waited to write to the record meanwhile, in seconds each.
+    """
 
     name: str
     seconds: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
+    waits: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -46,12 +59,13 @@ def run(system: System, lines: int, rounds: int, folder: Path) -> list[Way]:
     """
     source = folder / "clients.csv"
     source.write_bytes(b"".join(_file(clients.make(), lines)))
-    ways = [Way(SCRIPT), Way(SCORE), Way(PAGE)]
+    ways = [Way(SCRIPT), Way(SCORE), Way(RECORD), Way(PAGE)]
     with processes.started(system.programs, folder):
         for _ in range(rounds):
             _apart(ways[0], _script(source, folder), folder)
             _apart(ways[1], _score(source, folder), folder)
-            _through_the_page(ways[2], system.ports[0], source, lines)
+            _record(ways[2], source, folder, lines)
+            _through_the_page(ways[3], system.ports[0], source, lines)
     return ways
 
 
@@ -68,9 +82,53 @@ def _score(source: Path, folder: Path) -> list[str]:
     return ["-m", "portfolio", "score", str(source), "-o", str(target)]
 
 
-def _apart(way: Way, arguments: Sequence[str], folder: Path) -> None:
+def _record(way: Way, source: Path, folder: Path, lines: int) -> None:
+    """Score into a record that is not there yet, and that somebody else writes to, too."""
+    record = folder / "recorded.db"
+    for old in folder.glob(f"{record.name}*"):
+        old.unlink()
+    url = {"EVALUATION_DATABASE_URL": f"sqlite:///{record}"}
+    with _others(record, way.waits):
+        _apart(way, [*_score(source, folder), "--record"], folder, url)
+    with closing(sqlite3.connect(record)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM evaluations").fetchone()
+    if count != lines:
+        raise WrongAnswerError(f"{count} of {lines} lines recorded")
+
+
+@contextmanager
+def _others(record: Path, waits: list[float]) -> Iterator[None]:
+    """Write a row now and then, as a single caller's service does, and note how long that takes."""
+    is_over = Event()
+
+    def write() -> None:
+        while not is_over.wait(_SECONDS_BETWEEN_WRITES):
+            if record.exists():
+                with suppress(sqlite3.OperationalError):  # its tables are not there yet
+                    waits.append(_write_once(record))
+
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(write)
+        try:
+            yield
+        finally:
+            is_over.set()
+    writing.result()
+
+
+def _write_once(record: Path) -> float:
+    with closing(sqlite3.connect(record, isolation_level=None)) as connection:
+        connection.execute("SELECT 1 FROM marks").fetchone()
+        begun = time.perf_counter()
+        connection.execute(_OTHERS_WRITE)
+        return time.perf_counter() - begun
+
+
+def _apart(
+    way: Way, arguments: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None
+) -> None:
     """Run Python in a process of its own, from its start to its end, on the system's store."""
-    store = {"BENTOML_HOME": str(folder / "bentoml")}
+    store = {"BENTOML_HOME": str(folder / "bentoml"), **(settings or {})}
     command, begun = [sys.executable, *arguments], time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own arguments
         command, cwd=_PROJECT, env={**os.environ, **store}, stdout=subprocess.DEVNULL

@@ -134,8 +134,15 @@ def of_a_file(ways: Sequence[Way], lines: int) -> str:
         "rows/s": lambda way: f"{lines / way.median:,.0f}",
         "x script": lambda way: f"{script / way.median:.2f}",
         "peak MB": lambda way: f"{way.peak_mb:.0f}" if way.peak_mb else "-",
+        "others wait, p99 longest ms": lambda way: _waits(way.waits),
     }
     return _table(ways, columns)
+
+
+def _waits(seconds: Sequence[float]) -> str:
+    in_order = sorted(seconds) or [0.0]
+    p99 = in_order[int(0.99 * (len(in_order) - 1))]
+    return f"{1000 * p99:.0f} {1000 * in_order[-1]:.0f}" if seconds else "-"
 
 
 def of_faults(outcomes: Sequence[Outcome]) -> str:
