@@ -51,6 +51,8 @@ REFUSED: Final = 2
 
 _BAR: Final = 30
 _LOOK_SECONDS: Final = 0.2
+#: Each statement of a transaction waits for the interpreter, by default 5 ms, and others meanwhile.
+_SWITCH_SECONDS: Final = 0.0005
 
 
 class Refusal(Exception):  # noqa: N818 - a command's word for it
@@ -216,6 +218,7 @@ def _recording(
     with _record() as engine:
         PolicyLog(engine).remember(policy.version, source)
         ModelLog(engine).remember(profiler.describe())
+        sys.setswitchinterval(_SWITCH_SECONDS)
         log = RecordedFiles(engine)
         file = recording.begin(log, chosen.file, criteria, again=chosen.again)
         begun = Recording(log, file, policy, profiler)

@@ -31,6 +31,8 @@ from portfolio.frames import Floats, Profiler
 
 #: Rows of one transaction at most: it lasts up to 50 ms, and others write between two.
 _LARGEST_SLICE: Final = 4_096
+#: Rows encoded at once: whoever is in a transaction waits that long for the interpreter.
+_ENCODED: Final = 1_024
 #: Who waits for a file looks again every few milliseconds, and is not told when it is free.
 _PAUSE_SECONDS: Final = 0.005
 
@@ -87,12 +89,11 @@ class Recording:
         start, count = self._prepared, len(names)
         self._prepared += count
         made = ids(self._file.id, start, count)
-        new = slice(min(count, max(0, self.before - start)), count)
-        if new.start == count:
-            return Prepared(made, [])
-        return Prepared(
-            made, self._rows(made[new], names[new], clients[new], decisions[new], seconds)
-        )
+        encoded: list[Values] = []
+        for first in range(min(count, max(0, self.before - start)), count, _ENCODED):
+            part = slice(first, first + _ENCODED)
+            encoded += self._rows(made[part], names[part], clients[part], decisions[part], seconds)
+        return Prepared(made, encoded)
 
     def _rows(
         self,
