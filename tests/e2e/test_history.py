@@ -26,6 +26,7 @@ def test_the_printed_history_says_its_filter_and_keeps_its_columns(page: Page, s
 
     page.set_viewport_size({"width": 718, "height": 1000})  # A4 between its margins
     page.emulate_media(media="print")
+    expect(words).to_be_visible()
     expect(words).to_have_text(
         "Nome ou protocolo: “impressa”; Decisão do sistema: Recusado; Perfil: 0 · Saldo alto;"
         " De: 1 de novembro de 2026"
