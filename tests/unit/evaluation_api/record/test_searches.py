@@ -187,6 +187,25 @@ def test_a_spoilt_index_stops_no_start_and_no_purge(
     assert retention.purge(engine, NOW - timedelta(days=1)) == 1
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_an_index_of_another_record_is_made_anew(
+    log: EvaluationLog, engine: Engine, other: Engine
+) -> None:
+    """As where a copy of the record is put in its place."""
+    log.append([decided_entry("Zulmira", when=NOW)])
+    name_index.attach(other)
+    name_index.index_some(other)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM evaluations"))
+    log.append([here := decided_entry("Bento", when=NOW)])
+
+    name_index.attach(again := database.connect_again(engine))
+
+    found = History(again, indexed=True).search(Search(9, name="bento"))
+    assert [one.id for one in found] == [here.id]
+    again.dispose()
+
+
 def test_so_many_searches_wait_and_no_more(log: EvaluationLog, other: Engine) -> None:
     log.append([decided_entry()])
 
