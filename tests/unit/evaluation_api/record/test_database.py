@@ -1,13 +1,17 @@
 """What the database says, in our words."""
 
 import sqlite3
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, insert, select
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
-from evaluation_api.record import database, schema
+from evaluation_api.record import database, deadline, schema
 from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.tables import policies
 from tests.evaluations import decided_entry
 
 
@@ -34,3 +38,18 @@ def test_a_server_that_is_not_there_is_our_error(tmp_path: Path) -> None:
     with pytest.raises(RecordUnavailableError):
         EvaluationLog(engine).require_writable()
     engine.dispose()
+
+
+def test_what_ends_after_its_deadline_is_not_committed(engine: Engine) -> None:
+    """Nobody waits for it any longer, and its caller was told that nothing was decided."""
+    remember = insert(policies).values(version="late", text="", first_used_at=datetime.now(UTC))
+
+    def late() -> None:
+        with database.transaction(engine) as connection:
+            connection.execute(remember)
+            time.sleep(0.3)
+
+    with pytest.raises(RecordUnavailableError, match="in time"):
+        deadline.run(time.monotonic() + 0.2, late)
+    with engine.connect() as connection:
+        assert connection.execute(select(policies)).all() == []
