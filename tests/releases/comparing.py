@@ -5,6 +5,7 @@ import html
 import io
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,7 +48,11 @@ def rows(result: bytes) -> list[dict[str, str]]:
 def lost_of_page(path: str, before: bytes, now: bytes) -> list[str]:
     """Compare what a path showed and shows: JSON or CSV."""
     read = rows if path.endswith(".csv") else json.loads
-    return lost(read(before), read(now), path)
+    return [one for one in lost(read(before), read(now), path) if not _OWN_WORDS.match(one)]
+
+
+#: What a release says of a criterion, which is no part of what was recorded.
+_OWN_WORDS = re.compile(r"/politica/faixa/limites/\d+/frase: ")
 
 
 def lost_of_dossier(shown: dict[str, Any], dossier: bytes) -> list[str]:
