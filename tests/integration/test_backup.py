@@ -132,7 +132,7 @@ def test_a_database_that_is_not_empty_is_not_restored_into(stack: Stack) -> None
     refused = stack.make("restore", file)
 
     assert refused.returncode == 2
-    assert "The database is not empty; nothing was changed." in refused.stderr
+    assert "The database is not empty; nothing was changed" in refused.stderr
     assert len(stack.ask(ROWS)) == 1000
 
 
