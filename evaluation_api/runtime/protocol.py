@@ -32,7 +32,6 @@ _LEAST_BYTES: Final = 64 * 1024
 _MAX_RENEWALS: Final = 90
 
 _NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
-_REFUSED_FULL: Final = REFUSED.labels("full")
 
 #: Makes a whole HTTP answer, head and body, for a request that is refused.
 Refusal = Callable[[HTTPStatus], bytes]
@@ -78,7 +77,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._held_back: RequestResponseCycle | None = None
         self._task: asyncio.Task[None] | None = None
         self._place: Callable[[int], None] | None = None
-        self._is_shedding = False
         self._fault = (HTTPStatus.BAD_REQUEST, "unreadable")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -121,23 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         self._fed_bytes = self._age = 0
         self._is_in_body = True
-        self._is_shedding = self._may_shed_at_once()
-        if not self._is_shedding:
-            super().on_headers_complete()
-
-    def _may_shed_at_once(self) -> bool:
-        """Tell whether a request can be shed before it costs anything but its parsing.
-
-        One that is made into a cycle first costs so much that at twice the saturating load a sixth
-        of the answers was lost to refusals.
-        """
-        is_alone = self.cycle is None or self.cycle.response_complete
-        return (
-            self._limit.is_reached
-            and is_alone
-            and not (self.flow.write_paused or self.expect_100_continue)
-            and not self.url.startswith(_LOOKS)
-        )
+        super().on_headers_complete()
 
     def _is_head_too_large(self) -> bool:
         if len(self.headers) > _MAX_HEADERS:
@@ -148,21 +130,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of a body; one too long to be kept is read as it comes."""
-        if self._is_shedding:
-            return
         super().on_body(body)
         if self._is_awaiting_body and len(self.cycle.body) > HIGH_WATER_LIMIT:
             self._start_asgi_task(self.cycle, self.app)
 
     def on_message_complete(self) -> None:
         """Answer a request that is whole; a long one takes its place, whatever places there are."""
+        super().on_message_complete()
         self._is_in_body = False
         self._fed_bytes = 0
-        if self._is_shedding:
-            self._is_shedding = False
-            self._answer_full(self.parser.get_method(), keep_alive=self.parser.should_keep_alive())
-            return
-        super().on_message_complete()
         if self._is_awaiting_body:
             self._start_asgi_task(self.cycle, self.app)
         elif self._place == self._limit.count_long_body:
@@ -224,16 +200,13 @@ class BoundedProtocol(HttpToolsProtocol):
         In the application it would cost half of what answering it does, and at twice the
         saturating load leave half of the time for answers.
         """
-        cycle.response_complete = True
-        self._answer_full(cycle.scope["method"].encode(), keep_alive=cycle.keep_alive)
-
-    def _answer_full(self, method: bytes, *, keep_alive: bool) -> None:
-        _REFUSED_FULL.inc()
+        REFUSED.labels("full").inc()
         answer = self._refusal(HTTPStatus.SERVICE_UNAVAILABLE)
-        if method == b"HEAD":
+        if cycle.scope["method"] == "HEAD":
             answer = answer[: answer.index(b"\r\n\r\n") + 4]
+        cycle.response_complete = True
         self.transport.write(answer)
-        if keep_alive:
+        if cycle.keep_alive:
             self.on_response_complete()
         else:
             self.transport.close()
