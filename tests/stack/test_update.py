@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.services import eventually
 from tests.stack.conftest import Figures
 from tests.stack.load import Load
 from tests.stack.running import EVALUATION, MODEL, WEB, Stack
@@ -55,7 +56,8 @@ def test_a_rollback_is_an_update_to_the_version_before(stack: Stack, client: htt
 
     stack.make("roll-model", VERSION="first")
 
-    assert client.get("/modelo").json()["tag"] != serving
+    # /modelo answers from memory, which is looked after once a second.
+    eventually(lambda: client.get("/modelo").json()["tag"] != serving, seconds=5)
     assert stack.env_file.read_text().count("MODEL_VERSION=first") == 1
 
 
