@@ -12,8 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
 
@@ -26,12 +26,12 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
-from evaluation_api.record import database, retention, schema
+from evaluation_api.record import retention, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs, server
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
-from evaluation_api.settings import Settings
+from evaluation_api.settings import Settings, wrong_settings
 from evaluation_api.web import problems
 
 DIFFERENT: Final = 1
@@ -77,7 +77,7 @@ def _sentence(exc: Exception) -> str:
     first_line = str(exc).partition("\n")[0]
     match exc:
         case ValidationError():
-            return _settings_sentence(exc)
+            return wrong_settings(exc)
         case RecordUnavailableError():
             return f"The database cannot be used: {first_line}"
         case ModelError():
@@ -86,14 +86,6 @@ def _sentence(exc: Exception) -> str:
             return ": ".join(filter(None, (exc.filename, exc.strerror)))
         case _:
             return str(exc)
-
-
-def _settings_sentence(exc: ValidationError) -> str:
-    """Name each wrong setting by its variable; its value may be a secret."""
-    return "; ".join(
-        f"EVALUATION_{str(error['loc'][0]).upper()}: {error['msg']}"
-        for error in exc.errors(include_input=False, include_url=False)
-    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,24 +137,14 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
-    with _record(settings) as (_, version):
+    with schema.opened(settings.database_url.get_secret_value()) as (_, version):
         print(f"The tables are at {version}.")
     return 0
 
 
-@contextmanager
-def _record(settings: Settings) -> Iterator[tuple[Engine, str]]:
-    """Open the record's database, its tables up to date, and tell what they are at."""
-    engine = database.connect(settings.database_url.get_secret_value())
-    try:
-        yield engine, schema.migrate(engine)
-    finally:
-        engine.dispose()
-
-
 def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
     before = datetime.now(UTC) - chosen.older_than
-    with _record(settings) as (engine, _):
+    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         older = retention.count_older(engine, before)
         what = f"{older.evaluations} evaluations and {older.files} files of clients"
         print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
@@ -194,7 +176,7 @@ def _confirmed() -> bool:
 
 
 def _replay(chosen: argparse.Namespace, settings: Settings) -> int:
-    with _record(settings) as (engine, _):
+    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         return asyncio.run(_replayed(engine, settings, None if chosen.all else chosen.ids))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -70,3 +70,11 @@ class Settings(BaseSettings):
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
     frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")
+
+
+def wrong_settings(exc: ValidationError) -> str:
+    """Name each wrong setting by its variable; its value may be a secret."""
+    return "; ".join(
+        f"EVALUATION_{str(error['loc'][0]).upper()}: {error['msg']}"
+        for error in exc.errors(include_input=False, include_url=False)
+    )

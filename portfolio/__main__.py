@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,11 +28,11 @@ from evaluation_api.decision.domain import Model
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record import database, schema, views
+from evaluation_api.record import schema, views
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFiles
-from evaluation_api.settings import Settings
+from evaluation_api.settings import Settings, wrong_settings
 from model_store import registry
 from model_store.errors import ModelStoreError
 from portfolio import export, recording, report, score, trials
@@ -79,9 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     except _REASONS as exc:
         sentence = str(exc)
     except ValidationError as exc:
-        sentence = "; ".join(
-            f"EVALUATION_{str(e['loc'][0]).upper()}: {e['msg']}" for e in exc.errors()
-        )
+        sentence = wrong_settings(exc)
     except OSError as exc:
         sentence = f"{exc.filename}: {exc.strerror}"
     except KeyboardInterrupt:
@@ -215,7 +213,7 @@ def _recording(
         "columns": dict(_choices(chosen).columns),
         "decimals": chosen.decimals,
     }
-    with _record() as engine:
+    with _record() as (engine, _):
         PolicyLog(engine).remember(policy.version, source)
         ModelLog(engine).remember(profiler.describe())
         sys.setswitchinterval(_SWITCH_SECONDS)
@@ -234,7 +232,7 @@ def _export(chosen: argparse.Namespace) -> int:
     view, is_csv = _VIEWS[chosen.view], chosen.output.suffix.lower() != ".parquet"
     count = 0
     grammar = Grammar(Mark.COMMA, three_decimals=True)
-    with _record() as engine, writing.result(chosen.output, ";", grammar) as sink:
+    with _record() as (engine, _), writing.result(chosen.output, ";", grammar) as sink:
         for table in export.tables(view, views.pages(engine, view, chosen.since, chosen.until)):
             sink.write(writing.harmless_table(table) if is_csv else table)
             count += len(table)
@@ -245,15 +243,9 @@ def _export(chosen: argparse.Namespace) -> int:
 _VIEWS: Final = {"decisoes": views.DECISIONS, "revisoes": views.REVIEWS}
 
 
-@contextmanager
-def _record() -> Iterator[Engine]:
-    """Open the record that the settings name, its tables up to date."""
-    engine = database.connect(Settings().database_url.get_secret_value())
-    try:
-        schema.migrate(engine)
-        yield engine
-    finally:
-        engine.dispose()
+def _record() -> AbstractContextManager[tuple[Engine, str]]:
+    """Open the record that the settings name."""
+    return schema.opened(Settings().database_url.get_secret_value())
 
 
 def _require_paths(source: Path, target: Path, *, may_replace: bool) -> None:
@@ -357,7 +349,7 @@ def _tried_on_record(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.Dat
     proposed, _ = policy_file.read(chosen.policy)
     for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
         _require_target(target, may_replace=True)
-    with _record() as engine:
+    with _record() as (engine, _):
         pages = views.pages(engine, views.DECISIONS, chosen.since, chosen.until)
         recorded = pa.concat_tables(export.tables(views.DECISIONS, pages)).to_pandas()
         if recorded.empty:

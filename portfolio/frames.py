@@ -114,20 +114,20 @@ def evaluate(clients: pd.DataFrame, policy: AnyPolicy, profiler: Profiler) -> pd
     _require_amounts(amounts)
     profiles = profiler.profiles(np.column_stack(list(amounts.values())))
     near = profiles.confidence < policy.near.min_confidence
-    outside = _is_outside(policy.training_range, amounts)
+    is_outside = _is_outside(policy.training_range, amounts)
     if isinstance(policy, ProfilePolicy):
-        ranks = _by_profile(policy, profiles.cluster, near, outside)
+        ranks = _by_profile(policy, profiles.cluster, near, is_outside)
         decided = {"decisao": _category(ranks, OUTCOMES)}
     else:
         facts = _facts(policy.thresholds, amounts)
-        ranks = _by_facts(policy, profiler.model, profiles.cluster, facts, outside)
+        ranks = _by_facts(policy, profiler.model, profiles.cluster, facts, is_outside)
         decided = _explained(policy.references, amounts, facts, ranks)
     columns = {
         "perfil": profiles.cluster.astype(np.int8),
         "certeza": profiles.confidence,
         **decided,
         "fronteira": near,
-        "fora_da_faixa": outside,
+        "fora_da_faixa": is_outside,
         **_contributions(profiles),
     }
     return pd.DataFrame(columns, index=clients.index, copy=False)
@@ -184,13 +184,22 @@ def _ranks(outcomes: Iterable[Outcome]) -> Ranks:
 
 def _is_outside(seen: TrainingRange, amounts: dict[str, Floats]) -> Flags:
     """Tell of n clients whether any amount is outside of where the model has seen clients."""
+    nowhere = np.zeros(len(amounts["credit_limit"]), bool)
+    anywhere: Flags = np.logical_or.reduce([nowhere, *outside(seen, amounts).values()])
+    return anywhere
+
+
+def outside(seen: TrainingRange, amounts: dict[str, Floats]) -> dict[str, Flags]:
+    """Tell of n clients which amounts are outside of where the model has seen clients."""
     limit = amounts["credit_limit"]
-    outside = np.zeros(len(limit), bool)
-    for feature, times in seen.times_the_limit.items():
-        outside |= amounts[feature] > times * limit
-    for feature, maximum in seen.maximum.items():
-        outside |= amounts[feature] > maximum
-    return outside
+    features = {*seen.times_the_limit, *seen.maximum}
+    return {feature: amounts[feature] > most(seen, feature, limit) for feature in features}
+
+
+def most(seen: TrainingRange, feature: str, limit: Floats) -> Floats:
+    """Return TrainingRange.most for n limits."""
+    times = seen.times_the_limit.get(feature, np.inf)
+    return np.minimum(times * limit, seen.maximum.get(feature, np.inf))
 
 
 def _facts(thresholds: Thresholds, amounts: dict[str, Floats]) -> _Facts:

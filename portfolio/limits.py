@@ -15,7 +15,7 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from model_store.geometry import CHANGEABLE
 from model_store.serving.requests import ANY_AMOUNT
 from portfolio import frames
-from portfolio.frames import Flags, Floats, Whole
+from portfolio.frames import Floats, Whole
 
 _CENTS: Final = 100
 _TEN_THOUSANDTHS: Final = 10_000
@@ -31,32 +31,18 @@ def of(policy: AnyPolicy, model: Model, amounts: Floats) -> Floats:
         return ANY_AMOUNT
     columns = dict(zip(FEATURES, amounts.T, strict=True))
     lows, highs = _spans(policy.thresholds, columns)
-    outside = _outside(policy, columns)
+    outside = frames.outside(policy.training_range, columns)
     count = sum(map(np.asarray, outside.values()), np.zeros(len(amounts), np.int64))
     found = np.full((len(amounts), 2 * len(_CHANGEABLE)), np.nan)
     for place, feature in enumerate(_CHANGEABLE):
         if feature in lows:
-            most = _most(policy, feature, columns["credit_limit"])
+            most = frames.most(policy.training_range, feature, columns["credit_limit"])
             others = count - outside.get(feature, np.zeros(len(amounts), bool))
             kept = (others == 0) & (lows[feature] <= most)
             found[:, place] = np.where(kept, lows[feature], np.nan)
             high = np.minimum(highs[feature], most)
             found[:, place + len(_CHANGEABLE)] = np.where(kept, high, np.nan)
     return found
-
-
-def _outside(policy: FactPolicy, amounts: dict[str, Floats]) -> dict[str, Flags]:
-    """Tell of n clients which amounts are outside of where the model has seen clients."""
-    seen, limit = policy.training_range, amounts["credit_limit"]
-    features = {*seen.times_the_limit, *seen.maximum}
-    return {feature: amounts[feature] > _most(policy, feature, limit) for feature in features}
-
-
-def _most(policy: FactPolicy, feature: str, limit: Floats) -> Floats:
-    """Return TrainingRange.most for n limits."""
-    seen = policy.training_range
-    times = seen.times_the_limit.get(feature, np.inf)
-    return np.minimum(times * limit, seen.maximum.get(feature, np.inf))
 
 
 def _spans(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.decision.errors import RecordUnavailableError
-from evaluation_api.record import positions, server_indexes
+from evaluation_api.record import database, positions, server_indexes
 from evaluation_api.record.tables import READABLE_BY, marks
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,19 @@ _MIGRATION_LOCK: Final = {
 _BETWEEN_SLICES_SECONDS: Final = 0.005
 _AT: Final = text("SELECT version_num FROM alembic_version")
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[tuple[Engine, str]]:
+    """Open a database for a command, its tables up to date, and tell what they are at.
+
+    Raises RecordUnavailableError.
+    """
+    engine = database.connect(url)
+    try:
+        yield engine, migrate(engine)
+    finally:
+        engine.dispose()
 
 
 def migrate(engine: Engine) -> str:
