@@ -1,0 +1,72 @@
+"""Who is asking: the value that a request carries once it has been let in, and where it is kept."""
+
+import getpass
+import os
+import socket
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from starlette.types import Scope
+
+
+class Role(StrEnum):
+    """What somebody is here for; the values are those of commands, claims and documents."""
+
+    INTEGRATION = "integracao"
+    ANALYST = "analista"
+    REVIEWER = "revisor"
+    MANAGER = "gestor"
+    AUDITOR = "auditor"
+    OPERATOR = "operador"
+
+
+class Kind(StrEnum):
+    """How somebody came in."""
+
+    KEY = "chave"
+    PERSON = "pessoa"
+    #: From a terminal of the machine that the service runs on.
+    COMMAND = "comando"
+    #: Where nobody has to say who they are: a laptop's loopback.
+    OPEN = "aberto"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking. name: the key's or the person's; empty where nobody said. address: whence."""
+
+    kind: Kind
+    name: str
+    roles: frozenset[Role]
+    address: str = ""
+
+    @property
+    def label(self) -> str | None:
+        """Return what records call them, as "chave:vendas"; None where nobody said who they are."""
+        return f"{self.kind}:{self.name}" if self.name else None
+
+
+_KEPT: Final = "evaluation_api.identity"
+_ANYBODY: Final = Identity(Kind.OPEN, "", frozenset(Role))
+
+
+def keep(scope: Scope, identity: Identity) -> None:
+    """Have a request carry who asks; its address is the connection's, so that this costs little."""
+    scope[_KEPT] = identity
+
+
+def identity_of(scope: Scope) -> Identity:
+    """Return who asks, with the address; somebody who may do everything where access is open."""
+    client, asking = scope.get("client"), scope.get(_KEPT, _ANYBODY)
+    assert isinstance(asking, Identity)  # noqa: S101 - only keep() writes it
+    return replace(asking, address=client[0] if client else "")
+
+
+def of_terminal() -> Identity:
+    """Return who runs a command: the account's name, or its number where it has none."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's account stands in no list
+        name = f"uid {os.getuid()}"
+    return Identity(Kind.COMMAND, name, frozenset(Role), socket.gethostname())
