@@ -147,12 +147,23 @@ class Recording:
         while start < len(prepared):
             begun = time.perf_counter()
             part = prepared[start : start + self._pace.limit]
-            self._file = self._log.append(self._file, part)
+            self._file = record(self._log, self._file, part)
             self.now = self._file.recorded
             if len(part) == self._pace.limit:
                 self._pace.note(time.perf_counter() - begun)
             start += len(part)
             time.sleep(_PAUSE_SECONDS)
+
+
+def record(log: RecordedFiles, file: RecordedFile, slice_of: Sequence[Values]) -> RecordedFile:
+    """Record a slice of evaluated clients of a file, all or none; return how far the file is then.
+
+    One transaction: the clients, and the pointer to the next one. file: as begin or this returned
+    it. slice_of: the next part of Prepared.rows, of whatever type that is. Single callers write
+    meanwhile where Pace says how many it holds, and a pause follows. Raises RecordBusyError where
+    somebody else has recorded them, or moved the file, meanwhile; RecordUnavailableError.
+    """
+    return log.append(file, slice_of)
 
 
 def begin(
