@@ -8,6 +8,7 @@ ModelStoreError
 │   ├── ForbiddenContent    something that a model does not need, and that could do harm
 │   └── UnreadablePickle    truncated, or no pickle at all
 ├── NotAModel               opened, but it cannot place a client in one of the five profiles
+├── NoClosedForm            a model that is more than numbers, where numbers are asked for
 ├── GoldenMismatch          a golden client came out with another label than recorded
 ├── InvalidTag              no explicit version
 ├── ModelNotFound           the store has no such version
@@ -49,6 +50,10 @@ class UnreadablePickle(PickleRefused):
 
 class NotAModel(ModelStoreError):
     """Opened, but it cannot place a client in one of the five profiles."""
+
+
+class NoClosedForm(ModelStoreError):
+    """A model that is more than numbers, where numbers are asked for."""
 
 
 class GoldenMismatch(ModelStoreError):

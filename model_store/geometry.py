@@ -105,8 +105,11 @@ def confidence(squared: Matrix, cluster: Labels, runner_up: Labels) -> Matrix:
 
 
 def nearest_two(squared: Matrix) -> tuple[Labels, Labels]:
-    """Return the labels of the nearest and the second nearest centroid, n each."""
-    cluster, runner_up = np.argpartition(squared, 1, axis=1)[:, :2].T
+    """Return the labels of the nearest and the second nearest centroid, n each.
+
+    Of centroids equally near the lowest label comes first, as k-means itself has it.
+    """
+    cluster, runner_up = squared.argsort(axis=1, kind="stable")[:, :2].T
     return cluster, runner_up
 
 

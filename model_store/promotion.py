@@ -9,7 +9,8 @@ from scipy.optimize import linear_sum_assignment
 
 from model_store import golden, profiles
 from model_store.errors import GoldenMismatch, PromotionRefused
-from model_store.registry import PRODUCTION_FILE, StoredModel, load, published_tag
+from model_store.registry import PRODUCTION_FILE, load, published_tag
+from model_store.version import StoredModel
 
 FARTHEST_MOVE: Final = 0.15
 """A centroid that moved farther from the published one may have changed its meaning."""

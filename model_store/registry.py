@@ -11,70 +11,19 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from model_store.errors import (
-    CorruptModel,
-    InvalidTag,
-    ModelNotFound,
-    StoreUnusable,
-    UnreadablePickle,
-)
-from model_store.features import FEATURES, PROFILE_COUNT
+from model_store import version
+from model_store.errors import InvalidTag, ModelNotFound, PickleRefused, StoreUnusable
 from model_store.pickles.foreign import inspect_apart
 from model_store.pickles.pickle_file import read, sha256_of
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from sklearn.base import BaseEstimator
-
-    from model_store.golden import GoldenClients
-
 NAME: Final = "credit_card_clusters"
-PICKLE_NAME: Final = "model.pkl"
-GOLDEN_NAME: Final = "golden.json"
-TAG_VARIABLE: Final = "CREDIT_CARD_MODEL_TAG"
 PRODUCTION_FILE: Final = Path(__file__).with_name("production")
 DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.pkl")
 
 _TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A version as it was imported, its sha256 verified (centroids: 5 x 5, or None).
-
-    Where the centroids are known they are the model, as the import proved; the pickle then stays
-    closed and scikit-learn unloaded, which saves a service 70 MB and a second.
-    """
-
-    tag: str
-    sha256: str
-    pickle_path: Path
-    centroids: "NDArray[np.float64] | None"
-    golden: "GoldenClients"
-    metadata: dict[str, Any]
-
-    @property
-    def promise(self) -> dict[str, Any] | None:
-        """What the geometry lets a policy promise, as the import recorded it; see promise.py.
-
-        A version that was imported before promises were is looked at now.
-        """
-        if self.centroids is None:
-            return None
-        from model_store import promise  # noqa: PLC0415 - brings numpy
-
-        return self.metadata.get("promise") or promise.as_json(promise.of(self.centroids))
-
-    def open_estimator(self) -> "BaseEstimator":
-        """Unpickle the model. Raises PickleRefused."""
-        from model_store.pickles import safe_pickle  # noqa: PLC0415 - brings scikit-learn
-
-        return safe_pickle.load(self.pickle_path, expected_sha256=self.sha256)
 
 
 def version_of(pickle_bytes: bytes) -> str:
@@ -90,15 +39,16 @@ def import_pickle(
     inspect: tells from the bytes what the model is (metadata, and golden clients as JSON text).
 
     Raises PickleRefused or NotAModel with the reason, and then writes nothing, or StoreUnusable. A
-    version that an earlier import left unfinished is made again.
+    version that an earlier import left unfinished is made again, and so is one that the release
+    before this imported: it has no digest.
     """
     content = read(path)
     tag = f"{NAME}:{version_of(content)}"
-    if _is_whole(_folder(tag)):
+    if _is_imported(_folder(tag), content):
         return tag, False
     description = inspect(content)
     with usable_store(), _store_lock():
-        if _is_whole(_folder(tag)):
+        if _is_imported(_folder(tag), content):
             return tag, False
         shutil.rmtree(_folder(tag), ignore_errors=True)
         _create(tag, content, description)
@@ -118,7 +68,7 @@ def production_tag(production_file: Path = PRODUCTION_FILE) -> str:
     Raises InvalidTag unless it names an explicit version: BentoML resolves "latest" again at
     every start, so that a service built with one model would serve another.
     """
-    tag = os.environ.get(TAG_VARIABLE) or published_tag(production_file)
+    tag = os.environ.get(version.TAG_VARIABLE) or published_tag(production_file)
     if not tag:
         raise InvalidTag("No model is published: run `python -m model_store promote TAG`.")
     return explicit(tag)
@@ -139,8 +89,8 @@ def explicit(tag: str) -> str:
     return tag
 
 
-def load(tag: str) -> StoredModel:
-    """Return a version, verified byte for byte against its recorded sha256.
+def load(tag: str) -> version.StoredModel:
+    """Return a version, verified byte for byte against its recorded sha256 and digest.
 
     Raises InvalidTag, StoreUnusable, ModelNotFound or CorruptModel; the last two say what to run.
     """
@@ -155,8 +105,8 @@ def load(tag: str) -> StoredModel:
     except StoreUnusable:
         raise
     except Exception as exc:  # BentoML lets YAML's and attrs' own errors through
-        raise _corrupt(tag, "its model.yaml cannot be read") from exc
-    return _opened(tag, Path(stored.path), dict(stored.info.metadata))
+        raise version.corrupt(tag, "its model.yaml cannot be read") from exc
+    return version.open_folder(tag, Path(stored.path), dict(stored.info.metadata))
 
 
 def _models_home() -> Path:
@@ -172,13 +122,28 @@ def _folder(tag: str) -> Path:
 def _is_whole(folder: Path) -> bool:
     """Tell a finished import from one that was killed: BentoML copies file after file."""
     try:
-        content = (folder / PICKLE_NAME).read_bytes()
-        golden = (folder / GOLDEN_NAME).read_text(encoding="utf-8")
+        content = (folder / version.PICKLE_NAME).read_bytes()
+        golden = (folder / version.GOLDEN_NAME).read_text(encoding="utf-8")
         recorded = (folder / "model.yaml").read_text(encoding="utf-8")
     except OSError:
         return False
     sha256 = sha256_of(content)
     return sha256.startswith(folder.name) and sha256 in recorded and golden.endswith("]}\n")
+
+
+def _is_imported(folder: Path, content: bytes) -> bool:
+    """Tell whether a whole version of this release holds the file. Raises PickleRefused.
+
+    Twelve digits of a sha256 can be hit on purpose, in minutes: another file is another model.
+    """
+    if not _is_whole(folder):
+        return False
+    if read(folder / version.PICKLE_NAME) != content:
+        raise PickleRefused(
+            f"Another file is already there as {NAME}:{folder.name}: save the model once more, "
+            "in another way, and import that."
+        )
+    return (folder / version.NUMBERS_NAME).exists()
 
 
 @contextmanager
@@ -211,46 +176,6 @@ def _create(tag: str, content: bytes, description: dict[str, Any]) -> None:
     latest = _folder(tag).with_name("latest")
     if latest.exists() and not latest.read_text():
         latest.unlink()  # as a full disk leaves it; BentoML takes it for a model's folder
-    metadata = dict(description)
-    golden = metadata.pop("golden")
+    metadata = version.sealed_metadata(content, description)
     with bentoml.models.create(tag, metadata=metadata) as model:
-        Path(model.path_of(PICKLE_NAME)).write_bytes(content)
-        Path(model.path_of(GOLDEN_NAME)).write_text(golden, encoding="utf-8")
-
-
-def _opened(tag: str, folder: Path, metadata: dict[str, Any]) -> StoredModel:
-    from model_store.golden import GoldenClients  # noqa: PLC0415 - brings numpy
-
-    path = folder / PICKLE_NAME
-    try:
-        sha256 = str(metadata["sha256"])
-        found = sha256_of(read(path))
-        golden = GoldenClients.from_json((folder / GOLDEN_NAME).read_text(encoding="utf-8"))
-        centroids = _centroids(metadata)
-    except UnreadablePickle as exc:
-        raise _corrupt(tag, str(exc)) from exc
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise _corrupt(tag, "its golden clients or its metadata cannot be read") from exc
-    if found != sha256:
-        raise _corrupt(tag, f"its sha256 is {found[:12]}..., not {sha256[:12]}...")
-    if not sha256.startswith(tag.partition(":")[2]):
-        raise _corrupt(tag, "it holds another version's file")
-    return StoredModel(tag, sha256, path, centroids, golden, metadata)
-
-
-def _centroids(metadata: dict[str, Any]) -> "NDArray[np.float64] | None":
-    """Read the centroids that the import recorded. Raises ValueError unless 5 x 5 and finite."""
-    import numpy as np  # noqa: PLC0415 - the fast path must not pay for it
-
-    recorded = metadata.get("centroids")
-    if recorded is None:
-        return None
-    centroids = np.array(recorded, dtype=np.float64)
-    if centroids.shape != (PROFILE_COUNT, len(FEATURES)) or not np.isfinite(centroids).all():
-        raise ValueError("centroids are 5 x 5 finite numbers")
-    return centroids
-
-
-def _corrupt(tag: str, reason: str) -> CorruptModel:
-    advice = f"run `bentoml models delete {tag}`, then `python -m model_store import`"
-    return CorruptModel(f"{tag} is corrupt ({reason.rstrip('.')}): {advice}.")
+        version.write_files(Path(model.path), content, description)

@@ -8,10 +8,10 @@ import numpy as np
 from evaluation_api.decision.domain import FEATURES, Geometry
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import model_of
-from model_store import geometry, golden
-from model_store.registry import StoredModel
+from model_store import golden
 from model_store.serving import answers, predictor
 from model_store.serving.requests import ExplanationOptions, with_options
+from model_store.version import StoredModel
 from portfolio import limits
 from portfolio.frames import Floats, Profiles
 
@@ -27,18 +27,18 @@ class StoredProfiler:
         promise = None if stored.promise is None else json.dumps(stored.promise).encode()
         self.model = model_of(stored.tag.encode(), stored.sha256.encode(), promise)
         self._stored = stored
-        self._centroids = stored.centroids
-        self._estimator = None if stored.centroids is not None else stored.open_estimator()
+        self._numbers, self._centroids = stored.numbers, stored.centroids
+        self._estimator = None if stored.numbers is not None else stored.open_estimator()
         if self._estimator is not None:
             golden.check(self._estimator, stored.golden)
 
     def profiles(self, amounts: Floats) -> Profiles:
         """Place n clients (n x 5, in the order of FEATURES)."""
-        if self._centroids is None:
+        if self._numbers is None:
             assert self._estimator is not None  # noqa: S101 - one of the two is there
             labels = golden.predict(self._estimator, amounts)
             return Profiles(labels, np.full(len(amounts), np.nan))
-        found = geometry.explain(amounts, self._centroids)
+        found = self._numbers.explain(amounts)
         return Profiles(found.cluster, found.confidence, found.contributions, found.runner_up)
 
     def changes(self, amounts: Floats, policy: AnyPolicy) -> list[list[Change]]:

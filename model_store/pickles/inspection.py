@@ -12,15 +12,21 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.cluster import KMeans
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import Normalizer
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    RobustScaler,
+    StandardScaler,
+)
 
-from model_store import geometry, golden, promise
+from model_store import golden, promise
 from model_store.errors import ModelStoreError, NotAModel
 from model_store.features import FEATURES, PROFILE_COUNT
+from model_store.geometry import Matrix
+from model_store.numbers import UNIT, Numbers, Scaling, Step
 from model_store.pickles import safe_pickle
 from model_store.pickles.foreign import REFUSED, TIMEOUT_SECONDS
 from model_store.pickles.pickle_file import MAX_BYTES, sha256_of
@@ -31,22 +37,25 @@ LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "joblib")
 
 
 def describe(content: bytes) -> dict[str, Any]:
-    """Return a model's metadata, and its golden clients as JSON text under `golden`.
+    """Return a model's metadata, its numbers, and its golden clients as JSON text under `golden`.
 
-    Cluster sizes, centroids and promise are there only where they are known.
+    Cluster sizes, numbers, centroids and promise are there only where they are known. Centroids
+    stand in the metadata too, since that is where the last release looks for them.
 
     Raises PickleRefused or NotAModel.
     """
     estimator = safe_pickle.load(content)
     _require_five_features(estimator)
     _require_known_labels(estimator)
-    centroids = centroids_of(estimator)
+    numbers = numbers_of(estimator)
+    centroids = numbers.centroids if numbers is not None and numbers.is_on_sphere else None
     description = {
         "sha256": sha256_of(content),
         "estimator": " + ".join(type(s).__name__ for s in safe_pickle.steps_of(estimator)),
         "features": [*FEATURES],
         "library_versions": library_versions(),
         "cluster_sizes": _sizes(estimator),
+        "numbers": None if numbers is None else numbers.as_json(),
         "centroids": None if centroids is None else centroids.tolist(),
         "promise": None if centroids is None else promise.as_json(promise.of(centroids)),
         "golden": golden.make(estimator).to_json(),
@@ -54,25 +63,51 @@ def describe(content: bytes) -> dict[str, Any]:
     return {name: value for name, value in description.items() if value is not None}
 
 
-def centroids_of(estimator: BaseEstimator) -> NDArray[np.float64] | None:
-    """Return 5 x 5 centroids on the unit sphere's scale, or None when distances mean nothing.
+def numbers_of(estimator: BaseEstimator) -> Numbers | None:
+    """Return a model in closed form, or None where there is none that answers alike.
 
-    Only an L2 normaliser before k-means has the geometry that explanations are computed from.
+    That is k-means alone or behind scalers that shift and scale, or an L2 normaliser.
     """
-    steps = safe_pickle.steps_of(estimator)
-    if not isinstance(estimator, Pipeline) or [type(s) for s in steps] != [Normalizer, KMeans]:
+    *scalers, last = safe_pickle.steps_of(estimator)
+    if type(last) not in {KMeans, MiniBatchKMeans}:
         return None
-    if steps[0].norm != "l2":
+    steps = [_step_of(scaler) for scaler in scalers]
+    centroids = np.ascontiguousarray(last.cluster_centers_, dtype=np.float64)
+    try:
+        numbers = Numbers(tuple(step for step in steps if step is not None), centroids)
+    except ValueError:
         return None
-    centroids = np.ascontiguousarray(steps[1].cluster_centers_, dtype=np.float64)
-    return centroids if _is_all_there_is(centroids, estimator) else None
+    return numbers if None not in steps and _answers_alike(numbers, estimator) else None
 
 
-def _is_all_there_is(centroids: NDArray[np.float64], estimator: BaseEstimator) -> bool:
-    """Prove that the nearest centroid is what the model predicts, on every probe client."""
+def _step_of(scaler: BaseEstimator) -> Step | None:
+    """Return a scaler in numbers, or None for one that does more than shift and scale."""
+    none, one = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
+    match scaler:
+        case Normalizer(norm="l2"):
+            return UNIT
+        case StandardScaler(with_mean=shifts, with_std=scales):
+            return _scaling(scaler.mean_ if shifts else none, scaler.scale_ if scales else one)
+        case RobustScaler(with_centering=shifts, with_scaling=scales):
+            return _scaling(scaler.center_ if shifts else none, scaler.scale_ if scales else one)
+        case MinMaxScaler(clip=False):
+            return _scaling(-scaler.min_ / scaler.scale_, 1 / scaler.scale_)
+        case MaxAbsScaler() if not getattr(scaler, "clip", False):
+            return _scaling(none, scaler.scale_)
+    return None
+
+
+def _scaling(shift: Matrix, scale: Matrix) -> Scaling | None:
+    try:
+        return Scaling(tuple(shift.tolist()), tuple(scale.tolist()))
+    except ValueError:
+        return None
+
+
+def _answers_alike(numbers: Numbers, estimator: BaseEstimator) -> bool:
+    """Prove that the numbers predict what the model does, on every probe client."""
     probe = golden.probe_rows()
-    labels = golden.predict(estimator, probe)
-    return bool((geometry.predict(probe, centroids) == labels).all())
+    return bool((numbers.predict(probe) == golden.predict(estimator, probe)).all())
 
 
 def library_versions() -> dict[str, str]:

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from model_store.features import FEATURES
 from model_store.geometry import Explanation, Labels
-from model_store.registry import StoredModel
 from model_store.serving import requests
 from model_store.serving.requests import UnreadableRequestError
+from model_store.version import StoredModel
 
 Contributions = msgspec.defstruct(
     "Contributions",

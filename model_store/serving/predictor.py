@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from model_store import geometry, golden
 from model_store.features import FEATURES, LARGEST_AMOUNT
-from model_store.geometry import Labels, Matrix
-from model_store.registry import StoredModel
+from model_store.geometry import Matrix
+from model_store.numbers import Numbers
 from model_store.serving import answers
 from model_store.serving.requests import ExplanationOptions, with_options
+from model_store.version import StoredModel
 
 _OPTIONS = slice(len(FEATURES), len(FEATURES) + 2)
 _LOWS = slice(_OPTIONS.stop, _OPTIONS.stop + len(geometry.CHANGEABLE))
@@ -38,7 +39,7 @@ class ServedModel:
     @property
     def is_slow(self) -> bool:
         """Tell whether predicting takes long enough to leave the event loop for."""
-        return self.stored.centroids is None
+        return self.stored.numbers is None
 
     def keeps_its_labels(self) -> bool:
         """Ask one golden client of each label, and tell whether all come out as recorded."""
@@ -48,31 +49,26 @@ class ServedModel:
         return bool(answered == labels.tolist())
 
 
-class NearestCentroid:
-    """The model as its centroids alone: 2 us a row, where the pipeline takes 312 us."""
-
-    def __init__(self, centroids: Matrix) -> None:
-        """Take 5 x 5 centroids of directions."""
-        self.centroids = centroids
-
-    def predict(self, rows: Matrix) -> Labels:
-        """Return n labels for n x 5 rows."""
-        return geometry.predict(rows, self.centroids)
-
-
 def serve(model: StoredModel) -> ServedModel:
     """Make a stored model predict. Raises GoldenMismatch or PickleRefused."""
-    if model.centroids is None:
+    if model.numbers is None:
         estimator = model.open_estimator()
         golden.check(estimator, model.golden)
         return ServedModel(model, _from_estimator(estimator))
-    golden.check(NearestCentroid(model.centroids), model.golden)
+    golden.check(model.numbers, model.golden)
+    if model.centroids is None:
+        return ServedModel(model, _from_numbers(model.numbers))
     return ServedModel(model, _from_centroids(model.centroids))
 
 
 def _from_estimator(estimator: golden.Predictor) -> Predict:
     """Predict through any model's own predict: labels and no reasons."""
     return lambda batch: answers.labels_only(golden.predict(estimator, batch[:, : len(FEATURES)]))
+
+
+def _from_numbers(numbers: Numbers) -> Predict:
+    """Predict by nearest centroid after any preparation, and say why, but not what to change."""
+    return lambda batch: answers.explained(numbers.explain(batch[:, : len(FEATURES)]))
 
 
 def _from_centroids(centroids: Matrix) -> Predict:

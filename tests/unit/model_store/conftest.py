@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from model_store import registry, training
+from model_store import registry, training, version
 from model_store.pickles import inspection, safe_pickle
 
 # One direction a profile, labels 0 to 4, in the order of FEATURES; unlike any real centroid.
@@ -65,9 +65,9 @@ def committed() -> Pipeline:
 @pytest.fixture(scope="session")
 def centroids(committed: Pipeline) -> NDArray[np.float64]:
     """Return the carried model's centroids, 5 x 5."""
-    found = inspection.centroids_of(committed)
+    found = inspection.numbers_of(committed)
     assert found is not None
-    return found
+    return found.centroids
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def models_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     home = tmp_path / "bentoml"
     (home / "models").mkdir(parents=True)
     monkeypatch.setenv("BENTOML_HOME", str(home))
-    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
     BentoMLContainer.model_store.set(ModelStore(home / "models"))
     yield home / "models" / registry.NAME
     BentoMLContainer.model_store.reset()

@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model_store import promotion, registry, training
+from model_store import promotion, registry, training, version
 from model_store.errors import (
     CorruptModel,
     InvalidTag,
@@ -29,6 +29,7 @@ from model_store.errors import (
     StoreUnusable,
 )
 from model_store.pickles import inspection
+from model_store.pickles.pickle_file import sha256_of
 
 UNKNOWN = f"{registry.NAME}:0123456789ab"
 
@@ -120,7 +121,7 @@ def test_two_imports_at_once_both_succeed_and_one_creates(
     assert [path.name for path in models_home.glob("*/")] == [answers[0][0].partition(":")[2]]
 
 
-@pytest.mark.parametrize("lost", ["model.yaml", registry.PICKLE_NAME, registry.GOLDEN_NAME])
+@pytest.mark.parametrize("lost", ["model.yaml", version.PICKLE_NAME, version.GOLDEN_NAME])
 def test_an_import_that_was_killed_half_way_is_made_again(
     imported: str, model_file: Path, models_home: Path, lost: str
 ) -> None:
@@ -138,11 +139,13 @@ def truncate(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "spoil", "reason"),
     [
-        (registry.PICKLE_NAME, truncate, "sha256 is"),
-        (registry.PICKLE_NAME, Path.unlink, "No such file"),
-        (registry.GOLDEN_NAME, truncate, "golden clients or its metadata cannot be read"),
-        (registry.GOLDEN_NAME, Path.unlink, "golden clients or its metadata cannot be read"),
-        ("model.yaml", truncate, "model.yaml|golden clients or its metadata"),
+        (version.PICKLE_NAME, truncate, "sha256 is"),
+        (version.PICKLE_NAME, Path.unlink, "No such file"),
+        (version.GOLDEN_NAME, truncate, "golden clients or metadata cannot be read"),
+        (version.GOLDEN_NAME, Path.unlink, "No such file"),
+        (version.NUMBERS_NAME, truncate, "golden clients or metadata cannot be read"),
+        (version.NUMBERS_NAME, Path.unlink, "No such file"),
+        ("model.yaml", truncate, "model.yaml cannot be read"),
         ("model.yaml", Path.unlink, "model.yaml cannot be read"),
     ],
 )
@@ -158,6 +161,82 @@ def test_a_spoilt_version_is_named_with_what_to_run(
     with pytest.raises(CorruptModel, match=reason) as refusal:
         registry.load(imported)
     assert "python -m model_store import" in str(refusal.value)
+
+
+def edited(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) >= 1
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (version.NUMBERS_NAME, "0.", "1."),
+        (version.NUMBERS_NAME, '["l2"]', "[]"),
+        (version.GOLDEN_NAME, "[", "[ "),
+        ("model.yaml", "- 60", "- 61"),
+        ("model.yaml", "estimator: Normalizer", "estimator: Another"),
+    ],
+)
+def test_what_was_edited_in_the_store_is_not_loaded(
+    imported: str, models_home: Path, name: str, old: str, new: str
+) -> None:
+    edited(models_home / imported.partition(":")[2] / name, old, new)
+
+    with pytest.raises(CorruptModel, match="are not as imported"):
+        registry.load(imported)
+
+
+def test_what_opened_a_version_is_no_part_of_its_digest(imported: str, models_home: Path) -> None:
+    digest = registry.load(imported).digest
+    edited(models_home / imported.partition(":")[2] / "model.yaml", "python: ", "python: 4")
+
+    assert registry.load(imported).digest == digest
+
+
+def imported_by_the_last_release(folder: Path) -> None:
+    """Leave of a version what the release before this one wrote."""
+    (folder / version.NUMBERS_NAME).unlink()
+    recorded = (folder / "model.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in recorded if not line.startswith("  digest:")]
+    assert len(kept) == len(recorded) - 1
+    (folder / "model.yaml").write_text("\n".join(kept), encoding="utf-8")
+
+
+def test_a_version_of_the_last_release_is_loaded_and_made_again_by_its_next_import(
+    imported: str, models_home: Path, model_file: Path, clients: NDArray[np.float64]
+) -> None:
+    new = registry.load(imported)
+    imported_by_the_last_release(models_home / imported.partition(":")[2])
+
+    old = registry.load(imported)
+
+    assert registry.list_versions() == [imported]
+    assert (new.is_sealed, old.is_sealed) == (True, False)
+    assert old.digest == new.digest
+    assert old.predict(clients).tolist() == new.predict(clients).tolist()
+    assert registry.import_pickle(model_file, inspection.describe) == (imported, True)
+    assert registry.load(imported).is_sealed
+
+
+def test_another_file_with_the_same_twelve_digits_is_not_taken_for_it(
+    models_home: Path, tmp_path: Path, pickled: bytes
+) -> None:
+    """Two names of sha256 that begin alike, found among 40 million in a minute."""
+    description = inspection.describe(pickled)
+    alike = [tmp_path / "one.pkl", tmp_path / "other.pkl"]
+    for path, number in zip(alike, (26_495_325, 28_001_315), strict=True):
+        path.write_text(f"model {number}", encoding="utf-8")
+
+    told = description | {"sha256": sha256_of(alike[0].read_bytes())}
+
+    tag, _ = registry.import_pickle(alike[0], lambda _: told)
+
+    assert tag == f"{registry.NAME}:59a058446a23"
+    with pytest.raises(PickleRefused, match=f"already there as {tag}"):
+        registry.import_pickle(alike[1], never)
+    assert models_home.is_dir()
 
 
 def test_another_versions_file_under_this_tag_is_not_loaded(
@@ -184,7 +263,7 @@ def test_a_tag_without_an_explicit_version_is_refused(
     tag: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "production").write_text(tag)
-    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
 
     with pytest.raises(InvalidTag):
         registry.load(tag)
@@ -197,17 +276,17 @@ def test_the_environment_chooses_the_tag_before_the_published_one(
 ) -> None:
     published = f"{registry.NAME}:aaaaaaaaaaaa"
     (tmp_path / "production").write_text(f"{published}\n")
-    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
     assert registry.production_tag(tmp_path / "production") == published
 
-    monkeypatch.setenv(registry.TAG_VARIABLE, UNKNOWN)
+    monkeypatch.setenv(version.TAG_VARIABLE, UNKNOWN)
     assert registry.production_tag(tmp_path / "production") == UNKNOWN
 
 
 def test_nothing_published_says_what_to_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv(registry.TAG_VARIABLE, raising=False)
+    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
 
     with pytest.raises(InvalidTag, match="python -m model_store promote"):
         registry.production_tag(tmp_path / "production")

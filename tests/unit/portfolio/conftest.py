@@ -9,7 +9,8 @@ from model_store import geometry, golden, promise
 from model_store.golden import GoldenClients
 from model_store.pickles import inspection, safe_pickle
 from model_store.pickles.pickle_file import read, sha256_of
-from model_store.registry import DEFAULT_PICKLE, StoredModel
+from model_store.registry import DEFAULT_PICKLE
+from model_store.version import StoredModel
 from portfolio.frames import Floats, Profiler, Profiles
 from tests.unit.model_store.amounts import spread
 
@@ -33,18 +34,27 @@ class Centroids:
 
 @pytest.fixture(scope="session")
 def carried() -> Profiler:
-    centroids = inspection.centroids_of(safe_pickle.load(DEFAULT_PICKLE))
-    assert centroids is not None
-    return Centroids(centroids)
+    numbers = inspection.numbers_of(safe_pickle.load(DEFAULT_PICKLE))
+    assert numbers is not None
+    return Centroids(numbers.centroids)
 
 
 @pytest.fixture(scope="session")
 def stored() -> StoredModel:
     """Return the carried model as an import stores it."""
     estimator = safe_pickle.load(DEFAULT_PICKLE)
-    centroids = inspection.centroids_of(estimator)
+    numbers = inspection.numbers_of(estimator)
     labels = golden.predict(estimator, CLIENTS)
     sha256 = sha256_of(read(DEFAULT_PICKLE))
     clients = GoldenClients(CLIENTS, labels)
     tag = f"credit_card_clusters:{sha256[:12]}"
-    return StoredModel(tag, sha256, DEFAULT_PICKLE, centroids, clients, {})
+    return StoredModel(
+        tag=tag,
+        sha256=sha256,
+        digest="d" * 64,
+        is_sealed=True,
+        pickle_path=DEFAULT_PICKLE,
+        numbers=numbers,
+        golden=clients,
+        metadata={},
+    )

@@ -7,7 +7,8 @@ import pytest
 
 from evaluation_api.decision.domain import FEATURES
 from model_store import promise
-from model_store.registry import StoredModel
+from model_store.numbers import on_sphere
+from model_store.version import StoredModel
 from portfolio.profiler import StoredProfiler
 from tests.evaluations import POLICY
 from tests.unit.model_store.amounts import spread
@@ -20,7 +21,7 @@ def test_clients_are_placed_by_the_geometry_or_else_by_the_models_own_predict(
     stored: StoredModel,
 ) -> None:
     by_geometry = StoredProfiler(stored).profiles(CLIENTS)
-    by_predict = StoredProfiler(replace(stored, centroids=None)).profiles(CLIENTS)
+    by_predict = StoredProfiler(replace(stored, numbers=None)).profiles(CLIENTS)
 
     np.testing.assert_array_equal(by_geometry.cluster, by_predict.cluster)
     assert np.isfinite(by_geometry.confidence).all()
@@ -34,7 +35,9 @@ def test_the_promise_holds_for_a_model_that_is_trained_again(
 ) -> None:
     assert stored.centroids is not None
     noise = np.random.default_rng(seed).normal(0, 0.01, stored.centroids.shape)
-    moved = replace(stored, centroids=(stored.centroids + noise).clip(0), sha256=f"{seed:064x}")
+    moved = replace(
+        stored, numbers=on_sphere((stored.centroids + noise).clip(0)), sha256=f"{seed:064x}"
+    )
 
     assert POLICY.is_promised(StoredProfiler(moved).model)
 
@@ -46,7 +49,7 @@ def test_the_promise_is_broken_by_a_model_whose_other_profiles_use_their_limits(
     centroids = stored.centroids.copy()
     centroids[3, [BALANCE, LIMIT]] = centroids[3, [LIMIT, BALANCE]]
 
-    broken = StoredProfiler(replace(stored, centroids=centroids, sha256="b" * 64)).model
+    broken = StoredProfiler(replace(stored, numbers=on_sphere(centroids), sha256="b" * 64)).model
 
     assert promise.of(centroids).use_from[3] is None
     assert not POLICY.is_promised(broken)

@@ -24,7 +24,7 @@ from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
 from evaluation_api.record.rows import COLUMNS, Values
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import answers
-from model_store.registry import StoredModel
+from model_store.version import StoredModel
 from portfolio import limits, recording, score
 from portfolio.files.header import Choices
 from portfolio.profiler import StoredProfiler
@@ -102,7 +102,7 @@ def test_who_is_refused_is_recorded_with_what_would_change_that(
 def test_a_model_without_geometry_is_recorded_with_its_labels(
     source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
 ) -> None:
-    _, lines = recorded(source, files, replace(stored, centroids=None))
+    _, lines = recorded(source, files, replace(stored, numbers=None))
 
     found = EvaluationLog(engine).find(lines[0]["avaliacao"])
     assert found.confidence is None

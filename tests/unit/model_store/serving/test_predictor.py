@@ -16,10 +16,11 @@ from model_store.errors import GoldenMismatch
 from model_store.features import FEATURES
 from model_store.geometry import Matrix
 from model_store.golden import GoldenClients
+from model_store.numbers import on_sphere
 from model_store.pickles.pickle_file import sha256_of
-from model_store.registry import StoredModel
 from model_store.serving import answers, predictor, requests
 from model_store.serving.requests import ExplanationOptions
+from model_store.version import StoredModel
 from tests.clients import FIVE_CLIENTS
 from tests.unit.model_store import amounts
 
@@ -34,7 +35,16 @@ def stored(committed: Pipeline, centroids: Matrix) -> StoredModel:
     path = registry.DEFAULT_PICKLE
     sha256 = sha256_of(path.read_bytes())
     tag = f"{registry.NAME}:{sha256[:12]}"
-    return StoredModel(tag, sha256, path, centroids, golden.make(committed), {})
+    return StoredModel(
+        tag=tag,
+        sha256=sha256,
+        digest="d" * 64,
+        is_sealed=True,
+        pickle_path=path,
+        numbers=on_sphere(centroids),
+        golden=golden.make(committed),
+        metadata={},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +217,7 @@ def test_a_model_that_fails_a_golden_client_does_not_predict(
     wrong[-1] = (wrong[-1] + 1) % 5
     altered = replace(stored, golden=GoldenClients(stored.golden.rows, wrong))
     if known == "its predict alone":
-        altered = replace(altered, centroids=None)
+        altered = replace(altered, numbers=None)
 
     with pytest.raises(GoldenMismatch, match=f"recorded as {wrong[-1]}"):
         predictor.serve(altered)
@@ -231,7 +241,7 @@ def test_a_model_without_centroids_answers_labels_alone(
     stored: StoredModel, committed: Pipeline
 ) -> None:
     clients = amounts.spread(50)
-    predict = predictor.serve(replace(stored, centroids=None)).predict
+    predict = predictor.serve(replace(stored, numbers=None)).predict
 
     told = predict(asked(clients, APPROVED, 0.05))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from model_store import registry
+from model_store import registry, version
 from model_store.serving import routes
 from tests.clients import AMOUNTS
 
@@ -17,7 +17,7 @@ async def ask_as(tag: str) -> httpx.Response:
 
 
 def test_a_version_that_cannot_predict_says_why(imported: str, models_home: Path) -> None:
-    (models_home / imported.partition(":")[2] / registry.GOLDEN_NAME).write_text("{}")
+    (models_home / imported.partition(":")[2] / version.GOLDEN_NAME).write_text("{}")
 
     for tag, status in (("latest", 404), (f"{registry.NAME}:0123456789ab", 404), (imported, 500)):
         answer = asyncio.run(ask_as(tag))
