@@ -153,6 +153,9 @@ def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
             print(f"{deleted} deleted, with their reviews and keys, and the files.")
         elif any(older):
             print("Nothing was deleted.")
+        elif retention.is_unfinished(engine):
+            retention.finish(engine)
+            print("What a purge that was broken off had deleted is wiped.")
     return 0
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evaluation_api.decision.domain import FEATURES, Model, Outcome
 from evaluation_api.decision.earlier_policy import ProfilePolicy
-from evaluation_api.decision.facts import Share, Thresholds
+from evaluation_api.decision.facts import LARGEST_SHARE, Share, Thresholds
 from evaluation_api.decision.limits import LARGEST_AMOUNT
 from evaluation_api.decision.policy import FactPolicy, TrainingRange
 from evaluation_api.decision.policy_file import AnyPolicy
@@ -209,16 +209,21 @@ def _facts(thresholds: Thresholds, amounts: dict[str, Floats]) -> _Facts:
     )
     owes = balance > thresholds.settled * _CENTS
     return _Facts(
-        amounts["balance"] / amounts["credit_limit"],
+        _of_limit(amounts["balance"], amounts["credit_limit"]),
         np.divide(
             amounts["payments"], amounts["balance"], out=np.full(len(owes), np.nan), where=owes
         ),
-        amounts["cash_advance"] / amounts["credit_limit"],
+        _of_limit(amounts["cash_advance"], amounts["credit_limit"]),
         owes
         & (_difference(thresholds.high_use, balance, limit) >= 0)
         & (_difference(thresholds.low_paid, payments, balance) < 0),
         owes & (_difference(thresholds.hardly_paid, payments, balance) < 0),
     )
+
+
+def _of_limit(amounts: Floats, limits: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # of next to no limit
+        return np.minimum(amounts / limits, LARGEST_SHARE)
 
 
 def _adverse(references: References, amounts: dict[str, Floats], facts: _Facts) -> Whole:

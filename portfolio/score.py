@@ -67,7 +67,8 @@ class Scoring:
         result then.
         """
         table = sources.open_table(source, choices)
-        grammar, clients = reading.clients_of(table, mark)
+        is_recorded = self.recording is not None
+        grammar, clients = reading.clients_of(table, mark, is_recorded=is_recorded)
         columns = ResultColumns(table.header, self.policy)
         totals = Totals()
         with writing.result(target, table.delimiter, grammar) as sink, _in_order() as submit:

@@ -29,21 +29,29 @@ class Read(NamedTuple):
 
 
 def read_bytes(
-    content: str | bytes, *, mark: Mark | None = None, columns: dict[str, str] | None = None
+    content: str | bytes,
+    *,
+    mark: Mark | None = None,
+    columns: dict[str, str] | None = None,
+    is_recorded: bool = False,
 ) -> Read:
     """Read a CSV file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clients.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_path(path, mark=mark, columns=columns)
+        return read_path(path, mark=mark, columns=columns, is_recorded=is_recorded)
 
 
 def read_path(
-    path: Path, *, mark: Mark | None = None, columns: dict[str, str] | None = None
+    path: Path,
+    *,
+    mark: Mark | None = None,
+    columns: dict[str, str] | None = None,
+    is_recorded: bool = False,
 ) -> Read:
     """Read a file of any kind."""
     table = sources.open_table(path, Choices(columns or {}))
-    grammar, parts = reading.clients_of(table, mark)
+    grammar, parts = reading.clients_of(table, mark, is_recorded=is_recorded)
     clients = list(parts)
     place = table.header.places["name"]
     return Read(

@@ -44,11 +44,11 @@ class Span(NamedTuple):
 
 
 #: The largest amount over a cent; of a limit below that, a share could be beyond every number.
-_LARGEST_SHARE: Final = 100 * LARGEST_AMOUNT
+LARGEST_SHARE: Final = 100 * LARGEST_AMOUNT
 
 
 def _of_limit(amount: float, usage: CardUsage) -> float:
-    return min(amount / usage.credit_limit, _LARGEST_SHARE)
+    return min(amount / usage.credit_limit, LARGEST_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """The database's clock, by which replicas agree whose own ones differ."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import DateTime, Dialect, func
+from sqlalchemy import Column, ColumnElement, DateTime, Dialect, func, not_
+
+#: Longer than any lease.
+_LONGEST_LEASE: Final = timedelta(minutes=1)
 
 
 def now(dialect: Dialect) -> Any:  # noqa: ANN401 - a time, or what the database makes one of
@@ -14,3 +17,8 @@ def now(dialect: Dialect) -> Any:  # noqa: ANN401 - a time, or what the database
     if dialect.name == "postgresql":
         return func.now(type_=DateTime(timezone=True))
     return datetime.now(UTC)
+
+
+def is_free(until: Column[Any], now: Any) -> ColumnElement[bool]:  # noqa: ANN401 - see now
+    """Return whether nobody holds a lease: there is none, it ran out, or a clock was ahead."""
+    return not_(func.coalesce(until, now).between(now + timedelta.resolution, now + _LONGEST_LEASE))

@@ -36,11 +36,19 @@ _PRAGMAS = (
 _POOL_SECONDS: Final = 1
 #: With less room than this a disk is full: what SQLite writes beside the file needs some, too.
 _ROOM_BYTES: Final = 2**20
-#: Of letters in no order, which the server makes hardly smaller.
-_FILL = text(
-    "INSERT INTO policies (version, text, first_used_at)"
-    " SELECT '~room', string_agg(md5(random()::text), ''), now() FROM generate_series(1, :pieces)"
-)
+#: What is written to try whether it can be, and taken back.
+_FILL: Final = {
+    # Of letters in no order, which the server makes hardly smaller.
+    "postgresql": text(
+        "INSERT INTO policies (version, text, first_used_at)"
+        " SELECT '~room', string_agg(md5(random()::text), ''), now()"
+        " FROM generate_series(1, :bytes / 32)"
+    ),
+    "sqlite": text(
+        "INSERT INTO policies (version, text, first_used_at)"
+        " VALUES ('~room', hex(zeroblob(:bytes / 2)), current_timestamp)"
+    ),
+}
 
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
@@ -118,18 +126,27 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def require_writable(engine: Engine, *, thoroughly: bool) -> None:
     """Raise RecordUnavailableError unless the database can be read and written.
 
-    thoroughly: also on a server, try whether its disk has room, which leaves it something to tidy.
+    thoroughly: also write, and take it back, which leaves a server something to tidy: a disk may
+    have room, and none for us.
     """
     with transaction(engine) as connection:
         connection.execute(select(policies.c.version).limit(1))
         # Deletes nothing, and is refused by a server that is read-only, and by a file that is
         # locked: whoever deletes takes the lock first.
         connection.execute(delete(policies).where(policies.c.version == ""))
-        if thoroughly and engine.dialect.name == "postgresql":
-            connection.execute(_FILL, {"pieces": _ROOM_BYTES // 32})
-            connection.rollback()
+        if thoroughly:
+            _write_and_take_back(connection)
     if engine.dialect.name == "sqlite":
         _require_room(engine.url.database)
+
+
+def _write_and_take_back(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # What is not kept in memory reaches the disk before it is committed.
+        connection.exec_driver_sql("PRAGMA cache_size=16")
+    connection.execute(_FILL[connection.dialect.name], {"bytes": _ROOM_BYTES})
+    connection.rollback()
+    connection.invalidate()
 
 
 def _require_room(file: str | None) -> None:

@@ -48,7 +48,7 @@ def _taking(limit: int, duration: timedelta, now: Any) -> Any:  # noqa: ANN401 -
     free = (
         select(evaluations.c.id)
         .where(evaluations.c.pending)
-        .where(func.coalesce(evaluations.c.claimed_until, now) <= now)
+        .where(clock.is_free(evaluations.c.claimed_until, now))
         .order_by(evaluations.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

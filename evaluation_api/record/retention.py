@@ -18,6 +18,7 @@ from evaluation_api.record.tables import (
     batches,
     evaluations,
     idempotency_keys,
+    marks,
     posts,
     recorded_files,
     reviews,
@@ -28,6 +29,11 @@ _LARGEST_SLICE: Final = 5_000
 _CHUNKS: Final = 10
 #: Freed pages that go back to the disk at once; each may move another one.
 _PAGES: Final = 200
+
+#: The mark of a purge that has not ended: what it deleted may still be read in the name index, in
+#: free pages and in the log.
+_NOTE: Final = text("INSERT INTO marks (name, value) VALUES (:name, '') ON CONFLICT DO NOTHING")
+_BEGUN: Final = {"name": "purge_begun"}
 
 _VACUUM: Final = text(
     "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches"
@@ -75,12 +81,27 @@ def purge(
     for _ in _slices(engine, chunks):
         pass
     with database.transaction(engine) as connection:
+        connection.execute(_NOTE, _BEGUN)
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
         connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))
+    finish(engine)
+    return deleted
+
+
+def is_unfinished(engine: Engine) -> bool:
+    """Tell whether a purge was broken off. Raises RecordUnavailableError."""
+    with database.transaction(engine) as connection:
+        return bool(connection.scalar(select(marks.c.name).where(marks.c.name == _BEGUN["name"])))
+
+
+def finish(engine: Engine) -> None:
+    """Wipe what was deleted, and give its room back. Raises RecordUnavailableError."""
     name_index.forget(engine)
     _return_pages(engine)
-    return deleted
+    with database.transaction(engine) as connection:
+        connection.execute(delete(marks).where(marks.c.name == _BEGUN["name"]))
+    _empty_log(engine)
 
 
 def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a generator of counts
@@ -90,6 +111,8 @@ def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a ge
         with database.transaction(engine) as connection:
             database.begin_writing(connection)
             count = delete_some(connection, pace.limit)
+            if count:
+                connection.execute(_NOTE, _BEGUN)
         if not count:
             return
         seconds = time.perf_counter() - started
@@ -140,8 +163,13 @@ def _return_pages(engine: Engine) -> None:
         if free == before:
             break
         time.sleep(time.perf_counter() - started)
-    with database.transaction(engine) as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    _empty_log(engine)
+
+
+def _empty_log(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        with database.transaction(engine) as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _free_pages_after_some(connection: Connection) -> int:

@@ -51,11 +51,14 @@ class Clients(NamedTuple):
     faults: list[Fault]
 
 
-def clients_of(table: Table, mark: Mark | None = None) -> tuple[Grammar, Iterator[Clients]]:
+def clients_of(
+    table: Table, mark: Mark | None = None, *, is_recorded: bool = False
+) -> tuple[Grammar, Iterator[Clients]]:
     """Read a table's clients block by block, and tell how it writes amounts.
 
-    mark: as a person chose it, where the amounts do not tell. Raises UnreadableFileError, at once
-    where they can be read in two ways or there is none, and later for a line that ends the reading.
+    mark: as a person chose it, where the amounts do not tell. is_recorded: whether they are, by
+    names then, and no numbers. Raises UnreadableFileError, at once where the amounts can be read in
+    two ways or there is none, and later for a line that ends the reading.
     """
     first: list[Records] = []
     for some in table.records:
@@ -66,7 +69,9 @@ def clients_of(table: Table, mark: Mark | None = None) -> tuple[Grammar, Iterato
         raise UnreadableFileError(messages.NO_LINES)
     grammar = _grammar_of(first, table, mark)
     rest = chain(first, table.records)
-    return grammar, (read(records, table.header, grammar) for records in rest)
+    return grammar, (
+        read(records, table.header, grammar, is_recorded=is_recorded) for records in rest
+    )
 
 
 def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Grammar:
@@ -85,14 +90,17 @@ def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Gr
     return Grammar(Mark.COMMA if seen.comma > seen.point else Mark.POINT, seen.precise)
 
 
-def read(records: Records, header: Header, grammar: Grammar) -> Clients:
+def read(
+    records: Records, header: Header, grammar: Grammar, *, is_recorded: bool = False
+) -> Clients:
     """Read the clients of some records; every record but those without any cell comes back."""
     lines, cells = _without_blank(records, header)
     faults = list(records.faults)
     broken = {fault.line for fault in faults}
     good = ~np.isin(lines, list(broken)) if broken else np.ones(len(lines), bool)
     found, columns = [], {}
-    fine = f"{_PLAIN_NAME}|{_NUMBER}" if header.has_numbered_clients else _PLAIN_NAME
+    may_be_numbers = header.has_numbered_clients and not is_recorded
+    fine = f"{_PLAIN_NAME}|{_NUMBER}" if may_be_numbers else _PLAIN_NAME
     found.append(_name_faults(cells[header.places["name"]], fine))
     for feature in FEATURES:
         columns[feature], wrong = _amounts(cells[header.places[feature]], feature, grammar)

@@ -186,6 +186,21 @@ def test_a_replay_without_the_model_ends_in_one_sentence(
     assert replayed.stderr.count("\n") == 1
 
 
+def test_a_purge_that_was_broken_off_is_finished_by_another_one(
+    record: tuple[Path, dict[str, str]],
+) -> None:
+    database, environment = record
+    with sqlite3.connect(database) as connection:
+        connection.execute("INSERT INTO marks VALUES ('purge_begun', '')")
+
+    finished = run("purge", "--older-than", "7", environment=environment)
+    again = run("purge", "--older-than", "7", environment=environment)
+
+    assert "broken off had deleted is wiped" in finished.stdout
+    assert "wiped" not in again.stdout
+    assert len(ids(database)) == MANY
+
+
 def test_a_purge_needs_somebody_to_say_yes(record: tuple[Path, dict[str, str]]) -> None:
     database, environment = record
     make_older(database, days=10)
@@ -333,11 +348,11 @@ def test_somebody_who_keeps_writing_to_the_file_stops_the_start(tmp_path: Path) 
 
 
 @pytest.mark.postgres
-def test_a_standby_server_stops_the_start(postgres_url: str) -> None:
+def test_a_standby_server_stops_the_start(fresh_database: str) -> None:
     """A server that takes no writes, as a standby does; no other program is using this one."""
-    environment = {"EVALUATION_DATABASE_URL": postgres_url}
+    environment = {"EVALUATION_DATABASE_URL": fresh_database}
     assert run("migrate", environment=environment).returncode == 0
-    options = f"{postgres_url}&options=-c%20default_transaction_read_only%3Don"
+    options = f"{fresh_database}&options=-c%20default_transaction_read_only%3Don"
 
     ended = run_apart(
         environment={"EVALUATION_DATABASE_URL": options, "EVALUATION_PORT": str(free_port())}

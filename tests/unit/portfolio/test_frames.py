@@ -90,6 +90,16 @@ def test_a_frame_is_decided_as_its_clients_are_one_by_one(
             assert_equal_facts(frame, expected)
 
 
+def test_shares_of_next_to_no_limit_are_as_large_as_of_a_client_alone() -> None:
+    limits = [0.01, 0.004, 1e-9, 5e-324]
+    rows = np.array([[LARGEST_AMOUNT, 0, 1, limit, 5] for limit in limits])
+    profiles = placed(len(rows))
+
+    frame = frames.evaluate(pd.DataFrame(rows, columns=list(FEATURES)), POLICY, Given(profiles))
+
+    assert_equal_facts(frame, one_by_one(rows, profiles, POLICY, MODEL))
+
+
 def assert_equal_facts(frame: pd.DataFrame, expected: list[Decision]) -> None:
     assert frame["motivos"].tolist() == list(map(codes, expected))
     facts = [decision.facts for decision in expected]

@@ -1,14 +1,16 @@
 """An outage of the record: known at once, said once, over by itself."""
 
 import asyncio
+import resource
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import func, select
 
 from bench.subjects import disk
 from evaluation_api.decision.errors import RecordUnavailableError
@@ -17,6 +19,7 @@ from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.outage import Outage, RecordWatch
+from evaluation_api.record.tables import policies
 from evaluation_api.runtime.request_ids import request_id
 from tests.evaluations import decided_entry
 
@@ -146,6 +149,36 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 4 MB."""
     with disk.mounted(tmp_path / "disk", megabytes=4) as folder:
         yield folder
+
+
+def test_files_that_may_not_grow_are_not_writable_whatever_room_their_disk_has(
+    tmp_path: Path,
+) -> None:
+    """As under a quota: of the disk as a whole, much is free."""
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    schema.migrate(engine)
+    log = EvaluationLog(engine)
+    log.append([decided_entry()])
+
+    with largest_file(2**16), pytest.raises(RecordUnavailableError):
+        log.require_writable(thoroughly=True)
+    log.require_writable(thoroughly=True)
+    log.append([decided_entry()])
+
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(policies)) == 0
+    engine.dispose()
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Have nothing that this process writes reach further into a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.disk

@@ -2,15 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, bindparam, text, update
 
 from evaluation_api.decision.domain import Entry, Recorded
 from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.tables import evaluations
 from tests.evaluations import USAGE, decided_entry, pending_entry
 
 LEASE = timedelta(seconds=30)
@@ -57,6 +58,18 @@ def test_a_lease_keeps_others_away_until_it_runs_out(
     assert len(queue.lease(9, timedelta(0))) == 1
     assert len(queue.lease(9, LEASE)) == 1
     assert queue.lease(9, LEASE) == []
+
+
+def test_a_lease_from_when_the_clock_was_ahead_keeps_nobody_waiting(
+    log: EvaluationLog, queue: PendingQueue, engine: Engine
+) -> None:
+    log.append([pending_entry()])
+    queue.lease(9, LEASE)
+    ahead = {"until": datetime.now(UTC) + timedelta(hours=1)}
+    with engine.begin() as connection:
+        connection.execute(update(evaluations).values(claimed_until=bindparam("until")), ahead)
+
+    assert len(queue.lease(9, LEASE)) == 1
 
 
 def test_leases_at_once_are_of_different_evaluations(url: str, log: EvaluationLog) -> None:

@@ -246,10 +246,11 @@ def test_clients_may_be_numbered_in_a_column_that_is_chosen_and_by_no_cpf() -> N
 
     read = read_bytes(content, columns={"name": "id"})
     named = read_bytes(content.replace("id;", "nome;", 1))
+    recorded = read_bytes(content, columns={"name": "id"}, is_recorded=True)
 
     assert read.names == ["1", " 30000 "]
     assert [fault.line for fault in read.faults] == [4]
-    assert named.names == []
+    assert named.names == recorded.names == []
 
 
 def test_a_column_that_is_chosen_goes_before_the_one_that_is_named_so() -> None:
