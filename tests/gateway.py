@@ -25,7 +25,8 @@ class Gateway:
             "GATEWAY_BURST": "10000",
             "GATEWAY_TRUSTED_PROXIES": "",
             "GATEWAY_WORKERS": "1",
-            "GATEWAY_HTTPS_URL": "",
+            "GATEWAY_HOSTS": "clientes.example, server x",
+            "GATEWAY_HTTPS_PORT": "443",
             **environment,
         }
         shutil.copytree(ROOT / "deploy/nginx", folder / "etc")

@@ -9,17 +9,21 @@ seconds_between_looks=2
 
 main() {
   mkdir -p "$conf"
-  GATEWAY_SCHEME=http
+  names=$(names)
+  GATEWAY_SCHEME=http GATEWAY_HTTPS_URL=
   if [ -e "$tls/tls.crt" ] && [ -e "$tls/tls.key" ]; then
     GATEWAY_SCHEME=https
-    : "${GATEWAY_HTTPS_URL:?names the server as its certificate does, https://clientes.example}"
+    : "${names:?GATEWAY_HOSTS: the first names the server as its certificate does}"
+    GATEWAY_HTTPS_URL=https://${names%%$'\n'*}:$GATEWAY_HTTPS_PORT
+    GATEWAY_HTTPS_URL=${GATEWAY_HTTPS_URL%:443}
   fi
-  export GATEWAY_SCHEME
+  export GATEWAY_SCHEME GATEWAY_HTTPS_URL
   fill nginx.conf
   fill site.conf
   fill "$GATEWAY_SCHEME.conf"
   listen_https >"$conf/listen_https.conf"
   trusted_proxies >"$conf/trusted_proxies.conf"
+  if [ -n "$names" ]; then printf '%s 1;\n' $names; fi >"$conf/hosts.conf"
   upstream "$(replicas)" >"$conf/upstream.conf"
   follow_replicas &
   exec nginx -c "$conf/nginx.conf" -g 'daemon off;'
@@ -29,6 +33,20 @@ fill() {
   # shellcheck disable=SC2016  # the names of variables, for envsubst
   envsubst '$GATEWAY_WORKERS $GATEWAY_RATE_PER_SECOND $GATEWAY_BURST $GATEWAY_SCHEME $GATEWAY_HTTPS_URL' \
     <"/etc/gateway/$1.template" >"$conf/$1"
+}
+
+# The names by which browsers and callers may ask it, one a line.
+names() {
+  local name
+  for name in ${GATEWAY_HOSTS//,/ }; do
+    case $name in
+      *[!A-Za-z0-9._-]*)
+        echo "GATEWAY_HOSTS (WEB_HOST in .env): $name is no name without scheme and port" >&2
+        exit 2
+        ;;
+    esac
+    printf '%s\n' "$name"
+  done
 }
 
 # HTTP/2 is a word of `listen` before nginx 1.25.1, and deprecated there since.

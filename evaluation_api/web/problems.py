@@ -229,7 +229,8 @@ _OF_HTTP: Final = (
         HTTPStatus.MISDIRECTED_REQUEST,
         "host_desconhecido",
         "Endereço desconhecido",
-        "O nome no cabeçalho Host não está em EVALUATION_ALLOWED_HOSTS.",
+        "O servidor não conhece o nome pelo qual foi chamado: falta em WEB_HOST, no arquivo .env,"
+        " ou em EVALUATION_ALLOWED_HOSTS.",
     ),
 )
 _ACCEPTED: Final = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.processes import NotReadyError
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
 from tests.clients import MARIA
 from tests.gateway import Gateway
@@ -88,11 +89,53 @@ def test_a_page_of_another_origin_changes_nothing(client: httpx.Client, origin: 
     assert_is_problem(client.post("/avaliar", json=MARIA, headers={"Origin": origin}), 403)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "server:8080", "clientes.example"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost:80", "10.1.2.3:8080", "[::1]:80", "server:8080", "Clientes.example"],
+)
 def test_a_browser_at_the_servers_own_address_is_answered(client: httpx.Client, host: str) -> None:
     told = {"Host": host, "Origin": f"http://{host}"}
 
     assert client.post("/avaliar", json=MARIA, headers=told).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "1"])
+def test_a_page_that_has_its_own_name_pointed_here_reads_and_changes_nothing(
+    client: httpx.Client, host: str
+) -> None:
+    told = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+
+    for refusal in (
+        client.post("/avaliar", json=MARIA, headers=told),
+        client.get("/avaliacoes", headers=told),
+        client.get("/", headers=told),
+        client.get("/nothing", headers=told),
+    ):
+        assert_is_problem(refusal, 421)
+        assert "WEB_HOST" in refusal.json()["detail"]
+
+
+def test_a_person_who_asks_by_a_name_that_is_not_set_reads_where_to_set_it(
+    client: httpx.Client,
+) -> None:
+    page = client.get("/", headers={"Host": "cartoes", "Accept": "text/html"})
+
+    assert (page.status_code, page.headers["content-type"]) == (421, "text/html; charset=utf-8")
+    assert "WEB_HOST" in page.text
+
+
+@pytest.mark.parametrize("path", ["/gateway/live", "/health", "/health/ready"])
+def test_a_probe_asks_by_any_name(client: httpx.Client, path: str) -> None:
+    assert client.get(path, headers={"Host": "10-0-0-7.pod"}).status_code == 200
+
+
+def test_a_host_that_is_no_name_stops_the_start(tmp_path: Path) -> None:
+    wrong = Gateway(tmp_path, GATEWAY_HOSTS="http://clientes.example")
+
+    with pytest.raises(NotReadyError), wrong:
+        pass
+
+    assert "http://clientes.example is no name without scheme and port" in wrong.log.read_text()
 
 
 def test_a_form_of_another_page_is_no_request(client: httpx.Client) -> None:
@@ -105,9 +148,9 @@ def test_a_form_of_another_page_is_no_request(client: httpx.Client) -> None:
     "path", ["/avaliacoes/?nome=Ana", "/lotes/", "/docs", "/docs/.", "/js", "/vendor"]
 )
 def test_no_redirect_names_a_host(client: httpx.Client, path: str) -> None:
-    answer = client.get(path, headers={"Host": "evil.example"})
+    answer = client.get(path, headers={"Host": "clientes.example"})
 
-    assert "evil" not in answer.text
+    assert "clientes.example" not in answer.text
     assert answer.headers.get("location", "/").startswith("/")
     assert not answer.headers.get("location", "/").startswith("//")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -189,7 +232,7 @@ def test_one_client_sends_so_many_files_at_once_and_goes_on_evaluating(gateway: 
 
 def test_plain_http_leads_to_the_name_of_the_certificate_and_its_port(tmp_path: Path) -> None:
     make_certificate(tmp_path / "tls")
-    with Gateway(tmp_path, GATEWAY_HTTPS_URL="https://clientes.example:8443") as running:
+    with Gateway(tmp_path, GATEWAY_HTTPS_PORT="8443") as running:
         led = httpx.get(f"{running.url}/historico.html?a=b", headers={"Host": "evil.example"})
 
     assert led.status_code == 308

@@ -13,6 +13,9 @@ COMMAND_SECONDS = 600
 
 WEB, EVALUATION, MODEL, DB = "web", "client_evaluation_service", "ml_model_service", "db"
 
+#: Of the machine: no browser takes it for a secure place, as it does loopback's.
+NAME = "cartoes.example"
+
 #: A GET from inside a container, where the images have neither curl nor a network of ours.
 GET = (
     "exec 3<>/dev/tcp/127.0.0.1/{port};"
@@ -41,6 +44,7 @@ class Stack:
             "MODEL_PORTS": f"{first}-{first + 19}",
             "VERSION": "first",
             "WEB_ADDRESS": "127.0.0.1",
+            "WEB_HOST": NAME,
             "WEB_PORT": str(self.port),
         }
 

@@ -11,15 +11,11 @@ from playwright.sync_api import Page, expect, sync_playwright
 from evaluation_api.decision.domain import FEATURES
 from tests.clients import FIVE_CLIENTS
 from tests.stack.conftest import IMAGES, Figures, megabytes
-from tests.stack.running import DB, EVALUATION, MODEL, WEB, Stack
+from tests.stack.running import DB, EVALUATION, MODEL, NAME, WEB, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(900)]
 
 MOST_MEGABYTES = {"web": 250, "evaluation": 250, "model": 600}
-
-
-#: A name of the machine that no setting knows, and that no browser takes for a secure place.
-NAME = "cartoes.example"
 
 
 @pytest.fixture

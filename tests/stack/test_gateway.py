@@ -171,7 +171,7 @@ def test_with_a_certificate_everything_is_https(stack: Stack, tmp_path: Path) ->
         "-v",
         f"{tmp_path}:/etc/gateway/tls:ro",
         "-e",
-        "GATEWAY_HTTPS_URL=https://bank.example",
+        "GATEWAY_HOSTS=bank.example",
     )
     trust = ssl.create_default_context(cafile=tmp_path / "tls.crt")
 
@@ -192,7 +192,10 @@ def test_results_that_nobody_reads_fit_into_the_containers_own_memory(
     sent = send(client, clients(40_000))
     step(client, sent, "iniciar")
     done(client, sent)
-    get = b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % sent["id"].encode()
+    get = (
+        b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: localhost\r\n%%s\r\n\r\n"
+        % sent["id"].encode()
+    )
     trusting = ("-e", "GATEWAY_TRUSTED_PROXIES=0.0.0.0/0", "--network", f"{stack.project}_front")
     (container,) = stack.containers(EVALUATION)
 

@@ -282,3 +282,11 @@ def test_each_service_can_have_a_version_of_its_own(production: Rendered) -> Non
     ]
 
     assert [tag.rpartition(":")[2] for tag in tags] == ["1.4.2", "1.4.2", "1.4.2-model-3"]
+
+
+def test_the_gateway_knows_the_names_by_which_it_is_asked(production: Rendered) -> None:
+    (container,) = production.named("Deployment", "web")["spec"]["template"]["spec"]["containers"]
+    names = next(one["value"] for one in container["env"] if one["name"] == "GATEWAY_HOSTS").split()
+
+    assert names[0] == production.of("Ingress")[0]["spec"]["rules"][0]["host"]
+    assert production.named("Service", "web")["metadata"]["name"] in names

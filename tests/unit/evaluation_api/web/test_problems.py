@@ -63,7 +63,7 @@ def test_the_gateway_tells_of_a_problem_what_the_table_says() -> None:
     source = (PROJECT / "deploy/nginx/problems.conf").read_text("utf-8")
     told = [json.loads(body) for body in re.findall(r"return \d+ '(\{.*\})';", source)]
 
-    assert len(told) == 9
+    assert len(told) == 10
     for problem in told:
         known = CODES[problem["codigo"]]
         assert problem["type"] == f"{problems.PAGE}#{known.code}"
