@@ -219,12 +219,14 @@ def _recording(
         sys.setswitchinterval(_SWITCH_SECONDS)
         log = RecordedFiles(engine)
         file = recording.begin(log, chosen.file, criteria, again=chosen.again)
-        begun = Recording(log, file, policy, profiler)
-        try:
-            yield begun
-        except BaseException:
-            sys.stderr.write(f"{begun.now} clients are recorded; without --again it goes on.\n")
-            raise
+        with recording.fast_ways(log, policy, profiler) as ways:
+            begun = Recording(log, file, policy, profiler, ways)
+            try:
+                yield begun
+            except BaseException:
+                told = f"{begun.now} clients are recorded; without --again it goes on.\n"
+                sys.stderr.write(told)
+                raise
 
 
 def _export(chosen: argparse.Namespace) -> int:

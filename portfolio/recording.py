@@ -8,36 +8,31 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import repeat
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation_api import VERSION
-from evaluation_api.decision.domain import FEATURES, Outcome
-from evaluation_api.decision.names import fold
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record import rows
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
-from evaluation_api.record.rows import Values
-from portfolio import frames
+from portfolio import appending, encoding, packing
+from portfolio.appending import Appender
+from portfolio.encoding import Decided, Who
 from portfolio.frames import Floats, Profiler
+from portfolio.packing import Packer
 
 #: Rows of one transaction at most: it lasts up to 50 ms, and others write between two.
 _LARGEST_SLICE: Final = 4_096
-#: Rows encoded at once: whoever is in a transaction waits that long for the interpreter.
-_ENCODED: Final = 1_024
-#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
-_PAUSE_SECONDS: Final = 0.005
 
-_NO: Final = False
-_NOTHING: Final[tuple[()]] = ()
 #: Clients whose random bits are drawn together.
 _DRAWN: Final = 4_096
 _ID_LENGTH: Final = 36
@@ -50,6 +45,20 @@ class RecordedOtherwiseError(Exception):
     """A file was recorded by another policy, model or reading of it; one sentence."""
 
 
+class Prepared:
+    """Some clients as they are recorded. ids: n texts, of all of them."""
+
+    def __init__(self, ids: pa.Array, make_rows: Callable[[], pa.RecordBatch]) -> None:
+        """Take the ids, and what makes rows of those who are not recorded yet."""
+        self.ids = ids
+        self._make_rows = make_rows
+
+    @cached_property
+    def rows(self) -> pa.RecordBatch:
+        """Return the rows of those who are not recorded yet, in the file's order."""
+        return self._make_rows()
+
+
 class Explainer(Profiler, Protocol):
     """Whatever says which profiles clients belong to, and what would change that."""
 
@@ -57,113 +66,103 @@ class Explainer(Profiler, Protocol):
         """Return for n clients the changes of one amount that a policy may approve."""
 
 
-class Prepared(NamedTuple):
-    """Some clients as they are recorded. rows: of those who are not yet, in the file's order."""
+class Ways(NamedTuple):
+    """By what clients are packed and written."""
 
-    ids: list[str]
-    rows: list[Values]
+    packer: Packer
+    appender: Appender
+
+
+@contextmanager
+def fast_ways(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> Iterator[Ways]:
+    """Open the fastest, for a process that has nothing else to do with the record meanwhile."""
+    with (
+        packing.processes(partial(explainer.changes, policy=policy)) as packer,
+        appending.appender_for(log) as appender,
+    ):
+        yield Ways(packer, appender)
 
 
 class Recording:
     """One file on its way into the record."""
 
     def __init__(
-        self, log: RecordedFiles, file: RecordedFile, policy: AnyPolicy, explainer: Explainer
+        self,
+        log: RecordedFiles,
+        file: RecordedFile,
+        policy: AnyPolicy,
+        explainer: Explainer,
+        ways: Ways | None = None,
     ) -> None:
-        """Take the parts. file: as begin returns it."""
+        """Take the parts. file: as begin returns it. ways: by the log's own connections if none."""
         #: How many of the file's clients were recorded before, and how many are by now.
         self.before, self.now = file.recorded, file.recorded
         self.received_at = _received_at(file)
         self._log, self._file = log, file
-        self._policy, self._explainer = policy, explainer
+        self._policy_version, self._model = policy.version, explainer.model
+        packer = packing.here(partial(explainer.changes, policy=policy))
+        self._packer, self._appender = ways or Ways(packer, appending.beside(log))
         self._prepared = 0
         self._pace = Pace(_LARGEST_SLICE)
 
     def prepare(
-        self, names: Sequence[str], clients: pd.DataFrame, decisions: pd.DataFrame, seconds: float
+        self, names: pa.Array, clients: pd.DataFrame, decisions: pd.DataFrame, seconds: float
     ) -> Prepared:
-        """Encode the file's next n clients, which needs no database.
+        """Begin to encode the file's next n clients, which needs no database.
 
-        clients: FEATURES as float64. decisions: of frames.evaluate. seconds: what it took.
+        names: n texts. clients: FEATURES as float64. decisions: of frames.evaluate. seconds: what
+        it took.
         """
         start, count = self._prepared, len(names)
         self._prepared += count
         made = ids(self._file.id, start, count)
-        encoded: list[Values] = []
-        for first in range(min(count, max(0, self.before - start)), count, _ENCODED):
-            part = slice(first, first + _ENCODED)
-            encoded += self._rows(made[part], names[part], clients[part], decisions[part], seconds)
-        return Prepared(made, encoded)
+        new = slice(min(count, max(0, self.before - start)), count)
+        clients, decisions = clients[new], decisions[new]
+        packed = self._packer(encoding.explained(clients, decisions))
+        decided = Decided(
+            self._time(self.received_at),
+            self._time(datetime.now(UTC)),
+            1000 * seconds,
+            self._model,
+            self._policy_version,
+        )
+        return Prepared(
+            made,
+            lambda: encoding.columns(
+                Who(made[new], names[new]),
+                clients,
+                decisions,
+                decided,
+                encoding.lines(packed.result()),
+            ),
+        )
 
-    def _rows(
-        self,
-        made: list[str],
-        names: Sequence[str],
-        clients: pd.DataFrame,
-        decisions: pd.DataFrame,
-        seconds: float,
-    ) -> list[Values]:
-        bind_time, model = self._log.bind_time, self._explainer.model
-        confidence = decisions["certeza"]
-        columns: dict[str, Any] = {
-            "id": made,
-            "pending": repeat(_NO),
-            "received_at": repeat(bind_time(self.received_at)),
-            "name": names,
-            "name_folded": map(fold, names),
-            **{feature: clients[feature].tolist() for feature in FEATURES},
-            "degraded": repeat(_NO),
-            "evaluated_at": repeat(bind_time(datetime.now(UTC))),
-            "milliseconds": repeat(1000 * seconds),
-            "cluster": decisions["perfil"].tolist(),
-            "confidence": repeat(None) if confidence.isna().any() else confidence.tolist(),
-            "outcome": decisions["decisao"].tolist(),
-            "model_tag": repeat(model.tag),
-            "model_sha256": repeat(model.sha256),
-            "policy_version": repeat(self._policy.version),
-            "answer": repeat(None),
-            "prediction": self._predictions(clients, decisions),
-        }
-        return rows.from_columns(columns)
+    def _time(self, moment: datetime) -> str:
+        return str(self._log.bind_time(moment))
 
-    def _predictions(self, clients: pd.DataFrame, decisions: pd.DataFrame) -> list[str]:
-        """Pack what the columns do not hold; who is approved needs to change nothing."""
-        if "segundo_perfil" not in decisions:
-            nothing = [None] * len(clients)
-            return rows.pack_columns(nothing, nothing, [_NOTHING] * len(clients))
-        changes: list[Sequence[Sequence[object]]] = [_NOTHING] * len(clients)
-        others = np.flatnonzero(decisions["decisao"] != Outcome.APPROVED)
-        amounts = clients[list(FEATURES)].to_numpy(np.float64)[others]
-        for place, found in zip(
-            others.tolist(), self._explainer.changes(amounts, self._policy), strict=True
-        ):
-            changes[place] = found
-        contributions = decisions[list(frames.CONTRIBUTIONS)].to_numpy().tolist()
-        return rows.pack_columns(decisions["segundo_perfil"].tolist(), contributions, changes)
-
-    def append(self, prepared: Sequence[Values]) -> None:
+    def append(self, prepared: Prepared) -> None:
         """Record clients in slices, letting others write in between. Raises RecordBusyError."""
-        start = 0
-        while start < len(prepared):
+        clients, start = prepared.rows, 0
+        while start < len(clients):
             begun = time.perf_counter()
-            part = prepared[start : start + self._pace.limit]
-            self._file = record(self._log, self._file, part)
+            part = clients.slice(start, self._pace.limit)
+            self._file = self._appender.append(self._file, part)
             self.now = self._file.recorded
             if len(part) == self._pace.limit:
                 self._pace.note(time.perf_counter() - begun)
             start += len(part)
-            time.sleep(_PAUSE_SECONDS)
+            self._appender.pause()
 
 
-def record(log: RecordedFiles, file: RecordedFile, slice_of: Sequence[Values]) -> RecordedFile:
+def record(log: RecordedFiles, file: RecordedFile, slice_of: pa.RecordBatch) -> RecordedFile:
     """Record a slice of evaluated clients of a file, all or none; return how far the file is then.
 
     One transaction: the clients, and the pointer to the next one. file: as begin or this returned
-    it. slice_of: the next part of Prepared.rows, of whatever type that is. Single callers write
-    meanwhile where Pace says how many it holds, and a pause follows. Raises RecordBusyError where
-    somebody else has recorded them, or moved the file, meanwhile; RecordUnavailableError.
+    it. slice_of: the next part of Prepared.rows. Single callers write meanwhile where Pace says how
+    many it holds, and a pause follows. Raises RecordBusyError where somebody else has recorded
+    them, or moved the file, meanwhile; RecordUnavailableError.
     """
-    return log.append(file, slice_of)
+    return appending.beside(log).append(file, slice_of)
 
 
 def begin(
@@ -200,7 +199,7 @@ def _received_at(file: RecordedFile) -> datetime:
     return datetime.fromtimestamp((uuid.UUID(file.id).int >> 80) / 1000, UTC)
 
 
-def ids(file_id: str, start: int, count: int) -> list[str]:
+def ids(file_id: str, start: int, count: int) -> pa.Array:
     """Return the ids of a file's clients from a place on, counted from 0: UUIDv7 (RFC 9562).
 
     They begin with the milliseconds of the file's own, go on with the place (32 bits, so that they
@@ -231,10 +230,11 @@ def _drawn(key: bytes, start: int, count: int) -> NDArray[np.uint64]:
     return np.frombuffer(drawn, np.uint64)[offset : offset + count]
 
 
-def _as_text(ids_as_bytes: NDArray[np.uint8]) -> list[str]:
+def _as_text(ids_as_bytes: NDArray[np.uint8]) -> pa.Array:
     """Write n x 16 bytes as UUIDs are written."""
-    written = np.full((len(ids_as_bytes), _ID_LENGTH), ord("-"), np.uint8)
+    count = len(ids_as_bytes)
+    written = np.full((count, _ID_LENGTH), ord("-"), np.uint8)
     written[:, _FIGURES[::2]] = _HEX[ids_as_bytes >> 4]
     written[:, _FIGURES[1::2]] = _HEX[ids_as_bytes & 15]
-    text = written.tobytes().decode("ascii")
-    return [text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH)]
+    offsets = (np.arange(count + 1) * _ID_LENGTH).astype(np.int32)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(written))

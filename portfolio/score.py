@@ -13,7 +13,6 @@ from typing import Final
 import pandas as pd
 
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record.rows import Values
 from portfolio import frames
 from portfolio.files import reading, sources, writing
 from portfolio.files.amounts import Mark
@@ -21,7 +20,7 @@ from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
 from portfolio.files.writing import ResultColumns, Sink
 from portfolio.frames import Profiler
-from portfolio.recording import Recording
+from portfolio.recording import Prepared, Recording
 
 #: Blocks decided and not yet written: enough to keep both sides at work, few enough to hold.
 _AHEAD: Final = 4
@@ -80,15 +79,15 @@ class Scoring:
         totals.require_sum()
         return totals
 
-    def _decide(self, some: Clients, header: Header) -> tuple[pd.DataFrame, list[Values]]:
+    def _decide(self, some: Clients, header: Header) -> tuple[pd.DataFrame, Prepared | None]:
         """Decide some clients; return what is to be recorded of them as well."""
         begun = time.perf_counter()
         decisions = frames.evaluate(some.frame, self.policy, self.profiler)
         if self.recording is None:
-            return decisions, []
+            return decisions, None
         names, seconds = reading.names_of(some, header), time.perf_counter() - begun
         prepared = self.recording.prepare(names, some.frame, decisions, seconds)
-        return decisions.assign(avaliacao=prepared.ids), prepared.rows
+        return decisions, prepared
 
     def _finish(
         self,
@@ -96,12 +95,12 @@ class Scoring:
         columns: ResultColumns,
         some: Clients,
         decisions: pd.DataFrame,
-        prepared: list[Values],
+        prepared: Prepared | None,
     ) -> None:
         """Record some clients, and write their lines of the result."""
-        if self.recording is not None:
+        if self.recording is not None and prepared is not None:
             self.recording.append(prepared)
-        sink.write(columns.of(some, decisions))
+        sink.write(columns.of(some, decisions, None if prepared is None else prepared.ids))
 
 
 @contextmanager

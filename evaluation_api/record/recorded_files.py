@@ -4,7 +4,8 @@ How far it is and the evaluations themselves are written in one transaction, so 
 killed at any moment leaves the two equal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, text, update
@@ -20,7 +21,7 @@ _BEGIN: Final = text(
     "INSERT INTO recorded_files (sha256, number, id, criteria, recorded)"
     " VALUES (:sha256, :number, :id, :criteria, 0) ON CONFLICT DO NOTHING"
 )
-_ELSEWHERE: Final = "another process records this file at this moment"
+ELSEWHERE: Final = "another process records this file at this moment"
 
 
 class RecordedFile(NamedTuple):
@@ -38,7 +39,7 @@ class RecordedFiles:
 
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
+        self.engine = engine
         self._writer = writer_for(engine)
         self.bind_time = self._writer.bind_time
 
@@ -46,7 +47,7 @@ class RecordedFiles:
         """Return how far a file is, as it was begun last."""
         of_this = select(recorded_files).where(recorded_files.c.sha256 == sha256)
         newest_first = of_this.order_by(recorded_files.c.number.desc()).limit(1)
-        with database.transaction(self._engine) as connection:
+        with database.transaction(self.engine) as connection:
             row = connection.execute(newest_first).first()
         return None if row is None else RecordedFile(*row)
 
@@ -54,9 +55,9 @@ class RecordedFiles:
         """Begin a file. after: as it was begun before. Raises RecordBusyError."""
         number = 1 if after is None else after.number + 1
         begun = RecordedFile(sha256, number, new_id(), criteria, 0)
-        with database.transaction(self._engine) as connection:
+        with database.transaction(self.engine) as connection:
             if not connection.execute(_BEGIN, begun._asdict()).rowcount:
-                raise RecordBusyError(_ELSEWHERE)
+                raise RecordBusyError(ELSEWHERE)
         return begun
 
     def append(self, file: RecordedFile, encoded: Sequence[Values]) -> RecordedFile:
@@ -64,13 +65,26 @@ class RecordedFiles:
 
         Raises RecordBusyError where another process has recorded them meanwhile.
         """
-        further = file._replace(recorded=file.recorded + len(encoded))
-        with database.transaction(self._engine) as connection:
-            database.begin_writing(connection)
-            if not _move_on(connection, file, further.recorded):
-                raise RecordBusyError(_ELSEWHERE)
+        with self._moving_on(file, len(encoded)) as (connection, further):
             self._writer.insert(connection, encoded)
         return further
+
+    def append_csv(self, file: RecordedFile, count: int, encoded: bytes) -> RecordedFile:
+        """Do so on a server with n clients as Writer.insert_csv takes them."""
+        with self._moving_on(file, count) as (connection, further):
+            self._writer.insert_csv(connection, encoded)
+        return further
+
+    @contextmanager
+    def _moving_on(
+        self, file: RecordedFile, count: int
+    ) -> Iterator[tuple[Connection, RecordedFile]]:
+        further = file._replace(recorded=file.recorded + count)
+        with database.transaction(self.engine) as connection:
+            database.begin_writing(connection)
+            if not _move_on(connection, file, further.recorded):
+                raise RecordBusyError(ELSEWHERE)
+            yield connection, further
 
 
 def _move_on(connection: Connection, file: RecordedFile, recorded: int) -> bool:

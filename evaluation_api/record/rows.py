@@ -108,23 +108,18 @@ def _pack(prediction: Prediction) -> str:
     return _encode((prediction.runner_up, contributions, counterfactuals)).decode()
 
 
-def from_columns(columns: Mapping[str, Iterable[object]]) -> list[Values]:
-    """Return n rows as encode does. columns: each of COLUMNS, n values; some may have no end."""
-    return list(zip(*(columns[name] for name in COLUMNS), strict=False))
-
-
 def pack_columns(
     runners_up: Iterable[int | None],
     contributions: Iterable[Sequence[float] | None],
     counterfactuals: Iterable[Sequence[Sequence[object]]],
-) -> list[str]:
-    """Return n predictions as encode packs them.
+) -> bytes:
+    """Return n predictions as encode packs them, a line each.
 
     contributions: in the order of FEATURES. counterfactuals: (feature, amount, cluster, confidence)
     each, and until where that is told.
     """
     packed = zip(runners_up, contributions, counterfactuals, strict=True)
-    return _encoder.encode_lines(list(packed)).decode().split("\n")[:-1]
+    return _encoder.encode_lines(list(packed))
 
 
 def _values(change: Counterfactual) -> tuple[object, ...]:

@@ -46,6 +46,10 @@ class Writer(ABC):
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
         """Write new evaluations."""
 
+    def insert_csv(self, connection: Connection, encoded: bytes) -> None:
+        """Write new evaluations out of CSV, every cell quoted but for those that are null."""
+        raise NotImplementedError
+
     @abstractmethod
     def insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> int:
         """Write the keys that nobody used before; return how many those are."""
@@ -115,11 +119,16 @@ class _PostgresWriter(Writer):
             for row in encoded:
                 copy.write_row(row)
 
+    def insert_csv(self, connection: Connection, encoded: bytes) -> None:
+        with closing(connection.connection.cursor()) as cursor, cursor.copy(_COPY_CSV) as copy:
+            copy.write(encoded)
+
     def insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> int:
         return connection.exec_driver_sql(_INSERT_KEYS, (json.dumps(keys),)).rowcount
 
 
 _COPY: Final = f"COPY evaluations ({_NAMES}) FROM STDIN"
+_COPY_CSV: Final = f"{_COPY} (FORMAT csv)"
 #: From one JSON text: Psycopg takes longer over an array than PostgreSQL does over its rows.
 _INSERT_KEYS: Final = (
     f"{_INTO_KEYS} SELECT key ->> 0, key ->> 1, key ->> 2"  # noqa: S608 - names only

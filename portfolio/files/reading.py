@@ -148,11 +148,16 @@ def _name_faults(column: pa.Array, fine: str) -> dict[int, str]:
     return {place: reason for place, reason in reasons.items() if reason}
 
 
-def names_of(clients: Clients, header: Header) -> list[str]:
+def names_of(clients: Clients, header: Header) -> pa.Array:
     """Return the names of those that are decidable, as POST /avaliar records them."""
     column = clients.cells[header.places["name"]].filter(pa.array(clients.decidable))
-    sent = pc.utf8_trim(pc.cast(column, pa.string()), WHITE_SPACE).to_pylist()
-    return [name if name.isascii() else names.in_one_form(name) for name in sent]
+    sent = pc.utf8_trim(pc.cast(column, pa.string()), WHITE_SPACE)
+    plain = pc.string_is_ascii(sent)
+    if pc.all(plain, min_count=0).as_py():
+        return sent
+    others = sent.filter(pc.invert(plain)).to_pylist()
+    formed = pa.array([names.in_one_form(name) for name in others], pa.string())
+    return pc.replace_with_mask(sent, pc.invert(plain), formed)
 
 
 def _wrong_name(cell: str) -> str | None:

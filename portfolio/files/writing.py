@@ -46,8 +46,8 @@ _NAMES: Final = {
     "motivos": "motivos",
     "fora_da_faixa": "fora_da_faixa",
     "fronteira": "perto_da_fronteira",
-    "avaliacao": "avaliacao",
 }
+_ID: Final = "avaliacao"
 _WRONG: Final = ("erro_campo", "erro_motivo")
 
 
@@ -68,8 +68,10 @@ class ResultColumns:
         self._profiles = pa.array([profile.name for profile in policy.profiles])
         self._reasons = _reasons(policy)
 
-    def of(self, clients: Clients, decisions: pd.DataFrame) -> pa.Table:
-        """Return n lines. decisions: of those that are decidable, in their order."""
+    def of(
+        self, clients: Clients, decisions: pd.DataFrame, ids: pa.Array | None = None
+    ) -> pa.Table:
+        """Return n lines. decisions, ids: of those that are decidable, in their order."""
         columns: dict[str, pa.Array] = dict(
             zip(self._names, [pa.array(clients.lines), *self._sent(clients)], strict=True)
         )
@@ -77,6 +79,8 @@ class ResultColumns:
         for column, name in _NAMES.items():
             if column in decisions:
                 columns[_free(name, columns)] = _spread(self._shown(column, decisions), places)
+        if ids is not None:
+            columns[_free(_ID, columns)] = _spread(ids, places)
         for name, column in zip(_WRONG, _wrong(clients), strict=True):
             columns[_free(name, columns)] = column
         return pa.table(columns)
@@ -102,8 +106,6 @@ class ResultColumns:
             return self._reasons.take(pa.array(values.cat.codes.to_numpy()))
         if column == "decisao":
             return pa.array(list(values.cat.categories)).take(pa.array(values.cat.codes.to_numpy()))
-        if column == "avaliacao":
-            return pa.array(values, pa.string())
         if column in _SHARES:
             return pa.array(np.rint(values.to_numpy() * _DIGITS) / _DIGITS, from_pandas=True)
         return pa.array(["", "sim"]).take(pa.array(values.to_numpy().astype(np.int8)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from evaluation_api.commands import main as evaluation_api
@@ -131,8 +132,10 @@ def test_a_run_that_is_killed_goes_on_and_nobody_is_recorded_twice(
 
     killed = start(f"sqlite:///{record}", *command)
     eventually(lambda: recorded() > 0)
+    helpers = psutil.Process(killed.pid).children()
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
+    eventually(lambda: not any(one.is_running() for one in helpers))
     before = recorded()
     assert 0 < before < count
     assert not (tmp_path / "out.csv").exists()

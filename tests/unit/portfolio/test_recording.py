@@ -2,18 +2,32 @@
 
 import csv
 import json
+import subprocess
+import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select
 
-from evaluation_api.decision.domain import FEATURES, CardUsage
+from evaluation_api.decision.domain import (
+    FEATURES,
+    Applicant,
+    CardUsage,
+    Counterfactual,
+    Entry,
+    Evaluation,
+    Outcome,
+    Prediction,
+)
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.decision.evaluation import decide_again
 from evaluation_api.record import retention, tables
@@ -21,18 +35,36 @@ from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
-from evaluation_api.record.rows import COLUMNS, Values
+from evaluation_api.record.rows import COLUMNS, Values, in_utc
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import answers
 from model_store.version import StoredModel
-from portfolio import limits, recording, score
+from portfolio import frames, limits, recording, score
+from portfolio.appending import Appender, _Columns
 from portfolio.files.header import Choices
+from portfolio.frames import Floats
 from portfolio.profiler import StoredProfiler
 from portfolio.recording import RecordedOtherwiseError, Recording
 from tests.evaluations import MODEL, POLICY, POLICY_TEXT
 from tests.portfolio_files import ANA, BIA, HEADER
 from tests.unit.portfolio.test_frames import clients
 
+#: What a CSV, a database or a fold could trip over.
+NAMES = [
+    "Ana",
+    "José d'Ávila",
+    'Ana "Nina" Sá',
+    "Silva, Rui; Filho",
+    "A  B",
+    "Zoë\\N",
+    "陳小",
+    "Łucja",
+]
+#: Another process that writes to a file until it is told to end.
+LOCKS = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+    "c.execute('BEGIN IMMEDIATE'); print(flush=True); sys.stdin.read(); c.execute('ROLLBACK')"
+)
 POOR = "Çia;900,00;0,00;0,00;1000,00;0,00\n"
 CRITERIA = {"policy": POLICY.version}
 
@@ -56,8 +88,9 @@ def recorded(
     """Record a file; return how far it is, and the lines of its result."""
     profiler, target = StoredProfiler(stored), source.with_name("out.csv")
     file = recording.begin(files, source, CRITERIA, again=again)
-    one = Recording(files, file, POLICY, profiler)
-    score.Scoring(POLICY, profiler, recording=one).run(source, target, Choices({}), None)
+    with recording.fast_ways(files, POLICY, profiler) as ways:
+        one = Recording(files, file, POLICY, profiler, ways)
+        score.Scoring(POLICY, profiler, recording=one).run(source, target, Choices({}), None)
     with target.open(encoding="utf-8-sig", newline="") as result:
         return one, list(csv.DictReader(result, delimiter=";"))
 
@@ -139,16 +172,8 @@ def test_a_file_that_was_recorded_otherwise_is_refused(
 def test_what_was_broken_off_goes_on_where_it_was(
     source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
 ) -> None:
-    class Broken(RecordedFiles):
-        """Goes away after the first slice."""
-
-        def append(self, file: RecordedFile, encoded: Sequence[Values]) -> RecordedFile:
-            if file.recorded:
-                raise RecordUnavailableError("gone")
-            return super().append(file, encoded[:2])
-
     with pytest.raises(RecordUnavailableError):
-        recorded_in_parts(source, Broken(engine), stored)
+        recorded_in_parts(source, files, stored)
     assert count(engine) == 2
     assert not source.with_name("out.csv").exists()
 
@@ -158,19 +183,111 @@ def test_what_was_broken_off_goes_on_where_it_was(
     assert [EvaluationLog(engine).find(one).applicant.name for one in ids] == ["Ana", "Bia", "Çia"]
 
 
+class Broken:
+    """Writes two clients, and then goes away."""
+
+    def __init__(self, appender: Appender) -> None:
+        """Take what writes them."""
+        self._appender = appender
+
+    def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
+        """Write some."""
+        if file.recorded:
+            raise RecordUnavailableError("gone")
+        return self._appender.append(file, clients[:2])
+
+    def pause(self) -> None:
+        """Let others write."""
+
+
 def recorded_in_parts(source: Path, files: RecordedFiles, stored: StoredModel) -> None:
     profiler = StoredProfiler(stored)
-    one = Recording(files, recording.begin(files, source, CRITERIA), POLICY, profiler)
-    scoring = score.Scoring(POLICY, profiler, recording=one)
-    one._pace.limit = 2  # noqa: SLF001 - two clients in the first slice
-    scoring.run(source, source.with_name("out.csv"), Choices({}), None)
+    file = recording.begin(files, source, CRITERIA)
+    with recording.fast_ways(files, POLICY, profiler) as ways:
+        broken = ways._replace(appender=Broken(ways.appender))
+        one = Recording(files, file, POLICY, profiler, broken)
+        one._pace.limit = 2  # noqa: SLF001 - two clients in the first slice
+        scoring = score.Scoring(POLICY, profiler, recording=one)
+        scoring.run(source, source.with_name("out.csv"), Choices({}), None)
+
+
+def read_rows(engine: Engine) -> list[tuple[object, ...]]:
+    """Return every row as the database has it."""
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            f"SELECT {', '.join(COLUMNS)} FROM evaluations ORDER BY id"  # noqa: S608 - names only
+        )
+        return [tuple(row) for row in found]
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_what_is_written_by_columns_is_what_is_written_one_by_one(
+    files: RecordedFiles, stored: StoredModel, engine: Engine, tmp_path: Path, *, is_fast: bool
+) -> None:
+    amounts, profiler = clients(300), StoredProfiler(stored)
+    names = [f"{NAMES[number % len(NAMES)]} {number}" for number in range(len(amounts))]
+    frame = pd.DataFrame(amounts, columns=list(FEATURES))
+    (tmp_path / "file").write_bytes(b"")
+    begun = recording.begin(files, tmp_path / "file", CRITERIA)
+    with recording.fast_ways(files, POLICY, profiler) as ways:
+        one = Recording(files, begun, POLICY, profiler, ways if is_fast else None)
+        decisions = frames.evaluate(frame, POLICY, profiler)
+        prepared = one.prepare(pa.array(names), frame, decisions, 0.5)
+        if is_fast:
+            one.append(prepared)
+        else:
+            recording.record(files, begun, prepared.rows)
+    written = read_rows(engine)
+
+    with engine.begin() as connection:
+        connection.execute(delete(tables.evaluations))
+    log = EvaluationLog(engine)
+    entries = [
+        Entry(identity, one.received_at, evaluation.applicant, evaluation)
+        for identity, evaluation in zip(
+            prepared.ids.to_pylist(),
+            one_by_one(names, amounts, profiler, log_time(written)),
+            strict=True,
+        )
+    ]
+    log.append(entries)
+
+    assert read_rows(engine) == written
+    assert len({type(value) for row in written for value in row}) > 3
+
+
+def log_time(written: list[tuple[object, ...]]) -> datetime:
+    """Return when clients were decided."""
+    when = written[0][COLUMNS.index("evaluated_at")]
+    return in_utc(datetime.fromisoformat(when) if isinstance(when, str) else when)  # type: ignore[arg-type]
+
+
+def one_by_one(
+    names: list[str], amounts: Floats, profiler: StoredProfiler, when: datetime
+) -> Iterator[Evaluation]:
+    for name, row in zip(names, amounts, strict=True):
+        told = profiler.profiles(row[None])
+        assert told.contributions is not None
+        assert told.runner_up is not None
+        usage = CardUsage(*row.tolist())
+        bare = Prediction(int(told.cluster[0]), profiler.model)
+        is_approved = POLICY.decide(usage, bare).outcome is Outcome.APPROVED
+        changes: list[Any] = [] if is_approved else profiler.changes(row[None], POLICY)[0]
+        prediction = replace(
+            bare,
+            runner_up=int(told.runner_up[0]),
+            confidence=float(told.confidence[0]),
+            contributions=dict(zip(FEATURES, told.contributions[0].tolist(), strict=True)),
+            counterfactuals=tuple(Counterfactual(*change) for change in changes),
+        )
+        decision = POLICY.decide(usage, prediction)
+        yield Evaluation("", Applicant(name, usage), prediction, decision, when, 500.0)
 
 
 def test_of_two_processes_with_one_file_one_records_it(
     source: Path, files: RecordedFiles, engine: Engine
 ) -> None:
     begun = recording.begin(files, source, CRITERIA)
-    files.append(begun, [])
     further = files.append(begun, rows(begun.id))
 
     with pytest.raises(RecordBusyError, match="another process"):
@@ -190,6 +307,52 @@ def rows(identity: str) -> list[Values]:
     return [tuple(made.values())]
 
 
+def test_of_a_slice_that_cannot_be_written_nothing_is(
+    source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
+) -> None:
+    begun, profiler = recording.begin(files, source, CRITERIA), StoredProfiler(stored)
+    frame = pd.DataFrame(clients(5), columns=list(FEATURES))
+    one = Recording(files, begun, POLICY, profiler)
+    decisions = frames.evaluate(frame, POLICY, profiler)
+    rows = one.prepare(pa.array(["Ana"] * 5), frame, decisions, 0).rows
+    twice = pa.record_batch([pa.concat_arrays([c, c]) for c in rows.columns], rows.schema)
+
+    with recording.fast_ways(files, POLICY, profiler) as ways:
+        with pytest.raises(RecordUnavailableError, match=r"(?i)unique"):
+            ways.appender.append(begun, twice)
+        further = ways.appender.append(begun, rows)
+        with pytest.raises(RecordBusyError, match="another process"):
+            ways.appender.append(begun, rows)
+
+    assert files.find(begun.sha256) == further
+    assert (further.recorded, count(engine)) == (5, 5)
+
+
+def test_a_record_that_somebody_else_writes_to_for_too_long_is_busy(
+    source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
+) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("several write to a server at a time")
+    begun = recording.begin(files, source, CRITERIA)
+    with recording.fast_ways(files, POLICY, StoredProfiler(stored)) as ways:
+        assert isinstance(ways.appender, _Columns)
+        ways.appender._cursor.execute("PRAGMA busy_timeout=1")  # noqa: SLF001
+        command = [sys.executable, "-c", LOCKS, str(engine.url.database)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout
+            other.stdout.readline()
+            with pytest.raises(RecordBusyError, match="locked"):
+                ways.appender.append(begun, rows_of(begun))
+            other.communicate(b"")
+        assert ways.appender.append(begun, rows_of(begun)).recorded == 1
+
+
+def rows_of(file: RecordedFile) -> pa.RecordBatch:
+    (row,) = rows(file.id)
+    told = [str(value) if isinstance(value, datetime) else value for value in row]
+    return pa.record_batch({name: [value] for name, value in zip(COLUMNS, told, strict=True)})
+
+
 def test_a_purge_forgets_the_file_with_its_evaluations(
     source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
 ) -> None:
@@ -204,15 +367,16 @@ def test_a_purge_forgets_the_file_with_its_evaluations(
 def test_ids_are_of_version_7_in_the_files_order_and_follow_from_it() -> None:
     file = new_id()
 
-    made = recording.ids(file, 0, 10_000)
+    made = recording.ids(file, 0, 10_000).to_pylist()
 
     assert [uuid.UUID(one).version for one in made[:9]] == [7] * 9
     assert {uuid.UUID(one).variant for one in made} == {uuid.RFC_4122}
     assert all(one < other for one, other in pairwise(made))
     assert made[0][:13] == file[:13]
-    assert recording.ids(file, 4_000, 200) + recording.ids(file, 4_200, 1) == made[4_000:4_201]
-    assert recording.ids(file, 1 << 31, 1)[0] > made[-1]
-    assert not set(recording.ids(new_id(), 0, 10_000)) & set(made)
+    first, last = recording.ids(file, 4_000, 200), recording.ids(file, 4_200, 1)
+    assert [*first.to_pylist(), *last.to_pylist()] == made[4_000:4_201]
+    assert recording.ids(file, 1 << 31, 1)[0].as_py() > made[-1]
+    assert not set(recording.ids(new_id(), 0, 10_000).to_pylist()) & set(made)
 
 
 def test_changes_are_looked_for_where_the_policy_says_for_each_client() -> None:

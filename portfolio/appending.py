@@ -1,0 +1,154 @@
+"""Writes columns of clients into the record as each database takes them best.
+
+SQLite's file by a driver that takes Arrow's columns, a server by COPY. Each call is a transaction
+of its own: the clients, and how far their file is then.
+"""
+
+import importlib
+import importlib.util
+import io
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.csv
+
+from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.record.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
+from evaluation_api.record.rows import COLUMNS
+from portfolio import encoding
+
+_DRIVER: Final = "adbc_driver_sqlite"
+_PRAGMAS: Final = (
+    "busy_timeout=5000",
+    "secure_delete=ON",
+    "synchronous=NORMAL",
+    "wal_autocheckpoint=0",
+)
+#: Transactions between two checkpoints, which hold nobody up: some 10 MB.
+_CHECKPOINT_EVERY: Final = 8
+#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
+_PAUSE_SECONDS: Final = 0.005
+_CSV: Final = pa.csv.WriteOptions(include_header=False, quoting_style="all_valid")
+_INSERT: Final = (
+    f"INSERT INTO evaluations ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names only
+)
+_MOVE_ON: Final = (
+    "UPDATE recorded_files SET recorded = ? WHERE sha256 = ? AND id = ? AND recorded = ?"
+)
+
+
+class Appender(Protocol):
+    """Whatever writes a file's next clients."""
+
+    def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
+        """Record them, all or none; return how far the file is then.
+
+        clients: as encoding.columns. Raises RecordBusyError where another process has recorded
+        them meanwhile, and RecordUnavailableError.
+        """
+
+    def pause(self) -> None:
+        """Let others write. Raises RecordUnavailableError."""
+
+
+def appender_for(log: RecordedFiles) -> AbstractContextManager[Appender]:
+    """Open what writes fastest to the record of a log, which nobody else here uses until it closes.
+
+    Two libraries of SQLite in one process do not see each other's locks, and the first that closes
+    a file lets go of the other's (https://www.sqlite.org/howtocorrupt.html, 2.2.1).
+    """
+    if log.engine.dialect.name == "sqlite" and importlib.util.find_spec(_DRIVER):
+        log.engine.dispose()
+        return _opened(str(log.engine.url.database))
+    return nullcontext(beside(log))
+
+
+def beside(log: RecordedFiles) -> Appender:
+    """Return what writes by the connections of a log, for who uses them meanwhile."""
+    return _Copy(log) if log.engine.dialect.name == "postgresql" else _Rows(log)
+
+
+class _Rows:
+    """Rows, one by one."""
+
+    def __init__(self, log: RecordedFiles) -> None:
+        self._log = log
+
+    def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
+        return self._log.append(file, encoding.values(clients))
+
+    def pause(self) -> None:
+        time.sleep(_PAUSE_SECONDS)
+
+
+class _Copy(_Rows):
+    """CSV, which Arrow writes and PostgreSQL reads without a look from Python."""
+
+    def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
+        written = io.BytesIO()
+        pa.csv.write_csv(clients, written, _CSV)
+        return self._log.append_csv(file, len(clients), written.getvalue())
+
+
+@contextmanager
+def _opened(database: str) -> Iterator[Appender]:
+    dbapi: Any = importlib.import_module(f"{_DRIVER}.dbapi")
+    with (
+        _translated(dbapi),
+        dbapi.connect(database, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        yield _Columns(dbapi, cursor)
+
+
+@contextmanager
+def _translated(dbapi: Any) -> Iterator[None]:  # noqa: ANN401 - the driver's own
+    try:
+        yield
+    except dbapi.Error as exc:
+        sentence = str(exc).partition("\n")[0]
+        busy = "is locked" in sentence
+        raise (RecordBusyError if busy else RecordUnavailableError)(sentence) from exc
+
+
+class _Columns:
+    """Arrow's columns, which SQLite's C code binds."""
+
+    def __init__(self, dbapi: Any, cursor: Any) -> None:  # noqa: ANN401 - the driver's own
+        self._dbapi, self._cursor = dbapi, cursor
+        self._written = 0
+
+    def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
+        further = file._replace(recorded=file.recorded + len(clients))
+        with _translated(self._dbapi):
+            self._cursor.execute("BEGIN IMMEDIATE")
+            try:
+                self._move_on(file, further.recorded)
+                self._cursor.executemany(_INSERT, clients)
+                self._cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(self._dbapi.Error):  # the first error is the one to tell
+                    self._cursor.execute("ROLLBACK")
+                raise
+        return further
+
+    def _move_on(self, file: RecordedFile, recorded: int) -> None:
+        self._cursor.execute(_MOVE_ON, (recorded, file.sha256, file.id, file.recorded))
+        self._cursor.execute("SELECT changes()")
+        if self._cursor.fetchone() != (1,):
+            raise RecordBusyError(ELSEWHERE)
+
+    def pause(self) -> None:
+        """Bring to the file what was written beside it, now and then: it holds nobody up."""
+        self._written += 1
+        if self._written % _CHECKPOINT_EVERY:
+            time.sleep(_PAUSE_SECONDS)
+            return
+        with _translated(self._dbapi):
+            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._cursor.fetchall()

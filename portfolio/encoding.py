@@ -1,0 +1,149 @@
+"""Clients and their decisions as columns of the record, as record/rows.py has them row by row.
+
+Tests hold both equal. Knows no connection.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from evaluation_api.decision.domain import FEATURES, Model, Outcome
+from evaluation_api.decision.names import fold
+from evaluation_api.record import rows
+from evaluation_api.record.rows import Values
+from portfolio import frames
+from portfolio.frames import Floats
+
+_NOTHING: Final[tuple[()]] = ()
+_LINE_FEED: Final = ord("\n")
+#: Names that fold as small letters alone do: of ASCII, and single spaces between words.
+_PLAIN: Final = r"^[A-Za-z0-9]+( [A-Za-z0-9]+)*$"
+
+#: Returns for n clients (n x 5) the changes of one amount that a policy may approve.
+Changes = Callable[[Floats], Sequence[Sequence[Sequence[object]]]]
+
+
+class Who(NamedTuple):
+    """Who n clients are, a text each."""
+
+    ids: pa.Array
+    names: pa.Array
+
+
+class Decided(NamedTuple):
+    """How clients were decided. Times as the database takes them; milliseconds: of all."""
+
+    received_at: str
+    evaluated_at: str
+    milliseconds: float
+    model: Model
+    policy_version: str
+
+
+class Explained(NamedTuple):
+    """What a prediction of n clients is made of, but for their changes.
+
+    others: n flags, of who is not approved and may want to know what would change that. runner_up:
+    n labels. contributions: n x 5. Both None of a model without geometry.
+    """
+
+    amounts: Floats
+    others: NDArray[np.bool_]
+    runner_up: NDArray[np.int8] | None
+    contributions: Floats | None
+
+
+def explained(clients: pd.DataFrame, decisions: pd.DataFrame) -> Explained:
+    """Take from the frames of frames.evaluate what pack needs."""
+    amounts = np.column_stack([clients[feature].to_numpy(np.float64) for feature in FEATURES])
+    others = (decisions["decisao"] != Outcome.APPROVED).to_numpy()
+    if "segundo_perfil" not in decisions:
+        return Explained(amounts, others, None, None)
+    contributions = np.column_stack([decisions[c].to_numpy() for c in frames.CONTRIBUTIONS])
+    return Explained(amounts, others, decisions["segundo_perfil"].to_numpy(), contributions)
+
+
+def pack(explained: Explained, changes: Changes) -> bytes:
+    """Pack what the columns do not hold, a line a client; who is approved needs no change."""
+    count = len(explained.amounts)
+    if explained.runner_up is None or explained.contributions is None:
+        nothing = [None] * count
+        return rows.pack_columns(nothing, nothing, [_NOTHING] * count)
+    told: list[Sequence[Sequence[object]]] = [_NOTHING] * count
+    others = np.flatnonzero(explained.others)
+    for place, found in zip(others.tolist(), changes(explained.amounts[others]), strict=True):
+        told[place] = found
+    return rows.pack_columns(explained.runner_up.tolist(), explained.contributions.tolist(), told)
+
+
+def lines(packed: bytes) -> pa.Array:
+    """Return lines that each end with a line feed, and hold none, as n texts."""
+    letters = np.frombuffer(packed, np.uint8)
+    is_end = letters == _LINE_FEED
+    ends = np.flatnonzero(is_end)
+    offsets = np.zeros(len(ends) + 1, np.int32)
+    offsets[1:] = ends - np.arange(len(ends))
+    return pa.StringArray.from_buffers(
+        len(ends), pa.py_buffer(offsets), pa.py_buffer(letters[~is_end].tobytes())
+    )
+
+
+def columns(
+    who: Who,
+    clients: pd.DataFrame,
+    decisions: pd.DataFrame,
+    decided: Decided,
+    predictions: pa.Array,
+) -> pa.RecordBatch:
+    """Return n rows, in the order of rows.COLUMNS."""
+    count = len(who.ids)
+    amounts = {feature: pa.array(clients[feature].to_numpy()) for feature in FEATURES}
+    made: Mapping[str, pa.Array] = {
+        "id": who.ids,
+        "name": who.names,
+        "name_folded": folded(who.names),
+        **amounts,
+        "cluster": pa.array(decisions["perfil"].to_numpy()),
+        "confidence": pa.array(decisions["certeza"].to_numpy(), from_pandas=True),
+        "outcome": _texts(decisions["decisao"]),
+        "answer": pa.nulls(count, pa.string()),
+        "prediction": predictions,
+        **{name: pa.repeat(value, count) for name, value in _same(decided)},
+    }
+    return pa.record_batch({name: made[name] for name in rows.COLUMNS})
+
+
+def _same(decided: Decided) -> Iterator[tuple[str, Any]]:
+    """Yield what is the same of all."""
+    yield "pending", False
+    yield "received_at", decided.received_at
+    yield "degraded", False
+    yield "evaluated_at", decided.evaluated_at
+    yield "milliseconds", decided.milliseconds
+    yield "model_tag", decided.model.tag
+    yield "model_sha256", decided.model.sha256
+    yield "policy_version", decided.policy_version
+
+
+def _texts(category: pd.Series) -> pa.Array:
+    return pa.array(list(category.cat.categories)).take(pa.array(category.cat.codes.to_numpy()))
+
+
+def folded(names: pa.Array) -> pa.Array:
+    """Return n names as they are searched for."""
+    small = pc.ascii_lower(names)
+    plain = pc.match_substring_regex(names, _PLAIN).to_numpy(zero_copy_only=False)
+    if plain.all():
+        return small
+    others = pa.array([fold(name) for name in names.filter(pa.array(~plain)).to_pylist()])
+    return pc.replace_with_mask(small, pa.array(~plain), others)
+
+
+def values(batch: pa.RecordBatch) -> list[Values]:
+    """Return n rows as rows.encode does, for a driver that takes no columns."""
+    return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

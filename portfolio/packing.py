@@ -1,0 +1,101 @@
+"""Packs predictions in processes of their own, since what would change them is most of the work.
+
+They are forked, so that they know the model and the policy without being told, and end with the one
+who started them: their pipe does.
+"""
+
+import errno
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Final, Protocol
+
+from portfolio import encoding
+from portfolio.encoding import Changes, Explained
+
+_Pipe = Connection
+#: One leaves a core to those who read, decide and write.
+_MOST: Final = 4
+
+
+class Packer(Protocol):
+    """Whatever packs what clients' predictions are made of."""
+
+    def __call__(self, explained: Explained, /) -> Future[bytes]:
+        """Begin to; the result is encoding.pack's."""
+
+
+def here(changes: Changes) -> Packer:
+    """Return what packs at once."""
+
+    def pack(explained: Explained) -> Future[bytes]:
+        done: Future[bytes] = Future()
+        done.set_result(encoding.pack(explained, changes))
+        return done
+
+    return pack
+
+
+@contextmanager
+def processes(changes: Changes) -> Iterator[Packer]:
+    """Start processes that pack, where they can be forked; here where they cannot, or no core is.
+
+    Raises OSError from a result when one has ended.
+    """
+    count = min(_MOST, (os.cpu_count() or 1) - 1)
+    if sys.platform != "linux" or not count:
+        yield here(changes)
+        return
+    idle: SimpleQueue[_Pipe] = SimpleQueue()
+    pipes: list[_Pipe] = []
+    try:
+        for _ in range(count):
+            pipes.append(_start(changes, pipes))
+            idle.put(pipes[-1])
+        with ThreadPoolExecutor(count) as conversations:
+            yield lambda explained: conversations.submit(partial(_ask, idle, explained))
+    finally:
+        for pipe in pipes:
+            pipe.close()
+
+
+def _start(changes: Changes, others: Sequence[_Pipe]) -> _Pipe:
+    forking = get_context("fork")
+    ours, theirs = forking.Pipe()
+    process = forking.Process(target=_serve, args=([*others, ours], theirs, changes), daemon=True)
+    with warnings.catch_warnings():
+        # From 3.12 on Python warns of locks that others hold: no thread of ours runs yet.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    theirs.close()
+    return ours
+
+
+def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all; the pipe then ends
+    for pipe in not_ours:
+        pipe.close()
+    try:
+        while True:
+            theirs.send_bytes(encoding.pack(theirs.recv(), changes))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _ask(idle: "SimpleQueue[_Pipe]", explained: Explained) -> bytes:
+    pipe = idle.get()
+    try:
+        pipe.send(explained)
+        return pipe.recv_bytes()
+    except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
+        raise OSError(errno.ECHILD, "a process of it has ended", "portfolio score") from exc
+    finally:
+        idle.put(pipe)
