@@ -20,7 +20,8 @@ from model_store.serving import (
     settings,
 )
 
-MODEL = published.declare()
+CHOICE = published.choose()
+MODEL = published.PublishedModel(CHOICE.tag)
 #: "off" serves as BentoML does by itself, the same answers later: to see what an upgrade broke.
 SHORTCUTS = settings.has_shortcuts()
 #: One request takes about a millisecond, and none more than traffic.timeout.
@@ -34,7 +35,7 @@ class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not 
         """Make the application that each worker serves."""
         protocol.bound_connections()
         bentoml_tuning.describe_problems()
-        hosts, plain = settings.allowed_hosts(), routes.create_app(str(MODEL.tag))
+        hosts, plain = settings.allowed_hosts(), routes.create_app(CHOICE)
         return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=hosts)
 
 
@@ -65,7 +66,7 @@ class CreditCardClusters:
             bentoml_tuning.dispatch_at_once()
         self._model: predictor.ServedModel = self.model
         self.predict = self.predict  # once: BentoML would inspect its signature at each request
-        answers.Predictions.headers = answers.headers_of(self._model.stored)
+        answers.Predictions.headers = answers.headers_of(self._model.stored, CHOICE.told_tag)
         bentoml_tuning.spare_the_garbage_collector()
 
     def __is_ready__(self) -> bool:

@@ -15,8 +15,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from model_store import registry
+from model_store import publications, registry
 from model_store.errors import ModelStoreError
+from model_store.ledger import Ledger
 
 REFUSED: Final = 2
 
@@ -56,10 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     importing = commands.add_parser("import", help="bring a pickle into the store")
-    importing.add_argument("path", type=Path, nargs="?", default=registry.DEFAULT_PICKLE)
+    importing.add_argument("path", type=Path, nargs="?", help="default: what is published")
     importing.set_defaults(run=_import)
 
-    commands.add_parser("list", help="the versions in the store").set_defaults(run=_list)
+    listing = commands.add_parser("list", help="what is published and served, and the rest")
+    listing.set_defaults(run=_list)
 
     show = commands.add_parser("show", help="what is recorded of a version, as JSON")
     show.add_argument("tag", nargs="?", help="default: the published one")
@@ -67,10 +69,20 @@ def _parser() -> argparse.ArgumentParser:
 
     promote = commands.add_parser("promote", help="publish a version, unless its labels moved")
     promote.add_argument("tag")
+    promote.add_argument("--dry-run", action="store_true", help="print the line, and write nothing")
     promote.set_defaults(run=_promote)
 
     rollback = commands.add_parser("rollback", help="publish again what was published before")
     rollback.set_defaults(run=_rollback)
+
+    baseline = commands.add_parser(
+        "baseline", help="what versions are measured against from now on"
+    )
+    baseline.add_argument("tag")
+    baseline.set_defaults(run=_set_baseline)
+    for signed in (promote, rollback, baseline):
+        signed.add_argument("--why", required=True, help="the reason, kept in the history")
+        signed.add_argument("--by", help="who decides; default: this account")
     return parser
 
 
@@ -85,34 +97,53 @@ def _train(chosen: argparse.Namespace) -> None:
 
 
 def _import(chosen: argparse.Namespace) -> None:
-    tag, created = registry.import_pickle(chosen.path)
+    if chosen.path:
+        tag, created = registry.import_pickle(chosen.path)
+    else:
+        tag, created = publications.bring_published()
     print(f"{tag} imported" if created else f"{tag} is already there, the same model")
 
 
 def _list(_chosen: argparse.Namespace) -> None:
-    published = registry.published_tag()
+    pin, history = Ledger().published()
+    if pin and history.since:
+        print(f"{pin.tag}  published since {history.since.told_in_words}")
     for tag in registry.list_versions():
-        print(f"{tag}  published" if tag == published else tag)
+        if pin is None or tag != pin.tag:
+            print(tag)
 
 
 def _show(chosen: argparse.Namespace) -> None:
-    stored = registry.load(chosen.tag or registry.production_tag())
+    stored = registry.load(chosen.tag) if chosen.tag else publications.load(publications.choose())
     golden_count = len(stored.golden.labels)
     summary = {"tag": stored.tag, **stored.metadata, "golden_clients": golden_count}
     print(json.dumps(summary, indent=2))
 
 
 def _promote(chosen: argparse.Namespace) -> None:
-    from model_store import promotion  # noqa: PLC0415 - brings scikit-learn
+    from model_store import promotion  # noqa: PLC0415 - brings scipy
 
-    promotion.promote(chosen.tag)
-    print(f"{chosen.tag} is published; services serve it from their next start")
+    entry = promotion.promote(chosen.tag, chosen.why, by=chosen.by, dry=chosen.dry_run)
+    if entry and chosen.dry_run:
+        print(json.dumps(entry.as_json()))
+    elif entry:
+        print(f"{chosen.tag} is published; services serve it from their next start")
+    else:
+        print(f"{chosen.tag} is already published")
 
 
-def _rollback(_chosen: argparse.Namespace) -> None:
-    from model_store import promotion  # noqa: PLC0415 - brings scikit-learn
+def _rollback(chosen: argparse.Namespace) -> None:
+    from model_store import promotion  # noqa: PLC0415 - brings scipy
 
-    print(f"{promotion.rollback()} is published again")
+    entry = promotion.rollback(chosen.why, by=chosen.by)
+    print(f"{entry.version.tag} is published again")
+
+
+def _set_baseline(chosen: argparse.Namespace) -> None:
+    from model_store import promotion  # noqa: PLC0415 - brings scipy
+
+    promotion.set_baseline(chosen.tag, chosen.why, by=chosen.by)
+    print(f"versions are measured against {chosen.tag} from now on")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ ModelStoreError
 ├── ModelNotFound           the store has no such version
 ├── CorruptModel            the store has it, but not as it was imported
 ├── StoreUnusable           the store cannot be written to, or read
-└── PromotionRefused        publishing it would change what the labels mean
+├── LedgerBroken            the history of what was published, or `production`, was tampered with
+└── PromotionRefused        it must not be published, or there is nothing to go back to
 """
 
 # ruff: noqa: N818 - a name such as ModelNotFound says it all
@@ -76,5 +77,9 @@ class StoreUnusable(ModelStoreError):
     """The store cannot be written to, or read."""
 
 
+class LedgerBroken(ModelStoreError):
+    """The history of what was published does not hold together, or `production` is not in it."""
+
+
 class PromotionRefused(ModelStoreError):
-    """Publishing it would change what the labels mean."""
+    """It must not be published, or there is nothing to go back to."""

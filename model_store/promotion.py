@@ -1,106 +1,152 @@
-"""Publishes a version, and takes it back: its labels must go on meaning the same."""
+"""Publishes a version, and takes it back, each time with a line in the history that says why.
 
-import os
-from pathlib import Path
-from typing import Final
+Versions are looked at under the history's one lock, and by their numbers: no pickle is opened.
+"""
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
+import getpass
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from model_store import golden, profiles
-from model_store.errors import GoldenMismatch, PromotionRefused
-from model_store.registry import PRODUCTION_FILE, load, published_tag
+from model_store import archive, golden, publications, registry, rules
+from model_store.errors import PromotionRefused
+from model_store.ledger import BASELINE, PROMOTE, ROLLBACK, Action, Entry, History, Ledger, Pin
 from model_store.version import StoredModel
 
-FARTHEST_MOVE: Final = 0.15
-"""A centroid that moved farther from the published one may have changed its meaning."""
-LEAST_AGREEMENT: Final = 0.95
-"""Share of the published model's golden clients that must keep their label."""
+LONGEST_REASON: Final = 300
 
 
-def promote(tag: str, production_file: Path = PRODUCTION_FILE) -> None:
-    """Publish a version: write its tag where the services look, keeping the one before.
+def promote(
+    tag: str, why: str, *, by: str | None = None, ledger: Ledger | None = None, dry: bool = False
+) -> Entry | None:
+    """Publish a version; return its line, or None where it is published already.
 
-    Raises PromotionRefused when a label's meaning does not hold or has moved.
+    dry: only say what the line would be. Raises PromotionRefused when a label's meaning does not
+    hold or has moved, and whatever registry.load raises.
     """
-    candidate = load(tag)
-    published = published_tag(production_file)
-    if published == tag:
-        return
-    reason = objection(candidate, load(published) if published else None)
-    if reason:
-        raise PromotionRefused(f"{tag} is not published: {reason}.")
-    if published:
-        _write(_history(production_file), [*_earlier(production_file), published])
-    _write(production_file, [tag])
+    ledger = ledger or Ledger()
+    with ledger.locked():
+        history = ledger.history()
+        candidate = _candidate(tag, history)
+        pin = Pin(candidate.tag, candidate.digest)
+        if history.published == pin:
+            ledger.settle()
+            return None
+        entry = _judged(PROMOTE, candidate, history, ledger, (_reason(why), by or whoever()))
+        if not dry:
+            archive.write(pin, ledger.archives)
+            ledger.append(entry)
+        return entry
 
 
-def rollback(production_file: Path = PRODUCTION_FILE) -> str:
-    """Publish again what was published before; return its tag. Raises PromotionRefused."""
-    earlier = _earlier(production_file)
-    if not earlier:
-        raise PromotionRefused("No version was published before this one.")
-    load(earlier[-1])
-    _write(production_file, earlier[-1:])
-    _write(_history(production_file), earlier[:-1])
-    return earlier[-1]
+def rollback(why: str, *, by: str | None = None, ledger: Ledger | None = None) -> Entry:
+    """Publish again what was published before; return the line. Raises PromotionRefused."""
+    ledger = ledger or Ledger()
+    with ledger.locked():
+        history = ledger.history()
+        if len(history.standing) < 2:  # noqa: PLR2004 - this one, and one before
+            raise PromotionRefused("No version was published before this one.")
+        present, earlier = history.standing[-1], history.standing[-2]
+        model = publications.pinned(earlier.version, ledger)
+        golden.check(model, model.golden)
+        told = {name: value for name, value in earlier.told.items() if name in _OF_THE_VERSION}
+        entry = Entry(
+            ROLLBACK, earlier.version, present.version, _now(), by or whoever(), _reason(why), told
+        )
+        ledger.append(entry)
+        return entry
 
 
-def objection(candidate: StoredModel, published: StoredModel | None) -> str | None:
-    """Say why the candidate must not be published, without a full stop, or None when it may."""
-    return (
-        _own_objection(candidate)
-        or (published and _moved_centroids(candidate, published))
-        or (published and _moved_clients(candidate, published))
-        or None
-    )
+def set_baseline(
+    tag: str, why: str, *, by: str | None = None, ledger: Ledger | None = None
+) -> Entry:
+    """Have candidates measured against a version from now on; return the line.
+
+    It must fulfil what a version must by itself. How far it is from the baseline before is in its
+    line, and no reason to refuse: that is what this is for. Raises PromotionRefused.
+    """
+    ledger = ledger or Ledger()
+    with ledger.locked():
+        history = ledger.history()
+        version = _candidate(tag, history)
+        entry = _judged(BASELINE, version, history, ledger, (_reason(why), by or whoever()))
+        archive.write(entry.version, ledger.archives)
+        ledger.append(entry)
+        return entry
 
 
-def _own_objection(candidate: StoredModel) -> str | None:
-    try:
-        golden.check(candidate.open_estimator(), candidate.golden)
-    except GoldenMismatch as mismatch:
-        return str(mismatch).rstrip(".")
-    if candidate.centroids is None:
-        return None
-    return profiles.publishing_objection(
-        candidate.centroids, candidate.metadata.get("cluster_sizes")
-    )
+def whoever() -> str:
+    """Return the account and the machine that this runs as."""
+    with suppress(KeyError, OSError):  # an account without a name, as in a container
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"unknown@{socket.gethostname()}"
 
 
-def _moved_centroids(candidate: StoredModel, published: StoredModel) -> str | None:
-    """Match centroids pairwise, nearest in sum (Kuhn 1955, doi:10.1002/nav.3800020109)."""
-    if candidate.centroids is None or published.centroids is None:
-        return None
-    gaps = candidate.centroids[:, None] - published.centroids[None]
-    distances = np.linalg.norm(gaps, axis=2)
-    matched = linear_sum_assignment(distances)[1].tolist()
-    if matched != [*range(len(matched))]:
-        return f"its labels match the published model's in the order {matched}, not 0 to 4"
-    farthest = int(np.argmax(np.diag(distances)))
-    if distances[farthest, farthest] > FARTHEST_MOVE:
-        move = distances[farthest, farthest]
-        return f"the centroid of label {farthest} moved by {move:.3f}, over {FARTHEST_MOVE}"
-    return None
+_OF_THE_VERSION: Final = frozenset({"origin", "trainer", "importer", "promise"})
 
 
-def _moved_clients(candidate: StoredModel, published: StoredModel) -> str | None:
-    kept = golden.agreement(candidate.open_estimator(), published.golden)
-    if kept < LEAST_AGREEMENT:
-        return f"{kept:.0%} of the golden clients keep their label, under {LEAST_AGREEMENT:.0%}"
-    return None
+def _candidate(tag: str, history: History) -> StoredModel:
+    candidate = registry.load(tag)
+    pinned = history.pins.get(tag)
+    if pinned and pinned.digest != candidate.digest:
+        raise PromotionRefused(
+            f"{tag} in the store is not what was published as {tag}: its sha256 over all is "
+            f"{candidate.digest[:12]}..., not {pinned.digest[:12]}...."
+        )
+    if not candidate.is_sealed:
+        raise PromotionRefused(
+            f"{tag} was imported by an earlier release, without what it consists of: run "
+            f"`bentoml models delete {tag}`, and import its file again."
+        )
+    return candidate
 
 
-def _history(production_file: Path) -> Path:
-    return production_file.with_name(f"{production_file.name}.previous")
+def _judged(
+    action: Action,
+    candidate: StoredModel,
+    history: History,
+    ledger: Ledger,
+    signature: tuple[str, str],
+) -> Entry:
+    """Return the line about a candidate. Raises PromotionRefused when it must not be published."""
+    why, by = signature
+    first = history.baseline
+    baseline = publications.pinned(first, ledger) if first and first.tag != candidate.tag else None
+    own = rules.judge(candidate, None)
+    verdict = rules.judge(candidate, baseline) if baseline else own
+    refused = own if action == BASELINE else verdict
+    if refused.objection:
+        raise PromotionRefused(f"{candidate.tag} is not published: {refused.objection}.")
+    pin = Pin(candidate.tag, candidate.digest)
+    replaces = first if action == BASELINE else history.published
+    told = _of_the_version(candidate) | {
+        "baseline": vars(first or pin),
+        "measured": [measure.as_json() for measure in verdict.measures],
+        "labels": verdict.labels,
+        "farthest_move": verdict.farthest_move,
+    }
+    return Entry(action, pin, replaces, _now(), by, why, told)
 
 
-def _earlier(production_file: Path) -> list[str]:
-    history = _history(production_file)
-    return history.read_text(encoding="utf-8").split() if history.exists() else []
+def _of_the_version(candidate: StoredModel) -> dict[str, Any]:
+    """Return what the line says of a version: where it is from, by what, what it promises."""
+    told = candidate.metadata
+    return {
+        "origin": told.get("origin"),
+        "trainer": told.get("trained_by"),
+        "importer": told.get("library_versions"),
+        "promise": candidate.promise,
+    }
 
 
-def _write(file: Path, tags: list[str]) -> None:
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text("".join(f"{tag}\n" for tag in tags), encoding="utf-8")
-    unfinished.replace(file)
+def _reason(why: str) -> str:
+    """Return a reason as it is kept. Raises PromotionRefused."""
+    said = " ".join(why.split())
+    if not said or len(said) > LONGEST_REASON or not said.isprintable():
+        raise PromotionRefused(f"Say why in one line of 1 to {LONGEST_REASON} letters, with --why.")
+    return said
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

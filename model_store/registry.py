@@ -1,4 +1,4 @@
-"""Versions of the model in BentoML's store: import, list, load, and which is published.
+"""Versions of the model in BentoML's store: import, list, load.
 
 A version is made from a file's content, so the same file is the same version everywhere. Cheap to
 import, and "already imported" is answered without BentoML or scikit-learn: a second start must not
@@ -20,7 +20,7 @@ from model_store.pickles.foreign import inspect_apart
 from model_store.pickles.pickle_file import read, sha256_of
 
 NAME: Final = "credit_card_clusters"
-PRODUCTION_FILE: Final = Path(__file__).with_name("production")
+YAML_NAME: Final = "model.yaml"
 DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.pkl")
 
 _TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
@@ -62,26 +62,6 @@ def list_versions() -> list[str]:
     return [f"{NAME}:{folder.name}" for folder in whole]
 
 
-def production_tag(production_file: Path = PRODUCTION_FILE) -> str:
-    """Return the tag to serve: the environment's CREDIT_CARD_MODEL_TAG, else the published one.
-
-    Raises InvalidTag unless it names an explicit version: BentoML resolves "latest" again at
-    every start, so that a service built with one model would serve another.
-    """
-    tag = os.environ.get(version.TAG_VARIABLE) or published_tag(production_file)
-    if not tag:
-        raise InvalidTag("No model is published: run `python -m model_store promote TAG`.")
-    return explicit(tag)
-
-
-def published_tag(production_file: Path = PRODUCTION_FILE) -> str | None:
-    """Return the tag in the committed file, whatever the environment says, or None."""
-    try:
-        return explicit(production_file.read_text(encoding="utf-8").strip())
-    except FileNotFoundError:
-        return None
-
-
 def explicit(tag: str) -> str:
     """Return the tag itself, or raise InvalidTag unless it is this model's, with a version."""
     if not _TAG.fullmatch(tag):
@@ -109,6 +89,25 @@ def load(tag: str) -> version.StoredModel:
     return version.open_folder(tag, Path(stored.path), dict(stored.info.metadata))
 
 
+def holds(tag: str, digest: str) -> bool:
+    """Tell, without opening it, whether the store has a whole version that says it has a digest."""
+    folder = _folder(tag)
+    return _is_whole(folder) and f"digest: {digest}\n" in (folder / YAML_NAME).read_text("utf-8")
+
+
+def replace(tag: str, folder: Path) -> None:
+    """Put the version in a folder into the store, in place of what is there under its tag.
+
+    The caller has looked at what it is. Raises StoreUnusable.
+    """
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    import bentoml  # noqa: PLC0415 - the fast path must not pay for it
+
+    with usable_store(), _store_lock():
+        shutil.rmtree(_folder(tag), ignore_errors=True)
+        bentoml.models.import_model(str(folder), "folder")
+
+
 def _models_home() -> Path:
     """Return the folder that BentoML keeps models in, found as BentoML itself finds it."""
     home = os.environ.get("BENTOML_HOME", str(Path.home() / "bentoml"))
@@ -124,7 +123,7 @@ def _is_whole(folder: Path) -> bool:
     try:
         content = (folder / version.PICKLE_NAME).read_bytes()
         golden = (folder / version.GOLDEN_NAME).read_text(encoding="utf-8")
-        recorded = (folder / "model.yaml").read_text(encoding="utf-8")
+        recorded = (folder / YAML_NAME).read_text(encoding="utf-8")
     except OSError:
         return False
     sha256 = sha256_of(content)

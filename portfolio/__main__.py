@@ -33,7 +33,7 @@ from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFiles
 from evaluation_api.settings import Settings, wrong_settings
-from model_store import registry
+from model_store import publications
 from model_store.errors import ModelStoreError
 from portfolio import export, recording, report, score, trials
 from portfolio.files import writing
@@ -269,7 +269,7 @@ def _require_target(target: Path, *, may_replace: bool) -> None:
 
 def _profiler() -> StoredProfiler:
     """Open the published model. Raises ModelStoreError."""
-    return StoredProfiler(registry.load(registry.production_tag()))
+    return StoredProfiler(publications.load(publications.choose()))
 
 
 class _Bar:

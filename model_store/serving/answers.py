@@ -68,13 +68,15 @@ class Predictions(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not
 _encode = msgspec.json.Encoder().encode
 
 
-def headers_of(model: StoredModel) -> dict[str, str]:
+def headers_of(model: StoredModel, tag: str) -> dict[str, str]:
     """Return the headers that say which model made a prediction, and what it lets one promise.
+
+    tag: as it is told, and recorded: of one that is only tried it says so.
 
     The promise travels with every answer, so that whoever decides by it needs to ask for nothing,
     whichever of several models answered.
     """
-    told = {"X-Model-Tag": model.tag, "X-Model-Sha256": model.sha256}
+    told = {"X-Model-Tag": tag, "X-Model-Sha256": model.sha256}
     if model.promise is not None:
         told["X-Model-Promise"] = _encode(model.promise).decode()
     return told

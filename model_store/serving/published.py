@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import bentoml
 from bentoml.exceptions import BentoMLException
 
-from model_store import registry
+from model_store import publications
 from model_store.errors import ModelStoreError
 from model_store.serving import predictor
 
@@ -23,13 +23,13 @@ class PublishedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoM
         Raises BentoMLException.
         """
         with _in_one_sentence():
-            return predictor.serve(registry.load(str(self.tag)))
+            return predictor.serve(publications.load(choose()))
 
 
-def declare() -> PublishedModel:
+def choose() -> publications.Choice:
     """Name the version to serve, without opening it. Raises BentoMLException."""
     with _in_one_sentence():
-        return PublishedModel(registry.production_tag())
+        return publications.choose()
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""Plain routes beside /predict: which model serves, and predictions of any version in the store.
+"""Plain routes beside /predict: which model serves, and predictions of any published version.
 
 The latter replay what an earlier model said; they are rare, and take no part in batches.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -13,20 +14,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from model_store import registry
+from model_store import publications, registry
 from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
 from model_store.features import FEATURES
+from model_store.ledger import Ledger
+from model_store.publications import Choice
 from model_store.serving import answers, predictor, requests
 
 
-def create_app(tag: str) -> Starlette:
-    """Make the application beside the API of the model with this tag; it knows no other path."""
+def create_app(choice: Choice, ledger: Ledger | None = None) -> Starlette:
+    """Make the application beside the API of the model that serves; it knows no other path."""
+    told = {"status": "ok", "model": choice.told_tag, "published": choice.entry is not None}
+    describe_once = lru_cache(maxsize=1)(partial(_description, choice))
+    open_once = lru_cache(maxsize=8)(partial(_version, ledger or Ledger()))
 
     async def health(_: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok", "model": tag})
+        return JSONResponse(told)
 
     async def describe(_: Request) -> JSONResponse:
-        return JSONResponse(await run_in_threadpool(_description, tag))
+        return JSONResponse(await run_in_threadpool(describe_once))
+
+    async def predict_as(request: Request) -> Response:
+        return await _predict_as(request, open_once)
 
     app = Starlette(
         routes=[
@@ -48,12 +57,13 @@ async def _refuse(_: Request, exc: Exception) -> Response:
     return refusal
 
 
-@lru_cache(maxsize=1)
-def _description(tag: str) -> dict[str, object]:
-    model = registry.load(tag)
+def _description(choice: Choice) -> dict[str, object]:
+    model = publications.load(choice)
     return {
-        "tag": model.tag,
+        "tag": choice.told_tag,
         "sha256": model.sha256,
+        "digest": model.digest,
+        "published": choice.entry and choice.entry.as_json(),
         "features": FEATURES,
         "centroids": None if model.centroids is None else model.centroids.tolist(),
         "cluster_sizes": model.metadata.get("cluster_sizes"),
@@ -61,11 +71,11 @@ def _description(tag: str) -> dict[str, object]:
     }
 
 
-async def predict_as(request: Request) -> Response:
-    """Predict with the version in the path; 404 without it in the store, 500 if it is corrupt."""
+async def _predict_as(request: Request, open_: Callable[[str], predictor.ServedModel]) -> Response:
+    """Predict with the version in the path; 404 if it was never published, 500 if it is corrupt."""
     try:
         asked = await requests.read(request)
-        model = await run_in_threadpool(_version, request.path_params["tag"])
+        model = await run_in_threadpool(open_, request.path_params["tag"])
     except requests.UnreadableRequestError as exc:
         return answers.problem(exc.status, str(exc))
     except (InvalidTag, ModelNotFound) as exc:
@@ -73,9 +83,14 @@ async def predict_as(request: Request) -> Response:
     except ModelStoreError as exc:
         return answers.problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc))
     predictions = await run_in_threadpool(model.predict, asked.matrix)
-    return answers.written(predictions, answers.headers_of(model.stored), single=asked.single)
+    return answers.written(
+        predictions, answers.headers_of(model.stored, model.stored.tag), single=asked.single
+    )
 
 
-@lru_cache(maxsize=8)
-def _version(tag: str) -> predictor.ServedModel:
-    return predictor.serve(registry.load(tag))
+def _version(ledger: Ledger, tag: str) -> predictor.ServedModel:
+    """Open a version that was published once; nobody else's pickle is worth a worker's memory."""
+    pin = ledger.history().pins.get(registry.explicit(tag))
+    if pin is None:
+        raise ModelNotFound(f"{tag} was never published.")
+    return predictor.serve(publications.pinned(pin, ledger))

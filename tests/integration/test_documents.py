@@ -56,8 +56,8 @@ TRAIN = "python -m model_store train --data cc_general.csv --report docs"
 IMPORT_AGAIN = "python -m model_store import"
 IMPORT = "python -m model_store import new.pkl"
 LIST = "python -m model_store list"
-PROMOTE = "python -m model_store promote credit_card_clusters:<version>"
-ROLL_BACK = "python -m model_store rollback"
+PROMOTE = "python -m model_store promote credit_card_clusters:<version> --why 'fitted on October'"
+ROLL_BACK = "python -m model_store rollback --why 'it was worse'"
 HERE = {
     "make run",
     ASK,
@@ -190,6 +190,7 @@ def in_english(command: str) -> str:
         (".venv/bin/python -m model_store", "python -m model_store"),
         ("novo.pkl", "new.pkl"),
         ("<versão>", "<version>"),
+        ("'dados de outubro'", "'fitted on October'"),
     ):
         command = command.replace(theirs, ours)
     return command

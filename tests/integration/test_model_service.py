@@ -21,6 +21,7 @@ import pytest
 from deploy.processes import Running
 from evaluation_api.decision.domain import FEATURES
 from model_store import registry
+from model_store.ledger import Ledger
 from model_store.serving.requests import MAX_CLIENTS
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
 from tests.services import CERTIFICATES, READY_SECONDS, Server, eventually, model_server
@@ -32,6 +33,12 @@ JSON = {"content-type": "application/json"}
 def http(model_service: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=model_service.url, timeout=20, headers=JSON) as client:
         yield client
+
+
+def published_tag() -> str:
+    pin, _ = Ledger().published()
+    assert pin
+    return pin.tag
 
 
 def amounts(values: tuple[float, ...]) -> dict[str, float]:
@@ -101,7 +108,7 @@ def test_an_answer_says_which_model_gave_it(http: httpx.Client) -> None:
     answer = http.post("/predict", json=AMOUNTS)
 
     described = http.get("/model").json()
-    assert answer.headers["x-model-tag"] == described["tag"] == registry.published_tag()
+    assert answer.headers["x-model-tag"] == described["tag"] == published_tag()
     assert answer.headers["x-model-sha256"] == described["sha256"]
 
 
@@ -247,17 +254,17 @@ def test_a_single_caller_is_answered_at_once_after_a_burst(
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (shutil.rmtree, "The store has no credit_card_clusters:"),
+        (lambda folder: (folder / "golden.json").write_text("{}"), "is corrupt"),
         (lambda folder: (folder / "model.yaml").write_text("name: ["), "is corrupt"),
     ],
-    ids=["missing", "torn"],
+    ids=["edited", "torn"],
 )
 def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
     bentoml_home: Path, tmp_path: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(bentoml_home / "models", home / "models")
-    spoil(home / "models" / str(registry.published_tag()).replace(":", "/"))
+    spoil(home / "models" / published_tag().replace(":", "/"))
     server = model_server(home)
 
     with Running(server.program, server.log) as running:
@@ -265,6 +272,26 @@ def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
 
     assert server.printed().count(says) == 1
     assert "Traceback" not in server.printed()
+
+
+def test_a_machine_that_never_saw_the_published_version_serves_it_from_its_archive(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "models").mkdir()
+
+    with model_server(tmp_path) as server:
+        answer = httpx.post(f"{server.url}/predict", json=AMOUNTS, verify=CERTIFICATES)
+
+    assert answer.headers["x-model-tag"] == published_tag()
+
+
+def test_a_version_that_is_tried_says_that_it_is_not_published(bentoml_home: Path) -> None:
+    with model_server(bentoml_home, CREDIT_CARD_MODEL_TAG=published_tag()) as server:
+        answer = httpx.post(f"{server.url}/predict", json=AMOUNTS, verify=CERTIFICATES)
+        health = httpx.get(f"{server.url}/health", verify=CERTIFICATES).json()
+
+    assert answer.headers["x-model-tag"] == f"{published_tag()} (not published)"
+    assert health["published"] is False
 
 
 def test_the_fast_path_answers_as_bentomls_own_way_does(

@@ -24,7 +24,7 @@ def test_a_new_model_takes_over_without_a_failed_request(
     assert load.failures == []
     assert load.first_failures == []
     assert load.pending == []
-    assert after == other_model
+    assert after == f"{other_model} (not published)"
     assert len(load.models) == 2
     assert set(load.models) == recorded_models(client, load)
     assert {c: stack.inspect(c)["State"]["StartedAt"] for c in others(stack)} == untouched

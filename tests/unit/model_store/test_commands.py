@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 
 import model_store
-from model_store import registry
 from model_store.__main__ import main
 from model_store.features import FEATURES
 
@@ -22,7 +22,8 @@ from model_store.features import FEATURES
 def project(tmp_path: Path) -> Path:
     """Return a copy of the package with nothing published: promoting writes into the package."""
     shutil.copytree(Path(model_store.__file__).parent, tmp_path / "model_store")
-    (tmp_path / "model_store" / registry.PRODUCTION_FILE.name).unlink()
+    for published in ("production", "ledger.jsonl"):
+        (tmp_path / "model_store" / published).unlink()
     return tmp_path
 
 
@@ -35,7 +36,7 @@ from model_store.__main__ import main
 sys.exit(
     main(["train", "--data", "clients.csv", "--output", "m.pkl", "--report", "."])
     or main(["import", "m.pkl"])
-    or main(["promote", *registry.list_versions()])
+    or main(["promote", *registry.list_versions(), "--why", "the first", "--by", "ana"])
 )
 """
 
@@ -60,8 +61,8 @@ def test_from_a_csv_to_a_published_version(project: Path, clients: NDArray[np.fl
 
     for finished in (done, listed):
         assert (finished.returncode, finished.stderr) == (0, "")
-    tag, is_published = listed.stdout.split()
-    assert is_published == "published"
+    tag, says = listed.stdout.rstrip().split("  ", 1)
+    assert re.fullmatch(r"published since \S+Z by ana: the first", says)
     assert "reading clients.csv" in done.stdout
     assert f"{tag} imported\n{tag} is published" in done.stdout
     assert (project / "model-report.svg").stat().st_size > 1000
@@ -76,16 +77,19 @@ def test_a_version_is_shown_as_json(imported: str, capsys: pytest.CaptureFixture
     assert shown["golden_clients"] == 60
 
 
+WHY = ["--why", "as the test says"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["train", "--data", "nowhere.csv", "--output", "m.pkl"], "Cannot read nowhere.csv"),
         (["import", "nowhere.pkl"], "Cannot read nowhere.pkl: No such file"),
-        (["show"], "The store has no"),
         (["show", "latest"], "'latest' is no explicit version"),
-        (["promote", "credit_card_clusters:latest"], "is no explicit version"),
-        (["promote", "credit_card_clusters:0123456789ab"], "The store has no"),
-        (["rollback"], "No version was published before"),
+        (["promote", "credit_card_clusters:latest", *WHY], "is no explicit version"),
+        (["promote", "credit_card_clusters:0123456789ab", *WHY], "The store has no"),
+        (["baseline", "credit_card_clusters:0123456789ab", *WHY], "The store has no"),
+        (["rollback", *WHY], "No version was published before"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_exit_code_2(

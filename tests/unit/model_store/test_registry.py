@@ -14,18 +14,16 @@ import joblib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model_store import promotion, registry, training, version
+from model_store import publications, registry, version
 from model_store.errors import (
     CorruptModel,
     InvalidTag,
     ModelNotFound,
     NotAModel,
     PickleRefused,
-    PromotionRefused,
     StoreUnusable,
 )
 from model_store.pickles import inspection
@@ -260,119 +258,13 @@ def test_an_unknown_version_is_named_with_what_to_run(imported: str) -> None:
     "tag", ["", "latest", registry.NAME, f"{registry.NAME}:latest", "other:0123456789ab", "a:b:c"]
 )
 def test_a_tag_without_an_explicit_version_is_refused(
-    tag: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tag: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "production").write_text(tag)
-    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
-
     with pytest.raises(InvalidTag):
         registry.load(tag)
+    monkeypatch.setenv(version.TAG_VARIABLE, tag or "latest")
     with pytest.raises(InvalidTag):
-        registry.production_tag(tmp_path / "production")
-
-
-def test_the_environment_chooses_the_tag_before_the_published_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    published = f"{registry.NAME}:aaaaaaaaaaaa"
-    (tmp_path / "production").write_text(f"{published}\n")
-    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
-    assert registry.production_tag(tmp_path / "production") == published
-
-    monkeypatch.setenv(version.TAG_VARIABLE, UNKNOWN)
-    assert registry.production_tag(tmp_path / "production") == UNKNOWN
-
-
-def test_nothing_published_says_what_to_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv(version.TAG_VARIABLE, raising=False)
-
-    with pytest.raises(InvalidTag, match="python -m model_store promote"):
-        registry.production_tag(tmp_path / "production")
-
-
-def test_the_committed_tag_is_the_committed_pickles() -> None:
-    version = registry.version_of(registry.DEFAULT_PICKLE.read_bytes())
-
-    assert registry.published_tag() == f"{registry.NAME}:{version}"
-
-
-def retrained(clients: NDArray[np.float64]) -> Pipeline:
-    return training.fit(clients[::2])
-
-
-def permuted(clients: NDArray[np.float64]) -> Pipeline:
-    model = training.fit(clients)
-    model[-1].cluster_centers_ = model[-1].cluster_centers_[[1, 0, 2, 3, 4]].copy()
-    return model
-
-
-def moved(clients: NDArray[np.float64]) -> Pipeline:
-    model = training.fit(clients)
-    model[-1].cluster_centers_[3] += 0.1
-    return model
-
-
-def starved(clients: NDArray[np.float64]) -> Pipeline:
-    return training.fit(np.vstack([np.repeat(clients[:60], 40, axis=0), clients[60:]]))
-
-
-def other_preparation(clients: NDArray[np.float64]) -> Pipeline:
-    steps = [("s", StandardScaler()), ("k", KMeans(5, random_state=0))]
-    return Pipeline(steps).fit(clients)
-
-
-def nearer_to_each_others_place(clients: NDArray[np.float64]) -> Pipeline:
-    """Return a model that obeys the meaning rule, though its 0 and 3 lie where 3 and 0 lay."""
-    model = training.fit(clients)
-    model[-1].cluster_centers_[0] = [0.30, 0.05, 0.05, 0.98, 0.05]
-    model[-1].cluster_centers_[3] = [0.12, 0.05, 0.05, 0.60, 0.05]
-    return model
-
-
-def test_a_retrained_model_is_published_and_rolled_back(
-    imported: str, clients: NDArray[np.float64], tmp_path: Path
-) -> None:
-    production = tmp_path / "production"
-    better = brought_in(retrained(clients), tmp_path / "better.pkl")
-
-    promotion.promote(imported, production)
-    promotion.promote(imported, production)
-    promotion.promote(better, production)
-    assert registry.published_tag(production) == better
-
-    assert promotion.rollback(production) == imported
-    assert registry.published_tag(production) == imported
-    with pytest.raises(PromotionRefused, match="No version was published before"):
-        promotion.rollback(production)
-
-
-@pytest.mark.parametrize(
-    ("candidate", "reason"),
-    [
-        (permuted, "in place of 0 to 4"),
-        (nearer_to_each_others_place, r"match .* in the order \[3, 1, 2, 0, 4\], not 0 to 4"),
-        (moved, "the centroid of label 3 moved by 0.224, over 0.15"),
-        (starved, "profile 1 holds 1.1% of the clients"),
-        (other_preparation, "of the golden clients keep their label, under 95%"),
-    ],
-)
-def test_a_model_whose_labels_moved_is_not_published(
-    candidate: Callable[[NDArray[np.float64]], Pipeline],
-    reason: str,
-    imported: str,
-    clients: NDArray[np.float64],
-    tmp_path: Path,
-) -> None:
-    production = tmp_path / "production"
-    promotion.promote(imported, production)
-    tag = brought_in(candidate(clients), tmp_path / "candidate.pkl")
-
-    with pytest.raises(PromotionRefused, match=reason):
-        promotion.promote(tag, production)
-
-    assert registry.published_tag(production) == imported
+        publications.choose()
 
 
 def test_an_import_that_is_there_already_loads_no_library(

@@ -9,11 +9,13 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from model_store.publications import Choice
 from model_store.serving import routes
 from model_store.serving.admission import LOOPBACK, Admission
 
 #: What BentoML counts each request under, if it is asked.
 BENTOMLS = ("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/schema.json")
+TRIED = Choice("x:1", None, None)
 JSON = {"content-type": "application/json"}
 
 
@@ -22,7 +24,7 @@ async def bentoml(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def admission(plain: Starlette | None = None, hosts: str = LOOPBACK) -> Admission:
-    return Admission(bentoml, plain=plain or routes.create_app("x:1"), hosts=hosts.split(","))
+    return Admission(bentoml, plain=plain or routes.create_app(TRIED), hosts=hosts.split(","))
 
 
 def ask(method: str, path: str, hosts: str = LOOPBACK, **headers: str) -> httpx.Response:
@@ -144,7 +146,7 @@ def test_the_metrics_are_read_once_for_all_who_ask_at_a_time_and_again_a_moment_
         await PlainTextResponse(str(read))(scope, receive, send)
 
     async def asked() -> None:
-        app = Admission(count, plain=routes.create_app("x:1"), hosts=[])
+        app = Admission(count, plain=routes.create_app(TRIED), hosts=[])
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://any"
         ) as one:

@@ -1,0 +1,142 @@
+"""What is published, and what somebody tries instead, opened as the history pins it.
+
+A version that this machine's store never saw is brought in from the archive that travels with the
+repository; one that differs from what was published is not opened.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from model_store import archive, registry, version
+from model_store.errors import CorruptModel, InvalidTag, ModelNotFound
+from model_store.ledger import Entry, Ledger, Pin
+from model_store.pickles.foreign import inspect_apart
+from model_store.version import TAG_VARIABLE, StoredModel
+
+Inspect = Callable[[bytes], dict[str, Any]]
+
+logger = logging.getLogger(__name__)
+
+NOT_PUBLISHED: Final = "(not published)"
+_NOTHING: Final = "No model is published: run `python -m model_store promote TAG --why REASON`."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The version to serve. entry: the line by which it is published, or None while it is tried."""
+
+    tag: str
+    pin: Pin | None
+    entry: Entry | None
+
+    @property
+    def told_tag(self) -> str:
+        """The tag as it is told to callers, and so recorded: one that is tried says so."""
+        return self.tag if self.entry else f"{self.tag} {NOT_PUBLISHED}"
+
+
+def choose(ledger: Ledger | None = None) -> Choice:
+    """Name the version to serve: what is published, or what TAG_VARIABLE asks to try.
+
+    Raises LedgerBroken, or InvalidTag where nothing is published.
+    """
+    tried = os.environ.get(TAG_VARIABLE)
+    if tried:
+        return Choice(registry.explicit(tried), None, None)
+    pin, history = (ledger or Ledger()).published()
+    if pin is None:
+        raise InvalidTag(_NOTHING)
+    return Choice(registry.explicit(pin.tag), pin, history.since)
+
+
+def load(choice: Choice, ledger: Ledger | None = None) -> StoredModel:
+    """Open the version to serve. Raises what registry.load does, or CorruptModel."""
+    return registry.load(choice.tag) if choice.pin is None else pinned(choice.pin, ledger)
+
+
+def pinned(pin: Pin, ledger: Ledger | None = None) -> StoredModel:
+    """Return a version exactly as it was published, brought in from its archive if need be.
+
+    Raises ModelNotFound where neither store nor archive has it, and CorruptModel where what they
+    have is something else.
+    """
+    try:
+        return _as_pinned(registry.load(pin.tag), pin)
+    except ModelNotFound:
+        bring(pin, ledger or Ledger())
+        return _as_pinned(registry.load(pin.tag), pin)
+
+
+def bring_published(
+    ledger: Ledger | None = None, inspect: Inspect = inspect_apart
+) -> tuple[str, bool]:
+    """Have the store hold what is published; return its tag, and whether it did not before.
+
+    Loads no library where it does. Raises what `bring` raises, and InvalidTag without any.
+    """
+    ledger = ledger or Ledger()
+    pin, _ = ledger.published()
+    if pin is None:
+        raise InvalidTag(_NOTHING)
+    return pin.tag, bring(pin, ledger, inspect)
+
+
+def bring(pin: Pin, ledger: Ledger, inspect: Inspect = inspect_apart) -> bool:
+    """Have the store hold a published version as it was published; return whether it did not.
+
+    inspect: tells from a pickle's bytes what the model is, as at any import.
+    What the store holds in its place, as an earlier release imported it, is replaced. Raises
+    ModelNotFound without an archive, and CorruptModel for one that is not what was published.
+    """
+    if registry.holds(pin.tag, pin.digest):
+        return False
+    path = archive.path_of(pin.tag, ledger.archives)
+    if not path.exists():
+        raise ModelNotFound(
+            f"Neither the store nor {ledger.archives.name}/ has {pin.tag}: "
+            "run `python -m model_store import` with its pickle."
+        )
+    files = archive.members(path)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        _require_what_was_published(pin, Path(folder), files, inspect)
+        registry.replace(pin.tag, Path(folder))
+    logger.info("%s brought in from its archive", pin.tag)
+    return True
+
+
+def _as_pinned(model: StoredModel, pin: Pin) -> StoredModel:
+    if model.digest != pin.digest:
+        raise CorruptModel(
+            f"{pin.tag} in the store is not what was published (its sha256 over all is "
+            f"{model.digest[:12]}..., not {pin.digest[:12]}...): run `bentoml models delete "
+            f"{pin.tag}`, then `python -m model_store import`."
+        )
+    return model
+
+
+def _require_what_was_published(
+    pin: Pin, folder: Path, files: dict[str, bytes], inspect: Inspect
+) -> None:
+    """Look at unpacked files as at any import: pinned by digest, and the pickle gives the numbers.
+
+    Raises CorruptModel or NotAModel.
+    """
+    metadata = archive.metadata(pin.tag, files[registry.YAML_NAME])
+    model = version.open_folder(pin.tag, folder, metadata)
+    told = inspect(files[version.PICKLE_NAME]).get("numbers")
+    if model.digest != pin.digest or told != _numbers_of(model):
+        raise CorruptModel(
+            f"The archive of {pin.tag} is not what was published "
+            f"(its sha256 over all is {model.digest[:12]}..., not {pin.digest[:12]}...)."
+        )
+
+
+def _numbers_of(model: StoredModel) -> dict[str, Any] | None:
+    return None if model.numbers is None else model.numbers.as_json()
