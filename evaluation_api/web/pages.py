@@ -11,11 +11,11 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from evaluation_api.web.compression import Compression
+from evaluation_api.web.compression import CompressedFiles
 
 #: Asked again each time, and answered 304 unless changed: no page of a release meets the modules
 #: of another.
@@ -37,17 +37,24 @@ _KEPT: Final = ("Allow", "Retry-After")
 
 def files(folder: Path) -> ASGIApp:
     """Serve files, smaller where no gateway compresses them; what the API answers is small."""
-    return Compression(_Files(directory=folder, html=True))
+    return _Files(folder)
 
 
 class _Files(StaticFiles):
     """Says of each file how long it may be kept."""
+
+    def __init__(self, folder: Path) -> None:
+        """Serve a folder's files, and its index.html where the folder is asked for."""
+        super().__init__(directory=folder, html=True)
+        self._compressed = CompressedFiles()
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file. Raises HTTPException for none, or a folder by another name."""
         response = await super().get_response(path, scope)
         if isinstance(response, RedirectResponse):  # to whatever host was asked for
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        if isinstance(response, FileResponse):
+            return await self._compressed.smaller(response, Headers(scope=scope))
         return response
 
     def file_response(self, *found: Any, **more: Any) -> Response:  # noqa: ANN401 - Starlette's own
