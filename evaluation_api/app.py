@@ -20,6 +20,10 @@ from starlette.types import Lifespan
 from swagger_ui_bundle import swagger_ui_path
 
 from evaluation_api import VERSION
+from evaluation_api.access.gate import Access, Gate
+from evaluation_api.access.keyring import Keyring
+from evaluation_api.access.limits import RateLimit
+from evaluation_api.access.roles import Rules
 from evaluation_api.client_files import routes as file_routes
 from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.client_files.files import ClientFiles
@@ -33,6 +37,7 @@ from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
+from evaluation_api.record.credentials import CredentialLog, CredentialWatch
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
 from evaluation_api.record.models import ModelLog, ModelWatch
@@ -71,15 +76,20 @@ def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None 
     limit: what it is served within; where it is reached, the application is not ready.
     """
     settings = settings or Settings()
+    access = access_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services_of(settings) as running:
+        async with services_of(settings, access) as running:
             app.state.services, app.state.client_files = running.services, running.client_files
             server.spare_the_garbage_collector()
             yield
 
-    app = create_fastapi_app(lifespan, hosts=settings.allowed_hosts.split(","))
+    app = create_fastapi_app(
+        lifespan,
+        hosts=settings.allowed_hosts.split(","),
+        access=access,
+    )
     app.state.limit = limit or ConcurrencyLimit(settings.max_in_flight)
     # No mount: at "/" it would answer the methods that a route of the API does not take.
     app.router.default = pages.files(settings.frontend_path)
@@ -91,11 +101,12 @@ def create_fastapi_app(
     *,
     hosts: Iterable[str] = ("localhost", "127.0.0.1"),
     fast_path: bool = True,
+    access: Access | None = None,
 ) -> FastAPI:
     """Make the application without its pages.
 
     lifespan: puts what the routes need in its state. hosts: see Admission. fast_path: see
-    routes.install.
+    routes.install. access: tells who asks; without it anybody may do everything, however often.
     """
     app = DescribedApp(
         title="Avaliação de clientes de cartão de crédito",
@@ -109,8 +120,6 @@ def create_fastapi_app(
         # Nobody collects it, and looking for who might took 5 % of a request's time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(Admission, hosts=hosts, refusal=problems.of_status)
-    app.add_middleware(Observation, unexpected=problems.unexpected)
     problems.install(app)
     routes.install(app, fast_path=fast_path)
     app.include_router(file_routes.router)
@@ -118,7 +127,23 @@ def create_fastapi_app(
     app.mount("/docs/swagger-ui", pages.files(Path(swagger_ui_path)), name="swagger-ui")
     app.mount("/docs", pages.files(_API_PAGE), name="docs")
     app.add_route("/docs", _lead_to_docs, include_in_schema=False)
+    rules = Rules(app.routes)
+    if access is not None:
+        app.add_middleware(Gate, rules=rules, access=access, refusal=problems.foreseen)
+    app.add_middleware(Admission, hosts=hosts, refusal=problems.of_status)
+    app.add_middleware(Observation, unexpected=problems.unexpected)
     return app
+
+
+def access_of(settings: Settings) -> Access | None:
+    """Return how one comes in; None where anybody may, which is for a loopback alone."""
+    if settings.access_secret is None:
+        return None
+    from evaluation_api.access.sessions import Sessions  # noqa: PLC0415 - not where access is open
+
+    sessions = Sessions(settings.access_secret.get_secret_value())
+    limit = RateLimit(settings.rate_per_second, max(1, int(2 * settings.rate_per_second)))
+    return Access(sessions, Keyring(sessions), limit)
 
 
 async def _lead_to_docs(_: Request) -> Response:
@@ -134,8 +159,11 @@ class Running:
 
 
 @asynccontextmanager
-async def services_of(settings: Settings) -> AsyncIterator[Running]:
-    """Open everything that settings name, workers at work; close it in the end."""
+async def services_of(settings: Settings, access: Access | None = None) -> AsyncIterator[Running]:
+    """Open everything that settings name, workers at work; close it in the end.
+
+    access: is kept in step with the record.
+    """
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
         engine = _connect(
@@ -164,7 +192,12 @@ async def services_of(settings: Settings) -> AsyncIterator[Running]:
             Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS), executor.outage)
         )
         index = searches.run_index()
-        for work in (pending.run(), worker.run(), watch.run(), record_watch.run(), index):
+        works = [pending.run(), worker.run(), watch.run(), record_watch.run(), index]
+        if access is not None:
+            credentials = CredentialWatch(CredentialLog(engine), executor, access.keyring)
+            await credentials.look()
+            works.append(credentials.run())
+        for work in works:
             stack.push_async_callback(_stop, asyncio.create_task(work))
         client_files = ClientFiles(file_log, evaluations, executor, worker)
         services = Services(

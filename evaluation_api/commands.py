@@ -1,4 +1,4 @@
-"""The operator's commands: serve, migrate, batch, replay, purge. python -m evaluation_api --help.
+"""The operator's commands, python -m evaluation_api --help: serve, migrate, replay, purge, keys.
 
 Prints to people, in English; what cannot be done is one sentence on standard error and exit
 code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from evaluation_api import app, replay
+from evaluation_api import app, key_commands, replay
 from evaluation_api.client_files import command
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
@@ -112,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     purging.add_argument("--older-than", type=_days, required=True, metavar="DAYS")
     purging.add_argument("--yes", action="store_true", help="do not ask")
     purging.set_defaults(run=_purge)
+
+    key_commands.add_to(commands)
     return parser
 
 

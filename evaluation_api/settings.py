@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from evaluation_api.decision import policy_file
 
 _FRONTEND = Path(__file__).parents[1] / "frontend"
+_SHORTEST_SECRET = 32
 #: As it stands in a Host header, the port apart.
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
@@ -40,6 +41,13 @@ def _host_names(names: str) -> str:
     return names
 
 
+def _secret(text: SecretStr) -> SecretStr:
+    """Return a secret itself, if it is long enough to be one."""
+    if len(text.get_secret_value()) < _SHORTEST_SECRET:
+        raise PydanticCustomError("secret", f"has fewer than {_SHORTEST_SECRET} characters")
+    return text
+
+
 class Settings(BaseSettings):
     """Each from EVALUATION_ and its name in capitals."""
 
@@ -50,6 +58,21 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
         "localhost,127.0.0.1,[::1]",
         description="Names, without a port, by which the service is asked; the gateway's is one",
+    )
+    public_url: Annotated[str, AfterValidator(_address)] = Field(
+        "http://127.0.0.1:8000", description="Where people reach the pages, through the gateway"
+    )
+    access_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
+        None,
+        description="32 characters or more, which sign what browsers keep: whoever asks must then"
+        " say who they are; without it everybody may do everything, on loopback alone",
+    )
+    gateways: str = Field(
+        "",
+        description="Addresses whose X-Forwarded-For is believed, with commas between; * for all",
+    )
+    rate_per_second: float = Field(
+        50, gt=0, description="Requests of one caller; twice as many may come at once"
     )
     model_url: Annotated[str, AfterValidator(_address)] = Field(
         "http://127.0.0.1:8001", description="Where the model service is"

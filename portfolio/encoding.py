@@ -111,6 +111,7 @@ def columns(
         "cluster": pa.array(decisions["perfil"].to_numpy()),
         "confidence": pa.array(decisions["certeza"].to_numpy(), from_pandas=True),
         "outcome": _texts(decisions["decisao"]),
+        "made_by": pa.nulls(count, pa.string()),
         "answer": pa.nulls(count, pa.string()),
         "prediction": predictions,
         **{name: pa.repeat(value, count) for name, value in _same(decided)},

@@ -30,6 +30,8 @@ class Kind(StrEnum):
     COMMAND = "comando"
     #: Where nobody has to say who they are: a laptop's loopback.
     OPEN = "aberto"
+    #: Where one has to, and did not.
+    UNKNOWN = "desconhecido"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Identity:
 
 _KEPT: Final = "evaluation_api.identity"
 _ANYBODY: Final = Identity(Kind.OPEN, "", frozenset(Role))
+UNKNOWN: Final = Identity(Kind.UNKNOWN, "", frozenset())
 
 
 def keep(scope: Scope, identity: Identity) -> None:
@@ -58,9 +61,18 @@ def keep(scope: Scope, identity: Identity) -> None:
 
 def identity_of(scope: Scope) -> Identity:
     """Return who asks, with the address; somebody who may do everything where access is open."""
-    client, asking = scope.get("client"), scope.get(_KEPT, _ANYBODY)
-    assert isinstance(asking, Identity)  # noqa: S101 - only keep() writes it
-    return replace(asking, address=client[0] if client else "")
+    client = scope.get("client")
+    return replace(_kept(scope), address=client[0] if client else "")
+
+
+def label_of(scope: Scope) -> str | None:
+    """Return what records call who asks: identity_of(scope).label, for who is in a hurry."""
+    return _kept(scope).label
+
+
+def _kept(scope: Scope) -> Identity:
+    asking: Identity = scope.get(_KEPT, _ANYBODY)
+    return asking
 
 
 def of_terminal() -> Identity:

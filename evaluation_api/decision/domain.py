@@ -211,6 +211,7 @@ class Entry:
     """What the record keeps of one request. Pending while evaluation and answer are None.
 
     answer: the JSON that was given, byte for byte. degraded: the model was away at receipt.
+    made_by: who asked, where they had to say.
     """
 
     id: str
@@ -220,6 +221,7 @@ class Entry:
     answer: str | None = None
     degraded: bool = False
     idempotency_key: IdempotencyKey | None = None
+    made_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,7 @@ class Recorded:
     received_at: datetime
     applicant: Applicant
     degraded: bool
+    made_by: str | None = None
     answer: str | None = None
     evaluated_at: datetime | None = None
     cluster: int | None = None

@@ -33,6 +33,7 @@ class ProfilePolicy:
 
     #: Facts are not looked at: see FactPolicy.
     spans: ClassVar[None] = None
+    allows_own_reviews: ClassVar[bool] = False
 
     @property
     def targets(self) -> tuple[int, ...]:

@@ -20,6 +20,11 @@ EvaluationError
 ├── ClientFileNotFoundError   no file has that id
 ├── ClientFileStateError      a file's state does not allow what was asked of it
 ├── FileTooLargeError         a file has more bytes or lines than one may
+├── UnidentifiedError         nobody that is known asks
+│   └── LinkGoneError           by a one-time address that was used, or is over
+├── NotAllowedError           who asks has no role for it
+│   └── OwnEvaluationError      they made the evaluation that they would review
+├── RateExceededError         who asks has asked for too much in a short time
 ├── IdempotencyKeyReusedError the key was used with another body
 ├── IdempotencyKeyInFlightError the key's first request is not answered yet
 └── PolicyError               the policy file is wrong; names the line and the reason
@@ -129,6 +134,31 @@ class ClientFileStateError(EvaluationError):
 
 class FileTooLargeError(EvaluationError):
     """A file has more bytes or lines than one may."""
+
+
+class UnidentifiedError(EvaluationError):
+    """Nobody that is known asks."""
+
+
+class LinkGoneError(UnidentifiedError):
+    """A one-time address was used before, or its time is over, or it was none."""
+
+
+class NotAllowedError(EvaluationError):
+    """Who asks has no role for what they ask."""
+
+
+class OwnEvaluationError(NotAllowedError):
+    """Who made an evaluation would review it, which the policy does not allow."""
+
+
+class RateExceededError(EvaluationError):
+    """Who asks has asked for too much in a short time."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        """Take how long to wait."""
+        super().__init__(f"{wait_seconds:.3f} s early")
+        self.wait_seconds = wait_seconds
 
 
 class IdempotencyKeyReusedError(EvaluationError):

@@ -114,6 +114,7 @@ class Evaluator:
         key: IdempotencyKey | None = None,
         *,
         may_wait: bool = False,
+        made_by: str | None = None,
     ) -> Receipt:
         """Evaluate an applicant, or return what the key's first request was answered.
 
@@ -121,24 +122,29 @@ class Evaluator:
         prediction (docs/adr/0003).
 
         may_wait: when the model is away, record the request as pending instead of raising.
+        made_by: who asks, for the record.
         Raises ModelError, RecordUnavailableError, OverloadedError, IdempotencyKeyReusedError and
         IdempotencyKeyInFlightError; after each of them nothing is recorded.
         """
         if key is None:
-            return await self._evaluate(applicant, None, may_wait=may_wait)
+            return await self._evaluate(applicant, None, may_wait, made_by)
         if key.key in self._in_flight:
             raise IdempotencyKeyInFlightError
         self._in_flight.add(key.key)
         try:
-            return await self._evaluate(applicant, key, may_wait=may_wait)
+            return await self._evaluate(applicant, key, may_wait, made_by)
         finally:
             self._in_flight.discard(key.key)
 
     async def _evaluate(
-        self, applicant: Applicant, key: IdempotencyKey | None, *, may_wait: bool
+        self,
+        applicant: Applicant,
+        key: IdempotencyKey | None,
+        may_wait: bool,  # noqa: FBT001 - as evaluate was told
+        made_by: str | None,
     ) -> Receipt:
         received_at, started = self._now(), time.perf_counter()
-        entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key)
+        entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key, made_by=made_by)
         try:
             prediction = await self._predictor.predict(applicant.usage)
         except (ModelError, OverloadedError) as exc:

@@ -10,6 +10,8 @@ from typing import Final
 LARGEST_AMOUNT: Final = 1e7
 #: The longest name of a client or reviewer, in characters, without the space around it.
 LONGEST_NAME: Final = 120
+#: Of a name with how somebody came in before it.
+LONGEST_LABEL: Final = LONGEST_NAME + 16
 
 #: Controls of direction, by which "anA - odavorpa" is shown as "aprovado - Ana".
 _DIRECTION: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"

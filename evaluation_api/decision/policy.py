@@ -98,6 +98,7 @@ class FactPolicy:
     """A version of the criteria. version: the first 12 hex digits of the file's sha256.
 
     accepted_models: sha256s for which refusals stand though the promise does not.
+    allows_own_reviews: by whoever made the evaluation.
     """
 
     version: str
@@ -109,6 +110,7 @@ class FactPolicy:
     near: Near
     training_range: TrainingRange
     accepted_models: frozenset[str] = frozenset()
+    allows_own_reviews: bool = False
     _borders: dict[str, tuple[Border, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property

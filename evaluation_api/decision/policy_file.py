@@ -71,6 +71,7 @@ def _fact_policy(version: str, root: Table) -> FactPolicy:
         near=_near(root.table("fronteira")),
         training_range=_training_range(root.table("faixa")),
         accepted_models=_accepted_models(root),
+        allows_own_reviews=root.flag("revisao_propria"),
     )
     for case in root.tables("casos"):
         _try(case, policy)

@@ -42,6 +42,10 @@ class Table:
             self.refuse(key, "o texto está vazio")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Read true or false; false where it does not stand."""
+        return bool(self._get(key, bool, "true ou false")) if self.has(key) else False
+
     def date(self, key: str) -> date:
         """Read a day."""
         value: date = self._get(key, date, "uma data, como 2026-11-22")

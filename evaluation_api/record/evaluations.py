@@ -32,6 +32,7 @@ from evaluation_api.decision.domain import (
 from evaluation_api.decision.errors import (
     EvaluationNotFoundError,
     EvaluationPendingError,
+    OwnEvaluationError,
     UnseenReviewsError,
 )
 from evaluation_api.record import database, positions, posts, rows
@@ -95,24 +96,33 @@ class EvaluationLog:
         return [used.get(key) for key in keys]
 
     def review(
-        self, review: Review, *, key: IdempotencyKey | None = None, seen: int | None = None
+        self,
+        review: Review,
+        *,
+        key: IdempotencyKey | None = None,
+        seen: int | None = None,
+        not_made_by: str | None = None,
     ) -> Review:
         """Add a person's decision; return it, or what its key stood for before.
 
-        seen: how many reviews the reviewer knew of, if they told. Raises EvaluationNotFoundError,
-        EvaluationPendingError, UnseenReviewsError, or IdempotencyKeyReusedError.
+        seen: how many reviews the reviewer knew of, if they told. not_made_by: whose evaluations
+        they may not review. Raises EvaluationNotFoundError, EvaluationPendingError,
+        OwnEvaluationError, UnseenReviewsError, or IdempotencyKeyReusedError.
         """
         _require_id(review.evaluation_id)
-        known = select(evaluations.c.pending).where(evaluations.c.id == review.evaluation_id)
+        known = select(evaluations.c.pending, evaluations.c.made_by)
+        this = known.where(evaluations.c.id == review.evaluation_id)
         with self._transaction() as connection:
             database.begin_writing(connection)
-            pending = connection.execute(known.with_for_update()).scalar()
-            if pending is None:
+            found = connection.execute(this.with_for_update()).first()
+            if found is None:
                 raise EvaluationNotFoundError(review.evaluation_id)
+            if found.made_by is not None and found.made_by == not_made_by:
+                raise OwnEvaluationError(review.evaluation_id)
             there = _reviews(connection, review.evaluation_id)
             if key and (first := _first_post(connection, review, key)):
                 return next(one for one in there if one.id == first.require(key))
-            if pending:
+            if found.pending:
                 raise EvaluationPendingError(review.evaluation_id)
             if seen is not None and seen != len(there):
                 raise UnseenReviewsError(there)

@@ -72,6 +72,7 @@ def encode(entry: Entry, bind_time: BindTime) -> Values:
         usage.credit_limit,
         usage.payments,
         entry.degraded,
+        entry.made_by,
         *encode_decision(entry, bind_time),
     )
 
@@ -140,6 +141,7 @@ def decode(
         received_at=in_utc(row.received_at),
         applicant=Applicant(row.name, usage),
         degraded=row.degraded,
+        made_by=row.made_by,
         answer=row.answer,
         evaluated_at=None if row.evaluated_at is None else in_utc(row.evaluated_at),
         cluster=row.cluster,

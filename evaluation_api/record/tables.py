@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from evaluation_api.decision.limits import LONGEST_NAME
+from evaluation_api.decision.limits import LONGEST_LABEL, LONGEST_NAME
 
 metadata = MetaData()
 
@@ -47,6 +47,8 @@ evaluations = Table(
     Column("payments", Double, nullable=False),
     #: Whether the model was away at receipt, so that the decision came later.
     Column("degraded", Boolean, nullable=False),
+    #: Who asked for it (access.Identity.label); None where nobody had to say.
+    Column("made_by", String(LONGEST_LABEL)),
     #: While pending: who evaluates it now may keep it until then.
     Column("claimed_until", _WHEN),
     Column("evaluated_at", _WHEN),
@@ -152,6 +154,8 @@ batches = Table(
     Column("dialect", Text),
     Column("sample", Text),
     Column("line_count", Integer, nullable=False),
+    #: Who sent it, as of an evaluation.
+    Column("made_by", String(LONGEST_LABEL)),
 )
 
 #: About 1,024 lines of a file each, in its order; evaluated and committed as one.
@@ -192,4 +196,24 @@ recorded_files = Table(
     Column("criteria", Text, nullable=False),
     #: How many of its clients are, in its order.
     Column("recorded", BigInteger, nullable=False),
+)
+
+#: What lets somebody in (access.credentials).
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(LONGEST_NAME), nullable=False),
+    #: With a comma between two.
+    Column("roles", String(120), nullable=False),
+    Column("made_at", _WHEN, nullable=False),
+    Column("expires_at", _WHEN, nullable=False),
+    #: The SHA-256 of what was shown once; None for a session, which is signed.
+    Column("digest", String(64), unique=True),
+    #: How that begins.
+    Column("hint", String(16), nullable=False),
+    #: The last time, to the minute; of a link, the only one.
+    Column("used_at", _WHEN),
+    Column("revoked_at", _WHEN),
 )

@@ -6,6 +6,7 @@ The only module that knows status codes of errors.
 import logging
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from math import ceil
 from operator import attrgetter
 from typing import Annotated, Any, Final
 
@@ -177,6 +178,39 @@ _ANSWERS = {
         "Arquivo grande demais",
         "Um arquivo pode ter até 200 MB e 1.000.000 de linhas. Divida-o em partes.",
     ),
+    errors.UnidentifiedError: _Answer(
+        HTTPStatus.UNAUTHORIZED,
+        "identificacao_necessaria",
+        "Identificação necessária",
+        "Entre pela página de entrada ou, de outro sistema, envie sua chave no cabeçalho"
+        " Authorization: Bearer. Nada foi registrado.",
+    ),
+    errors.LinkGoneError: _Answer(
+        HTTPStatus.UNAUTHORIZED,
+        "link_sem_validade",
+        "Link sem validade",
+        "Cada link de entrada vale uma única vez, e por pouco tempo. Peça outro a quem cuida do"
+        " serviço.",
+    ),
+    errors.NotAllowedError: _Answer(
+        HTTPStatus.FORBIDDEN,
+        "sem_permissao",
+        "Sem permissão",
+        "Seu papel não permite isso. Nada foi registrado.",
+    ),
+    errors.OwnEvaluationError: _Answer(
+        HTTPStatus.FORBIDDEN,
+        "avaliacao_propria",
+        "Avaliação própria",
+        "Quem fez uma avaliação não pode revisá-la. Nada foi registrado; peça a outra pessoa.",
+    ),
+    errors.RateExceededError: _Answer(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "pedidos_demais",
+        "Pedidos demais",
+        "Você fez muitos pedidos em pouco tempo. Nada foi registrado; tente de novo em instantes.",
+        retry_after_seconds=1,
+    ),
     errors.IdempotencyKeyReusedError: _Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "chave_ja_usada",
@@ -273,6 +307,8 @@ _OF_EVERY_ROUTE: Final = (
     errors.InvalidRequestError,
     errors.OverloadedError,
     errors.RecordUnavailableError,
+    errors.UnidentifiedError,
+    errors.NotAllowedError,
 )
 _BROKEN_OFF = _Answer(
     HTTPStatus.BAD_REQUEST,
@@ -389,6 +425,12 @@ def foreseen(exc: errors.EvaluationError) -> Response:
     answer = next(_ANSWERS[kind] for kind in type(exc).__mro__ if kind in _ANSWERS)
     if isinstance(exc, errors.UnseenReviewsError):
         return _problem(answer, revisoes=[answers.review(one) for one in exc.reviews])
+    if isinstance(exc, errors.RateExceededError):
+        return _problem(replace(answer, retry_after_seconds=ceil(exc.wait_seconds)))
+    if isinstance(exc, errors.UnidentifiedError):
+        response = _problem(answer)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
     if not isinstance(exc, errors.InvalidRequestError):
         return _problem(answer)
     named = [Erro(field.pointer, field.detail) for field in exc.fields]

@@ -12,7 +12,10 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator
 
+from evaluation_api.access.identity import Identity, identity_of, label_of
+from evaluation_api.access.roles import READING
 from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import Recorded
 from evaluation_api.decision.errors import (
     EvaluationError,
     EvaluationNotFoundError,
@@ -22,6 +25,7 @@ from evaluation_api.decision.errors import (
     MalformedJsonError,
     ModelError,
     ModelNotMetError,
+    OwnEvaluationError,
     PolicyNotFoundError,
     UnseenReviewsError,
 )
@@ -94,6 +98,7 @@ _REVIEWED: Final = described(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     EvaluationNotFoundError,
     EvaluationPendingError,
+    OwnEvaluationError,
     UnseenReviewsError,
     IdempotencyKeyReusedError,
 )
@@ -158,7 +163,12 @@ async def no_store(response: Response) -> None:
     response.headers.update(NO_STORE)
 
 
+async def _asking(request: Request) -> Identity:
+    return identity_of(request.scope)
+
+
 Needed = Annotated[Services, Depends(_needed)]
+Asking = Annotated[Identity, Depends(_asking)]
 Limit = Annotated[ConcurrencyLimit, Depends(_limit)]
 PolicyVersionQuery = Annotated[
     str | None, Query(max_length=12, description="Versão da política, como em `politica`")
@@ -182,7 +192,9 @@ async def evaluate(
     keys = [] if idempotency_key is None else repeated("idempotency-key")
     key = requests.read_key(keys, applicant)
     may_wait = prefer is not None and requests.prefers_async(repeated("prefer"))
-    receipt = await services_of(request).evaluator.evaluate(applicant, key, may_wait=may_wait)
+    receipt = await services_of(request).evaluator.evaluate(
+        applicant, key, may_wait=may_wait, made_by=label_of(request.scope)
+    )
     if receipt.answer is None:
         told = {"Location": f"/avaliacoes/{receipt.id}", **_AWAITED}
         return Response(answers.pending(receipt.id), HTTPStatus.ACCEPTED, told, JSON)
@@ -235,10 +247,18 @@ async def _page(request: Request, services: Services, query: requests.SearchQuer
     response_model=Registro,
     responses=_ONE,
 )
-async def find(services: Needed, evaluation_id: EvaluationId) -> Response:
+async def find(services: Needed, asking: Asking, evaluation_id: EvaluationId) -> Response:
     """Mostra uma avaliação com suas revisões."""
-    found = await services.executor.run_read(services.evaluations.find, evaluation_id)
+    found = await _shown(services, asking, evaluation_id)
     return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
+
+
+async def _shown(services: Services, asking: Identity, evaluation_id: str) -> Recorded:
+    """Return an evaluation; to who reads no others, one of their own."""
+    found = await services.executor.run_read(services.evaluations.find, evaluation_id)
+    if asking.roles.isdisjoint(READING) and found.made_by != asking.label:
+        raise EvaluationNotFoundError(evaluation_id)
+    return found
 
 
 @evaluations.post(
@@ -249,6 +269,7 @@ async def find(services: Needed, evaluation_id: EvaluationId) -> Response:
 )
 async def review(
     services: Needed,
+    asking: Asking,
     evaluation_id: EvaluationId,
     sent: requests.ReviewBody,
     keys: requests.Keys,
@@ -260,7 +281,10 @@ async def review(
     """
     made = requests.review_of(sent, new_id(), evaluation_id)
     key = requests.read_key(keys, (evaluation_id, sent))
-    add = partial(services.evaluations.review, key=key, seen=sent.revisoes_vistas)
+    not_made_by = None if services.policy.allows_own_reviews else asking.label
+    add = partial(
+        services.evaluations.review, key=key, seen=sent.revisoes_vistas, not_made_by=not_made_by
+    )
     return answers.review(await services.executor.run_write(add, made))
 
 
@@ -270,9 +294,9 @@ async def review(
     response_class=HTMLResponse,
     responses=_ONE,
 )
-async def show_dossier(services: Needed, evaluation_id: EvaluationId) -> Response:
+async def show_dossier(services: Needed, asking: Asking, evaluation_id: EvaluationId) -> Response:
     """Mostra, para imprimir, tudo o que explica uma avaliação."""
-    found = await services.executor.run_read(services.evaluations.find, evaluation_id)
+    found = await _shown(services, asking, evaluation_id)
     version = found.policy_version or services.policy.version
     source = await services.executor.run_read(services.policies.text, version)
     policy = services.policy if source is None else policy_file.parse(source)

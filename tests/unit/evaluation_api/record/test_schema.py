@@ -9,13 +9,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Engine, event, insert, inspect, text
 
 from evaluation_api.decision.domain import Search
 from evaluation_api.decision.errors import RecordUnavailableError
-from evaluation_api.record import database, schema, server_indexes, tables
+from evaluation_api.record import database, rows, schema, server_indexes, tables
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
+from evaluation_api.record.tables import evaluations
 from tests import successor
 from tests.evaluations import decided_entry
 from tests.services import ENVIRONMENT, PROJECT
@@ -64,7 +65,7 @@ def test_others_write_between_the_slices_of_a_migration(engine: Engine, url: str
 
     def append(*executed: object) -> None:
         if executed[2] in LOCKS:
-            EvaluationLog(other).append([decided_entry("Ana")])
+            _append_as_before(other, "Ana")
 
     event.listen(engine, "before_cursor_execute", append)
     schema.migrate(engine)
@@ -82,6 +83,15 @@ def _fold_as_before(engine: Engine, name: str, count: int) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "0003")
         connection.execute(text("UPDATE evaluations SET name_folded = lower(name)"))
+
+
+def _append_as_before(engine: Engine, name: str) -> None:
+    """Write an evaluation with the columns that there are by now."""
+    there = {column["name"] for column in inspect(engine).get_columns("evaluations")}
+    values = zip(rows.COLUMNS, rows.encode(decided_entry(name), lambda time: time), strict=True)
+    row = {column: value for column, value in values if column in there}
+    with engine.begin() as connection:
+        connection.execute(insert(evaluations).values(row))
 
 
 def _migrate_in_three_processes(url: str) -> None:

@@ -1,0 +1,94 @@
+"""The layer around every route: who asks, whether they may, and whether not too often.
+
+Before the routes, since /avaliar calls no dependency. What it refuses is a domain error; what the
+answer looks like is not its business.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from evaluation_api.access import identity
+from evaluation_api.access.keyring import Keyring
+from evaluation_api.access.limits import RateLimit
+from evaluation_api.access.roles import FREE, Rules
+from evaluation_api.decision.errors import (
+    EvaluationError,
+    NotAllowedError,
+    RateExceededError,
+    UnidentifiedError,
+)
+
+if TYPE_CHECKING:
+    from evaluation_api.access.sessions import Sessions
+
+#: What a customer of a provider has of IPv6; the gateway counts alike.
+_NETWORK_BITS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How people and systems come in, where they have to say who they are."""
+
+    sessions: "Sessions"
+    keyring: Keyring
+    limit: RateLimit
+
+
+class Gate:
+    """Lets a request in, carrying who asks, or answers why not."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        rules: Rules,
+        access: Access,
+        refusal: Callable[[EvaluationError], ASGIApp],
+    ) -> None:
+        """Wrap an application. refusal: answers with an error."""
+        self._app = app
+        self._rules = rules
+        self._keyring = access.keyring
+        self._limit = access.limit
+        self._refusal = refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless it is refused."""
+        app = self._app
+        if scope["type"] == "http":
+            try:
+                self._admit(scope)
+            except EvaluationError as exc:
+                app = self._refusal(exc)
+        await app(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> None:
+        identity.keep(scope, identity.UNKNOWN)
+        allowed = self._rules.of(scope)
+        if allowed is FREE:
+            return
+        asking = self._keyring.find(scope) or identity.UNKNOWN
+        if wait := self._limit.seconds_to_wait(asking.label or _network(scope)):
+            raise RateExceededError(wait)
+        if allowed and asking.roles.isdisjoint(allowed):
+            raise NotAllowedError if asking.roles else UnidentifiedError
+        identity.keep(scope, asking)
+
+
+def _network(scope: Scope) -> str:
+    """Return what anonymous callers are counted by: a made-up key is nobody's."""
+    client = scope.get("client")
+    return _network_of(client[0]) if client else ""
+
+
+@lru_cache(maxsize=1024)
+def _network_of(address: str) -> str:
+    if ":" not in address:
+        return address
+    six = IPv6Address(address.partition("%")[0])
+    return str(six.ipv4_mapped or int(six) >> _NETWORK_BITS)

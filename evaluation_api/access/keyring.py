@@ -1,0 +1,80 @@
+"""Tells from a request's headers who asks, by what this process knows; no request asks the record.
+
+What is known is read again every few seconds, so that what is revoked is on every replica.
+"""
+
+import hmac
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from starlette.types import Scope
+
+from evaluation_api.access.credentials import Credential, CredentialKind, digest_of
+from evaluation_api.access.identity import Identity
+
+if TYPE_CHECKING:
+    from evaluation_api.access.sessions import Session, Sessions
+
+_BEARER: Final = b"bearer "
+
+
+class _Key(NamedTuple):
+    id: str
+    digest: str
+    until: float
+    identity: Identity
+
+
+class Keyring:
+    """The keys that let in, and the sessions that do not any more."""
+
+    def __init__(self, sessions: "Sessions") -> None:
+        """Start with none. sessions: reads cookies."""
+        self._sessions = sessions
+        self._keys: dict[str, _Key] = {}
+        self._ended: frozenset[str] = frozenset()
+        #: By id, when each was last used, as time.time() has it; for whoever writes it down.
+        self.used: dict[str, float] = {}
+
+    def learn(self, known: Iterable[Credential]) -> None:
+        """Take what the record has now: keys in force, and sessions that were ended early."""
+        keys: dict[str, _Key] = {}
+        ended: set[str] = set()
+        for one in known:
+            if one.revoked_at is not None:
+                ended.add(one.id)
+            elif one.kind is CredentialKind.KEY and one.digest is not None:
+                until = one.expires_at.timestamp()
+                keys[one.digest] = _Key(one.id, one.digest, until, one.identity)
+        self._keys, self._ended = keys, frozenset(ended)
+
+    def find(self, scope: Scope) -> Identity | None:
+        """Return who asks, by key or by cookie; None for nobody that is known."""
+        cookies = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
+                return self._of_key(value)
+            if name == b"cookie":
+                cookies = value
+        session = self._of_cookies(cookies) if cookies else None
+        return None if session is None else session.identity
+
+    def session_of(self, scope: Scope) -> "Session | None":
+        """Return the session that a request's cookie is of, unless it was ended."""
+        return self._of_cookies(dict(scope["headers"]).get(b"cookie", b""))
+
+    def _of_cookies(self, cookies: bytes) -> "Session | None":
+        session = self._sessions.find(cookies)
+        return None if session is None or session.id in self._ended else session
+
+    def _of_key(self, header: bytes) -> Identity | None:
+        digest = digest_of(header[len(_BEARER) :])
+        known = self._keys.get(digest)
+        if known is None or not hmac.compare_digest(known.digest, digest):
+            return None
+        now = time.time()
+        if now >= known.until:
+            return None
+        self.used[known.id] = now
+        return known.identity

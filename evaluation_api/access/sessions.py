@@ -1,0 +1,65 @@
+"""What a browser keeps of whoever signed in: a cookie that is signed and says who, for eight hours.
+
+Every replica knows it by its signature; that a session ended early is the keyring's to know.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.requests import cookie_parser
+
+from evaluation_api.access.credentials import Credential
+from evaluation_api.access.identity import Identity, Kind, Role
+
+LIFETIME: Final = timedelta(hours=8)
+COOKIE: Final = "sessao"
+#: Longer than any of ours.
+_LONGEST: Final = 1024
+_KEPT: Final = 4096
+
+
+class Session(NamedTuple):
+    """Who signed in. until: as time.time() has it."""
+
+    id: str
+    identity: Identity
+    until: float
+
+
+class Sessions:
+    """Signs cookies, and reads them."""
+
+    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+        """Take what is signed with, the same on all replicas."""
+        self._clock = clock
+        self._serializer = URLSafeTimedSerializer(
+            secret, salt=COOKIE, signer_kwargs={"digest_method": hashlib.sha256}
+        )
+        # What is not signed raises, and raises are not kept: made-up cookies push nobody's out.
+        self._read = lru_cache(maxsize=_KEPT)(self._load)
+
+    def seal(self, session: Credential) -> str:
+        """Return the cookie of who has signed in."""
+        return str(self._serializer.dumps([session.id, session.name, sorted(session.roles)]))
+
+    def find(self, cookies: bytes) -> Session | None:
+        """Return the session that a Cookie header carries, unless it is forged or over."""
+        cookie = cookie_parser(cookies.decode("latin-1")).get(COOKIE, "")
+        if not 0 < len(cookie) <= _LONGEST:
+            return None
+        try:
+            session = self._read(cookie)
+        except (BadData, ValueError):
+            return None
+        return session if self._clock() < session.until else None
+
+    def _load(self, cookie: str) -> Session:
+        told, signed_at = self._serializer.loads(cookie, return_timestamp=True)
+        identity, name, roles = told
+        person = Identity(Kind.PERSON, name, frozenset(map(Role, roles)))
+        return Session(identity, person, (signed_at + LIFETIME).timestamp())

@@ -1,0 +1,127 @@
+"""Keys, links and sessions in the record, and what keeps a keyring in step with them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Engine, Row, insert, or_, select, update
+
+from evaluation_api.access.credentials import Credential, CredentialKind
+from evaluation_api.access.identity import Role
+from evaluation_api.access.keyring import Keyring
+from evaluation_api.decision.errors import EvaluationError, LinkGoneError
+from evaluation_api.record import database, rows
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.tables import credentials
+from evaluation_api.runtime.background import Events, repeat
+
+logger = logging.getLogger(__name__)
+
+_EVENTS: Final = Events("credentials_not_read", "credential_watch_failed")
+#: Within it and a look's own time what is revoked lets nobody in any more, on any replica.
+_LOOK_SECONDS: Final = 2.0
+_NOTE_SECONDS: Final = 60.0
+_IN_FORCE: Final = credentials.c.revoked_at.is_(None)
+
+
+class CredentialLog:
+    """What lets somebody into one record. Every method raises RecordUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are schema.migrate's business."""
+        self._engine = engine
+
+    def add(self, made: Credential) -> None:
+        """Keep a new one."""
+        values = asdict(made) | {"roles": ",".join(sorted(made.roles))}
+        with database.transaction(self._engine) as connection:
+            connection.execute(insert(credentials).values(values))
+
+    def known(self) -> list[Credential]:
+        """Return the keys in force, and the sessions that were ended before their time."""
+        keys = (credentials.c.kind == CredentialKind.KEY) & _IN_FORCE
+        ended = (credentials.c.kind == CredentialKind.SESSION) & ~_IN_FORCE
+        return self._find((keys | ended) & (credentials.c.expires_at > datetime.now(UTC)))
+
+    def everything(self) -> list[Credential]:
+        """Return all there are, oldest first."""
+        return self._find(credentials.c.id != "")
+
+    def use_link(self, digest: str) -> Credential:
+        """Return a link, and let nobody use it again. Raises LinkGoneError."""
+        now = datetime.now(UTC)
+        this = (credentials.c.digest == digest) & (credentials.c.kind == CredentialKind.LINK)
+        unused = (
+            this & _IN_FORCE & credentials.c.used_at.is_(None) & (credentials.c.expires_at > now)
+        )
+        using = update(credentials).where(unused).values(used_at=now)
+        with database.transaction(self._engine) as connection:
+            if not connection.execute(using).rowcount:
+                raise LinkGoneError
+        return self._find(this)[0]
+
+    def revoke(self, which: str) -> int:
+        """End what has this id or name: keys, links and sessions; return how many."""
+        now = datetime.now(UTC)
+        named = or_(credentials.c.id == which, credentials.c.name == which)
+        ending = update(credentials).where(named & _IN_FORCE & (credentials.c.expires_at > now))
+        with database.transaction(self._engine) as connection:
+            return connection.execute(ending.values(revoked_at=now)).rowcount
+
+    def note_used(self, used: Mapping[str, float]) -> None:
+        """Write when each id was last used, as time.time() has it."""
+        with database.transaction(self._engine) as connection:
+            for identity, when in used.items():
+                at = datetime.fromtimestamp(when, UTC)
+                noting = update(credentials).where(credentials.c.id == identity)
+                connection.execute(noting.values(used_at=at))
+
+    def _find(self, which: Any) -> list[Credential]:  # noqa: ANN401 - SQLAlchemy's own
+        query = select(credentials).where(which).order_by(credentials.c.id)
+        with database.transaction(self._engine) as connection:
+            return [_decode(row) for row in connection.execute(query)]
+
+
+class CredentialWatch:
+    """Reads them again every two seconds, and writes once a minute which keys were used."""
+
+    def __init__(
+        self,
+        log: CredentialLog,
+        executor: RecordExecutor,
+        keyring: Keyring,
+        note_seconds: float = _NOTE_SECONDS,
+    ) -> None:
+        """Take the parts; look() once before anybody is let in, then run()."""
+        self._log = log
+        self._executor = executor
+        self._keyring = keyring
+        self._note_seconds = note_seconds
+        self._note_at = time.monotonic() + note_seconds
+
+    async def run(self) -> None:
+        """Look until cancelled; what was known goes on while the record is away."""
+        pause = partial(asyncio.sleep, _LOOK_SECONDS)
+        await repeat(self.look, pause, expected=EvaluationError, logger=logger, events=_EVENTS)
+
+    async def look(self) -> None:
+        """Have the keyring learn what is in force now. Raises RecordUnavailableError."""
+        self._keyring.learn(await self._executor.run_watch(self._log.known))
+        if self._keyring.used and time.monotonic() >= self._note_at:
+            used, self._keyring.used = self._keyring.used, {}
+            self._note_at = time.monotonic() + self._note_seconds
+            await self._executor.run_write(self._log.note_used, used)
+
+
+def _decode(row: Row[Any]) -> Credential:
+    values = row._asdict()
+    for name in ("made_at", "expires_at", "used_at", "revoked_at"):
+        values[name] = None if values[name] is None else rows.in_utc(values[name])
+    values["kind"] = CredentialKind(row.kind)
+    values["roles"] = frozenset(map(Role, row.roles.split(",")))
+    return Credential(**values)

@@ -1,0 +1,104 @@
+"""Keys of systems at the real services: made, used and revoked on two replicas of one record."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from evaluation_api.commands import main
+from tests import commands
+from tests.access import SECRET
+from tests.clients import MARIA
+from tests.services import Server, evaluation_server, eventually
+
+REVIEW = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Two evaluation services on one record, and their environment."""
+
+    one: Server
+    other: Server
+    opened: list[httpx.Client] = field(default_factory=list)
+
+    def keys(self, *arguments: str) -> str:
+        """Run the command; return what it printed."""
+        done = commands.run(main, "keys", *arguments, environment=self.one.environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def caller(self, name: str, *roles: str) -> httpx.Client:
+        """Make a key, and what asks with it once both replicas know it."""
+        header = {"Authorization": f"Bearer {self.keys('create', name, '--role', *roles)}"}
+        asking = httpx.Client(base_url=self.one.url, headers=header)
+        self.opened.append(asking)
+        eventually(lambda: self.statuses(asking) == {200}, seconds=5)
+        return asking
+
+    def statuses(self, asking: httpx.Client) -> set[int]:
+        """Ask both, as somebody."""
+        urls = [f"{server.url}/politica" for server in (self.one, self.other)]
+        return {asking.get(url).status_code for url in urls}
+
+
+@pytest.fixture(scope="module")
+def replicas(model_service: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+    folder = tmp_path_factory.mktemp("access")
+
+    def replica() -> Server:
+        return evaluation_server(folder, model_service.url, EVALUATION_ACCESS_SECRET=SECRET)
+
+    with replica() as one, replica() as other:
+        both = Replicas(one, other)
+        yield both
+        for client in both.opened:
+            client.close()
+
+
+def test_a_system_reads_what_it_asked_for_itself_and_nothing_else(replicas: Replicas) -> None:
+    sales = replicas.caller("vendas", "integracao")
+    others = replicas.caller("parceiro", "integracao")
+    auditor = replicas.caller("auditoria", "auditor")
+
+    made = f"/avaliacoes/{sales.post('/avaliar', json=MARIA).json()['id']}"
+
+    for path in (made, f"{made}/dossie"):
+        assert sales.get(path).status_code == 200
+        assert auditor.get(path).status_code == 200
+        assert others.get(path).status_code == 404
+    assert sales.get("/avaliacoes").status_code == 403
+
+
+def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> None:
+    maker = replicas.caller("quem fez", "revisor")
+    other = replicas.caller("outra pessoa", "revisor")
+
+    made = f"/avaliacoes/{maker.post('/avaliar', json=MARIA).json()['id']}"
+
+    refused = maker.post(f"{made}/revisao", json=REVIEW)
+    assert (refused.status_code, refused.json()["codigo"]) == (403, "avaliacao_propria")
+    assert other.post(f"{made}/revisao", json=REVIEW).status_code == 201
+
+
+def test_a_key_lets_in_on_every_replica_until_five_seconds_after_it_is_revoked(
+    replicas: Replicas,
+) -> None:
+    asking = replicas.caller("passageiro", "auditor")
+
+    replicas.keys("revoke", "passageiro")
+
+    eventually(lambda: replicas.statuses(asking) == {401}, seconds=5)
+
+
+def test_a_key_is_in_no_log_no_list_and_not_in_the_record(replicas: Replicas) -> None:
+    asking = replicas.caller("discreto", "auditor")
+
+    secret = asking.headers["authorization"].partition(" ")[2]
+    folder = replicas.one.log.parent
+    for file in folder.iterdir():
+        assert secret.encode() not in file.read_bytes()
+    listed = replicas.keys("list")
+    assert "discreto" in listed
+    assert secret not in listed
