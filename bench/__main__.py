@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +58,11 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> int:
 
 def _measure_files(arguments: argparse.Namespace, folder: Path) -> int:
     system = systems.this_system(folder)
-    ways = client_file.run(system, arguments.lines, arguments.rounds, folder)
+    with ExitStack() as stack:
+        server = None
+        if postgres.programs() is not None:
+            server = stack.enter_context(postgres.server())
+        ways = client_file.run(system, arguments.lines, arguments.rounds, folder, server)
     print(f"{arguments.lines:,} clients")
     print(tables.of_a_file(ways, arguments.lines))
     return 0

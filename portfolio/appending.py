@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.record.pace import Pace
 from evaluation_api.record.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
 from evaluation_api.record.rows import COLUMNS
 from portfolio import encoding
@@ -29,6 +30,8 @@ _PRAGMAS: Final = (
 )
 #: Transactions between two checkpoints, which hold nobody up: some 10 MB.
 _CHECKPOINT_EVERY: Final = 8
+#: Rows of one transaction at most: it lasts up to 50 ms, and others write between two.
+_LARGEST_SLICE: Final = 4_096
 #: Who waits for a file looks again every few milliseconds, and is not told when it is free.
 _PAUSE_SECONDS: Final = 0.005
 _CSV: Final = pa.csv.WriteOptions(include_header=False, quoting_style="all_valid")
@@ -41,7 +44,9 @@ _MOVE_ON: Final = (
 
 
 class Appender(Protocol):
-    """Whatever writes a file's next clients."""
+    """Whatever writes a file's next clients. pace: how many of them at a time."""
+
+    pace: Pace
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         """Record them, all or none; return how far the file is then.
@@ -75,6 +80,7 @@ class _Rows:
     """Rows, one by one."""
 
     def __init__(self, log: RecordedFiles) -> None:
+        self.pace = Pace(_LARGEST_SLICE)
         self._log = log
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
@@ -84,13 +90,23 @@ class _Rows:
         time.sleep(_PAUSE_SECONDS)
 
 
-class _Copy(_Rows):
-    """CSV, which Arrow writes and PostgreSQL reads without a look from Python."""
+class _Copy:
+    """CSV, which Arrow writes and PostgreSQL reads without a look from Python.
+
+    Nobody waits for a transaction here: a server lets several write at a time.
+    """
+
+    def __init__(self, log: RecordedFiles) -> None:
+        self.pace = Pace(_LARGEST_SLICE, slice_seconds=None)
+        self._log = log
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         written = io.BytesIO()
         pa.csv.write_csv(clients, written, _CSV)
         return self._log.append_csv(file, len(clients), written.getvalue())
+
+    def pause(self) -> None:
+        pass
 
 
 @contextmanager
@@ -120,6 +136,7 @@ class _Columns:
     """Arrow's columns, which SQLite's C code binds."""
 
     def __init__(self, dbapi: Any, cursor: Any) -> None:  # noqa: ANN401 - the driver's own
+        self.pace = Pace(_LARGEST_SLICE)
         self._dbapi, self._cursor = dbapi, cursor
         self._written = 0
 

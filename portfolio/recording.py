@@ -22,16 +22,12 @@ from numpy.typing import NDArray
 
 from evaluation_api import VERSION
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record.pace import Pace
 from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
 from portfolio import appending, encoding, packing
 from portfolio.appending import Appender
 from portfolio.encoding import Decided, Who
 from portfolio.frames import Floats, Profiler
 from portfolio.packing import Packer
-
-#: Rows of one transaction at most: it lasts up to 50 ms, and others write between two.
-_LARGEST_SLICE: Final = 4_096
 
 #: Clients whose random bits are drawn together.
 _DRAWN: Final = 4_096
@@ -103,7 +99,6 @@ class Recording:
         packer = packing.here(partial(explainer.changes, policy=policy))
         self._packer, self._appender = ways or Ways(packer, appending.beside(log))
         self._prepared = 0
-        self._pace = Pace(_LARGEST_SLICE)
 
     def prepare(
         self, names: pa.Array, clients: pd.DataFrame, decisions: pd.DataFrame, seconds: float
@@ -142,14 +137,14 @@ class Recording:
 
     def append(self, prepared: Prepared) -> None:
         """Record clients in slices, letting others write in between. Raises RecordBusyError."""
-        clients, start = prepared.rows, 0
+        clients, start, pace = prepared.rows, 0, self._appender.pace
         while start < len(clients):
             begun = time.perf_counter()
-            part = clients.slice(start, self._pace.limit)
+            part = clients.slice(start, pace.limit)
             self._file = self._appender.append(self._file, part)
             self.now = self._file.recorded
-            if len(part) == self._pace.limit:
-                self._pace.note(time.perf_counter() - begun)
+            if len(part) == pace.limit:
+                pace.note(time.perf_counter() - begun)
             start += len(part)
             self._appender.pause()
 

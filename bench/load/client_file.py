@@ -1,19 +1,20 @@
-"""A file of clients: an analyst's script, `portfolio score` with a record and without, the page."""
+"""A file of clients: an analyst's script, `portfolio score` with records and without, the page."""
 
 import os
-import sqlite3
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from threading import Event
 
 import httpx
+from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bench.load.checks import WrongAnswerError
 from bench.subjects import clients, processes
@@ -27,11 +28,12 @@ _HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos\n"
 _PROJECT = Path(__file__).parents[2]
 
 SCRIPT, SCORE, PAGE = "an analyst's script", "portfolio score", "page: upload, evaluate, download"
-RECORD = "portfolio score --record"
+RECORD, SERVER = "portfolio score --record, SQLite", "portfolio score --record, PostgreSQL"
 
 #: Somebody else writes so often to the record that a file is recorded in.
 _SECONDS_BETWEEN_WRITES = 0.02
-_OTHERS_WRITE = "UPDATE marks SET value = value WHERE name = 'readable_by'"
+_LOOK = text("SELECT value FROM marks WHERE name = 'readable_by'")
+_OTHERS_WRITE = text("UPDATE marks SET value = value WHERE name = 'readable_by'")
 
 
 @dataclass
@@ -52,20 +54,23 @@ class Way:
         return statistics.median(self.seconds)
 
 
-def run(system: System, lines: int, rounds: int, folder: Path) -> list[Way]:
+def run(system: System, lines: int, rounds: int, folder: Path, server: str | None) -> list[Way]:
     """Have one file of so many lines decided in each way, in turn. Raises WrongAnswerError.
 
-    The script comes first in each round, so that a ratio is of neighbours.
+    The script comes first in each round, so that a ratio is of neighbours. server: the URL of a
+    PostgreSQL database to empty and record in, if there is any.
     """
     source = folder / "clients.csv"
     source.write_bytes(b"".join(_file(clients.make(), lines)))
-    ways = [Way(SCRIPT), Way(SCORE), Way(RECORD), Way(PAGE)]
+    ways = [Way(SCRIPT), Way(SCORE), Way(RECORD), *([Way(SERVER)] if server else []), Way(PAGE)]
     with processes.started(system.programs, folder):
         for _ in range(rounds):
             _apart(ways[0], _script(source, folder), folder)
             _apart(ways[1], _score(source, folder), folder)
-            _record(ways[2], source, folder, lines)
-            _through_the_page(ways[3], system.ports[0], source, lines)
+            _record(ways[2], source, folder, lines, _new_file(folder / "recorded.db"))
+            if server:
+                _record(ways[3], source, folder, lines, _emptied(server))
+            _through_the_page(ways[-1], system.ports[0], source, lines)
     return ways
 
 
@@ -82,30 +87,45 @@ def _score(source: Path, folder: Path) -> list[str]:
     return ["-m", "portfolio", "score", str(source), "-o", str(target)]
 
 
-def _record(way: Way, source: Path, folder: Path, lines: int) -> None:
-    """Score into a record that is not there yet, and that somebody else writes to, too."""
-    record = folder / "recorded.db"
-    for old in folder.glob(f"{record.name}*"):
+def _new_file(record: Path) -> str:
+    for old in record.parent.glob(f"{record.name}*"):
         old.unlink()
-    url = {"EVALUATION_DATABASE_URL": f"sqlite:///{record}"}
-    with _others(record, way.waits):
-        _apart(way, [*_score(source, folder), "--record"], folder, url)
-    with closing(sqlite3.connect(record)) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM evaluations").fetchone()
+    return f"sqlite:///{record}"
+
+
+def _emptied(server: str) -> str:
+    with _begun(server) as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    return server
+
+
+def _record(way: Way, source: Path, folder: Path, lines: int, url: str) -> None:
+    """Score into a record that is empty, and that somebody else writes to, too."""
+    with _others(url, way.waits):
+        settings = {"EVALUATION_DATABASE_URL": url}
+        _apart(way, [*_score(source, folder), "--record"], folder, settings)
+    with _begun(url) as connection:
+        count = connection.scalar(text("SELECT count(*) FROM evaluations"))
     if count != lines:
         raise WrongAnswerError(f"{count} of {lines} lines recorded")
 
 
 @contextmanager
-def _others(record: Path, waits: list[float]) -> Iterator[None]:
+def _begun(url: str) -> Iterator[Connection]:
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _others(url: str, waits: list[float]) -> Iterator[None]:
     """Write a row now and then, as a single caller's service does, and note how long that takes."""
     is_over = Event()
 
     def write() -> None:
         while not is_over.wait(_SECONDS_BETWEEN_WRITES):
-            if record.exists():
-                with suppress(sqlite3.OperationalError):  # its tables are not there yet
-                    waits.append(_write_once(record))
+            with suppress(SQLAlchemyError):  # its tables are not there yet
+                waits.append(_write_once(url))
 
     with ThreadPoolExecutor(1) as thread:
         writing = thread.submit(write)
@@ -116,11 +136,13 @@ def _others(record: Path, waits: list[float]) -> Iterator[None]:
     writing.result()
 
 
-def _write_once(record: Path) -> float:
-    with closing(sqlite3.connect(record, isolation_level=None)) as connection:
-        connection.execute("SELECT 1 FROM marks").fetchone()
+def _write_once(url: str) -> float:
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        connection.execute(_LOOK).one()
+        connection.rollback()
         begun = time.perf_counter()
         connection.execute(_OTHERS_WRITE)
+        connection.commit()
         return time.perf_counter() - begun
 
 

@@ -188,7 +188,7 @@ class Broken:
 
     def __init__(self, appender: Appender) -> None:
         """Take what writes them."""
-        self._appender = appender
+        self._appender, self.pace = appender, Pace(2, slice_seconds=None)
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         """Write some."""
@@ -206,7 +206,6 @@ def recorded_in_parts(source: Path, files: RecordedFiles, stored: StoredModel) -
     with recording.fast_ways(files, POLICY, profiler) as ways:
         broken = ways._replace(appender=Broken(ways.appender))
         one = Recording(files, file, POLICY, profiler, broken)
-        one._pace.limit = 2  # noqa: SLF001 - two clients in the first slice
         scoring = score.Scoring(POLICY, profiler, recording=one)
         scoring.run(source, source.with_name("out.csv"), Choices({}), None)
 
@@ -333,6 +332,7 @@ def test_a_record_that_somebody_else_writes_to_for_too_long_is_busy(
 ) -> None:
     if engine.dialect.name != "sqlite":
         pytest.skip("several write to a server at a time")
+    pytest.importorskip("adbc_driver_sqlite")
     begun = recording.begin(files, source, CRITERIA)
     with recording.fast_ways(files, POLICY, StoredProfiler(stored)) as ways:
         assert isinstance(ways.appender, _Columns)
@@ -402,3 +402,9 @@ def test_slices_grow_and_shrink_by_how_long_they_take() -> None:
     assert pace.limit == 200
     pace.note(100)
     assert pace.limit == 1
+
+
+def test_slices_stay_as_they_are_where_nobody_waits() -> None:
+    pace = Pace(400, slice_seconds=None)
+    pace.note(100)
+    assert pace.limit == 400
