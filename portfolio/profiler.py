@@ -52,7 +52,7 @@ class StoredProfiler:
         asked = with_options(amounts, options, limits.of(policy, self.model, amounts))
         return [
             [_change(one) for one in prediction.counterfactuals or ()]
-            for prediction in self._served.predict(asked)
+            for prediction in answers.as_predictions(self._served.predict(asked), amounts)
         ]
 
     @cached_property

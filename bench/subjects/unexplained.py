@@ -26,7 +26,7 @@ class LabelsOnly(Explained):  # type: ignore[misc]
         super().__init__()
         centroids = self.model.stored.centroids
 
-        def predict(batch: Matrix) -> list[answers.Prediction]:
+        def predict(batch: Matrix) -> Matrix:
             return answers.labels_only(geometry.predict(batch[:, : len(FEATURES)], centroids))
 
         self._model = replace(self.model, predict=predict)

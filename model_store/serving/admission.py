@@ -13,7 +13,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from model_store.serving import answers
+from model_store.serving import answers, npy, requests
 
 #: For probes and Prometheus, which know the service by its address.
 _FOR_ANY_HOST: Final = frozenset({"/livez", "/readyz", "/healthz", "/health", "/metrics"})
@@ -25,7 +25,7 @@ _METRICS: Final = "/metrics"
 _METRICS_SECONDS: Final = 0.05
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A web page may send any other without asking: those of a form, and none at all.
-_JSON: Final = b"application/json"
+_MEDIA_TYPES: Final = frozenset({b"application/json", npy.MEDIA_TYPE.encode()})
 
 LOOPBACK: Final = "localhost,127.0.0.1,[::1]"
 
@@ -66,8 +66,8 @@ class Admission:
             return None
         if _is_of_a_foreign_page(headers, host):
             return HTTPStatus.FORBIDDEN, "A page of another origin asks"
-        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _JSON:
-            detail = "The Content-Type header must be application/json"
+        if requests.media_type_of(scope) not in _MEDIA_TYPES:
+            detail = f"The Content-Type header must be application/json or {npy.MEDIA_TYPE}"
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail
         return None
 

@@ -1,17 +1,42 @@
-"""Writes what /predict answers: predictions, or why there are none."""
+"""Writes what /predict answers: predictions, or why there are none.
 
+A model's answers are a matrix, n x 24, its columns as COLUMNS names them; NaN is what a model does
+not say. It goes out as it is, or as JSON for people.
+"""
+
+import math
+from collections.abc import Sequence
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import bentoml
 import msgspec
+import numpy as np
 from starlette.responses import Response
 
 from model_store.features import FEATURES
-from model_store.geometry import Explanation, Labels
-from model_store.serving import requests
-from model_store.serving.requests import UnreadableRequestError
+from model_store.geometry import CHANGEABLE, Explanation, Labels, Matrix
+from model_store.serving import npy, requests
+from model_store.serving.requests import PredictRequest, UnreadableRequestError
 from model_store.version import StoredModel
+
+_CHANGE = ("amount", "cluster", "confidence", "until")
+_REASONS = ("cluster", "runner_up", "confidence", *(f"{name}_contribution" for name in FEATURES))
+#: What is answered of each client; the last 16 only where targets are asked for. Of each amount
+#: that may be changed: the new one, and then the label (-1 where no change reaches a target, NaN
+#: where none is needed), how sure, and until where that holds (NaN for as far as the limits go).
+COLUMNS = (
+    *_REASONS,
+    *(f"{FEATURES[column]}_change_{part}" for column in CHANGEABLE for part in _CHANGE),
+)
+_CONTRIBUTIONS = slice(3, len(_REASONS))
+CHANGES = slice(len(_REASONS), None)
+_CLUSTER = _CHANGE.index("cluster")
+NO_CLUSTER = -1
+CHANGE_WIDTH = len(_CHANGE)
+#: Each changeable amount: its name, its place in FEATURES, and where its change begins in CHANGES.
+_CHANGED = tuple((FEATURES[c], c, len(_CHANGE) * place) for place, c in enumerate(CHANGEABLE))
 
 Contributions = msgspec.defstruct(
     "Contributions",
@@ -52,12 +77,12 @@ class Predictions(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not
     headers: ClassVar[dict[str, str]] = {}
 
     @classmethod
-    async def to_http_response(cls, obj: list[Prediction], serde: object) -> Response:  # noqa: ARG003
-        """Answer n predictions as they were asked for, or why the request could not be read."""
+    async def to_http_response(cls, obj: Matrix, serde: object) -> Response:  # noqa: ARG003
+        """Answer n clients as they were asked for, or why the request could not be read."""
         asked = requests.asked.get()
         if isinstance(asked, UnreadableRequestError):
             return problem(asked.status, str(asked))
-        return written(obj, cls.headers, single=asked.single)
+        return written(obj, asked, cls.headers)
 
     @classmethod
     def model_json_schema(cls, *_: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -82,9 +107,13 @@ def headers_of(model: StoredModel, tag: str) -> dict[str, str]:
     return told
 
 
-def written(predictions: list[Prediction], headers: dict[str, str], *, single: bool) -> Response:
-    """Write n predictions as one object, or as a list in the order of the clients."""
-    body = _encode(predictions[0] if single else predictions)
+def written(told: Matrix, asked: PredictRequest, headers: dict[str, str]) -> Response:
+    """Write answers (n x 24) as columns, as one object, or as a list in the clients' order."""
+    if asked.by_columns:
+        columns = told if asked.has_targets else told[:, : CHANGES.start]
+        return Response(npy.write(columns), headers=headers, media_type=npy.MEDIA_TYPE)
+    predictions = as_predictions(told, asked.clients)
+    body = _encode(predictions[0] if asked.single else predictions)
     return Response(body, headers=headers, media_type="application/json")
 
 
@@ -94,20 +123,51 @@ def problem(status: HTTPStatus, detail: str) -> Response:
     return Response(_encode(body), status, media_type="application/problem+json")
 
 
-def labels_only(cluster: Labels) -> list[Prediction]:
-    """Make predictions of labels (n), for a model whose geometry is not known."""
-    return [Prediction(label) for label in cluster.tolist()]
+def labels_only(cluster: Labels) -> Matrix:
+    """Make answers of labels (n), for a model whose geometry is not known."""
+    told = np.full((len(cluster), len(COLUMNS)), np.nan)
+    told[:, 0] = cluster
+    return told
 
 
-def explained(explanation: Explanation) -> list[Prediction]:
-    """Make n predictions that say why; by map, which halves what 1,024 of them take."""
-    contributions = map(Contributions, *explanation.contributions.T.tolist())
-    return list(
-        map(
-            Prediction,
-            explanation.cluster.tolist(),
-            explanation.runner_up.tolist(),
-            explanation.confidence.tolist(),
-            contributions,
-        )
-    )
+def explained(explanation: Explanation) -> Matrix:
+    """Make n answers that say why, and not yet what would change that."""
+    told = np.empty((len(explanation.cluster), len(COLUMNS)))
+    told[:, 0], told[:, 1] = explanation.cluster, explanation.runner_up
+    told[:, 2], told[:, _CONTRIBUTIONS] = explanation.confidence, explanation.contributions
+    told[:, CHANGES] = np.nan
+    return told
+
+
+def as_predictions(told: Matrix, clients: Matrix) -> list[Prediction]:
+    """Return answers (n x 24, or n x 8) about clients (n x 5) as they are in JSON.
+
+    By map over columns, which halves what 1,024 of them take.
+    """
+    cluster, runner_up, confidence, *contributions = told[:, : CHANGES.start].T.tolist()
+    labels = map(int, cluster)
+    if runner_up and math.isnan(runner_up[0]):
+        return list(map(Prediction, labels))
+    reasons = map(Contributions, *contributions)
+    predictions = list(map(Prediction, labels, map(int, runner_up), confidence, reasons))
+    changes = told[:, CHANGES]
+    if changes.size:
+        (places,) = (changes[:, _CLUSTER] >= NO_CLUSTER).nonzero()
+        told_of = zip(changes[places].tolist(), clients[places].tolist(), strict=True)
+        for place, (change, own) in zip(places.tolist(), told_of, strict=True):
+            predictions[place].counterfactuals = _counterfactuals(change, own)
+    return predictions
+
+
+def _counterfactuals(changes: Sequence[float], own: list[float]) -> list[Counterfactual]:
+    """Return what changes (16 numbers) of one client's amounts (5) reach a target, least first."""
+    found = []
+    for feature, column, start in _CHANGED:
+        amount, cluster, confidence, until = changes[start : start + len(_CHANGE)]
+        if cluster >= 0:
+            told = None if math.isnan(until) else until
+            one = Counterfactual(feature, amount, int(cluster), confidence, told)
+            found.append((abs(amount - own[column]), one))
+    if len(found) > 1:
+        found.sort(key=itemgetter(0))
+    return [one for _, one in found]

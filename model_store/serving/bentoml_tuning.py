@@ -35,7 +35,7 @@ class FastPath:
     def __init__(self, app: ASGIApp) -> None:
         """Wrap BentoML's application."""
         self._app = app
-        self._infer: Callable[[Matrix], Awaitable[list[answers.Prediction]]] | None = None
+        self._infer: Callable[[Matrix], Awaitable[Matrix]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Predict, or pass on."""
@@ -50,15 +50,15 @@ class FastPath:
             self._infer = _infer_in_batches(request.app)
         try:
             asked = await requests.read(request)
-            predictions = await self._infer(asked.matrix)
+            told = await self._infer(asked.matrix)
         except requests.UnreadableRequestError as exc:
             return answers.problem(exc.status, str(exc))
         except ServiceUnavailable as exc:
             return answers.problem(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
-        return answers.written(predictions, answers.Predictions.headers, single=asked.single)
+        return answers.written(told, asked, answers.Predictions.headers)
 
 
-def _infer_in_batches(app: Starlette) -> Callable[[Matrix], Awaitable[list[answers.Prediction]]]:
+def _infer_in_batches(app: Starlette) -> Callable[[Matrix], Awaitable[Matrix]]:
     """Return what BentoML's route hands a matrix (n x 7) to, which shares it in a batch."""
     (route,) = (route for route in app.routes if getattr(route, "path", None) == _PATH)
     factory = cast("ServiceAppFactory", route.endpoint.func.__self__)  # type: ignore[attr-defined]

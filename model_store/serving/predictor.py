@@ -1,9 +1,8 @@
-"""From a batch of clients to a batch of predictions, by the model's own geometry or its predict.
+"""From a batch of clients to a batch of answers, by the model's own geometry or its predict.
 
 A batch is n x 15, as requests.with_options makes it: each row carries what its caller wants.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -26,12 +25,12 @@ _CHANGEABLE = np.array(geometry.CHANGEABLE)
 #: How far inside the margin a counterfactual must land, so that rounding never takes it back out.
 _SLACK = 1e-9
 
-Predict = Callable[[Matrix], list[answers.Prediction]]
+Predict = Callable[[Matrix], Matrix]
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A stored model that predicts: a batch, n x 15, gives n predictions."""
+    """A stored model that predicts: a batch, n x 15, gives n answers, as answers.COLUMNS says."""
 
     stored: StoredModel
     predict: Predict
@@ -45,8 +44,7 @@ class ServedModel:
         """Ask one golden client of each label, and tell whether all come out as recorded."""
         labels, first = np.unique(self.stored.golden.labels, return_index=True)
         asked = with_options(self.stored.golden.rows[first], ExplanationOptions())
-        answered = [prediction.cluster for prediction in self.predict(asked)]
-        return bool(answered == labels.tolist())
+        return bool(np.array_equal(self.predict(asked)[:, 0], labels))
 
 
 def serve(model: StoredModel) -> ServedModel:
@@ -75,10 +73,10 @@ def _from_centroids(centroids: Matrix) -> Predict:
     """Predict by nearest centroid, and say why."""
     target_of = lru_cache(maxsize=64)(partial(_target, centroids))
 
-    def predict(batch: Matrix) -> list[answers.Prediction]:
+    def predict(batch: Matrix) -> Matrix:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
-        predictions = answers.explained(explanation)
+        told = answers.explained(explanation)
         limits = geometry.Limits(batch[:, _LOWS], batch[:, _HIGHS])
         kept = ~_is_outside(clients, limits)
         for mask, margin, asking in _options_in(batch):
@@ -88,9 +86,8 @@ def _from_centroids(centroids: Matrix) -> Predict:
             if len(elsewhere):
                 within = geometry.Limits(*(bounds[elsewhere] for bounds in limits))
                 found = _counterfactuals(clients[elsewhere], centroids, cones, within, margin)
-                for position, counterfactuals in zip(elsewhere.tolist(), found, strict=True):
-                    predictions[position].counterfactuals = counterfactuals
-        return predictions
+                told[elsewhere, answers.CHANGES] = found
+        return told
 
     return predict
 
@@ -139,8 +136,8 @@ def _counterfactuals(
     cones: geometry.Cones,
     limits: geometry.Limits,
     margin: float,
-) -> list[list[answers.Counterfactual]]:
-    """Find each client's ways to a target, least change first, and keep those that hold.
+) -> Matrix:
+    """Find each client's ways to a target and keep those that hold: n x 16, as answers.COLUMNS has.
 
     Every changed client is predicted: what is promised must come out.
     """
@@ -154,19 +151,8 @@ def _counterfactuals(
     cluster, runner_up = geometry.nearest_two(squared)
     confidence = geometry.confidence(squared, cluster, runner_up)
     held = (cluster == found.cluster[who, which]) & (confidence >= margin)
-    least_first = np.abs(amounts - clients[who, columns]).argsort(kind="stable")
-    order = least_first[held[least_first]]
-    counterfactuals: list[list[answers.Counterfactual]] = [[] for _ in clients]
-    for client, column, amount, label, sure, until in zip(
-        who[order].tolist(),
-        columns[order].tolist(),
-        amounts[order].tolist(),
-        cluster[order].tolist(),
-        confidence[order].tolist(),
-        found.until[who, which][order].tolist(),
-        strict=True,
-    ):
-        told = None if math.isnan(until) else until
-        one = answers.Counterfactual(FEATURES[column], amount, label, sure, told)
-        counterfactuals[client].append(one)
-    return counterfactuals
+    changes = np.full((len(clients), len(_CHANGEABLE), answers.CHANGE_WIDTH), np.nan)
+    changes[:, :, 1] = answers.NO_CLUSTER
+    kept = np.array((amounts, cluster, confidence, found.until[who, which]))
+    changes[who[held], which[held]] = kept[:, held].T
+    return changes.reshape(len(clients), -1)

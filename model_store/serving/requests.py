@@ -15,9 +15,11 @@ import bentoml
 import msgspec
 import numpy as np
 from starlette.requests import Request
+from starlette.types import Scope
 
 from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
 from model_store.geometry import CHANGEABLE, Matrix
+from model_store.serving import npy
 
 MAX_CLIENTS = 1024
 #: Four times what 1,024 clients of seven-digit amounts take.
@@ -53,6 +55,10 @@ _COLUMNS = tuple(operator.attrgetter(feature) for feature in FEATURES)
 NO_CLIENTS = np.empty((0, len(FEATURES)))
 #: Where no limits are sent: 1 x 8.
 ANY_AMOUNT = np.repeat([[0.0, LARGEST_AMOUNT]], len(_CHANGEABLE), axis=1)
+_NPY = npy.MEDIA_TYPE.encode()
+_LIMIT_COLUMN = FEATURES.index("credit_limit")
+#: Amounts, and amounts with what each changeable one may become.
+_WIDTHS = (len(FEATURES), len(FEATURES) + 2 * len(_CHANGEABLE))
 _SPANS = tuple(operator.attrgetter(feature) for feature in _CHANGEABLE)
 _NOT_AT_ALL = (float("nan"), float("nan"))
 
@@ -74,10 +80,24 @@ class UnreadableRequestError(Exception):
 
 
 class PredictRequest(NamedTuple):
-    """Clients with their options, n x 15 as `with_options` makes them; single if not in a list."""
+    """Clients with their options, n x 15 as `with_options` makes them; single if not in a list.
+
+    by_columns: whether the answer is to be columns, as the clients were.
+    """
 
     matrix: Matrix
     single: bool
+    by_columns: bool = False
+
+    @property
+    def clients(self) -> Matrix:
+        """Return the amounts alone, n x 5."""
+        return self.matrix[:, : len(FEATURES)]
+
+    @property
+    def has_targets(self) -> bool:
+        """Tell whether any client wants to know how to get to another label."""
+        return bool(self.matrix[:, len(FEATURES)].any())
 
 
 #: What this task's request asks, or why it cannot be read: BentoML shows an answer no request.
@@ -135,8 +155,18 @@ async def read(request: Request) -> PredictRequest:
         raise UnreadableRequestError(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"In the query: {exc}"
         ) from exc
-    clients, limits, single = read_clients(await _body(request))
-    return PredictRequest(with_options(clients, options, limits), single)
+    body, by_columns = await _body(request), media_type_of(request.scope) == _NPY
+    clients, limits, single = read_columns(body) if by_columns else read_clients(body)
+    return PredictRequest(with_options(clients, options, limits), single, by_columns)
+
+
+def media_type_of(scope: Scope) -> bytes:
+    """Return what a request says that its body is, without parameters."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type: bytes = value.partition(b";")[0].strip().lower()
+            return media_type
+    return b""
 
 
 async def _body(request: Request) -> bytes:
@@ -175,6 +205,58 @@ def read_clients(body: bytes) -> tuple[Matrix, Matrix, bool]:
     if not clients:
         return NO_CLIENTS, ANY_AMOUNT, False
     return _matrix(clients), _limits(clients), False
+
+
+def read_columns(body: bytes) -> tuple[Matrix, Matrix, bool]:
+    """Read up to 1,024 clients from a matrix of float64 in NumPy's format, as read_clients does.
+
+    n x 5, the amounts in the order of FEATURES; or n x 13, where the least and then the greatest of
+    each changeable amount follow, both NaN where it is not to be changed.
+
+    Raises UnreadableRequestError naming the first client and field that cannot be accepted.
+    """
+    try:
+        sent = npy.read(body, _WIDTHS)
+    except npy.NotNpyError as exc:
+        raise _unreadable(str(exc)) from exc
+    if len(sent) > MAX_CLIENTS:
+        raise _unreadable(f"Expected `array` of length <= {MAX_CLIENTS}")
+    clients, limits = sent[:, : len(FEATURES)], sent[:, len(FEATURES) :]
+    _require_amounts(clients)
+    if not limits.size:
+        return clients, ANY_AMOUNT, False
+    _require_limits(limits)
+    return clients, limits, False
+
+
+def _require_amounts(clients: Matrix) -> None:
+    """Find what the JSON's types would refuse, in the same words; NaN compares as neither."""
+    good = (clients >= 0) & (clients <= LARGEST_AMOUNT)
+    good[:, _LIMIT_COLUMN] &= clients[:, _LIMIT_COLUMN] > 0
+    if not good.all():
+        row, column = np.argwhere(~good)[0].tolist()
+        above = ">" if column == _LIMIT_COLUMN else ">="
+        place = f"$[{row}].{FEATURES[column]}"
+        raise _unreadable(f"{_bound(clients[row, column], above)} - at `{place}`")
+
+
+def _require_limits(limits: Matrix) -> None:
+    """Find a least or greatest amount that is none; only both of them may be NaN."""
+    spans = limits.reshape(len(limits), 2, len(_CHANGEABLE))
+    good = (spans >= 0) & (spans <= LARGEST_AMOUNT) | np.isnan(spans).all(axis=1, keepdims=True)
+    if not good.all():
+        row, end, column = np.argwhere(~good)[0].tolist()
+        place = f"$[{row}].limits.{_CHANGEABLE[column]}[{end}]"
+        raise _unreadable(f"{_bound(spans[row, end, column], '>=')} - at `{place}`")
+
+
+def _bound(amount: float, above: str) -> str:
+    is_large = amount > LARGEST_AMOUNT
+    return f"Expected `float` {f'<= {LARGEST_AMOUNT}' if is_large else f'{above} 0.0'}"
+
+
+def _unreadable(detail: str) -> UnreadableRequestError:
+    return UnreadableRequestError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 def _matrix(clients: list[msgspec.Struct]) -> Matrix:

@@ -82,10 +82,8 @@ async def _predict_as(request: Request, open_: Callable[[str], predictor.ServedM
         return answers.problem(HTTPStatus.NOT_FOUND, str(exc))
     except ModelStoreError as exc:
         return answers.problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(exc))
-    predictions = await run_in_threadpool(model.predict, asked.matrix)
-    return answers.written(
-        predictions, answers.headers_of(model.stored, model.stored.tag), single=asked.single
-    )
+    told = await run_in_threadpool(model.predict, asked.matrix)
+    return answers.written(told, asked, answers.headers_of(model.stored, model.stored.tag))
 
 
 def _version(ledger: Ledger, tag: str) -> predictor.ServedModel:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
+
 from model_store.geometry import Matrix
-from model_store.serving.answers import Prediction
+from model_store.serving import answers
 from service import CreditCardClusters
 
 __all__ = ["CreditCardClusters"]
@@ -13,8 +15,8 @@ bento = cast("Any", CreditCardClusters)  # a bentoml.Service, which is not typed
 Right: Any = bento.inner
 
 
-def everybody_is_3(batch: Matrix) -> list[Prediction]:
-    return [Prediction(3)] * len(batch)
+def everybody_is_3(batch: Matrix) -> Matrix:
+    return answers.labels_only(np.full(len(batch), 3))
 
 
 class Forgetful(Right):  # type: ignore[misc]

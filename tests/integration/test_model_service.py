@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import bentoml
 import httpx
+import msgspec
 import psutil
 import pytest
 
@@ -22,11 +23,15 @@ from deploy.processes import Running
 from evaluation_api.decision.domain import FEATURES
 from model_store import registry
 from model_store.ledger import Ledger
+from model_store.serving import answers, npy
 from model_store.serving.requests import MAX_CLIENTS
 from tests.clients import AMOUNTS, BAD_AMOUNTS, FIVE_CLIENTS, MALFORMED, Bad
 from tests.services import CERTIFICATES, READY_SECONDS, Server, eventually, model_server
+from tests.unit.model_store.amounts import spread
 
 JSON = {"content-type": "application/json"}
+COLUMNS = {"content-type": npy.MEDIA_TYPE}
+MANY = spread(MAX_CLIENTS)
 
 
 @pytest.fixture
@@ -112,12 +117,37 @@ def test_an_answer_says_which_model_gave_it(http: httpx.Client) -> None:
     assert answer.headers["x-model-sha256"] == described["sha256"]
 
 
+@pytest.mark.parametrize("query", ["", "?targets=1,3,4&margin=0.05"])
+def test_columns_are_answered_as_json_is_to_the_last_bit(http: httpx.Client, query: str) -> None:
+    clients = [amounts(client) for client in MANY.tolist()]
+
+    people = http.post(f"/predict{query}", json=clients)
+    columns = http.post(f"/predict{query}", content=npy.write(MANY), headers=COLUMNS)
+
+    assert columns.headers["content-type"] == "application/x-npy"
+    assert columns.headers["x-model-sha256"] == people.headers["x-model-sha256"]
+    read = npy.read(columns.content, {24 if query else 8})
+    assert msgspec.json.encode(answers.as_predictions(read, MANY)) == people.content
+    assert len(columns.content) < len(people.content) / 2
+
+
+def test_no_other_kind_of_body_is_taken(http: httpx.Client) -> None:
+    refusal = http.post("/predict", content=b"x", headers={"content-type": "text/plain"})
+
+    assert refusal.status_code == 415
+    assert "application/json or application/x-npy" in refusal.json()["detail"]
+
+
 def test_any_version_in_the_store_predicts_and_one_that_is_gone_is_named(
     http: httpx.Client,
 ) -> None:
     tag = http.get("/model").json()["tag"]
 
     assert http.post(f"/models/{tag}/predict", json=AMOUNTS).json()["cluster"] == 4
+    columns = http.post(f"/models/{tag}/predict", content=npy.write(MANY), headers=COLUMNS)
+    assert (
+        columns.content == http.post("/predict", content=npy.write(MANY), headers=COLUMNS).content
+    )
     gone = http.post(f"/models/{registry.NAME}:000000000000/predict", json=AMOUNTS)
     assert gone.status_code == 404
     assert "000000000000" in gone.json()["detail"]
@@ -301,16 +331,18 @@ def test_the_fast_path_answers_as_bentomls_own_way_does(
     several = json.dumps([amounts(values) for values, _ in FIVE_CLIENTS]).encode()
     bad = [without_name(bad) for bad in [*BAD_AMOUNTS.values(), *MALFORMED.values()]]
     queries = ["", "targets=1,3,4&margin=0.05", "toward=2", "targets=5", "margin=x", "target=1"]
-    asked = [(body, query) for query in queries for body in (good, several, b"[]", *bad[:3])]
-    asked += [(body, "") for body in (*bad, b"[" + b"[]," * 2000 + b"[]]", b" " * 600_000)]
+    asked = [(body, query, JSON) for query in queries for body in (good, several, b"[]", *bad[:3])]
+    asked += [(body, "", JSON) for body in (*bad, b"[" + b"[]," * 2000 + b"[]]", b" " * 600_000)]
+    by_columns = (npy.write(MANY), npy.write(MANY[:0]), npy.write(-MANY), good)
+    asked += [(body, query, COLUMNS) for query in queries for body in by_columns]
 
     with model_server(bentoml_home, MODEL_SERVICE_SHORTCUTS="off") as plain_service:
-        for body, query in asked:
+        for body, query, kind in asked:
             fast, plain = (
                 httpx.post(
                     f"{service.url}/predict?{query}",
                     content=body,
-                    headers=JSON,
+                    headers=kind,
                     verify=CERTIFICATES,
                 )
                 for service in (model_service, plain_service)

@@ -1,5 +1,6 @@
-"""The JSON that /predict answers: predictions as they were asked for, or a problem."""
+"""What /predict answers: predictions as they were asked for, or a problem."""
 
+import io
 import json
 from http import HTTPStatus
 
@@ -10,38 +11,95 @@ import pytest
 
 from model_store import geometry
 from model_store.geometry import Matrix
-from model_store.serving import answers
-from model_store.serving.answers import Counterfactual, Prediction, Predictions
+from model_store.serving import answers, requests
+from model_store.serving.answers import Prediction, Predictions
+from model_store.serving.requests import ExplanationOptions, PredictRequest
 from tests.unit.model_store import amounts
 
 HEADERS = {"X-Model-Tag": "a:b", "X-Model-Sha256": "0" * 64}
 
 
-def explained(clients: Matrix, centroids: Matrix) -> list[Prediction]:
-    """Predict, with a counterfactual for the first client."""
-    predictions = answers.explained(geometry.explain(clients, centroids))
-    predictions[0].counterfactuals = [Counterfactual("payments", 12.34, 1, 0.0625)]
-    return predictions
+def explained(clients: Matrix, centroids: Matrix) -> Matrix:
+    """Predict, with counterfactuals for the first client and none that would do for the last."""
+    told = answers.explained(geometry.explain(clients, centroids))
+    changes = np.full((4, 4), np.nan)
+    changes[:, 1] = -1
+    told[-1, answers.CHANGES] = changes.ravel()
+    changes[3] = 12.34, 1, 0.0625, np.nan
+    told[0, answers.CHANGES] = changes.ravel()
+    return told
 
 
-def body_of(predictions: list[Prediction], *, single: bool = False) -> bytes:
-    return bytes(answers.written(predictions, HEADERS, single=single).body)
+def asked(clients: Matrix, **how: bool) -> PredictRequest:
+    options = ExplanationOptions(targets=(1,))
+    return PredictRequest(requests.with_options(clients, options), **{"single": False, **how})
+
+
+def body_of(told: Matrix, clients: Matrix, **how: bool) -> bytes:
+    return bytes(answers.written(told, asked(clients, **how), HEADERS).body)
 
 
 @pytest.mark.parametrize("single", [True, False])
 def test_an_answer_reads_as_it_was_written(centroids: Matrix, *, single: bool) -> None:
-    predictions = explained(amounts.spread(1 if single else 3), centroids)
+    clients = amounts.spread(1 if single else 3)
+    told = explained(clients, centroids)
 
-    body = body_of(predictions, single=single)
+    body = body_of(told, clients, single=single)
 
+    predictions = answers.as_predictions(told, clients)
     shape = Prediction if single else list[Prediction]
     assert msgspec.json.decode(body, type=shape) == (predictions[0] if single else predictions)
 
 
-def test_an_explanation_is_written_field_by_field() -> None:
-    (prediction,) = explained(np.array([[300.0, 0, 0, 400, 0]]), np.eye(5))
+def test_columns_read_as_they_were_written_to_the_last_bit(centroids: Matrix) -> None:
+    clients = amounts.spread(300)
+    told = explained(clients, centroids)
 
-    read = json.loads(body_of([prediction], single=True))
+    by_name = np.load(io.BytesIO(body_of(told, clients, by_columns=True)), allow_pickle=False)
+
+    assert by_name.shape == (300, len(answers.COLUMNS)) == (300, 24)
+    assert by_name.tobytes() == told.tobytes()
+    from_columns = msgspec.json.encode(answers.as_predictions(by_name, clients))
+    assert from_columns == body_of(told, clients)
+
+
+def test_columns_without_targets_are_the_eight_of_why(centroids: Matrix) -> None:
+    clients = amounts.spread(3)
+    told = answers.explained(geometry.explain(clients, centroids))
+    plain = PredictRequest(
+        requests.with_options(clients, ExplanationOptions()), single=False, by_columns=True
+    )
+
+    read = np.load(io.BytesIO(bytes(answers.written(told, plain, HEADERS).body)))
+
+    assert read.tolist() == told[:, :8].tolist()
+    assert answers.COLUMNS[:3] == ("cluster", "runner_up", "confidence")
+
+
+def test_counterfactuals_are_told_least_change_first_and_none_is_not_nothing(
+    centroids: Matrix,
+) -> None:
+    clients = np.array([[300.0, 0, 10, 400, 20]] * 3)
+    told = explained(clients, centroids)
+    told[0, answers.COLUMNS.index("balance_change_amount")] = 250.0
+    told[0, answers.COLUMNS.index("balance_change_cluster")] = 3
+    told[0, answers.COLUMNS.index("balance_change_until")] = 240.0
+
+    first, other, last = answers.as_predictions(told, clients)
+
+    assert first.counterfactuals is not None
+    assert [(one.feature, one.until) for one in first.counterfactuals] == [
+        ("payments", None),
+        ("balance", 240.0),
+    ]
+    assert other.counterfactuals is None
+    assert last.counterfactuals == []
+
+
+def test_an_explanation_is_written_field_by_field() -> None:
+    client = np.array([[300.0, 0, 0, 400, 0]])
+
+    read = json.loads(body_of(explained(client, np.eye(5)), client, single=True))
 
     assert (read["cluster"], read["runner_up"]) == (3, 0)
     assert read["confidence"] == pytest.approx((2**0.5 - 1) / (2**0.5 + 1))
@@ -54,7 +112,7 @@ def test_an_explanation_is_written_field_by_field() -> None:
 
 
 def test_labels_alone_are_written_as_nothing_else() -> None:
-    written = body_of(answers.labels_only(np.array([3, 0])))
+    written = body_of(answers.labels_only(np.array([3, 0])), amounts.spread(2))
 
     assert json.loads(written) == [{"cluster": 3}, {"cluster": 0}]
 
@@ -74,9 +132,11 @@ def test_a_problem_says_what_and_why() -> None:
 
 def test_the_schema_describes_every_answer(centroids: Matrix) -> None:
     schema = jsonschema_rs.validator_for(Predictions.model_json_schema())
-    predictions = explained(amounts.spread(3), centroids)
+    clients = amounts.spread(3)
+    told = explained(clients, centroids)
 
-    assert schema.is_valid(json.loads(body_of(predictions)))
-    assert schema.is_valid(json.loads(body_of(predictions, single=True)))
-    assert schema.is_valid(json.loads(body_of(answers.labels_only(np.array([3])), single=True)))
+    assert schema.is_valid(json.loads(body_of(told, clients)))
+    assert schema.is_valid(json.loads(body_of(told, clients, single=True)))
+    alone = body_of(answers.labels_only(np.array([3])), clients[:1], single=True)
+    assert schema.is_valid(json.loads(alone))
     assert not schema.is_valid({"runner_up": 1})

@@ -1,10 +1,11 @@
 """Batches of clients who want different things: each is answered as if alone."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,9 +48,17 @@ def stored(committed: Pipeline, centroids: Matrix) -> StoredModel:
     )
 
 
+Predict = Callable[[Matrix], list[answers.Prediction]]
+
+
 @pytest.fixture(scope="session")
-def predict(stored: StoredModel) -> predictor.Predict:
-    return predictor.serve(stored).predict
+def predict(stored: StoredModel) -> Predict:
+    return predictions_by(predictor.serve(stored))
+
+
+def predictions_by(model: predictor.ServedModel) -> Predict:
+    """Predict as whoever reads JSON sees it."""
+    return lambda batch: answers.as_predictions(model.predict(batch), batch[:, : len(FEATURES)])
 
 
 def asked(clients: Matrix, targets: Iterable[int], margin: float) -> Matrix:
@@ -67,14 +76,14 @@ def changes(prediction: answers.Prediction, client: Matrix) -> list[float]:
 
 def read_back(predictions: Iterable[answers.Prediction]) -> list[dict[str, Any]]:
     """Read predictions as a caller does, to 12 decimals: a batch may add up in any order."""
-    body = answers.written(list(predictions), {}, single=False).body
     read: list[dict[str, Any]] = json.loads(
-        bytes(body), parse_float=lambda text: round(float(text), 12)
+        msgspec.json.encode(list(predictions)),
+        parse_float=lambda text: round(float(text), 12),
     )
     return read
 
 
-def test_who_asks_for_nothing_is_told_why_and_no_counterfactual(predict: predictor.Predict) -> None:
+def test_who_asks_for_nothing_is_told_why_and_no_counterfactual(predict: Predict) -> None:
     (told,) = predict(asked(DEBTOR, (), 0.0))
 
     assert told.cluster == FIVE_CLIENTS[0][1]
@@ -93,7 +102,7 @@ def test_who_asks_for_nothing_is_told_why_and_no_counterfactual(predict: predict
     )
 )
 def test_each_of_a_batch_is_answered_as_if_alone(
-    predict: predictor.Predict, several: list[tuple[set[int], float]]
+    predict: Predict, several: list[tuple[set[int], float]]
 ) -> None:
     clients = amounts.spread(3 * len(several))
     alone = [
@@ -106,7 +115,7 @@ def test_each_of_a_batch_is_answered_as_if_alone(
 
 
 def test_a_counterfactual_comes_out_as_promised_least_change_first(
-    predict: predictor.Predict,
+    predict: Predict,
 ) -> None:
     clients = amounts.spread(500)
 
@@ -131,7 +140,7 @@ def test_a_counterfactual_comes_out_as_promised_least_change_first(
 
 
 def test_who_is_there_is_told_no_counterfactual_and_who_is_nearly_there_is(
-    predict: predictor.Predict,
+    predict: Predict,
 ) -> None:
     (now,) = predict(asked(DEBTOR, (), 0.0))
     assert now.confidence is not None
@@ -149,18 +158,18 @@ def test_who_is_there_is_told_no_counterfactual_and_who_is_nearly_there_is(
     assert elsewhere.confidence == now.confidence
 
 
-def test_who_has_no_way_is_told_so(predict: predictor.Predict) -> None:
+def test_who_has_no_way_is_told_so(predict: Predict) -> None:
     (told,) = predict(asked(DEBTOR, (3,), 0.5))
 
     assert told.counterfactuals == []
     assert read_back([told])[0]["alternatives"] == []
 
 
-def test_nobody_is_predicted_nothing(predict: predictor.Predict) -> None:
+def test_nobody_is_predicted_nothing(predict: Predict) -> None:
     assert predict(asked(requests.NO_CLIENTS, APPROVED, 0.05)) == []
 
 
-def test_a_counterfactual_is_an_amount_that_a_client_may_have(predict: predictor.Predict) -> None:
+def test_a_counterfactual_is_an_amount_that_a_client_may_have(predict: Predict) -> None:
     rich = np.array([[9e6, 1e6, 1e6, 9e6, 1e6]])
 
     told = [predict(asked(rich, (target,), 0.05))[0] for target in range(5)]
@@ -171,7 +180,7 @@ def test_a_counterfactual_is_an_amount_that_a_client_may_have(predict: predictor
 
 
 def test_a_counterfactual_has_the_margin_even_beside_an_amount_that_dwarfs_it(
-    predict: predictor.Predict,
+    predict: Predict,
 ) -> None:
     client = np.array([[8636806.39, 0.49, 0.52, 0.98, 0.45]])
 
@@ -190,7 +199,7 @@ def test_a_counterfactual_has_the_margin_even_beside_an_amount_that_dwarfs_it(
     ids=["to another profile", "to more margin"],
 )
 def test_a_way_that_does_not_lead_there_is_not_offered(
-    predict: predictor.Predict,
+    predict: Predict,
     monkeypatch: pytest.MonkeyPatch,
     options: tuple[tuple[int, ...], float],
 ) -> None:
@@ -229,9 +238,9 @@ def test_a_model_that_answers_one_label_wrong_does_not_keep_its_labels(
 ) -> None:
     right = predictor.serve(stored)
 
-    def forget(batch: Matrix) -> list[answers.Prediction]:
-        labels = [one.cluster for one in right.predict(batch)]
-        return [answers.Prediction((one + (one == label)) % 5) for one in labels]
+    def forget(batch: Matrix) -> Matrix:
+        labels = right.predict(batch)[:, 0].astype(np.int64)
+        return answers.labels_only((labels + (labels == label)) % 5)
 
     assert right.keeps_its_labels()
     assert not replace(right, predict=forget).keeps_its_labels()
@@ -241,7 +250,7 @@ def test_a_model_without_centroids_answers_labels_alone(
     stored: StoredModel, committed: Pipeline
 ) -> None:
     clients = amounts.spread(50)
-    predict = predictor.serve(replace(stored, numbers=None)).predict
+    predict = predictions_by(predictor.serve(replace(stored, numbers=None)))
 
     told = predict(asked(clients, APPROVED, 0.05))
 
