@@ -357,8 +357,13 @@ def _question(url: httpx.URL, content: bytes, read_seconds: float | None) -> htt
 
 def _geometry(answer: _Answer) -> Geometry:
     _require_ok(answer)
+    return geometry_of(answer.content)
+
+
+def geometry_of(content: bytes) -> Geometry:
+    """Return what the model service says of itself, from its JSON. Raises ModelAnswerError."""
     try:
-        described = _decode_description(answer.content)
+        described = _decode_description(content)
     except msgspec.MsgspecError as exc:
         raise ModelAnswerError(str(exc)) from exc
     promise = None if described.promise is None else _read_promise(described.promise)
