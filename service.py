@@ -81,7 +81,18 @@ class CreditCardClusters:
         output_spec=answers.Predictions,
     )
     async def predict(self, clients: Matrix) -> Matrix:
-        """Predict one client or up to 1,024; ?targets=1,3,4&margin=0.05 adds how to get there."""
+        """Predict one client or up to 1,024; ?targets=1,3,4&margin=0.05 adds how to get there.
+
+        Many at once are quickest as columns. With `Content-Type: application/x-npy` the body is a
+        NumPy file (.npy, version 1.0) of float64 ('<f8'), by rows or by columns: n x 5, the amounts
+        in the order balance, purchases, cash_advance, credit_limit, payments; or n x 13, where the
+        least and then the greatest of balance, purchases, cash_advance and payments follow, both
+        NaN for an amount that is not to be changed. The answer is another, n x 8: cluster,
+        runner_up, confidence, and the contributions in the order of the amounts; with targets
+        n x 24, where for balance, purchases, cash_advance and payments there are amount, cluster
+        (-1 where no change reaches a target, NaN where none is needed), confidence and until (NaN
+        for as far as the limits go). NaN is what the model does not say. Problems are JSON.
+        """
         if self._model.is_slow:
             return await anyio.to_thread.run_sync(self._model.predict, clients)
         return self._model.predict(clients)

@@ -43,6 +43,8 @@ def run_model(arguments: argparse.Namespace, folder: Path) -> Report:
     makers = {
         "model1": systems.model_service(1),
         "model2": systems.model_service(2),
+        "model1-columns": systems.by_columns(systems.model_service(1)),
+        "model2-columns": systems.by_columns(systems.model_service(2)),
         "bentoml": systems.bentoml_as_documented,
         "mlserver": systems.mlserver,
     }

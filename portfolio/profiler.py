@@ -92,7 +92,7 @@ class ServedProfiler:
     """Places clients by the model service, by columns; one version from its making on.
 
     Whatever is promoted meanwhile, a file is decided by one model: the version that serves when the
-    file begins is asked for by name.
+    file begins, which is asked for by name once another one answers.
     """
 
     def __init__(self, http: httpx.Client) -> None:
@@ -100,7 +100,7 @@ class ServedProfiler:
         self._http = http
         self._described = geometry_of(self._answered("GET", "/model").content)
         self.model = self._described.model
-        self._path = f"/models/{quote(self.model.tag, safe=':')}/predict"
+        self._path = "/predict"
 
     @classmethod
     def at(cls, url: str, timeout_seconds: float) -> Self:
@@ -152,10 +152,17 @@ class ServedProfiler:
         if len(told) != len(rows):
             raise ModelAnswerError(f"{len(told)} answers to {len(rows)} clients")
         if answer.headers.get("x-model-sha256") != self.model.sha256:
-            raise ModelAnswerError(f"another model than {self.model.tag} answered")
+            return self._ask_by_name(rows, width, options)
         if not ((told[:, 0] >= 0) & (told[:, 0] < PROFILE_COUNT)).all():
             raise ModelAnswerError("an answer has a label that is no profile")
         return told
+
+    def _ask_by_name(self, rows: Floats, width: int, options: Mapping[str, str]) -> Floats:
+        path = f"/models/{quote(self.model.tag, safe=':')}/predict"
+        if self._path == path:
+            raise ModelAnswerError(f"another model than {self.model.tag} answered")
+        self._path = path
+        return self._ask_once(rows, width, options)
 
     def _answered(
         self, method: str, path: str, content: bytes = b"", options: Mapping[str, str] | None = None

@@ -33,11 +33,10 @@ def first(received: bytes | bytearray) -> Answer | None:
     return Answer(int(head[9:12]), bytes(received[end + 4 : size]), size)
 
 
-def post(path: str, body: str) -> bytes:
+def post(path: str, body: bytes) -> bytes:
     """Encode one request."""
-    payload = body.encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(payload)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + payload
+    return head.encode() + body

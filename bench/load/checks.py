@@ -47,8 +47,9 @@ def _ask(
     group: Sequence[Client],
     expected: list[int],
 ) -> None:
-    body, head = system.language.encode(group), {"Content-Type": "application/json"}
-    connection.request("POST", system.language.path, body, head)
+    language = system.language
+    head = {"Content-Type": language.media_type}
+    connection.request("POST", language.path, language.encode(group), head)
     answer = connection.getresponse()
     content = answer.read()
     said = content[:300].decode(errors="replace")

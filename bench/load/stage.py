@@ -161,7 +161,7 @@ class Stage:
                 for url in next(turns):
                     asking.create_task(self._ask(http, url, key, body))
 
-    async def _ask(self, http: httpx.AsyncClient, url: str, key: str, body: str) -> None:
+    async def _ask(self, http: httpx.AsyncClient, url: str, key: str, body: bytes) -> None:
         """Ask with one key until there is an answer to keep."""
         headers = {**_HEADERS, "Idempotency-Key": key}
         give_up_at = time.monotonic() + _GIVE_UP_SECONDS

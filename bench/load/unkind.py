@@ -108,7 +108,7 @@ class _Service:
         answer.raise_for_status()
         return time.perf_counter() - started
 
-    def _post(self, body: str) -> httpx.Response:
+    def _post(self, body: bytes) -> httpx.Response:
         url, headers = f"{self.url}{EXPLAINED.path}", {"content-type": "application/json"}
         return httpx.post(url, content=body, headers=headers, timeout=10, verify=_PLAIN)
 

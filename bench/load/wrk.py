@@ -54,9 +54,9 @@ def require() -> None:
 
 
 def drive(system: System, bodies: Path, connections: int, seconds: float) -> Load:
-    """Post bodies (one a line) to a system's ports in turn, for whole seconds; a thread a port.
+    """Post bodies to a system's ports in turn, for whole seconds; a thread a port.
 
-    Raises WrkError.
+    bodies: as Language.write_bodies wrote them. Raises WrkError.
     """
     ports, threads = system.ports, min(len(system.ports), connections)
     command = [
@@ -65,6 +65,7 @@ def drive(system: System, bodies: Path, connections: int, seconds: float) -> Loa
         *("--script", str(SCRIPT), f"http://127.0.0.1:{ports[0]}{system.language.path}"),
     ]
     told = {"BENCH_BODIES": str(bodies), "BENCH_PORTS": " ".join(map(str, ports))}
+    told |= {"BENCH_MEDIA_TYPE": system.language.media_type}
     told |= {"BENCH_KEYED": "yes"} if system.keyed else {}
     environment, limit = {**os.environ, **told}, seconds + 60
     ran = subprocess.run(  # noqa: S603 - the command is made here

@@ -84,11 +84,18 @@ def of_models(measured: Sequence[Measured]) -> list[Target]:
         found.append(Target(what.format("requests/s"), 2.5, rate, at_most=False))
         found.append(Target(what.format("p99"), 0.3, tail, at_most=True))
     for one in measured:
-        best = max((p.rows_per_second for p in one.points if p.rows == _MANY), default=0.0)
+        what = f"{one.title}: 1,024 rows a request"
         if one.key in {"model1", "model2"}:
-            what = f"{one.title}: 1,024 rows a request"
-            found.append(Target(what, 300_000, best, at_most=False, unit="rows/s"))
+            found.append(Target(what, 300_000, _best(one), at_most=False, unit="rows/s"))
+        elif one.key.endswith("-columns") and "mlserver" in by_key:
+            ratio = _best(one) / _best(by_key["mlserver"])
+            found.append(Target(f"{what}, against MLServer", 1.5, ratio, at_most=False))
     return found
+
+
+def _best(one: Measured) -> float:
+    """Return the most rows a second that requests of many rows brought."""
+    return max((p.rows_per_second for p in one.points if p.rows == _MANY), default=0.0)
 
 
 def of_a_fault(one: Outcome) -> Iterator[Target]:

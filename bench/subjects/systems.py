@@ -147,6 +147,17 @@ def model_service(workers: int) -> Make:
     return make
 
 
+def by_columns(make: Make) -> Make:
+    """Return a model service whose callers send columns."""
+
+    def make_by_columns(folder: Path) -> System:
+        one = make(folder)
+        key, title = f"{one.key}-columns", f"{one.title}, by columns"
+        return replace(one, key=key, title=title, language=languages.COLUMNS)
+
+    return make_by_columns
+
+
 def bentoml_as_documented(folder: Path) -> System:
     """Return the same pickle behind BentoML as its documentation shows it."""
     (port,) = ports.free(1)

@@ -78,11 +78,10 @@ def _from_centroids(centroids: Matrix) -> Predict:
         explanation = geometry.explain(clients, centroids)
         told = answers.explained(explanation)
         limits = geometry.Limits(batch[:, _LOWS], batch[:, _HIGHS])
-        kept = ~_is_outside(clients, limits)
         for mask, margin, asking in _options_in(batch):
             is_target, cones = target_of(mask, margin)
             there = is_target[explanation.cluster] & (explanation.confidence >= margin)
-            elsewhere = np.flatnonzero(asking & ~(there & kept))
+            elsewhere = np.flatnonzero(asking & (~there | _is_outside(clients, limits)))
             if len(elsewhere):
                 within = geometry.Limits(*(bounds[elsewhere] for bounds in limits))
                 found = _counterfactuals(clients[elsewhere], centroids, cones, within, margin)

@@ -192,6 +192,7 @@ def test_the_openapi_document_says_what_is_taken_and_answered(http: httpx.Client
     for (one, several), name in ((taken, "Client"), (answered, "Prediction")):
         assert one == several["items"] == {"$ref": f"#/components/schemas/{name}"}
         assert document["components"]["schemas"][name]["required"]
+    assert npy.MEDIA_TYPE in predict["description"]
     assert {*predict["responses"]} == {"200", "default"}
     assert {*predict["responses"]["default"]["content"]} == {"application/problem+json"}
 

@@ -15,7 +15,7 @@ from evaluation_api.decision.errors import (
     ModelUnavailableError,
     ModelVersionGoneError,
 )
-from model_store import registry
+from model_store import publications, registry
 from model_store.serving import npy
 from portfolio.profiler import ServedProfiler, StoredProfiler
 from tests.evaluations import POLICY
@@ -30,7 +30,7 @@ DESCRIPTION = {"tag": f"{registry.NAME}:aaaaaaaaaaaa", "sha256": SHA256, "featur
 @pytest.fixture
 def stored(bentoml_home: Path, monkeypatch: pytest.MonkeyPatch) -> StoredProfiler:
     monkeypatch.setenv("BENTOML_HOME", str(bentoml_home))
-    return StoredProfiler(registry.load(registry.production_tag()))
+    return StoredProfiler(publications.load(publications.choose()))
 
 
 @pytest.fixture
@@ -150,3 +150,25 @@ def test_a_connection_that_fails_is_tried_once_more() -> None:
     http = httpx.Client(transport=httpx.MockTransport(handle), base_url="http://m")
     assert ServedProfiler(http).profiles(CLIENTS[:2]).cluster.tolist() == [0, 0]
     assert tried == ["GET", "GET", "POST", "POST"]
+
+
+def test_a_file_keeps_its_model_when_another_is_promoted() -> None:
+    asked: list[str] = []
+    serving = [SHA256, SHA256, "b" * 64]
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if request.method == "GET":
+            return httpx.Response(200, json=DESCRIPTION)
+        named = request.url.path.startswith("/models/")
+        sha256 = SHA256 if named else serving[len(asked) - 1]
+        return httpx.Response(200, content=rows(), headers={"x-model-sha256": sha256})
+
+    http = httpx.Client(transport=httpx.MockTransport(handle), base_url="http://m")
+    profiler = ServedProfiler(http)
+    for _ in range(3):
+        profiler.profiles(CLIENTS[:2])
+
+    by_name = f"/models/{DESCRIPTION['tag']}/predict"
+    assert asked == ["/model", "/predict", "/predict", by_name, by_name]
+    assert profiler.model.sha256 == SHA256

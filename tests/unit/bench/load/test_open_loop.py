@@ -7,7 +7,7 @@ from bench.load.open_loop import Request
 from tests.unit.bench.answering import server
 
 REQUESTS = [
-    Request(answers.post("/", f"client-{number}"), f"client-{number}".encode())
+    Request(answers.post("/", b"client-%d" % number), b"client-%d" % number)
     for number in range(100, 110)
 ]
 GOOD, REFUSED, BROKEN = 200, 503, 500

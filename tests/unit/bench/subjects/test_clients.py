@@ -6,11 +6,12 @@ from pathlib import Path
 
 from bench.subjects import clients, languages
 from evaluation_api.web import requests
+from model_store.serving import npy
 
 
 def test_each_client_passes_the_real_validation() -> None:
     for client in clients.make(500):
-        sent = requests.read_applicant_body(languages.EXPLAINED.encode([client]).encode())
+        sent = requests.read_applicant_body(languages.EXPLAINED.encode([client]))
         assert sent.name == client.name
 
 
@@ -33,9 +34,22 @@ def test_a_body_of_many_rows_is_always_full(tmp_path: Path) -> None:
 
     written = languages.PREDICT.write_bodies(tmp_path / "bodies", made, rows=4)
 
-    bodies = [json.loads(line) for line in written.read_text().splitlines()]
-    assert [len(body) for body in bodies] == [4, 4]
-    assert bodies[1][0]["balance"] == made[4].balance
+    bodies = written.read_bytes()
+    for start in (0, 4):
+        length, _, rest = bodies.partition(b"\n")
+        body, bodies = rest[: int(length)], rest[int(length) :]
+        assert [row["balance"] for row in json.loads(body)] == [
+            client.balance for client in made[start : start + 4]
+        ]
+    assert not bodies
+
+
+def test_columns_hold_the_amounts_in_the_order_of_the_model() -> None:
+    made = clients.make(3)
+
+    read = npy.read(languages.COLUMNS.encode(made), {5})
+
+    assert read.tolist() == [client.usage for client in made]
 
 
 def test_a_tensor_holds_the_amounts_in_the_order_of_the_model() -> None:
