@@ -13,7 +13,7 @@ import pytest
 
 from tests.services import Server
 
-CASES = int(os.environ.get("FUZZ_CASES", "300"))
+CASES = int(os.environ.get("FUZZ_CASES", "100"))
 #: The same each time but for `make fuzz`.
 SEED = ("--seed", "7") if CASES == 300 else ()
 #: No description can say what is refused of a well-formed request for what it means: a name without
