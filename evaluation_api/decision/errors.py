@@ -15,6 +15,7 @@ EvaluationError
 ├── EvaluationNotFoundError   no evaluation has that id
 ├── EvaluationPendingError    it waits for the model, and there is nothing to review yet
 ├── UnseenReviewsError        others have reviewed it since it was looked at
+├── UnknownPlaceError         nobody was given this place in the order of commits
 ├── PolicyNotFoundError       no policy of that version decided here
 ├── ModelNotMetError          no model of that version answered here
 ├── ClientFileNotFoundError   no file has that id
@@ -114,6 +115,10 @@ class UnseenReviewsError(EvaluationError):
         """Take all reviews of it, first to last."""
         super().__init__(f"{len(reviews)} reviews")
         self.reviews = reviews
+
+
+class UnknownPlaceError(EvaluationError):
+    """Nobody was given this place in the order of commits: it is another record's, or a copy's."""
 
 
 class PolicyNotFoundError(EvaluationError):

@@ -325,6 +325,7 @@ _FIELD_ERRORS = {
     "int_from_float": "{label}: informe um número inteiro.",
     "uuid_parsing": "{label}: não é um cursor desta lista.",
     "less_than": "{label}: informe uma data anterior.",
+    "place": "{label}: informe 0, ou o proximo de uma página.",
     "day": "{label}: informe uma data como 2026-11-22.",
     "enum": "{label}: informe uma das decisões: aprovado, analise_manual, recusado.",
     "model_type": "Envie um objeto JSON com os campos descritos na documentação.",

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from evaluation_api.decision.domain import Position, Search, Summary
+from evaluation_api.decision.errors import UnknownPlaceError
 from evaluation_api.decision.names import search_words
 from evaluation_api.record import database, name_index, positions, rows
 from evaluation_api.record.tables import evaluations, reviews
@@ -65,10 +66,12 @@ class History:
     def search(self, search: Search) -> list[Summary]:
         """Return up to search.limit evaluations, the last committed first.
 
-        With search.after, the first committed first.
+        With search.after, the first committed first. Raises UnknownPlaceError.
         """
         with database.transaction(self._engine) as connection:
             numbering = positions.numbering(connection)
+            if search.after and not positions.is_given(connection, numbering, search.after):
+                raise UnknownPlaceError
             place = self._place(connection, search, numbering)
             if search.before_id is not None and place is None:
                 return []

@@ -42,6 +42,7 @@ _NEXT: Final = text(
     f"SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {_OFFSET_VALUE}"
 )
 
+_AT: Final = text("SELECT id FROM evaluations WHERE rowid = :row")
 _LAST: Final = text(
     "SELECT greatest((SELECT max(position) FROM evaluations), (SELECT max(position) FROM reviews))"
 )
@@ -98,6 +99,21 @@ class Numbering:
         if part < len(self._firsts) and counted >= self._firsts[part]:
             return Position(self._firsts[part], "")
         return Position(counted, told.id)
+
+
+def is_given(connection: Connection, numbering: Numbering, told: Position) -> bool:
+    """Tell whether a place may have been given by this record: none that is still to come was.
+
+    On SQLite, which counts each row, neither was one at which another row stands.
+    """
+    if connection.dialect.name == "postgresql":
+        upcoming, offset = connection.execute(_NEXT).one()
+        return bool(told.number < upcoming + offset)
+    if told.number >= numbering.told(newest(connection) + 1):
+        return False
+    counted = numbering.place(told)
+    there = connection.scalar(_AT, {"row": counted.number})
+    return there is None or counted.id in {"", there}
 
 
 def numbering(connection: Connection) -> Numbering:

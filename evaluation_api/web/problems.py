@@ -148,6 +148,13 @@ _ANSWERS = {
         "Outra pessoa revisou esta avaliação. Veja as revisões e decida de novo; a sua não foi"
         " registrada.",
     ),
+    errors.UnknownPlaceError: _Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "lugar_desconhecido",
+        "Lugar desconhecido",
+        "Este registro nunca deu o lugar que está em depois_de: é de outro, ou o registro voltou"
+        " a uma cópia anterior. Recomece de um lugar anterior, ou de 0.",
+    ),
     errors.PolicyNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND,
         "politica_nao_encontrada",

@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError, to_json
 
@@ -74,8 +75,25 @@ def _number(sent: object) -> object:
 _NO_TEXT: Final = BeforeValidator(_number)
 _Day = Annotated[date, BeforeValidator(_day)]
 #: A position, and the id of the evaluation that stands there.
+_PLACE: Final = re.compile(rf"[0-9]{{1,18}}(-[0-9a-f-]{{{_ID_LENGTH}}})?")
+
+
+def _require_place(text: str) -> str:
+    if not _PLACE.fullmatch(text):
+        raise PydanticCustomError("place", "no place")
+    return text
+
+
 _Place = Annotated[
-    str, StringConstraints(pattern=rf"^\d{{1,18}}(-[0-9a-f-]{{{_ID_LENGTH}}})?$", max_length=55)
+    str,
+    AfterValidator(_require_place),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^\d{{1,18}}(-[0-9a-f-]{{{_ID_LENGTH}}})?$",
+            "maxLength": 55,
+        }
+    ),
 ]
 _PageSize = Annotated[int, Field(ge=1, le=100, description="Avaliações por página")]
 _Profile = Annotated[int | None, Field(ge=0, le=4, description="Só as deste perfil")]

@@ -27,6 +27,7 @@ from evaluation_api.decision.errors import (
     ModelNotMetError,
     OwnEvaluationError,
     PolicyNotFoundError,
+    UnknownPlaceError,
     UnseenReviewsError,
 )
 from evaluation_api.decision.evaluation import Evaluator
@@ -204,7 +205,7 @@ async def evaluate(
 @evaluations.get(
     "/avaliacoes",
     operation_id="listar_avaliacoes",
-    responses=described(),
+    responses=described(UnknownPlaceError),
     dependencies=[Depends(no_store)],
 )
 async def search(
@@ -213,8 +214,9 @@ async def search(
     """Lista as avaliações, da mais recente à mais antiga, uma página por vez.
 
     Com `depois_de`, da mais antiga à mais recente, na ordem em que foram registradas: quem guarda
-    o `proximo` de cada página e continua dele lê todas, cada uma uma vez. Uma pendente vem como
-    está; a decisão dela aparece depois em seu endereço.
+    o `proximo` de cada página e continua dele lê todas, cada uma uma vez. De um lugar que este
+    registro nunca deu não se continua (422): voltou a uma cópia anterior, ou é outro. Uma pendente
+    vem como está; a decisão dela aparece depois em seu endereço.
     """
     return await _page(request, services, query)
 
@@ -222,7 +224,7 @@ async def search(
 @evaluations.post(
     "/avaliacoes/busca",
     operation_id="buscar_avaliacoes",
-    responses=described(MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    responses=described(MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, UnknownPlaceError),
     dependencies=[Depends(no_store)],
 )
 async def search_by_body(request: Request, services: Needed, sent: requests.SearchBody) -> Pagina:

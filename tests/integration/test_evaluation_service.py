@@ -142,6 +142,7 @@ def test_a_method_that_an_address_does_not_take_is_a_problem(
         ("cursor=x", {"#/cursor"}),
         ("depois_de=x", {"#/depois_de"}),
         (f"depois_de={10**18}", {"#/depois_de"}),
+        ("depois_de=٣", {"#/depois_de"}),
         ("decisao=talvez", {"#/decisao"}),
         ("de=ontem", {"#/de"}),
         ("de=0", {"#/de"}),

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from sqlalchemy import Engine, text
 
 from evaluation_api.decision.domain import Outcome, Position, Review, Search, Summary
+from evaluation_api.decision.errors import UnknownPlaceError
 from evaluation_api.record import database, retention, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
@@ -103,6 +105,48 @@ def test_a_position_is_never_given_again_when_the_newest_are_deleted(
     assert len(seen) == 15
     assert seen == sorted(seen)
     assert followed(history, start) == [late.id]
+
+
+def test_a_place_that_is_still_to_come_is_of_another_record(
+    log: EvaluationLog, history: History
+) -> None:
+    log.append([decided_entry()])
+    (seen,) = history.search(Search(9, after=START))
+
+    assert history.search(Search(9, after=place(seen))) == []
+    with pytest.raises(UnknownPlaceError):
+        history.search(Search(9, after=Position(seen.position + 1000, seen.id)))
+
+
+def test_a_place_at_which_another_row_stands_is_of_another_record(tmp_path: Path) -> None:
+    """As after a copy of a SQLite file was put back, and clients were recorded since."""
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    schema.migrate(engine)
+    EvaluationLog(engine).append([decided_entry(), entry := decided_entry()])
+    history = History(engine)
+
+    assert history.search(Search(9, after=Position(2, entry.id))) == []
+    with pytest.raises(UnknownPlaceError):
+        history.search(Search(9, after=Position(2, decided_entry().id)))
+    engine.dispose()
+
+
+def test_a_vacuum_leaves_positions_as_they_are(tmp_path: Path) -> None:
+    """SQLite may number rows anew then, where no index of a table keeps it from that."""
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    schema.migrate(engine)
+    log, history = EvaluationLog(engine), History(engine)
+    log.append([decided_entry(when=NOW - timedelta(days=2)) for _ in range(3)])
+    log.append([decided_entry(when=NOW) for _ in range(3)])
+    retention.purge(engine, NOW - timedelta(days=1))
+    before = [place(one) for one in history.search(Search(9, after=START))]
+
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM"))
+
+    assert [place(one) for one in history.search(Search(9, after=START))] == before
+    assert [one.number for one in before] == [4, 5, 6]
+    engine.dispose()
 
 
 @pytest.mark.parametrize("told", range(30))
