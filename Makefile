@@ -21,9 +21,10 @@ help: ## List the targets
 run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
 	@exec $(BIN)/python -m deploy.laptop
 
-train: $(VENV)/dev.stamp ## Train the model on the data set: make train DATA=path/to/cc_general.csv
+train: $(VENV)/dev.stamp ## Train a model on the data set: make train DATA=path/to/cc_general.csv (OUTPUT=var/new.pkl)
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
-	$(BIN)/python -m model_store train --data "$(DATA)"
+	@mkdir -p var
+	$(BIN)/python -m model_store train --data "$(DATA)" --output "$(or $(OUTPUT),var/new.pkl)"
 
 # The containers. A release is named by VERSION=1.2.3; without one, what is built here is "local".
 ENV_FILE ?= .env

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from model_store import publications, registry
-from model_store.errors import ModelStoreError
+from model_store.errors import ModelStoreError, TrainingRefused
+from model_store.features import FEATURES
 from model_store.ledger import Ledger
+from model_store.pickles.foreign import printable
 
 REFUSED: Final = 2
 
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(sentence: str) -> int:
-    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.write(f"{printable(sentence)}\n")
     return REFUSED
 
 
@@ -52,12 +54,19 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train on the data set's CSV and write the pickle")
     train.add_argument("--data", type=Path, required=True, help="the CSV (see docs/model.md)")
-    train.add_argument("--output", type=Path, default=registry.DEFAULT_PICKLE)
+    train.add_argument("--output", type=Path, required=True, help="where to write the pickle")
+    train.add_argument("--replace", action="store_true", help="also over a file that is there")
     train.add_argument("--report", type=Path, metavar="FOLDER", help="write the plot there")
     train.set_defaults(run=_train)
 
     importing = commands.add_parser("import", help="bring a pickle into the store")
     importing.add_argument("path", type=Path, nargs="?", help="default: what is published")
+    importing.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="A,B,C,D,E",
+        help=f"the order in which the model takes {', '.join(FEATURES)}, if the file does not say",
+    )
     importing.set_defaults(run=_import)
 
     listing = commands.add_parser("list", help="what is published and served, and the rest")
@@ -86,9 +95,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _columns(text: str) -> list[str]:
+    """Read --columns. Raises ArgumentTypeError."""
+    names = [name.strip().lower() for name in text.split(",")]
+    if sorted(names) != sorted(FEATURES):
+        raise argparse.ArgumentTypeError(f"name each of {', '.join(FEATURES)} once, in order")
+    return names
+
+
 def _train(chosen: argparse.Namespace) -> None:
     from model_store import report, training  # noqa: PLC0415 - scikit-learn takes a second
 
+    if chosen.output.exists() and not chosen.replace:
+        raise TrainingRefused(f"{chosen.output} is there: name another --output, or say --replace.")
     model = training.train(chosen.data)
     print(report.text(model))
     training.save(model, chosen.output)
@@ -98,7 +117,7 @@ def _train(chosen: argparse.Namespace) -> None:
 
 def _import(chosen: argparse.Namespace) -> None:
     if chosen.path:
-        tag, created = registry.import_pickle(chosen.path)
+        tag, created = registry.import_pickle(chosen.path, columns=chosen.columns)
     else:
         tag, created = publications.bring_published()
     print(f"{tag} imported" if created else f"{tag} is already there, the same model")

@@ -6,15 +6,18 @@ amounts travel with a model. Half of what can go wrong shows only near a border,
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_store.errors import GoldenMismatch
-from model_store.features import FEATURES
+from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
 
 INSIDE_PER_LABEL: Final = 8
+MOST_CLIENTS: Final = 1000
+"""In one version; about 60 are made."""
 PROBE_SIZE: Final = 4096
 
 _SEED: Final = 20_000_229
@@ -56,7 +59,12 @@ class GoldenClients:
         table = np.array(json.loads(text)["clients"], dtype=np.float64)
         if table.ndim != 2 or table.shape[1] != len(FEATURES) + 1:  # noqa: PLR2004 - a table
             raise ValueError("golden clients are rows of five amounts and a label")
-        return cls(rows=table[:, :-1].copy(), labels=table[:, -1].astype(np.int64))
+        rows, labels = table[:, :-1].copy(), table[:, -1]
+        if len(table) > MOST_CLIENTS or not ((rows >= 0) & (rows <= LARGEST_AMOUNT)).all():
+            raise ValueError("golden clients are few, and their amounts are amounts")
+        if not np.isin(labels, range(PROFILE_COUNT)).all():
+            raise ValueError("golden clients have labels from 0 to 4")
+        return cls(rows=rows, labels=labels.astype(np.int64))
 
 
 def make(model: Predictor) -> GoldenClients:
@@ -90,8 +98,8 @@ def agreement(model: Predictor, golden: GoldenClients) -> float:
 
 
 def predict(model: Predictor, rows: Rows) -> Labels:
-    """Return the model's labels as n integers (rows: n x 5)."""
-    return np.asarray(model.predict(rows)).astype(np.int64)
+    """Return the model's labels as n integers (rows: n x 5, copied: some models change theirs)."""
+    return np.asarray(model.predict(rows.copy())).astype(np.int64)
 
 
 def probe_rows() -> Rows:
@@ -102,6 +110,17 @@ def probe_rows() -> Rows:
     limit = FEATURES.index("credit_limit")
     rows[:, limit] = np.maximum(rows[:, limit], _LEAST_LIMIT)
     return rows
+
+
+def every_probe_row() -> Rows:
+    """Return probe_rows() and clients of every size, from a cent to the largest amount: n x 5.
+
+    They find a model out that does something odd where no client is like to be.
+    """
+    rng = np.random.default_rng(_SEED)
+    far = 10 ** rng.uniform(-2, 7, (PROBE_SIZE, len(FEATURES)))
+    corners = np.array([[*corner] for corner in product((0.01, LARGEST_AMOUNT), repeat=5)])
+    return np.vstack([probe_rows(), _in_cents(far), corners])
 
 
 def _is_firm(model: Predictor, rows: Rows, labels: Labels) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ pickle and no store; docs/adr/0007 says why the file that the numbers came from 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -100,6 +101,13 @@ class Numbers:
         sure = geometry.confidence(squared, cluster, runner_up)
         return Explanation(cluster, runner_up, sure, contributions)
 
+    def reordered(self, order: Sequence[int]) -> "Numbers":
+        """Return the numbers of the same model with its columns in another order."""
+        steps = tuple(
+            step if isinstance(step, str) else _scaling_of(step, order) for step in self.preparation
+        )
+        return Numbers(steps, np.ascontiguousarray(self.centroids[:, order]))
+
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as they are stored; `from_json` gives back the same bits."""
         return {
@@ -147,6 +155,11 @@ def digest(
 
 def _scaling(told: Any) -> Scaling:  # noqa: ANN401 - whatever a file says
     return Scaling(tuple(map(float, told["shift"])), tuple(map(float, told["scale"])))
+
+
+def _scaling_of(step: Scaling, order: Sequence[int]) -> Scaling:
+    shift, scale = (tuple(part[i] for i in order) for part in (step.shift, step.scale))
+    return Scaling(shift, scale)
 
 
 def _scaled(rows: Matrix, step: Scaling) -> Matrix:

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from model_store import archive, registry, version
 from model_store.errors import CorruptModel, InvalidTag, ModelNotFound
+from model_store.features import FEATURES
 from model_store.ledger import Entry, Ledger, Pin
 from model_store.pickles.foreign import inspect_apart
 from model_store.version import TAG_VARIABLE, StoredModel
 
-Inspect = Callable[[bytes], dict[str, Any]]
+Inspect = Callable[..., dict[str, Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,8 @@ def _require_what_was_published(
     """
     metadata = archive.metadata(pin.tag, files[registry.YAML_NAME])
     model = version.open_folder(pin.tag, folder, metadata)
-    told = inspect(files[version.PICKLE_NAME]).get("numbers")
+    columns = metadata.get("columns", [*FEATURES])
+    told = inspect(files[version.PICKLE_NAME], columns=columns).get("numbers")
     if model.digest != pin.digest or told != _numbers_of(model):
         raise CorruptModel(
             f"The archive of {pin.tag} is not what was published "

@@ -6,22 +6,33 @@ pay for either. Pickles are opened by safe_pickle only, foreign ones in a proces
 """
 
 import fcntl
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from model_store import version
-from model_store.errors import InvalidTag, ModelNotFound, PickleRefused, StoreUnusable
+from model_store import notes, version
+from model_store.errors import (
+    InvalidTag,
+    ModelNotFound,
+    PickleRefused,
+    StoreUnusable,
+    UnreadablePickle,
+)
+from model_store.features import FEATURES
+from model_store.pickles import kinds
 from model_store.pickles.foreign import inspect_apart
 from model_store.pickles.pickle_file import read, sha256_of
 
 NAME: Final = "credit_card_clusters"
 YAML_NAME: Final = "model.yaml"
 DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.pkl")
+
+logger = logging.getLogger(__name__)
 
 _TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
 
@@ -32,27 +43,76 @@ def version_of(pickle_bytes: bytes) -> str:
 
 
 def import_pickle(
-    path: Path = DEFAULT_PICKLE, inspect: Callable[[bytes], dict[str, Any]] = inspect_apart
+    path: Path = DEFAULT_PICKLE,
+    inspect: Callable[..., dict[str, Any]] = inspect_apart,
+    columns: Sequence[str] | None = None,
 ) -> tuple[str, bool]:
     """Bring a pickle into the store; return its tag, and whether this call created it.
 
-    inspect: tells from the bytes what the model is (metadata, and golden clients as JSON text).
+    inspect: tells from the bytes, columns and answers what the model is (inspection.describe).
+    columns: five of FEATURES in the order of the model's columns, for a file that does not say.
 
     Raises PickleRefused or NotAModel with the reason, and then writes nothing, or StoreUnusable. A
     version that an earlier import left unfinished is made again, and so is one that the release
     before this imported: it has no digest.
     """
     content = read(path)
+    kind = kinds.of(content)
+    if kind is not None:
+        raise UnreadablePickle(f"{path} is {kind}.")
     tag = f"{NAME}:{version_of(content)}"
     if _is_imported(_folder(tag), content):
+        _require_columns(tag, columns)
         return tag, False
-    description = inspect(content)
+    description = _described(path, content, inspect, columns)
+    _say(description.pop("unconfined", ()), description.get("saved_by"))
     with usable_store(), _store_lock():
         if _is_imported(_folder(tag), content):
             return tag, False
         shutil.rmtree(_folder(tag), ignore_errors=True)
         _create(tag, content, description)
     return tag, True
+
+
+def _described(
+    path: Path,
+    content: bytes,
+    inspect: Callable[..., dict[str, Any]],
+    columns: Sequence[str] | None,
+) -> dict[str, Any]:
+    """Return what a file is, by itself, by what its training noted, and by what the owner says."""
+    noted = notes.beside(path, content)
+    if noted is None:
+        return inspect(content, columns=columns)
+    if columns is not None and tuple(columns) != noted.columns:
+        raise PickleRefused(
+            f"{path} was trained on the columns {','.join(noted.columns)}: leave out --columns."
+        )
+    told = inspect(content, columns=noted.columns, answers=noted.answers)
+    return noted.about | told | {"columns_from": "the training"}
+
+
+def _require_columns(tag: str, columns: Sequence[str] | None) -> None:
+    """Refuse another order of columns for a version that is there. Raises PickleRefused."""
+    if columns is None:
+        return
+    known = load(tag).metadata.get("columns", [*FEATURES])
+    if known != [*columns]:
+        raise PickleRefused(
+            f"{tag} is already there with the columns {','.join(known)}: if those are wrong, run "
+            f"`bentoml models delete {tag}`, then this again."
+        )
+
+
+def _say(unconfined: Sequence[str], saved_by: str | None) -> None:
+    if unconfined:
+        logger.warning(
+            "this machine cannot keep the process that opens a file from %s: import only files of "
+            "people whom you trust",
+            ", ".join(map(str, unconfined)),
+        )
+    if saved_by:
+        logger.info("saved by scikit-learn %s", saved_by)
 
 
 def list_versions() -> list[str]:

@@ -5,20 +5,28 @@ the pickle but what asks for the estimator by name. docs/adr/0007 says why.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from model_store.errors import CorruptModel, NoClosedForm, UnreadablePickle
+from model_store.errors import (
+    CorruptModel,
+    GoldenMismatch,
+    NoClosedForm,
+    NotAModel,
+    UnreadablePickle,
+)
+from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.pickles.pickle_file import read, sha256_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from sklearn.base import BaseEstimator
 
     from model_store.golden import GoldenClients
     from model_store.numbers import Numbers
+    from model_store.pickles.opened import OpenedModel
 
 PICKLE_NAME: Final = "model.pkl"
 GOLDEN_NAME: Final = "golden.json"
@@ -26,7 +34,8 @@ NUMBERS_NAME: Final = "numbers.json"
 """Says null for a model that no closed form is known of."""
 TAG_VARIABLE: Final = "CREDIT_CARD_MODEL_TAG"
 
-_OWN_FILES: Final = frozenset({"golden", "numbers"})
+_LONGEST_LINE: Final = 200
+_LARGEST_REFERENCE: Final = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,25 +84,86 @@ class StoredModel:
 
         return self.metadata.get("promise") or promise.as_json(promise.of(self.centroids))
 
-    def open_estimator(self) -> "BaseEstimator":
-        """Unpickle the model. Raises PickleRefused."""
+    def open_estimator(self) -> "OpenedModel":
+        """Unpickle the model, for one without numbers. Raises PickleRefused."""
         from model_store.pickles import safe_pickle  # noqa: PLC0415 - brings scikit-learn
 
-        return safe_pickle.load(self.pickle_path, expected_sha256=self.sha256)
+        opened = safe_pickle.open_model(self.pickle_path, expected_sha256=self.sha256)
+        return replace(opened, columns=tuple(self.metadata.get("columns", FEATURES)))
 
 
 def sealed_metadata(content: bytes, description: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata of a version, with the digest over all that it consists of.
 
-    description: what inspection.describe says of the pickle's bytes.
+    description: what inspection.describe said of the pickle's bytes. What follows from the numbers
+    is worked out here, and nothing is kept that cannot be true. Centroids stand in the metadata
+    too, since that is where the last release looks for them. Raises NotAModel.
     """
-    from model_store.numbers import Numbers, digest  # noqa: PLC0415 - brings numpy
+    from model_store import golden, promise  # noqa: PLC0415 - brings numpy
+    from model_store.numbers import Numbers, digest  # noqa: PLC0415 - the same
 
-    metadata = {name: value for name, value in description.items() if name not in _OWN_FILES}
-    told = description.get("numbers")
-    numbers = None if told is None else Numbers.from_json(told)
-    sealed = digest(sha256_of(content), numbers, metadata, description["golden"])
+    try:
+        metadata = {name: _believed(name, told) for name, told in description.items()}
+        clients = golden.GoldenClients.from_json(metadata.pop("golden"))
+        told = metadata.pop("numbers", None)
+        numbers = None if told is None else Numbers.from_json(told)
+        if numbers is not None:
+            golden.check(numbers, clients)
+    except (ValueError, KeyError, TypeError, GoldenMismatch) as exc:
+        raise NotAModel(
+            "What the file's process said of it cannot be true: do not trust the file."
+        ) from exc
+    metadata["sha256"] = sha256_of(content)
+    if numbers is not None and numbers.is_on_sphere:
+        metadata["centroids"] = numbers.centroids.tolist()
+        metadata["promise"] = promise.as_json(promise.of(numbers.centroids))
+    sealed = digest(metadata["sha256"], numbers, metadata, description["golden"])
     return metadata | {"digest": sealed}
+
+
+def _believed(name: str, told: Any) -> Any:  # noqa: ANN401 - whatever the process said
+    """Return one thing that a description says, or raise ValueError, KeyError or TypeError."""
+    if not _CHECKS[name](told):
+        raise ValueError(f"{name} cannot be that")
+    return told
+
+
+def _is_line(told: Any) -> bool:  # noqa: ANN401 - the same
+    return isinstance(told, str) and told.isprintable() and len(told) <= _LONGEST_LINE
+
+
+def _are_features(told: Any) -> bool:  # noqa: ANN401 - the same
+    return isinstance(told, list) and sorted(told) == sorted(FEATURES)
+
+
+def _are_sizes(told: Any) -> bool:  # noqa: ANN401 - the same
+    return len(told) == PROFILE_COUNT and all(type(n) is int and 0 <= n < 1 << 40 for n in told)
+
+
+def _is_reference(told: Any) -> bool:  # noqa: ANN401 - the same
+    return isinstance(told, dict) and len(json.dumps(told, allow_nan=False)) <= _LARGEST_REFERENCE
+
+
+def _are_versions(told: Any) -> bool:  # noqa: ANN401 - the same
+    return isinstance(told, dict) and all(map(_is_line, [*told, *told.values()]))
+
+
+#: Everything that a description may say.
+_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
+    "sha256": _is_line,
+    "estimator": _is_line,
+    "features": lambda told: told == [*FEATURES],
+    "columns": _are_features,
+    "columns_from": _is_line,
+    "saved_by": _is_line,
+    "library_versions": _are_versions,
+    "cluster_sizes": _are_sizes,
+    "numbers": lambda told: isinstance(told, dict),
+    "golden": lambda told: isinstance(told, str),
+    "data": _are_versions,
+    "scores": lambda told: all(type(score) is float for score in told.values()),
+    "reference": _is_reference,
+}
 
 
 def write_files(folder: Path, content: bytes, description: dict[str, Any]) -> None:

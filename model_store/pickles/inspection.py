@@ -1,14 +1,17 @@
 """Tells what a pickle is: run as a process of its own, for files that nobody vouches for.
 
-Bytes in on standard input, JSON out; foreign.py is the caller. Limits itself in time and memory,
-in memory not on macOS.
+Bytes in on standard input, JSON out; foreign.py is the caller. Confines itself before it looks at
+the file (confinement.py).
 """
 
 import json
 import platform
-import resource
+import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,62 +25,100 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from model_store import golden, promise
+from model_store import golden
 from model_store.errors import ModelStoreError, NotAModel
 from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.geometry import Matrix
-from model_store.numbers import UNIT, Numbers, Scaling, Step
-from model_store.pickles import safe_pickle
-from model_store.pickles.foreign import REFUSED, TIMEOUT_SECONDS
+from model_store.numbers import LARGEST, UNIT, Numbers, Scaling, Step
+from model_store.pickles import confinement, safe_pickle
+from model_store.pickles.foreign import REFUSED
+from model_store.pickles.opened import OpenedModel, unknown_label
 from model_store.pickles.pickle_file import MAX_BYTES, sha256_of
 
-MEMORY_BYTES: Final = 4 << 30
-"""Of address space: numpy and OpenBLAS reserve much more than they touch."""
 LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "joblib")
 
+_PACKAGE: Final = Path(__file__).parents[1]
+#: What is imported at the first prediction is there, and threadpoolctl looks for loaded libraries.
+_LIBRARIES_FROM: Final = (sys.prefix, sys.base_prefix, "/proc/self/maps")
+#: Of squared distances, against the squares that they are made of: float64's, float32's.
+_ROUNDING: Final = (1e-12, 1e-5)
 
-def describe(content: bytes) -> dict[str, Any]:
+
+def describe(
+    content: bytes, columns: Sequence[str] | None = None, answers: str | None = None
+) -> dict[str, Any]:
     """Return a model's metadata, its numbers, and its golden clients as JSON text under `golden`.
 
-    Cluster sizes, numbers, centroids and promise are there only where they are known. Centroids
-    stand in the metadata too, since that is where the last release looks for them.
+    columns: five of FEATURES in the order of the model's columns, for a file that names none.
+    answers: golden clients as the training version answered them. Cluster sizes, numbers and the
+    version of scikit-learn that saved the file are there only where they are known.
 
-    Raises PickleRefused or NotAModel.
+    Raises PickleRefused, NotAModel or GoldenMismatch.
     """
-    estimator = safe_pickle.load(content)
-    _require_five_features(estimator)
-    _require_known_labels(estimator)
-    numbers = numbers_of(estimator)
-    centroids = numbers.centroids if numbers is not None and numbers.is_on_sphere else None
+    opened = safe_pickle.open_model(content)
+    _require_five_features(opened.estimator)
+    _require_finite_centroids(opened)
+    model = replace(opened, columns=agreed(opened.names, columns))
+    _require_known_labels(model)
+    numbers = numbers_of(model)
     description = {
         "sha256": sha256_of(content),
-        "estimator": " + ".join(type(s).__name__ for s in safe_pickle.steps_of(estimator)),
+        "estimator": " + ".join(type(step).__name__ for step in model.steps),
         "features": [*FEATURES],
+        "columns": [*model.columns],
+        "columns_from": "the file" if opened.names else "the owner",
+        "saved_by": model.saved_by,
         "library_versions": library_versions(),
-        "cluster_sizes": _sizes(estimator),
+        "cluster_sizes": _sizes(model),
         "numbers": None if numbers is None else numbers.as_json(),
-        "centroids": None if centroids is None else centroids.tolist(),
-        "promise": None if centroids is None else promise.as_json(promise.of(centroids)),
-        "golden": golden.make(estimator).to_json(),
+        "golden": _golden(model, answers).to_json(),
     }
     return {name: value for name, value in description.items() if value is not None}
 
 
-def numbers_of(estimator: BaseEstimator) -> Numbers | None:
+def agreed(names: Sequence[str] | None, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the model's columns as FEATURES, in its order, from the file's names or the owner's.
+
+    Raises NotAModel where neither tells, or where they tell two things.
+    """
+    if names is not None:
+        known = tuple(re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names)
+        if sorted(known) == sorted(FEATURES):
+            if columns is not None and tuple(columns) != known:
+                raise NotAModel(
+                    f"The file names its columns {', '.join(known)}, not as you did: leave out "
+                    "--columns, or fit the model on the columns that you mean."
+                )
+            return known
+    if columns is not None and sorted(columns) == sorted(FEATURES):
+        return tuple(columns)
+    if names is not None:
+        raise NotAModel(
+            f"The file names its columns {', '.join(names)[:80]}: say which of "
+            f"{', '.join(FEATURES)} they are, in that order, as --columns A,B,C,D,E."
+        )
+    raise NotAModel(
+        "The file does not say in which order it takes the five amounts, and a wrong order looks "
+        f"like a model: name it, as --columns {','.join(FEATURES)}."
+    )
+
+
+def numbers_of(model: OpenedModel) -> Numbers | None:
     """Return a model in closed form, or None where there is none that answers alike.
 
     That is k-means alone or behind scalers that shift and scale, or an L2 normaliser.
     """
-    *scalers, last = safe_pickle.steps_of(estimator)
+    *scalers, last = model.steps
     if type(last) not in {KMeans, MiniBatchKMeans}:
         return None
     steps = [_step_of(scaler) for scaler in scalers]
-    centroids = np.ascontiguousarray(last.cluster_centers_, dtype=np.float64)
+    centroids = np.asarray(last.cluster_centers_, dtype=np.float64)
     try:
         numbers = Numbers(tuple(step for step in steps if step is not None), centroids)
     except ValueError:
         return None
-    return numbers if None not in steps and _answers_alike(numbers, estimator) else None
+    ordered = numbers.reordered([model.columns.index(name) for name in FEATURES])
+    return ordered if None not in steps and _answers_alike(ordered, model) else None
 
 
 def _step_of(scaler: BaseEstimator) -> Step | None:
@@ -104,10 +145,29 @@ def _scaling(shift: Matrix, scale: Matrix) -> Scaling | None:
         return None
 
 
-def _answers_alike(numbers: Numbers, estimator: BaseEstimator) -> bool:
-    """Prove that the numbers predict what the model does, on every probe client."""
-    probe = golden.probe_rows()
-    return bool((numbers.predict(probe) == golden.predict(estimator, probe)).all())
+def _answers_alike(numbers: Numbers, model: OpenedModel) -> bool:
+    """Prove that the numbers predict what the model does, on every probe client.
+
+    Where two centroids are equally near but for rounding, either is the model's answer: a sum in
+    another order, and float32 all the more, may come out on the other side.
+    """
+    probe = golden.every_probe_row()
+    squared, labels = numbers.squared_distances(probe), model.predict(probe)
+    slack = _ROUNDING[model.is_single] * (1 + (numbers.prepare(probe) ** 2).sum(axis=1))
+    answered = squared[np.arange(len(probe)), labels]
+    return bool((answered <= squared.min(axis=1) + slack).all())
+
+
+def _golden(model: OpenedModel, answers: str | None) -> golden.GoldenClients:
+    """Return golden clients with the answers of the version that trained the model, if told.
+
+    Raises GoldenMismatch where this version answers otherwise.
+    """
+    if answers is None:
+        return golden.make(model)
+    told = golden.GoldenClients.from_json(answers)
+    golden.check(model, told)
+    return told
 
 
 def library_versions() -> dict[str, str]:
@@ -117,71 +177,71 @@ def library_versions() -> dict[str, str]:
 
 def _require_five_features(estimator: BaseEstimator) -> None:
     if not callable(getattr(estimator, "predict", None)):
-        raise NotAModel(f"A {type(estimator).__name__} cannot predict.")
+        raise NotAModel(
+            f"A {type(estimator).__name__} cannot predict: save the whole pipeline, k-means last."
+        )
     count = getattr(estimator, "n_features_in_", None)
     if count is None:
-        raise NotAModel("The model was never fitted.")
+        raise NotAModel("The model was never fitted: call fit() before you save it.")
     if count != len(FEATURES):
-        raise NotAModel(f"The model wants {count} features, not the five ({', '.join(FEATURES)}).")
-
-
-def _require_known_labels(estimator: BaseEstimator) -> None:
-    _require_finite_centroids(estimator)
-    probe = golden.probe_rows()
-    try:
-        labels = np.asarray(estimator.predict(probe))
-    except Exception as exc:
-        raise NotAModel(f"The model fails when it predicts ({type(exc).__name__}: {exc}).") from exc
-    if labels.shape != (len(probe),) or labels.dtype.kind not in "iu":
-        raise NotAModel("The model does not answer one whole number per client.")
-    unknown = sorted(set(labels.tolist()) - set(range(PROFILE_COUNT)))
-    if unknown:
         raise NotAModel(
-            f"The model answers the label {unknown[0]}, outside 0 to {PROFILE_COUNT - 1}."
+            f"The model wants {count} features, not the five: fit it on {', '.join(FEATURES)}."
         )
 
 
-def _require_finite_centroids(estimator: BaseEstimator) -> None:
-    for step in safe_pickle.steps_of(estimator):
+def _require_known_labels(model: OpenedModel) -> None:
+    unknown = unknown_label(model.predict(golden.every_probe_row()))
+    if unknown is not None:
+        raise NotAModel(
+            f"The model answers the label {unknown}, outside 0 to {PROFILE_COUNT - 1}: fit it with "
+            f"{PROFILE_COUNT} clusters."
+        )
+
+
+def _require_finite_centroids(model: OpenedModel) -> None:
+    for step in model.steps:
         centroids = getattr(step, "cluster_centers_", None)
         if centroids is None:
             continue
         if np.shape(centroids) != (PROFILE_COUNT, len(FEATURES)):
             raise NotAModel(
-                f"The model's centroids are {np.shape(centroids)}, not 5 profiles x 5 features."
+                f"The model's centroids are {np.shape(centroids)}, not 5 profiles x 5 features: "
+                "fit it with five clusters, on the five amounts."
             )
-        if not np.isfinite(centroids).all():
-            raise NotAModel("The model has centroids that are no finite numbers.")
+        if not (np.abs(centroids) <= LARGEST).all():
+            raise NotAModel(
+                "The model has centroids that are no finite numbers, or too large for amounts: fit "
+                "it on amounts without gaps."
+            )
 
 
-def _sizes(estimator: BaseEstimator) -> list[int] | None:
-    labels = getattr(safe_pickle.steps_of(estimator)[-1], "labels_", None)
-    if labels is None:
+def _sizes(model: OpenedModel) -> list[int] | None:
+    labels = getattr(model.steps[-1], "labels_", None)
+    if labels is None or labels.dtype.kind not in "iu":
         return None
+    unknown = unknown_label(labels)
+    if unknown is not None:
+        raise NotAModel(
+            f"The model says that it was trained to the label {unknown}, outside 0 to "
+            f"{PROFILE_COUNT - 1}: fit it anew."
+        )
     return [int(size) for size in np.bincount(labels, minlength=PROFILE_COUNT)]
 
 
-def _limit_oneself() -> None:
-    """Bound this process's time, and its memory where that can be had.
-
-    macOS refuses every bound on address space (https://github.com/python/cpython/issues/84698).
-    """
-    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
-    if platform.system() != "Darwin":
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-
-
 def main() -> int:
-    """Describe the pickle on standard input as JSON; 2 and one sentence when it is refused."""
-    _limit_oneself()
+    """Describe the pickle on standard input as JSON; 2 and one sentence when it is refused.
+
+    Options come first, as a line of JSON.
+    """
+    options = json.loads(sys.stdin.buffer.readline(confinement.OUTPUT_BYTES))
+    left = confinement.confine([_PACKAGE, *map(Path, _LIBRARIES_FROM)])
     try:
-        description = describe(sys.stdin.buffer.read(MAX_BYTES + 1))
+        description = describe(sys.stdin.buffer.read(MAX_BYTES + 1), **options)
     except ModelStoreError as refusal:
-        sys.stderr.write(f"{refusal}\n")
+        sys.stdout.write(str(refusal))
         return REFUSED
-    sys.stdout.write(json.dumps(description))
+    except MemoryError:
+        sys.stdout.write("The file takes more memory than any model needs: do not trust it.")
+        return REFUSED
+    sys.stdout.write(json.dumps(description | {"unconfined": left}))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

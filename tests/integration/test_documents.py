@@ -22,6 +22,7 @@ from pyarrow import parquet
 
 from deploy import ports
 from deploy.processes import Program, Running
+from model_store import notes
 from model_store.features import FEATURES
 from tests.documents import commands_of, printed_by
 from tests.services import PROJECT, eventually
@@ -52,7 +53,7 @@ TRY_OUTCOMES = (
     ".venv/bin/python -m portfolio policy try nova.toml --file outcomes.csv "
     "--name id --outcome default --group age"
 )
-TRAIN = "python -m model_store train --data cc_general.csv --report docs"
+TRAIN = "python -m model_store train --data cc_general.csv --output new.pkl --report docs"
 IMPORT_AGAIN = "python -m model_store import"
 IMPORT = "python -m model_store import new.pkl"
 LIST = "python -m model_store list"
@@ -97,7 +98,8 @@ COMPOSE = "docker compose "
 
 NOT_RUN = {
     "make test": "runs this test",
-    "python -m model_store train --data cc_general.csv": "the other training, without its picture",
+    "python -m model_store train --data cc_general.csv --output new.pkl": "the other training, "
+    "without its picture",
     "the program in model.md": "takes minutes: 38 times what a training does",
     "the program in integration.md": "run by test_integration_page.py",
     "make logs": "follows the log until somebody at a terminal ends it",
@@ -353,7 +355,7 @@ def test_a_training_prints_what_the_document_shows_and_gives_the_same_bytes(clon
     assert trained.returncode == 0, trained.stderr
     for line in printed_by(clone.folder, "docs/model.md", TRAIN):
         assert f"\n{line}\n" in trained.stdout
-    assert (clone.folder / pickle).read_bytes() == (PROJECT / pickle).read_bytes()
+    assert (clone.folder / "new.pkl").read_bytes() == (PROJECT / pickle).read_bytes()
     text = (clone.folder / "docs/model.md").read_text(encoding="utf-8")
     clients = re.search(r"labels 0 to 4 hold ([\d, ]+) clients", trained.stdout)
     assert clients
@@ -376,3 +378,4 @@ def another_pickle(path: Path) -> None:
     pipeline = joblib.load(PROJECT / "model_store/modelo_cluster_cartao_credito.pkl")
     pipeline.steps[-1][1].cluster_centers_ += 1e-6
     joblib.dump(pipeline, path)
+    notes.write(path, notes.TrainingNotes(FEATURES))

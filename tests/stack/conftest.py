@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from model_store import training
+from model_store.features import FEATURES
 from tests.stack.running import Stack
 
 #: One direction a profile, labels 0 to 4, in the order of FEATURES.
@@ -88,6 +89,8 @@ def other_model(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     clients = np.abs(directions + rng.normal(0, 0.03, directions.shape)) * 1000
     joblib.dump(training.fit(clients), pickle)
     python = str(Path(".venv/bin/python"))
-    tag = stack.run(python, "-m", "model_store", "import", str(pickle)).split()[0]
+    tag = stack.run(
+        python, "-m", "model_store", "import", str(pickle), "--columns", ",".join(FEATURES)
+    ).split()[0]
     stack.make("image-model", VERSION="second", CREDIT_CARD_MODEL_TAG=tag)
     return tag

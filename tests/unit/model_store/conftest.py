@@ -14,7 +14,9 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from model_store import registry, training, version
+from model_store.features import FEATURES
 from model_store.pickles import inspection, safe_pickle
+from model_store.pickles.opened import OpenedModel
 
 # One direction a profile, labels 0 to 4, in the order of FEATURES; unlike any real centroid.
 DIRECTIONS = np.array(
@@ -65,7 +67,7 @@ def committed() -> Pipeline:
 @pytest.fixture(scope="session")
 def centroids(committed: Pipeline) -> NDArray[np.float64]:
     """Return the carried model's centroids, 5 x 5."""
-    found = inspection.numbers_of(committed)
+    found = inspection.numbers_of(OpenedModel(committed))
     assert found is not None
     return found.centroids
 
@@ -93,7 +95,7 @@ def models_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 def imported(models_home: Path, model_file: Path) -> str:
     """Return the tag of the fitted model, imported into the test's own store."""
     assert models_home.parent.is_dir()
-    return registry.import_pickle(model_file, inspection.describe)[0]
+    return registry.import_pickle(model_file, inspection.describe, FEATURES)[0]
 
 
 def dumped(estimator: object) -> bytes:

@@ -18,6 +18,7 @@ from sklearn.preprocessing import (
 
 from model_store.numbers import UNIT, Numbers, Scaling, digest, on_sphere
 from model_store.pickles import inspection
+from model_store.pickles.opened import OpenedModel
 
 ONES = (1.0,) * 5
 PREPARATIONS: list[list[Any]] = [
@@ -57,7 +58,7 @@ def test_numbers_answer_as_the_pipeline_that_they_were_read_from(
         * 10 ** np.linspace(-5, 3, 2000)[:, None]
     )
 
-    numbers = inspection.numbers_of(model)
+    numbers = inspection.numbers_of(OpenedModel(model))
 
     assert numbers is not None
     assert read_again(numbers).predict(rows).tolist() == model.predict(rows).tolist()
@@ -72,7 +73,7 @@ def test_a_preparation_that_does_more_than_shift_and_scale_has_no_numbers(
 ) -> None:
     model = make_pipeline(*steps, KMeans(5, random_state=0)).fit(clients)
 
-    assert inspection.numbers_of(model) is None
+    assert inspection.numbers_of(OpenedModel(model)) is None
 
 
 def test_of_centroids_equally_near_the_lowest_label_is_answered_as_k_means_does(
@@ -92,7 +93,7 @@ def test_of_centroids_equally_near_the_lowest_label_is_answered_as_k_means_does(
 
 def test_what_is_told_apart_adds_up_to_the_distances(clients: NDArray[np.float64]) -> None:
     model = make_pipeline(StandardScaler(), KMeans(5, random_state=0)).fit(clients)
-    numbers = inspection.numbers_of(model)
+    numbers = inspection.numbers_of(OpenedModel(model))
     assert numbers is not None
 
     told, squared = numbers.explain(clients), np.sort(model.transform(clients) ** 2, axis=1)

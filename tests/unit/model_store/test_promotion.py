@@ -25,8 +25,11 @@ from model_store.errors import (
     NoClosedForm,
     PromotionRefused,
 )
+from model_store.features import FEATURES
 from model_store.ledger import Ledger, Pin
+from model_store.numbers import Numbers, digest
 from model_store.pickles import inspection
+from model_store.pickles.pickle_file import sha256_of
 from tests.unit.model_store.test_archive import packed
 
 WHY = "as the test says"
@@ -48,7 +51,7 @@ def published(imported: str, ledger: Ledger) -> str:
 
 def brought_in(estimator: object, path: Path) -> str:
     joblib.dump(estimator, path)
-    return registry.import_pickle(path, inspection.describe)[0]
+    return registry.import_pickle(path, inspection.describe, FEATURES)[0]
 
 
 def retrained(clients: NDArray[np.float64]) -> Pipeline:
@@ -315,12 +318,9 @@ def sealed_again(folder: Path, tag: str) -> None:
     """Write the digest that an edited folder has, as whoever knows how it is made would."""
     metadata = archive.metadata(tag, (folder / "model.yaml").read_bytes())
     content = (folder / version.PICKLE_NAME).read_bytes()
-    described = metadata | {
-        "numbers": json.loads((folder / version.NUMBERS_NAME).read_text()),
-        "golden": (folder / version.GOLDEN_NAME).read_text(),
-    }
-    described.pop("digest")
-    sealed = version.sealed_metadata(content, described)["digest"]
+    numbers = Numbers.from_json(json.loads((folder / version.NUMBERS_NAME).read_text()))
+    golden = (folder / version.GOLDEN_NAME).read_text()
+    sealed = digest(sha256_of(content), numbers, metadata, golden)
     text = (folder / "model.yaml").read_text()
     (folder / "model.yaml").write_text(text.replace(metadata["digest"], sealed))
 
@@ -467,7 +467,7 @@ def test_an_archive_is_trusted_in_nothing(
     with pytest.raises(CorruptModel, match="not what was published"):
         publications.bring(Pin(other.tag, "0" * 64), ledger, inspection.describe)
     with pytest.raises(CorruptModel, match="not what was published"):
-        publications.bring(other, ledger, lambda content: {"numbers": len(content)})
+        publications.bring(other, ledger, lambda content, **_: {"numbers": len(content)})
     assert registry.list_versions() == []
     assert not (tmp_path / "it-ran").exists()
 

@@ -26,6 +26,7 @@ from model_store.errors import (
     PickleRefused,
     StoreUnusable,
 )
+from model_store.features import FEATURES
 from model_store.pickles import inspection
 from model_store.pickles.pickle_file import sha256_of
 
@@ -34,10 +35,10 @@ UNKNOWN = f"{registry.NAME}:0123456789ab"
 
 def brought_in(estimator: object, path: Path) -> str:
     joblib.dump(estimator, path)
-    return registry.import_pickle(path, inspection.describe)[0]
+    return registry.import_pickle(path, inspection.describe, FEATURES)[0]
 
 
-def never(content: bytes) -> dict[str, Any]:
+def never(content: bytes, **_: object) -> dict[str, Any]:
     pytest.fail(f"{len(content)} bytes were inspected again")
 
 
@@ -69,7 +70,7 @@ def test_an_empty_note_of_the_latest_version_is_written_again(
     models_home.mkdir()
     (models_home / "latest").touch()
 
-    tag, created = registry.import_pickle(model_file, inspection.describe)
+    tag, created = registry.import_pickle(model_file, inspection.describe, FEATURES)
 
     assert created
     assert (models_home / "latest").read_text() == tag.partition(":")[2]
@@ -103,12 +104,12 @@ def test_a_refused_file_leaves_nothing_behind(models_home: Path, tmp_path: Path)
 def test_two_imports_at_once_both_succeed_and_one_creates(
     models_home: Path, model_file: Path, pickled: bytes
 ) -> None:
-    description = inspection.describe(pickled)
+    description = inspection.describe(pickled, FEATURES)
     both_are_inspecting = threading.Barrier(2)
 
-    def inspect(_content: bytes) -> dict[str, Any]:
+    def inspect(_content: bytes, **_: object) -> dict[str, Any]:
         both_are_inspecting.wait(timeout=30)
-        return description
+        return dict(description)
 
     with ThreadPoolExecutor(2) as pool:
         imports = [pool.submit(registry.import_pickle, model_file, inspect) for _ in range(2)]
@@ -126,7 +127,7 @@ def test_an_import_that_was_killed_half_way_is_made_again(
     (models_home / imported.partition(":")[2] / lost).unlink()
 
     assert registry.list_versions() == []
-    assert registry.import_pickle(model_file, inspection.describe) == (imported, True)
+    assert registry.import_pickle(model_file, inspection.describe, FEATURES) == (imported, True)
     assert registry.load(imported).tag == imported
 
 
@@ -214,7 +215,7 @@ def test_a_version_of_the_last_release_is_loaded_and_made_again_by_its_next_impo
     assert (new.is_sealed, old.is_sealed) == (True, False)
     assert old.digest == new.digest
     assert old.predict(clients).tolist() == new.predict(clients).tolist()
-    assert registry.import_pickle(model_file, inspection.describe) == (imported, True)
+    assert registry.import_pickle(model_file, inspection.describe, FEATURES) == (imported, True)
     assert registry.load(imported).is_sealed
 
 
@@ -222,14 +223,14 @@ def test_another_file_with_the_same_twelve_digits_is_not_taken_for_it(
     models_home: Path, tmp_path: Path, pickled: bytes
 ) -> None:
     """Two names of sha256 that begin alike, found among 40 million in a minute."""
-    description = inspection.describe(pickled)
+    description = inspection.describe(pickled, FEATURES)
     alike = [tmp_path / "one.pkl", tmp_path / "other.pkl"]
     for path, number in zip(alike, (26_495_325, 28_001_315), strict=True):
         path.write_text(f"model {number}", encoding="utf-8")
 
     told = description | {"sha256": sha256_of(alike[0].read_bytes())}
 
-    tag, _ = registry.import_pickle(alike[0], lambda _: told)
+    tag, _ = registry.import_pickle(alike[0], lambda *_, **__: told)
 
     assert tag == f"{registry.NAME}:59a058446a23"
     with pytest.raises(PickleRefused, match=f"already there as {tag}"):

@@ -34,7 +34,7 @@ class Centroids:
 
 @pytest.fixture(scope="session")
 def carried() -> Profiler:
-    numbers = inspection.numbers_of(safe_pickle.load(DEFAULT_PICKLE))
+    numbers = inspection.numbers_of(safe_pickle.open_model(DEFAULT_PICKLE))
     assert numbers is not None
     return Centroids(numbers.centroids)
 
@@ -42,7 +42,7 @@ def carried() -> Profiler:
 @pytest.fixture(scope="session")
 def stored() -> StoredModel:
     """Return the carried model as an import stores it."""
-    estimator = safe_pickle.load(DEFAULT_PICKLE)
+    estimator = safe_pickle.open_model(DEFAULT_PICKLE)
     numbers = inspection.numbers_of(estimator)
     labels = golden.predict(estimator, CLIENTS)
     sha256 = sha256_of(read(DEFAULT_PICKLE))
