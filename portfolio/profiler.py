@@ -4,8 +4,10 @@ Both say the same, to the last bit; a test holds them to it.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -23,6 +25,7 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS, geometry_of, model_of
 from model_store import golden
 from model_store.features import PROFILE_COUNT
+from model_store.geometry import CHANGEABLE
 from model_store.serving import answers, npy, predictor
 from model_store.serving.requests import ExplanationOptions, with_options
 from model_store.version import StoredModel
@@ -32,6 +35,8 @@ from portfolio.frames import Floats, Profiles
 #: Finding changes takes ten times as long, and whoever asks for one client waits meanwhile.
 _ROWS_WITH_CHANGES: Final = 256
 _REASONS: Final = answers.CHANGES.start
+_CHANGEABLE: Final = np.array(CHANGEABLE)
+_NAMES: Final = np.array(FEATURES, object)[_CHANGEABLE]
 
 #: (feature, amount, cluster, confidence), and until where that is told.
 Change = tuple[object, ...]
@@ -68,10 +73,7 @@ class StoredProfiler:
             return [[] for _ in amounts]
         options = ExplanationOptions(policy.targets, policy.margin)
         asked = with_options(amounts, options, limits.of(policy, self.model, amounts))
-        return [
-            [_change(one) for one in prediction.counterfactuals or ()]
-            for prediction in answers.as_predictions(self._served.predict(asked), amounts)
-        ]
+        return _changes(self._served.predict(asked), amounts)
 
     @cached_property
     def _served(self) -> predictor.ServedModel:
@@ -128,10 +130,7 @@ class ServedProfiler:
         options = {"targets": ",".join(map(str, policy.targets)), "margin": repr(policy.margin)}
         rows = np.hstack([amounts, bounded])
         told = self._ask(rows, _ROWS_WITH_CHANGES, len(answers.COLUMNS), options)
-        return [
-            [_change(one) for one in prediction.counterfactuals or ()]
-            for prediction in answers.as_predictions(told, amounts)
-        ]
+        return _changes(told, amounts)
 
     def describe(self) -> Geometry:
         """Return what the model service said of this model."""
@@ -195,6 +194,21 @@ def _require_ok(answer: httpx.Response) -> None:
         raise ModelAnswerError(told)
 
 
-def _change(one: answers.Counterfactual) -> Change:
-    known = (one.feature, one.amount, one.cluster, one.confidence)
-    return known if one.until is None else (*known, one.until)
+def _changes(told: Floats, amounts: Floats) -> list[list[Change]]:
+    """Return what answers (n x 24) about amounts (n x 5) say of changes, as as_predictions does.
+
+    By columns, which takes a sixth of the time.
+    """
+    each = told[:, answers.CHANGES].reshape(len(told), len(CHANGEABLE), answers.CHANGE_WIDTH)
+    who, which = (each[:, :, answers.CLUSTER] >= 0).nonzero()
+    least_first = np.lexsort((np.abs(each[who, which, 0] - amounts[who, _CHANGEABLE[which]]), who))
+    who, which = who[least_first], which[least_first]
+    amount, cluster, confidence, until = each[who, which].T.tolist()
+    features = _NAMES[which].tolist()
+    limitless = list(zip(features, amount, map(int, cluster), confidence, strict=True))
+    changes: list[Change] = [
+        change if math.isnan(end) else (*change, end)
+        for change, end in zip(limitless, until, strict=True)
+    ]
+    ends = np.bincount(who, minlength=len(told)).cumsum().tolist()
+    return [changes[start:stop] for start, stop in pairwise([0, *ends])]

@@ -32,7 +32,7 @@ COLUMNS = (
 )
 _CONTRIBUTIONS = slice(3, len(_REASONS))
 CHANGES = slice(len(_REASONS), None)
-_CLUSTER = _CHANGE.index("cluster")
+CLUSTER = _CHANGE.index("cluster")
 NO_CLUSTER = -1
 CHANGE_WIDTH = len(_CHANGE)
 #: Each changeable amount: its name, its place in FEATURES, and where its change begins in CHANGES.
@@ -152,7 +152,7 @@ def as_predictions(told: Matrix, clients: Matrix) -> list[Prediction]:
     predictions = list(map(Prediction, labels, map(int, runner_up), confidence, reasons))
     changes = told[:, CHANGES]
     if changes.size:
-        (places,) = (changes[:, _CLUSTER] >= NO_CLUSTER).nonzero()
+        (places,) = (changes[:, CLUSTER] >= NO_CLUSTER).nonzero()
         told_of = zip(changes[places].tolist(), clients[places].tolist(), strict=True)
         for place, (change, own) in zip(places.tolist(), told_of, strict=True):
             predictions[place].counterfactuals = _counterfactuals(change, own)

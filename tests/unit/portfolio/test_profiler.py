@@ -8,7 +8,10 @@ import pytest
 from evaluation_api.decision.domain import FEATURES
 from model_store import promise
 from model_store.numbers import on_sphere
+from model_store.serving import answers, predictor
+from model_store.serving.requests import ExplanationOptions, with_options
 from model_store.version import StoredModel
+from portfolio import limits
 from portfolio.profiler import StoredProfiler
 from tests.evaluations import POLICY
 from tests.unit.model_store.amounts import spread
@@ -27,6 +30,26 @@ def test_clients_are_placed_by_the_geometry_or_else_by_the_models_own_predict(
     assert np.isfinite(by_geometry.confidence).all()
     assert np.isnan(by_predict.confidence).all()
     assert by_predict.contributions is None
+
+
+def test_changes_are_those_of_the_answers_to_who_asks_one_by_one(stored: StoredModel) -> None:
+    profiler = StoredProfiler(stored)
+    options = ExplanationOptions(POLICY.targets, POLICY.margin)
+    asked = with_options(CLIENTS, options, limits.of(POLICY, profiler.model, CLIENTS))
+    told = answers.as_predictions(predictor.serve(stored).predict(asked), CLIENTS)
+
+    found = profiler.changes(CLIENTS, POLICY)
+
+    assert found == [
+        [
+            (one.feature, one.amount, one.cluster, one.confidence, one.until)[: 5 - no_limit]
+            for one in prediction.counterfactuals or ()
+            for no_limit in [one.until is None]
+        ]
+        for prediction in told
+    ]
+    assert {len(changes) for changes in found} >= {0, 1, 2}
+    assert {len(change) for changes in found for change in changes} == {4, 5}
 
 
 @pytest.mark.parametrize("seed", range(3))
