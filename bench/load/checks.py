@@ -18,6 +18,9 @@ from evaluation_api.record.pending import PendingQueue
 ASKED = 50
 _SECONDS = 10
 _POLL_SECONDS = 0.05
+#: A load that ends leaves its last requests behind, as many as it had connections, and a service
+#: that answers those refuses newcomers meanwhile.
+_BUSY_SECONDS = 1.0
 _CHUNK = 1000
 
 
@@ -47,14 +50,14 @@ def _ask(
     group: Sequence[Client],
     expected: list[int],
 ) -> None:
-    language = system.language
-    head = {"Content-Type": language.media_type}
-    connection.request("POST", language.path, language.encode(group), head)
-    answer = connection.getresponse()
-    content = answer.read()
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    status, content = _asked(system, connection, group)
+    while status == http.HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < give_up_at:
+        time.sleep(_POLL_SECONDS)
+        status, content = _asked(system, connection, group)
     said = content[:300].decode(errors="replace")
-    if answer.status != http.HTTPStatus.OK:
-        message = f"{system.title} answered {answer.status}: {said}"
+    if status != http.HTTPStatus.OK:
+        message = f"{system.title} answered {status}: {said}"
         raise WrongAnswerError(message)
     try:
         predicted = system.language.read(content)
@@ -64,6 +67,16 @@ def _ask(
     if predicted is not None and predicted != expected:
         message = f"{system.title} predicted {predicted[:5]}, the pickle {expected[:5]}"
         raise WrongAnswerError(message)
+
+
+def _asked(
+    system: System, connection: http.client.HTTPConnection, group: Sequence[Client]
+) -> tuple[int, bytes]:
+    language = system.language
+    head = {"Content-Type": language.media_type}
+    connection.request("POST", language.path, language.encode(group), head)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
 
 
 def count(record: Path, query: str = "SELECT count(*) FROM evaluations") -> int:

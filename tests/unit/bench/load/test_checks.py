@@ -27,6 +27,11 @@ def test_answers_that_agree_with_the_pickle_pass_and_are_counted() -> None:
         assert checks.require_right_answers(system(port), MADE, [4, 4, 4]) == 3
 
 
+def test_who_is_refused_while_a_load_is_still_answered_asks_again() -> None:
+    with server(503, 503, 200, fixed=FOURS) as port:
+        assert checks.require_right_answers(system(port), MADE, [4, 4, 4]) == 3
+
+
 @pytest.mark.parametrize(
     ("status", "body", "language", "complaint"),
     [
