@@ -45,6 +45,7 @@ from evaluation_api.record.outage import RecordWatch
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.sealer import Sealer
 from evaluation_api.record.searches import Searches
 from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
@@ -191,8 +192,9 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
         searches = await stack.enter_async_context(
             Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS), executor.outage)
         )
-        index = searches.run_index()
-        works = [pending.run(), worker.run(), watch.run(), record_watch.run(), index]
+        sealer = await stack.enter_async_context(Sealer(engine))
+        works = [pending.run(), worker.run(), watch.run(), record_watch.run()]
+        works += [searches.run_index(), sealer.run()]
         if access is not None:
             credentials = CredentialWatch(CredentialLog(engine), executor, access.keyring)
             await credentials.look()

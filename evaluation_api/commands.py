@@ -20,7 +20,8 @@ from typing import Final, NoReturn
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from evaluation_api import app, key_commands, replay
+from evaluation_api import app, audit, key_commands, replay
+from evaluation_api.access.identity import of_terminal
 from evaluation_api.client_files import command
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     purging.set_defaults(run=_purge)
 
     key_commands.add_to(commands)
+    audit.add_to(commands)
     return parser
 
 
@@ -151,7 +153,9 @@ def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
         what = f"{older.evaluations} evaluations and {older.files} files of clients"
         print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
         if any(older) and (chosen.yes or _confirmed()):
-            deleted = retention.purge(engine, before, _deleted_so_far(older.evaluations))
+            asking, tell = of_terminal(), _deleted_so_far(older.evaluations)
+            label = asking.label or ""
+            deleted = retention.purge(engine, before, tell, who=label, address=asking.address)
             print(f"{deleted} deleted, with their reviews and keys, and the files.")
         elif any(older):
             print("Nothing was deleted.")

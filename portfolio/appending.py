@@ -102,11 +102,20 @@ class _Copy:
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         written = io.BytesIO()
-        pa.csv.write_csv(clients, written, _CSV)
+        pa.csv.write_csv(_hexadecimal(clients), written, _CSV)
         return self._log.append_csv(file, len(clients), written.getvalue())
 
     def pause(self) -> None:
         pass
+
+
+def _hexadecimal(clients: pa.RecordBatch) -> pa.RecordBatch:
+    """Return columns whose bytes are texts as PostgreSQL reads them."""
+    for place, column in enumerate(clients.columns):
+        if pa.types.is_binary(column.type):
+            texts = pa.array([f"\\x{one.hex()}" for one in column.to_pylist()])
+            clients = clients.set_column(place, clients.schema.names[place], texts)
+    return clients
 
 
 @contextmanager

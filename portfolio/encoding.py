@@ -3,7 +3,9 @@
 Tests hold both equal. Knows no connection.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from evaluation_api.decision.domain import FEATURES, Model, Outcome
 from evaluation_api.decision.names import fold
-from evaluation_api.record import rows
+from evaluation_api.record import digests, rows
 from evaluation_api.record.rows import Values
 from portfolio import frames
 from portfolio.frames import Floats
@@ -100,7 +102,7 @@ def columns(
     decided: Decided,
     predictions: pa.Array,
 ) -> pa.RecordBatch:
-    """Return n rows, in the order of rows.COLUMNS."""
+    """Return n rows, in the order of rows.COLUMNS, each with a salt and a digest of its own."""
     count = len(who.ids)
     amounts = {feature: pa.array(clients[feature].to_numpy()) for feature in FEATURES}
     made: Mapping[str, pa.Array] = {
@@ -116,7 +118,28 @@ def columns(
         "prediction": predictions,
         **{name: pa.repeat(value, count) for name, value in _same(decided)},
     }
+    salts, known_by = digests.of_rows(zip(*_digested(made, decided), strict=True))
+    made = {**made, "salt": pa.array(salts), "digest": pa.array(known_by)}
     return pa.record_batch({name: made[name] for name in rows.COLUMNS})
+
+
+def _digested(made: Mapping[str, pa.Array], decided: Decided) -> Iterator[Iterable[object]]:
+    """Yield what digests are made of, by columns."""
+    times = {"received_at": decided.received_at, "evaluated_at": decided.evaluated_at}
+    for name in digests.COLUMNS:
+        if name in times:
+            yield repeat(_told(times[name]), len(made["id"]))
+        elif name in FEATURES:
+            yield pc.add(made[name], 0.0).to_pylist()  # SQLite keeps no minus before a zero
+        elif name == "degraded":
+            yield repeat(0, len(made["id"]))
+        else:
+            yield made[name].to_pylist()
+
+
+def _told(bound: str) -> object:
+    """Return a time as digests have it. bound: as a database takes it."""
+    return digests.told(rows.in_utc(datetime.fromisoformat(bound)))
 
 
 def _same(decided: Decided) -> Iterator[tuple[str, Any]]:

@@ -62,6 +62,14 @@ def is_after(
     return and_(position >= number, or_(position > number, identity > last_id))
 
 
+def is_up_to(
+    position: ColumnElement[int], identity: ColumnElement[str], place: Position
+) -> ColumnElement[bool]:
+    """Return whether a row stands at a place or before it."""
+    number, last_id = place
+    return and_(position <= number, or_(position < number, identity <= last_id))
+
+
 def is_before(
     position: ColumnElement[int], identity: ColumnElement[str], place: Position
 ) -> ColumnElement[bool]:

@@ -5,21 +5,28 @@ In slices, so that nobody waits long to write; what they free goes back to the d
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, select, text, tuple_
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text, tuple_
 
-from evaluation_api.record import database, name_index, positions
+from evaluation_api.decision.domain import Position
+from evaluation_api.record import chain, database, digests, name_index, positions
+from evaluation_api.record.chain import Event
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.rows import first_id
+from evaluation_api.record.sealer import Seals, keep_out, last_sealed
 from evaluation_api.record.tables import (
     batch_chunks,
     batches,
+    chain_waiting,
+    corrections,
     evaluations,
     idempotency_keys,
     marks,
     posts,
+    purged_digests,
     recorded_files,
     reviews,
 )
@@ -37,6 +44,16 @@ _BEGUN: Final = {"name": "purge_begun"}
 
 _VACUUM: Final = text(
     "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches"
+)
+
+#: What hangs on an evaluation, by its id.
+_THEIRS: Final = (
+    reviews.c.evaluation_id,
+    idempotency_keys.c.evaluation_id,
+    posts.c.subject_id,
+    chain_waiting.c.evaluation_id,
+    corrections.c.evaluation_id,
+    corrections.c.by_id,
 )
 
 #: Deletes up to so many, and returns how many.
@@ -59,18 +76,26 @@ def count_older(engine: Engine, before: datetime) -> Older:
 
 
 def purge(
-    engine: Engine, before: datetime, tell: Callable[[int], object] = lambda _deleted: None
+    engine: Engine,
+    before: datetime,
+    tell: Callable[[int], object] = lambda _deleted: None,
+    *,
+    who: str = "",
+    address: str = "",
 ) -> int:
     """Delete evaluations received before a time, and all that is theirs; return how many.
 
     Files received before it go with their lines, which hold names and amounts. tell: is told after
-    each slice how many evaluations are deleted so far. Raises RecordUnavailableError; what is
-    deleted by then stays deleted.
+    each slice how many evaluations are deleted so far. who, address: as the chain tells of it; each
+    slice is sealed before it goes. Raises RecordUnavailableError; what is deleted by then stays
+    deleted.
     """
     bound, deleted = first_id(before), 0
+    event = Event(chain.PURGE, who, address, {"before": chain.moment(before)})
+    Seals(engine).seal_all()
 
     def evaluations_and_theirs(connection: Connection, limit: int) -> int:
-        return _delete_evaluations(connection, bound, limit)
+        return _delete_evaluations(connection, bound, limit, event)
 
     def chunks(connection: Connection, _: int) -> int:
         return _delete_chunks(connection, bound)
@@ -97,6 +122,7 @@ def is_unfinished(engine: Engine) -> bool:
 
 def finish(engine: Engine) -> None:
     """Wipe what was deleted, and give its room back. Raises RecordUnavailableError."""
+    Seals(engine).seal_all()
     name_index.forget(engine)
     _return_pages(engine)
     with database.transaction(engine) as connection:
@@ -121,21 +147,55 @@ def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a ge
         time.sleep(seconds)  # who waits for a file looks again every few milliseconds
 
 
-def _delete_evaluations(connection: Connection, bound: str, limit: int) -> int:
+def _delete_evaluations(connection: Connection, bound: str, limit: int, event: Event) -> int:
+    keep_out(connection)
     oldest = select(evaluations.c.id).where(evaluations.c.id < bound).order_by(evaluations.c.id)
     # Locked before what hangs on them is deleted: a review that is being written is waited for.
     ids = connection.execute(oldest.limit(limit).with_for_update()).scalars().all()
     if not ids:
         return 0
-    for column in (reviews.c.evaluation_id, idempotency_keys.c.evaluation_id, posts.c.subject_id):
-        connection.execute(delete(column.table).where(column <= ids[-1]))
-    deleting = delete(evaluations).where(evaluations.c.id <= ids[-1])
+    last = ids[-1]
+    _keep_digests(connection, last, event)
+    for column in _THEIRS:
+        connection.execute(delete(column.table).where(column <= last))
+    deleting = delete(evaluations).where(evaluations.c.id <= last)
     if connection.dialect.name != "sqlite":
         return connection.execute(deleting).rowcount
     newest_before = positions.newest(connection)
     count = connection.execute(deleting).rowcount
     positions.note_deleted(connection, newest_before)
     return count
+
+
+def _keep_digests(connection: Connection, last: str, event: Event) -> None:
+    """Keep what the chain knows of evaluations that go, up to an id, and note that they do."""
+    position, sealed = positions.column(connection.dialect, evaluations), last_sealed(connection)
+    numbering = positions.numbering(connection)
+    # Not in the order of positions, by which SQLite would read through the whole table.
+    going = select(evaluations.c.id, position.label("position"), evaluations.c.digest)
+    known = [
+        (Position(numbering.told(row.position), row.id), row.digest)
+        for row in connection.execute(going.where(evaluations.c.id <= last))
+    ]
+    kept = sorted(pair for pair in known if pair[0] <= sealed)
+    of_theirs = select(reviews.c.id).where(reviews.c.evaluation_id <= last).order_by(reviews.c.id)
+    told = {
+        "digests": digests.together(digest for _, digest in kept),
+        "evaluations": len(kept),
+        "reviews": list(connection.execute(of_theirs).scalars()),
+    }
+    event_id = chain.note(connection, replace(event, what={**event.what, **told}))
+    values = [
+        {
+            "position": place.number,
+            "evaluation_id": place.id,
+            "digest": digest,
+            "event_id": event_id,
+        }
+        for place, digest in kept
+    ]
+    if values:
+        connection.execute(insert(purged_digests), values)
 
 
 def _delete_chunks(connection: Connection, bound: str) -> int:

@@ -24,14 +24,19 @@ from evaluation_api.decision.domain import (
     Summary,
 )
 from evaluation_api.decision.names import fold
+from evaluation_api.record import digests
 from evaluation_api.record.tables import evaluations
 
 _ID_LENGTH: Final = 36
 
 #: What an append writes, in the table's order, which is that of encode.
-COLUMNS: Final = tuple(c.name for c in evaluations.columns if c.name != "claimed_until")
+COLUMNS: Final = tuple(
+    c.name for c in evaluations.columns if c.name not in {"claimed_until", "erased_at"}
+)
+#: All of it but the salt and the digest.
+_UNSALTED: Final = COLUMNS[:-2]
 #: What a decision fills in, in the order of encode_decision.
-DECISION_COLUMNS: Final = COLUMNS[COLUMNS.index("evaluated_at") :]
+DECISION_COLUMNS: Final = _UNSALTED[_UNSALTED.index("evaluated_at") :]
 #: What decode_summary reads.
 LISTED: Final = tuple(
     evaluations.c[name]
@@ -60,7 +65,7 @@ _decode_prediction = msgspec.json.Decoder(
 def encode(entry: Entry, bind_time: BindTime) -> Values:
     """Return an entry in the order of COLUMNS; SQLAlchemy's way takes twice as long over it."""
     name, usage = entry.applicant.name, entry.applicant.usage
-    return (
+    bound = (
         entry.id,
         entry.evaluation is None,
         bind_time(entry.received_at),
@@ -75,6 +80,13 @@ def encode(entry: Entry, bind_time: BindTime) -> Values:
         entry.made_by,
         *encode_decision(entry, bind_time),
     )
+    return _salted(bound)
+
+
+def _salted(bound: Values) -> Values:
+    """Return a row with a salt of its own, and the digest that the chain will know it by."""
+    salt = digests.salt()
+    return (*bound, salt, digests.of_bound(salt, bound))
 
 
 def encode_decision(entry: Entry, bind_time: BindTime = lambda time: time) -> Values:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -65,6 +66,12 @@ evaluations = Table(
     Column("answer", Text),
     #: What the model said beyond cluster and confidence, packed; None where there is an answer.
     Column("prediction", Text),
+    #: What the chain knows the row by (digests.py); None until the sealer comes by, in rows of a
+    #: release that does not make them. The salt goes when the client is erased.
+    Column("salt", LargeBinary),
+    Column("digest", LargeBinary),
+    #: When the client was taken out of it. What was decided, and by what, is left.
+    Column("erased_at", _WHEN),
     Index(
         "pending_evaluations",
         "id",
@@ -111,6 +118,59 @@ reviews = Table(
     Column("justification", Text, nullable=False),
     Column("reviewer", String(LONGEST_NAME), nullable=False),
     Column("reviewed_at", _WHEN, nullable=False),
+    #: Why, by a code that can be counted; None in reviews of a release that asked for none.
+    Column("reason", String(40)),
+    #: As an evaluation's, made by the sealer.
+    Column("salt", LargeBinary),
+    Column("digest", LargeBinary),
+    Index(
+        "undigested_reviews",
+        "id",
+        postgresql_where=text("digest IS NULL"),
+        sqlite_where=text("digest IS NULL"),
+    ),
+)
+
+#: What was sealed and what was done, each entry with the hash of the one before (chain.py); rows
+#: are only ever added. body: canonical JSON. hash: the SHA-256 of it, in hexadecimal.
+chain = Table(
+    "chain",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("chain_kinds", "kind", "number"),
+)
+
+#: What was done and has no entry yet: written beside what it is about, as JSON.
+chain_events = Table(
+    "chain_events",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+#: Evaluations that were sealed as they were received, before they were decided.
+chain_waiting = Table("chain_waiting", metadata, Column("evaluation_id", _UUID, primary_key=True))
+
+#: Evaluations that do not count any more, and those that were made of the corrected clients.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("evaluation_id", _UUID, ForeignKey("evaluations.id"), primary_key=True),
+    Column("by_id", _UUID, ForeignKey("evaluations.id"), nullable=False, unique=True),
+)
+
+#: What sealed evaluations were known by that a purge deleted. position: as callers are told it.
+purged_digests = Table(
+    "purged_digests",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("evaluation_id", _UUID, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    #: The event that tells of it.
+    Column("event_id", _UUID, nullable=False),
 )
 
 #: What the tables themselves are told by.

@@ -30,12 +30,13 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.decision.evaluation import decide_again
-from evaluation_api.record import retention, tables
+from evaluation_api.record import audit, retention, tables
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
 from evaluation_api.record.rows import COLUMNS, Values, in_utc
+from evaluation_api.record.sealer import Seals
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import answers
 from model_store.version import StoredModel
@@ -237,6 +238,8 @@ def test_what_is_written_by_columns_is_what_is_written_one_by_one(
         else:
             recording.record(files, begun, prepared.rows)
     written = read_rows(engine)
+    Seals(engine).seal_all()
+    assert audit.verify(engine).faults == []
 
     with engine.begin() as connection:
         connection.execute(delete(tables.evaluations))
@@ -251,7 +254,8 @@ def test_what_is_written_by_columns_is_what_is_written_one_by_one(
     ]
     log.append(entries)
 
-    assert read_rows(engine) == written
+    assert [row[:-2] for row in read_rows(engine)] == [row[:-2] for row in written]
+    assert COLUMNS[-2:] == ("salt", "digest")
     assert len({type(value) for row in written for value in row}) > 3
 
 

@@ -1,0 +1,171 @@
+"""The chain: entries that say what was sealed and what was done, each with the hash of the last.
+
+Whoever does something notes it beside what it is about (note); the sealer alone makes entries of
+that, so that nothing waits for the chain. An entry is canonical JSON (RFC 8785), and its hash the
+SHA-256 of it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from evaluation_api.record import database
+from evaluation_api.record.tables import chain, chain_events
+from evaluation_api.runtime.identity import new_id
+
+#: What the first entry names as the hash of the one before.
+NOTHING: Final = "0" * 64
+#: The kinds that the sealer makes by itself.
+BEGIN, SEAL, DECIDED, REVIEWS = "begin", "seal", "decided", "reviews"
+#: Those of events that audit.py reads.
+PURGE, ERASE = "purge", "erase"
+
+_PAGE: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was done: by whom, from which address, about what; no names of clients, no amounts."""
+
+    kind: str
+    who: str
+    address: str
+    what: dict[str, Any]
+
+
+class Head(NamedTuple):
+    """The last entry. Kept elsewhere, it shows whether the chain before it was made anew."""
+
+    number: int
+    hash: str
+
+    def __str__(self) -> str:
+        """Return it as people keep it."""
+        return f"{self.number}:{self.hash}"
+
+
+def canonical(body: dict[str, Any]) -> str:
+    """Return JSON as RFC 8785 has it.
+
+    Python's own is that, as far as keys are ASCII and numbers whole and below 2**53, as here.
+    """
+    return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def hash_of(body: str) -> str:
+    """Return an entry's hash."""
+    return sha256(body.encode()).hexdigest()
+
+
+def moment(when: datetime) -> str:
+    """Format a time, in UTC."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def note(connection: Connection, event: Event) -> str:
+    """Note what a transaction does, or what was done; an entry follows. Returns the event's id."""
+    identity = new_id()
+    body = {
+        "id": identity,
+        "at": moment(datetime.now(UTC)),
+        "kind": event.kind,
+        "who": event.who,
+        "from": event.address,
+        "what": event.what,
+    }
+    connection.execute(insert(chain_events).values(id=identity, body=canonical(body)))
+    return identity
+
+
+class Link:
+    """The end of the chain, inside the sealer's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Find the end. Nobody else may add an entry until the transaction ends."""
+        self._connection = connection
+        self.head = head(connection)
+
+    def add(self, body: dict[str, Any]) -> None:
+        """Add an entry. body: what note writes, or a kind and what was sealed."""
+        number = self.head.number + 1
+        whole = {"at": moment(datetime.now(UTC)), **body}
+        text = canonical({**whole, "number": number, "previous": self.head.hash})
+        self.head = Head(number, hash_of(text))
+        values = {"number": number, "kind": body["kind"], "hash": self.head.hash, "body": text}
+        self._connection.execute(insert(chain).values(values))
+
+    def add_events(self, limit: int) -> int:
+        """Make entries of what was noted, oldest first; return of how much."""
+        query = select(chain_events).order_by(chain_events.c.id).limit(limit)
+        noted = self._connection.execute(query).all()
+        for event in noted:
+            self.add(json.loads(event.body))
+        ids = [event.id for event in noted]
+        if ids:
+            self._connection.execute(delete(chain_events).where(chain_events.c.id.in_(ids)))
+        return len(ids)
+
+
+def head(connection: Connection) -> Head:
+    """Return the last entry; of an empty chain, number 0."""
+    query = select(chain.c.number, chain.c.hash).order_by(chain.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return Head(0, NOTHING) if row is None else Head(*row)
+
+
+def last_of(connection: Connection, kind: str) -> dict[str, Any] | None:
+    """Return the last entry of a kind."""
+    of_kind = select(chain.c.body).where(chain.c.kind == kind)
+    body = connection.scalar(of_kind.order_by(chain.c.number.desc()).limit(1))
+    return None if body is None else json.loads(body)
+
+
+def entries(connection: Connection, *kinds: str) -> Iterator[Any]:
+    """Yield the rows of the chain in its order, all or those of some kinds."""
+    last = 0
+    of_these = chain.c.kind.in_(kinds) if kinds else chain.c.number > 0
+    while True:
+        query = select(chain).where(chain.c.number > last, of_these).order_by(chain.c.number)
+        page: Sequence[Any] = connection.execute(query.limit(_PAGE)).all()
+        if not page:
+            return
+        yield from page
+        last = page[-1].number
+
+
+class ChainLog:
+    """What is noted in one database. Every method raises RecordUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are schema.migrate's business."""
+        self._engine = engine
+
+    def note(self, events: Sequence[Event]) -> None:
+        """Note what was done."""
+        with database.transaction(self._engine) as connection:
+            for event in events:
+                note(connection, event)
+
+    def bodies(self) -> Iterator[str]:
+        """Yield every entry as it is hashed, the first one first."""
+        with database.transaction(self._engine) as connection:
+            for row in entries(connection):
+                yield row.body
+
+    def head(self) -> Head:
+        """Return the last entry."""
+        with database.transaction(self._engine) as connection:
+            return head(connection)
+
+
+def read_head(text: str) -> Head:
+    """Read a head as it was kept. Raises ValueError."""
+    number, _, kept = text.partition(":")
+    if not number.isascii() or not number.isdigit() or len(kept) != len(NOTHING):
+        raise ValueError(text)
+    return Head(int(number), kept)

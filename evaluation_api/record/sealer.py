@@ -1,0 +1,263 @@
+"""The sealer: makes entries of the chain over what was committed, behind those who commit.
+
+One at a time across replicas, in the record's own order (positions.py). Each step is one short
+transaction, since nobody else can write to a file meanwhile.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Self
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from evaluation_api.decision.domain import Position
+from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.record import chain, database, digests, positions
+from evaluation_api.record.chain import Link
+from evaluation_api.record.pace import Pace
+from evaluation_api.record.tables import chain_waiting, evaluations, reviews
+from evaluation_api.runtime.background import Events, repeat
+
+logger = logging.getLogger(__name__)
+
+_EVENTS: Final = Events("seal_waits", "seal_failed")
+#: Between two looks; what was committed is sealed within 2 s.
+_TICK_SECONDS: Final = 1.0
+#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
+_PAUSE_SECONDS: Final = 0.005
+#: Rows of one entry, of which the digests alone are read: 2 ms.
+_LARGEST_SEAL: Final = 1_024
+#: Rows whose digests are made in one transaction, for which they are read and written whole.
+_LARGEST_FILL: Final = 1_024
+_MOST_EVENTS: Final = 256
+_MOST_SINGLY: Final = 128
+
+#: Beside the migrations' lock. Who finds it taken leaves the work to its holder.
+_TRY: Final = text("SELECT pg_try_advisory_xact_lock(4203383)")
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(4203383)")
+
+
+class Seals:
+    """What is sealed in one database. Every method raises RecordUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are schema.migrate's business."""
+        self._engine = engine
+        self._position = positions.column(engine.dialect, evaluations)
+        self._order = (self._position, evaluations.c.id)
+        self._pace = Pace(_LARGEST_FILL)
+
+    def seal_all(self) -> None:
+        """Seal what is committed by now, and whatever comes meanwhile."""
+        while self.seal_some():
+            pass
+
+    def seal_some(self) -> int:
+        """Do some of what is to be done; return how much it was, 0 when all is sealed."""
+        for step in (self._begin, _add_events, self._seal, _seal_reviews, _seal_decided):
+            with database.transaction(self._engine) as connection:
+                if not _is_alone(connection):
+                    return 0
+                if done := step(connection):
+                    return done
+        return 0
+
+    def _begin(self, connection: Connection) -> int:
+        """Say in a first entry what was recorded before there was a chain."""
+        link = Link(connection)
+        if link.head.number:
+            return 0
+        newest_first = (column.desc() for column in self._order)
+        query = select(*self._order).order_by(*newest_first).limit(1)
+        newest = connection.execute(query).first()
+        place = (0, "") if newest is None else newest
+        link.add({"kind": chain.BEGIN, "what": {"recorded_before": _told(connection, *place)}})
+        return 1
+
+    def _seal(self, connection: Connection) -> int:
+        """Seal the evaluations that follow, or make digests for those that have none."""
+        after = last_sealed(connection)
+        behind = self._behind(positions.numbering(connection).place(after))
+        place = self._position.label("position"), evaluations.c.id
+        some = select(*place, evaluations.c.digest).where(*behind).order_by(*self._order)
+        found = _read(connection, some.limit(_LARGEST_SEAL))
+        if not found.total:
+            return 0
+        if found.known < found.total:
+            return self._fill(connection, behind)
+        *to, _ = connection.execute(some.offset(found.total - 1).limit(1)).one()
+        self._note_waiting(connection, behind, Position(*to))
+        joined = digests.together([bytes.fromhex(found.digests)])
+        what = {"count": found.total, "after": list(after), "to": _told(connection, *to)}
+        Link(connection).add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
+        return int(found.total)
+
+    def _behind(self, place: Position) -> Sequence[ColumnElement[bool]]:
+        is_after = positions.is_after(self._position, evaluations.c.id, place)
+        return [is_after, *positions.is_final(self._engine.dialect, self._position)]
+
+    def _fill(self, connection: Connection, behind: Sequence[ColumnElement[bool]]) -> int:
+        """Make digests of rows whose writer made none: the last release, or before the chain."""
+        started = time.perf_counter()
+        no_digest = evaluations.c.digest.is_(None)
+        unknown = _rows(connection.dialect, evaluations).where(*behind, no_digest)
+        some = unknown.order_by(*self._order).limit(self._pace.limit)
+        found = connection.execute(some).all()
+        _write_digests(connection, evaluations, found)
+        self._pace.note(time.perf_counter() - started)
+        return len(found)
+
+    def _note_waiting(
+        self, connection: Connection, behind: Sequence[ColumnElement[bool]], to: Position
+    ) -> None:
+        """Note which of a slice are known by what was received, and are to be decided."""
+        up_to = positions.is_up_to(self._position, evaluations.c.id, to)
+        waiting = select(evaluations.c.id).where(*behind, up_to, evaluations.c.degraded)
+        into = insert(chain_waiting).from_select([chain_waiting.c.evaluation_id], waiting)
+        connection.execute(into)
+
+
+def _is_alone(connection: Connection) -> bool:
+    """Keep other sealers out for this transaction; tell whether none was there before."""
+    database.begin_writing(connection)
+    return connection.dialect.name != "postgresql" or bool(connection.scalar(_TRY))
+
+
+def keep_out(connection: Connection) -> None:
+    """Have no sealer at work until this transaction ends; one that is ends first."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK)
+
+
+def last_sealed(connection: Connection) -> Position:
+    """Return the place of the last evaluation that was sealed."""
+    last = chain.last_of(connection, chain.SEAL)
+    return Position(0, "") if last is None else Position(*last["what"]["to"])
+
+
+def _told(connection: Connection, number: int, identity: str) -> list[object]:
+    return [positions.numbering(connection).told(number), identity]
+
+
+def _read(connection: Connection, some: Select[Any]) -> Row[Any]:
+    """Return how many rows there are, how many have digests, and those in hexadecimal.
+
+    In one step: each row that Python fetches lets go of the interpreter and then waits for it,
+    while the file is locked.
+    """
+    slice_ = some.subquery("slice")
+    if connection.dialect.name == "postgresql":
+        position, identity, digest = slice_.c
+        in_order = aggregate_order_by(literal(""), position, identity)
+        joined = func.string_agg(func.encode(digest, "hex"), in_order)
+    else:
+        digest = slice_.c.digest
+        joined = func.group_concat(func.hex(digest), "")
+    counts = func.count().label("total"), func.count(digest).label("known")
+    return connection.execute(select(*counts, joined.label("digests")).select_from(slice_)).one()
+
+
+def _rows(dialect: Dialect, table: Table) -> Select[Any]:
+    """Ask for rows as digests are made of them."""
+    return select(text(digests.selected(dialect.name, table.name))).select_from(table)
+
+
+def _write_digests(connection: Connection, table: Table, found: Sequence[Row[Any]]) -> list[str]:
+    """Give rows salts and digests; return those, in hexadecimal."""
+    made = [(digests.salt(), tuple(row)) for row in found]
+    values = [
+        {"of": row[0], "salt": salt, "digest": digests.of_values(salt, row)} for salt, row in made
+    ]
+    if values:
+        fill = update(table).where(table.c.id == bindparam("of"))
+        connection.execute(fill.values(salt=bindparam("salt"), digest=bindparam("digest")), values)
+    return [one["digest"].hex() for one in values]
+
+
+def _add_events(connection: Connection) -> int:
+    return Link(connection).add_events(_MOST_EVENTS)
+
+
+def _seal_reviews(connection: Connection) -> int:
+    """Seal reviews, of which there are few, one by one."""
+    unknown = _rows(connection.dialect, reviews).where(reviews.c.digest.is_(None))
+    found = connection.execute(unknown.order_by(reviews.c.id).limit(_MOST_SINGLY)).all()
+    if found:
+        made = _write_digests(connection, reviews, found)
+        sealed = [[row[0], digest] for row, digest in zip(found, made, strict=True)]
+        Link(connection).add({"kind": chain.REVIEWS, "what": {"reviews": sealed}})
+    return len(found)
+
+
+def _seal_decided(connection: Connection) -> int:
+    """Seal as they were decided those that were sealed as they were received."""
+    waiting = evaluations.c.id.in_(select(chain_waiting.c.evaluation_id)), ~evaluations.c.pending
+    some = _rows(connection.dialect, evaluations).where(*waiting).order_by(evaluations.c.id)
+    found = connection.execute(some.limit(_MOST_SINGLY)).all()
+    if found:
+        before = _digests_of(connection, [row[0] for row in found])
+        made = _write_digests(connection, evaluations, found)
+        sealed = [[*one, digest] for one, digest in zip(before.items(), made, strict=True)]
+        Link(connection).add({"kind": chain.DECIDED, "what": {"evaluations": sealed}})
+        no_more = chain_waiting.c.evaluation_id.in_(before)
+        connection.execute(delete(chain_waiting).where(no_more))
+    return len(found)
+
+
+def _digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Return digests by ids, in their order, in hexadecimal."""
+    query = select(evaluations.c.id, evaluations.c.digest).where(evaluations.c.id.in_(ids))
+    return {row.id: row.digest.hex() for row in connection.execute(query.order_by("id"))}
+
+
+class Sealer:
+    """Looks once a second whether something is to be sealed; every replica has one."""
+
+    def __init__(self, engine: Engine, tick_seconds: float = _TICK_SECONDS) -> None:
+        """Take an engine; run() starts."""
+        self._seals = Seals(engine)
+        self._tick_seconds = tick_seconds
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-seal")
+        self._is_behind = False
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let what is under way end."""
+        self._thread.shutdown()
+
+    async def run(self) -> None:
+        """Seal until cancelled; whatever fails is tried again at the next look."""
+        await repeat(
+            self._look, self._pause, expected=EvaluationError, logger=logger, events=_EVENTS
+        )
+
+    async def _look(self) -> None:
+        self._is_behind = False
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._seals.seal_some)
+        self._is_behind = bool(await running)
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(_PAUSE_SECONDS if self._is_behind else self._tick_seconds)

@@ -1,0 +1,370 @@
+"""The chain of what was recorded, and what is found when somebody changes the record by hand."""
+
+# ruff: noqa: S608 - the statements' names are ours
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from evaluation_api.decision.domain import Entry, Outcome, Review
+from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.record import audit, chain, database, digests, retention
+from evaluation_api.record.chain import ChainLog, Event, Head
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.rows import COLUMNS
+from evaluation_api.record.sealer import Sealer, Seals
+from evaluation_api.runtime.identity import new_id
+from tests.evaluations import decided_entry, pending_entry
+from tests.services import eventually
+
+COUNT = 8
+Tamper = Callable[[Engine, list[str]], None]
+
+
+@pytest.fixture
+def seals(engine: Engine) -> Seals:
+    return Seals(engine)
+
+
+@pytest.fixture
+def sealed(engine: Engine, log: EvaluationLog, seals: Seals) -> list[str]:
+    """Record and seal evaluations, two commits of two and the rest one by one, and a review."""
+    seals.seal_all()
+    entries = [decided_entry(f"Cliente {number}") for number in range(COUNT)]
+    for commit in (entries[:2], entries[2:4], *([one] for one in entries[4:])):
+        log.append(commit)
+    log.review(review(entries[0].id))
+    seals.seal_all()
+    assert audit.verify(engine).faults == []
+    return [one.id for one in entries]
+
+
+def review(evaluation_id: str) -> Review:
+    now = datetime.now(UTC)
+    return Review(new_id(), evaluation_id, Outcome.REFUSED, "Não apresentou renda.", "Ana", now)
+
+
+def entry_now(name: str = "Maria") -> Entry:
+    """Make an entry that was decided at this moment."""
+    entry = decided_entry(name)
+    assert entry.evaluation
+    return replace(entry, evaluation=replace(entry.evaluation, evaluated_at=datetime.now(UTC)))
+
+
+def run(engine: Engine, statement: str, **values: object) -> None:
+    with engine.begin() as connection:
+        assert connection.execute(text(statement), values).rowcount
+
+
+def rename(engine: Engine, ids: list[str]) -> None:
+    run(engine, "UPDATE evaluations SET name = 'Outra' WHERE id = :of", of=ids[1])
+
+
+def change_an_amount(engine: Engine, ids: list[str]) -> None:
+    run(engine, "UPDATE evaluations SET payments = payments + 0.01 WHERE id = :of", of=ids[2])
+
+
+def backdate(engine: Engine, ids: list[str]) -> None:
+    statement = "UPDATE evaluations SET received_at = '2020-01-01 00:00:00' WHERE id = :of"
+    run(engine, statement, of=ids[3])
+
+
+def delete(engine: Engine, ids: list[str]) -> None:
+    run(engine, "DELETE FROM evaluations WHERE id = :of", of=ids[4])
+
+
+def insert_among_them(engine: Engine, ids: list[str]) -> None:
+    """Insert a copy with a digest of its own, as if it had always been there."""
+    with engine.begin() as connection:
+        columns = ", ".join(set(COLUMNS) - {"id", "digest"})
+        where = "WHERE id = :of"
+        place = "position" if engine.dialect.name == "postgresql" else "rowid"
+        if place == "rowid":  # make room: the rows from there on move up by one
+            connection.execute(text("UPDATE evaluations SET rowid = -rowid - 1 WHERE rowid > 4"))
+            connection.execute(text("UPDATE evaluations SET rowid = -rowid WHERE rowid < 0"))
+        number = connection.scalar(text(f"SELECT {place} FROM evaluations {where}"), {"of": ids[3]})
+        new = number if place == "position" else number + 1
+        statement = (
+            f"INSERT INTO evaluations (id, {place}, {columns})"
+            f" SELECT :new, {new}, {columns} FROM evaluations {where}"
+        )
+        connection.execute(text(statement), {"new": f"{ids[3][:-1]}!", "of": ids[3]})
+        redo_digest(connection, f"{ids[3][:-1]}!")
+
+
+def redo_digest(connection: Connection, identity: str) -> None:
+    """Make a digest that fits, as whoever knows the code can."""
+    dialect = connection.dialect.name
+    query = f"SELECT {digests.selected(dialect)}, salt FROM evaluations WHERE id = :of"
+    *values, salt = connection.execute(text(query), {"of": identity}).one()
+    statement = text("UPDATE evaluations SET digest = :digest WHERE id = :of")
+    made = {"of": identity, "digest": digests.of_values(salt, values)}
+    connection.execute(statement, made)
+
+
+def change_with_its_digest(engine: Engine, ids: list[str]) -> None:
+    with engine.begin() as connection:
+        statement = text("UPDATE evaluations SET outcome = 'recusado' WHERE id = :of")
+        connection.execute(statement, {"of": ids[5]})
+        redo_digest(connection, ids[5])
+
+
+def reorder(engine: Engine, ids: list[str]) -> None:
+    place = "position" if engine.dialect.name == "postgresql" else "rowid"
+    with engine.begin() as connection:
+        query = text(f"SELECT {place} FROM evaluations WHERE id = :of")
+        one, other = (connection.scalar(query, {"of": ids[at]}) for at in (4, 6))
+        move = text(f"UPDATE evaluations SET {place} = :to WHERE id = :of")
+        for of, to in ((ids[4], -1), (ids[6], one), (ids[4], other)):
+            connection.execute(move, {"of": of, "to": to})
+
+
+def rewrite_a_review(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "UPDATE reviews SET outcome = 'aprovado'")
+
+
+def delete_a_review(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "DELETE FROM reviews")
+
+
+def insert_backdated(engine: Engine, ids: list[str]) -> None:
+    """Insert behind all others, with the times of last year, and have the sealer take it."""
+    run(
+        engine,
+        "INSERT INTO evaluations (id, name, name_folded, pending, received_at, balance, purchases,"
+        " cash_advance, credit_limit, payments, degraded, evaluated_at, outcome)"
+        " SELECT '0000', name, name_folded, pending, '2020-01-01 00:00:00', balance, purchases,"
+        " cash_advance, credit_limit, payments, degraded, '2020-01-01 00:00:00', outcome"
+        " FROM evaluations WHERE id = :of",
+        of=ids[0],
+    )
+    Seals(engine).seal_all()
+
+
+def change_an_entry(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "UPDATE chain SET body = replace(body, '\"count\"', '\"kount\"')")
+
+
+def drop_an_entry(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "DELETE FROM chain WHERE number = 2")
+
+
+def erase_quietly(engine: Engine, ids: list[str]) -> None:
+    run(
+        engine,
+        "UPDATE evaluations SET name = '', answer = NULL, salt = NULL WHERE id = :of",
+        of=ids[0],
+    )
+
+
+@pytest.mark.parametrize(
+    ("tamper", "told"),
+    [
+        (rename, "was changed after it was sealed"),
+        (change_an_amount, "was changed after it was sealed"),
+        (backdate, "was changed after it was sealed"),
+        (delete, "evaluations are gone"),
+        (insert_among_them, "evaluations were put among|are not those"),
+        (change_with_its_digest, "are not those, or not in the order"),
+        (reorder, "are not those, or not in the order"),
+        (rewrite_a_review, "was changed after it was sealed"),
+        (delete_a_review, "is gone"),
+        (insert_backdated, "says that it is of 2020-01-01 00:00 UTC"),
+        (change_an_entry, "was changed"),
+        (drop_an_entry, "what stood between is gone"),
+        (erase_quietly, "was changed after it was sealed"),
+    ],
+    ids=lambda one: getattr(one, "__name__", None),
+)
+def test_what_is_changed_by_hand_is_found(
+    engine: Engine, sealed: list[str], tamper: Tamper, told: str
+) -> None:
+    tamper(engine, sealed)
+
+    faults = audit.verify(engine).faults
+    assert any(re.search(told, fault) for fault in faults), faults
+
+
+def test_what_was_committed_is_sealed_within_two_seconds(
+    engine: Engine, log: EvaluationLog
+) -> None:
+    async def scenario() -> None:
+        async with Sealer(engine) as one, Sealer(engine) as other:
+            work = [asyncio.create_task(sealer.run()) for sealer in (one, other)]
+            log.append([entry_now(), pending_entry()])
+            await asyncio.to_thread(eventually, lambda: not audit.verify(engine).unsealed, 2)
+            for one_work in work:
+                one_work.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        found = audit.verify(engine)
+        assert (found.faults, found.evaluations) == ([], 2)
+
+    asyncio.run(scenario())
+
+
+def test_sealers_of_many_replicas_beside_many_writers_make_one_chain(
+    url: str, engine: Engine
+) -> None:
+    def write(_: int) -> None:
+        own = database.connect(url)
+        for count in (1, 7, 3) * 4:
+            EvaluationLog(own).append([entry_now() for _ in range(count)])
+        own.dispose()
+
+    def seal(_: int) -> None:
+        own = database.connect(url)
+        seals = Seals(own)
+        while not stop.is_set():
+            with suppress(RecordUnavailableError):  # another one had the file for too long
+                seals.seal_some()
+        own.dispose()
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(5) as pool:
+        sealing = [pool.submit(seal, number) for number in range(2)]
+        for one in [pool.submit(write, number) for number in range(3)]:
+            one.result()
+        stop.set()
+        for one in sealing:
+            one.result()
+    Seals(engine).seal_all()
+
+    found = audit.verify(engine)
+    assert (found.faults, found.evaluations, found.unsealed) == ([], 3 * 4 * 11, 0)
+
+
+def test_what_was_there_before_the_chain_is_sealed_behind_an_entry_that_says_so(
+    engine: Engine, log: EvaluationLog, seals: Seals
+) -> None:
+    """As the last release leaves it: rows without digests, one of them waiting."""
+    entries = [*(decided_entry() for _ in range(300)), pending_entry()]
+    log.append(entries)
+    log.review(review(entries[0].id))
+    of_old = "UPDATE evaluations SET salt = NULL, digest = NULL"
+    run(engine, f"{of_old}, evaluated_at = '2020-01-01 00:00:00'")
+
+    seals.seal_all()
+
+    found = audit.verify(engine)
+    assert (found.faults, found.evaluations, found.reviews, found.unsealed) == ([], 301, 1, 0)
+    first = exported(engine)[0]
+    assert first["kind"] == "begin"
+    assert first["what"]["recorded_before"][1] == max(one.id for one in entries)
+
+
+def exported(engine: Engine) -> list[dict[str, Any]]:
+    return [json.loads(body) for body in ChainLog(engine).bodies()]
+
+
+@pytest.mark.parametrize("is_sealed_meanwhile", [True, False])
+def test_what_waited_is_sealed_as_received_and_as_decided(
+    engine: Engine, log: EvaluationLog, seals: Seals, *, is_sealed_meanwhile: bool
+) -> None:
+    waiting = pending_entry()
+    log.append([waiting])
+    if is_sealed_meanwhile:
+        seals.seal_all()
+        assert audit.verify(engine).faults == []
+    decided = replace(decided_entry(), id=waiting.id, applicant=waiting.applicant, degraded=True)
+    assert PendingQueue(engine).commit([decided])
+    assert audit.verify(engine).faults == []
+
+    seals.seal_all()
+
+    assert audit.verify(engine).faults == []
+    assert [one["kind"] for one in exported(engine)] == ["begin", "seal", "decided"]
+    run(engine, "UPDATE evaluations SET outcome = 'recusado'")
+    assert len(audit.verify(engine).faults) == 1
+
+
+def test_a_purge_is_no_fault_and_leaves_the_chain_whole(
+    engine: Engine, log: EvaluationLog, seals: Seals
+) -> None:
+    old = [decided_entry(when=datetime(2026, 11, 1, tzinfo=UTC)) for _ in range(5)]
+    log.append([*old, pending_entry()])
+    log.review(review(old[0].id))
+    seals.seal_all()
+
+    for _ in range(2):  # the second one takes all, so that SQLite gives rowids again
+        retention.purge(engine, datetime.now(UTC) + timedelta(minutes=1), who="Ana")
+        log.append([entry_now()])
+        seals.seal_all()
+
+    found = audit.verify(engine)
+    assert (found.faults, found.purged, found.evaluations) == ([], 7, 1)
+    purges = [one for one in exported(engine) if one["kind"] == "purge"]
+    assert (purges[0]["who"], purges[0]["what"]["evaluations"]) == ("Ana", 6)
+    run(engine, "DELETE FROM purged_digests WHERE evaluation_id = :of", of=old[1].id)
+    assert any("what it took" in fault for fault in audit.verify(engine).faults)
+
+
+def test_a_chain_that_was_made_anew_is_found_by_the_head_that_was_kept(
+    engine: Engine, sealed: list[str]
+) -> None:
+    kept = ChainLog(engine).head()
+    assert audit.verify(engine, kept).faults == []
+
+    rename(engine, sealed)
+    run(engine, "DELETE FROM chain")
+    run(engine, "UPDATE evaluations SET digest = NULL")
+    run(engine, "UPDATE reviews SET digest = NULL")
+    Seals(engine).seal_all()
+
+    assert audit.verify(engine).faults == []
+    assert "head that was kept" in audit.verify(engine, kept).faults[0]
+    longer = Head(kept.number + 9, kept.hash)
+    assert "before the head that was kept" in audit.verify(engine, longer).faults[0]
+
+
+def test_what_was_noted_becomes_an_entry_each(engine: Engine, seals: Seals) -> None:
+    event = Event("search", "pessoa:Ana", "10.0.0.1", {"fields": ["nome"]})
+    ChainLog(engine).note([event, event])
+    seals.seal_all()
+
+    found = exported(engine)
+    assert [one["kind"] for one in found] == ["begin", "search", "search"]
+    assert (found[1]["who"], found[1]["from"]) == ("pessoa:Ana", "10.0.0.1")
+    assert found[2]["previous"] == sha256(chain.canonical(found[1]).encode()).hexdigest()
+
+
+def test_entries_are_canonical_json() -> None:
+    """The example of RFC 8785, 3.2.2, as far as entries have such values."""
+    body = {"string": '\u20ac$\x0f\nA\'B"\\"/', "literals": [None, True, False], "n": 333333333}
+
+    assert chain.canonical(body) == (
+        '{"literals":[null,true,false],"n":333333333,"string":"\u20ac$\\u000f\\nA\'B\\"\\\\\\"/"}'
+    )
+
+
+def test_a_digest_is_made_the_same_by_every_release() -> None:
+    values = ("id", "2026-11-22 12:00:00.000000", "José", 1055.0, 0.1, 1e-7, 1e16, None, 4)
+
+    assert (
+        digests.of_values(b"salt", values)
+        == sha256(
+            'salt["id","2026-11-22 12:00:00.000000","José",1055.0,0.1,1e-7,1e16,null,4]'.encode()
+        ).digest()
+    )
+
+
+def test_an_amount_of_minus_zero_is_none_that_was_changed(
+    engine: Engine, log: EvaluationLog, seals: Seals
+) -> None:
+    entry = decided_entry()
+    usage = replace(entry.applicant.usage, balance=-0.0)
+    log.append([replace(entry, applicant=replace(entry.applicant, usage=usage))])
+    seals.seal_all()
+
+    assert audit.verify(engine).faults == []
