@@ -25,8 +25,8 @@ LARGEST: Final = 1e9
 still far from overflowing."""
 SMALLEST_SCALE: Final = 1e-9
 
-#: No part of what a version is: the libraries that opened it differ from machine to machine.
-_NOTES: Final = frozenset({"digest", "library_versions"})
+#: No part of what a version is: what opened it and its file's name differ between machines.
+_NOTES: Final = frozenset({"digest", "library_versions", "origin"})
 
 
 @dataclass(frozen=True)

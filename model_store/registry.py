@@ -25,7 +25,7 @@ from model_store.errors import (
 )
 from model_store.features import FEATURES
 from model_store.pickles import kinds
-from model_store.pickles.foreign import inspect_apart
+from model_store.pickles.foreign import inspect_apart, printable
 from model_store.pickles.pickle_file import read, sha256_of
 
 NAME: Final = "credit_card_clusters"
@@ -65,7 +65,7 @@ def import_pickle(
         _require_columns(tag, columns)
         return tag, False
     description = _described(path, content, inspect, columns)
-    _say(description.pop("unconfined", ()), description.get("saved_by"))
+    _say(description.pop("unconfined", ()), description.get("trained_by"))
     with usable_store(), _store_lock():
         if _is_imported(_folder(tag), content):
             return tag, False
@@ -82,14 +82,16 @@ def _described(
 ) -> dict[str, Any]:
     """Return what a file is, by itself, by what its training noted, and by what the owner says."""
     noted = notes.beside(path, content)
+    origin = {"origin": printable(path.name)}
     if noted is None:
-        return inspect(content, columns=columns)
+        return origin | inspect(content, columns=columns)
     if columns is not None and tuple(columns) != noted.columns:
         raise PickleRefused(
             f"{path} was trained on the columns {','.join(noted.columns)}: leave out --columns."
         )
     told = inspect(content, columns=noted.columns, answers=noted.answers)
-    return noted.about | told | {"columns_from": "the training"}
+    sizes = {"cluster_sizes": told["cluster_sizes"]} if "cluster_sizes" in told else {}
+    return origin | told | noted.about | sizes | {"columns_from": "the training"}
 
 
 def _require_columns(tag: str, columns: Sequence[str] | None) -> None:
@@ -104,15 +106,15 @@ def _require_columns(tag: str, columns: Sequence[str] | None) -> None:
         )
 
 
-def _say(unconfined: Sequence[str], saved_by: str | None) -> None:
+def _say(unconfined: Sequence[str], trained_by: dict[str, str] | None) -> None:
     if unconfined:
         logger.warning(
             "this machine cannot keep the process that opens a file from %s: import only files of "
             "people whom you trust",
             ", ".join(map(str, unconfined)),
         )
-    if saved_by:
-        logger.info("saved by scikit-learn %s", saved_by)
+    if trained_by:
+        logger.info("saved by scikit-learn %s", printable(str(trained_by.get("scikit-learn"))))
 
 
 def list_versions() -> list[str]:

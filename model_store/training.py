@@ -8,9 +8,11 @@ import csv
 import hashlib
 import logging
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -24,7 +26,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 from threadpoolctl import threadpool_limits
 
-from model_store import golden, notes
+from model_store import golden, notes, reference
 from model_store.errors import TrainingRefused
 from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.profiles import label_order, publishing_objection
@@ -32,6 +34,7 @@ from model_store.profiles import label_order, publishing_objection
 MAY_BE_BLANK: Final = "credit_limit"
 """One client of the data set has no limit: it takes the median of the others."""
 
+_LIBRARIES: Final = ("scikit-learn", "numpy", "pandas")
 MOST_LABELS: Final = 100_000
 """Of four bytes each: a pickle is 1 MiB at most. Beyond, the notes alone have their counts."""
 
@@ -131,11 +134,12 @@ def save(model: TrainedModel, path: Path) -> None:
     Whoever reads `path` sees the old one or the new one. Raises TrainingRefused.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    noting = _notes(model)
     kept = vars(model.pipeline[-1]).pop("labels_", None) if model.is_large else None
     try:
         joblib.dump(model.pipeline, unfinished)
         unfinished.replace(path)
-        noted = notes.write(path, _notes(model))
+        noted = notes.write(path, noting)
     except OSError as exc:
         raise TrainingRefused(f"Cannot write {path}: {exc.strerror}.") from exc
     finally:
@@ -146,10 +150,18 @@ def save(model: TrainedModel, path: Path) -> None:
 
 
 def _notes(model: TrainedModel) -> notes.TrainingNotes:
-    about: dict[str, object] = {"cluster_sizes": model.sizes}
+    about: dict[str, object] = {"cluster_sizes": model.sizes, "trained_by": _libraries()}
     if model.data:
+        has_limit = model.rows[:, FEATURES.index(MAY_BE_BLANK)] > 0  # shares of it are counted
+        about["reference"] = reference.of(
+            model.rows[has_limit], model.labels[has_limit].astype(np.int64)
+        )
         about["data"] = model.data
     return notes.TrainingNotes(FEATURES, golden.make(model.pipeline).to_json(), about)
+
+
+def _libraries() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
 
 
 def read_rows(csv_path: Path) -> Matrix:
@@ -167,7 +179,8 @@ def read_rows(csv_path: Path) -> Matrix:
         frame = _in_numbers(csv_path, _read(csv_path, columns, dtype=str))
     if frame.empty:
         raise TrainingRefused(f"{csv_path} has no clients.")
-    return _with_median_limit(csv_path, frame.to_numpy(dtype=np.float64))
+    rows = np.ascontiguousarray(frame.to_numpy(dtype=np.float64))  # another layout, other last bits
+    return _with_median_limit(csv_path, rows)
 
 
 def _columns(csv_path: Path) -> list[str]:

@@ -67,7 +67,7 @@ def describe(
         "features": [*FEATURES],
         "columns": [*model.columns],
         "columns_from": "the file" if opened.names else "the owner",
-        "saved_by": model.saved_by,
+        "trained_by": model.saved_by and {"scikit-learn": model.saved_by},
         "library_versions": library_versions(),
         "cluster_sizes": _sizes(model),
         "numbers": None if numbers is None else numbers.as_json(),
@@ -165,7 +165,10 @@ def _golden(model: OpenedModel, answers: str | None) -> golden.GoldenClients:
     """
     if answers is None:
         return golden.make(model)
-    told = golden.GoldenClients.from_json(answers)
+    try:
+        told = golden.GoldenClients.from_json(answers)
+    except (ValueError, KeyError, TypeError) as exc:
+        raise NotAModel("The training's notes have golden clients that cannot be read.") from exc
     golden.check(model, told)
     return told
 

@@ -42,6 +42,32 @@ def test_columns_are_found_by_name_whatever_their_order_and_case(
     assert training.read_rows(clients_csv).tolist() == clients.tolist()
 
 
+@pytest.mark.parametrize("amount", ["1e3", " 7 ", "0.1", "123456.789012345678", "1E-3", "+5"])
+def test_amounts_are_read_as_python_reads_them(tmp_path: Path, amount: str) -> None:
+    path = written(tmp_path / "c.csv", [["C", amount, "2", "3", "4", "5"]])
+
+    assert training.read_rows(path)[0, 4] == float(amount)
+
+
+def test_a_fault_is_named_by_the_line_on_which_it_stands(tmp_path: Path) -> None:
+    """Cells may hold line breaks, and lines may be empty."""
+    head = ",".join(HEADER)
+    (tmp_path / "c.csv").write_text(f'{head}\n"C\n1",1,2,3,4,5\n\n"C",1,2,3,x,5\n')
+
+    with pytest.raises(TrainingRefused, match="line 5: PURCHASES is 'x'"):
+        training.read_rows(tmp_path / "c.csv")
+
+
+def test_many_clients_are_scored_by_a_sample(clients: NDArray[np.float64]) -> None:
+    many = np.tile(clients, (45, 1))
+    assert len(many) > report.SAMPLE
+    few = training.TrainedModel(training.fit(clients), clients)
+
+    scores = report.scores(training.TrainedModel(training.fit(many), many))
+
+    assert scores["silhouette"] == pytest.approx(report.scores(few)["silhouette"], abs=0.02)
+
+
 def test_a_missing_credit_limit_takes_the_median_of_the_others(tmp_path: Path) -> None:
     rows = [["C", "1", "2", limit, "3", "4"] for limit in ("100", "", "300", "900")]
 
