@@ -5,11 +5,11 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 from fastapi import FastAPI
@@ -52,11 +52,14 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
-from evaluation_api.web import answers, pages, problems, routes
+from evaluation_api.web import answers, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
+
+if TYPE_CHECKING:
+    from evaluation_api.access.oidc import Provider
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ _SUBJECTS: Final = [
     {"name": "avaliacoes", "description": "Avaliações e revisões"},
     {"name": "criterios", "description": "Política e modelo em vigor"},
     {"name": "lotes", "description": "Arquivos de muitos clientes"},
+    {"name": "acesso", "description": "Quem entra, e o que pode"},
     {"name": "servico", "description": "Como o serviço está"},
 ]
 
@@ -124,6 +128,9 @@ def create_fastapi_app(
     problems.install(app)
     routes.install(app, fast_path=fast_path)
     app.include_router(file_routes.router)
+    app.include_router(sign_in.router)
+    app.mount("/entrar/oidc", sign_in.of_provider(access))
+    app.state.access = access
     app.add_route(problems.PAGE, problems.show_all, include_in_schema=False)
     app.mount("/docs/swagger-ui", pages.files(Path(swagger_ui_path)), name="swagger-ui")
     app.mount("/docs", pages.files(_API_PAGE), name="docs")
@@ -144,7 +151,28 @@ def access_of(settings: Settings) -> Access | None:
 
     sessions = Sessions(settings.access_secret.get_secret_value())
     limit = RateLimit(settings.rate_per_second, max(1, int(2 * settings.rate_per_second)))
-    return Access(sessions, Keyring(sessions), limit)
+    is_https = settings.public_url.startswith("https:")
+    access = Access(sessions, Keyring(sessions), limit, is_https)
+    if settings.oidc_discovery_url is None:
+        return access
+    return replace(access, provider=_provider(settings, settings.oidc_discovery_url))
+
+
+def _provider(settings: Settings, discovery_url: str) -> "Provider":
+    from evaluation_api.access.oidc import Provider  # noqa: PLC0415 - 20 MB that others spare
+
+    assert settings.access_secret  # noqa: S101 - there is no access without it
+    return Provider(
+        discovery_url=discovery_url,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        scope=settings.oidc_scope,
+        name_claim=settings.oidc_name_claim,
+        groups_claim=settings.oidc_groups_claim,
+        roles=settings.oidc_roles,
+        public_url=settings.public_url,
+        secret=settings.access_secret.get_secret_value(),
+    )
 
 
 async def _lead_to_docs(_: Request) -> Response:
@@ -195,10 +223,11 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
         sealer = await stack.enter_async_context(Sealer(engine))
         works = [pending.run(), worker.run(), watch.run(), record_watch.run()]
         works += [searches.run_index(), sealer.run()]
+        credentials = CredentialLog(engine)
         if access is not None:
-            credentials = CredentialWatch(CredentialLog(engine), executor, access.keyring)
-            await credentials.look()
-            works.append(credentials.run())
+            credential_watch = CredentialWatch(credentials, executor, access.keyring)
+            await credential_watch.look()
+            works.append(credential_watch.run())
         for work in works:
             stack.push_async_callback(_stop, asyncio.create_task(work))
         client_files = ClientFiles(file_log, evaluations, executor, worker)
@@ -212,6 +241,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             models,
             policy,
             pending,
+            credentials,
         )
         yield Running(services, client_files)
 

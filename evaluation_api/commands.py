@@ -136,6 +136,7 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
         settings.port,
         limit=limit,
         refusal=problems.refusal,
+        gateways=settings.gateways,
     )
     return 0
 

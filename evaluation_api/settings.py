@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from evaluation_api.access.identity import Role
 from evaluation_api.decision import policy_file
 
 _FRONTEND = Path(__file__).parents[1] / "frontend"
@@ -66,6 +67,17 @@ class Settings(BaseSettings):
         None,
         description="32 characters or more, which sign what browsers keep: whoever asks must then"
         " say who they are; without it everybody may do everything, on loopback alone",
+    )
+    oidc_discovery_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Of a provider of identities: …/.well-known/openid-configuration"
+    )
+    oidc_client_id: str = Field("", description="This service's, at the provider")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The same")
+    oidc_scope: str = Field("openid email profile", description="What is asked of the provider")
+    oidc_name_claim: str = Field("email", description="The claim by which a person is known here")
+    oidc_groups_claim: str = Field("groups", description="The claim that lists a person's groups")
+    oidc_roles: dict[str, list[Role]] = Field(
+        default_factory=dict, description='Groups and their roles: {"credito": ["analista"]}'
     )
     gateways: str = Field(
         "",

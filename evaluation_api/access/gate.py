@@ -24,6 +24,7 @@ from evaluation_api.decision.errors import (
 )
 
 if TYPE_CHECKING:
+    from evaluation_api.access.oidc import Provider
     from evaluation_api.access.sessions import Sessions
 
 #: What a customer of a provider has of IPv6; the gateway counts alike.
@@ -32,11 +33,16 @@ _NETWORK_BITS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How people and systems come in, where they have to say who they are."""
+    """How people and systems come in, where they have to say who they are.
+
+    is_https: whether browsers reach this by HTTPS alone. provider: of people's identities.
+    """
 
     sessions: "Sessions"
     keyring: Keyring
     limit: RateLimit
+    is_https: bool = False
+    provider: "Provider | None" = None
 
 
 class Gate:

@@ -49,6 +49,10 @@ class Keyring:
                 keys[one.digest] = _Key(one.id, one.digest, until, one.identity)
         self._keys, self._ended = keys, frozenset(ended)
 
+    def end(self, session_id: str) -> None:
+        """Let nobody in by a session any more, before the record is read again."""
+        self._ended |= {session_id}
+
     def find(self, scope: Scope) -> Identity | None:
         """Return who asks, by key or by cookie; None for nobody that is known."""
         cookies = b""

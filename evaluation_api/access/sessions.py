@@ -6,18 +6,15 @@ Every replica knows it by its signature; that a session ended early is the keyri
 import hashlib
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import cookie_parser
 
-from evaluation_api.access.credentials import Credential
+from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME, Credential
 from evaluation_api.access.identity import Identity, Kind, Role
 
-LIFETIME: Final = timedelta(hours=8)
-COOKIE: Final = "sessao"
 #: Longer than any of ours.
 _LONGEST: Final = 1024
 _KEPT: Final = 4096
@@ -62,4 +59,4 @@ class Sessions:
         told, signed_at = self._serializer.loads(cookie, return_timestamp=True)
         identity, name, roles = told
         person = Identity(Kind.PERSON, name, frozenset(map(Role, roles)))
-        return Session(identity, person, (signed_at + LIFETIME).timestamp())
+        return Session(identity, person, (signed_at + SESSION_LIFETIME).timestamp())

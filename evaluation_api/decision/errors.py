@@ -23,6 +23,7 @@ EvaluationError
 ├── FileTooLargeError         a file has more bytes or lines than one may
 ├── UnidentifiedError         nobody that is known asks
 │   └── LinkGoneError           by a one-time address that was used, or is over
+├── ProviderUnavailableError  who people are cannot be asked: the provider is not reached
 ├── NotAllowedError           who asks has no role for it
 │   └── OwnEvaluationError      they made the evaluation that they would review
 ├── RateExceededError         who asks has asked for too much in a short time
@@ -147,6 +148,10 @@ class UnidentifiedError(EvaluationError):
 
 class LinkGoneError(UnidentifiedError):
     """A one-time address was used before, or its time is over, or it was none."""
+
+
+class ProviderUnavailableError(EvaluationError):
+    """The provider of people's identities is not reached."""
 
 
 class NotAllowedError(EvaluationError):

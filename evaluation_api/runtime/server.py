@@ -47,12 +47,13 @@ def serve(  # noqa: PLR0913 - each by name
     bounds: Bounds | None = None,
     listeners: int = _LISTENERS,
     grace_seconds: int = _GRACE_SECONDS,
+    gateways: str = "",
 ) -> None:
     """Serve until told to stop, or hung up on. Requests beyond the limit are refused at once.
 
     refusal: makes the whole answer to what the application never sees. listeners: sockets that
     newcomers are accepted from. grace_seconds: how long the answers in progress may take to end
-    when told to stop.
+    when told to stop. gateways: addresses whose X-Forwarded-For is believed, "*" for all.
 
     Raises what opening the application raises, and OSError when there is nothing to listen on.
     """
@@ -66,7 +67,8 @@ def serve(  # noqa: PLR0913 - each by name
         ws="none",  # where a library for them is installed, uvicorn would take them
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(gateways),
+        forwarded_allow_ips=gateways,
         lifespan="off",  # _Server's own
         log_config=None,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

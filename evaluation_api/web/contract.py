@@ -341,3 +341,16 @@ class Vida:
     """O que um processo vivo diz de si."""
 
     situacao: Annotated[str, Field(description="Sempre ok")] = "ok"
+
+
+@dataclass(slots=True)
+class Acesso:
+    """Quem está usando o serviço, e o que pode."""
+
+    aberto: Annotated[bool, Field(description="Se ninguém precisa se identificar")]
+    nome: Annotated[str | None, Field(description="Nome de quem entrou; nulo se ninguém entrou")]
+    papeis: Annotated[
+        list[str], Field(description="Papéis de quem entrou", examples=[["analista"]])
+    ]
+    pode: Annotated[list[str], Field(description="Rotas permitidas", examples=[["POST /avaliar"]])]
+    provedor: Annotated[bool, Field(description="Se se entra com a conta da empresa")]

@@ -199,6 +199,13 @@ _ANSWERS = {
         "Cada link de entrada vale uma única vez, e por pouco tempo. Peça outro a quem cuida do"
         " serviço.",
     ),
+    errors.ProviderUnavailableError: _Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "provedor_indisponivel",
+        "Entrada indisponível",
+        "O provedor de identidade da empresa não está respondendo. Tente de novo em instantes.",
+        retry_after_seconds=5,
+    ),
     errors.NotAllowedError: _Answer(
         HTTPStatus.FORBIDDEN,
         "sem_permissao",

@@ -119,11 +119,13 @@ _Name = Annotated[
 ]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What a body has in common with others: no field is unknown, and none of another type."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class ApplicantBody(_Body):
+class ApplicantBody(Body):
     """Quem pede o cartão, e cinco valores do uso do cartão, em reais."""
 
     name: _Name = Field(description="Nome do cliente", examples=["Maria"])
@@ -136,7 +138,7 @@ class ApplicantBody(_Body):
     payments: _Amount = Field(description="Pagamentos", examples=[3233.0])
 
 
-class ReviewBody(_Body):
+class ReviewBody(Body):
     """O que uma pessoa decidiu sobre uma avaliação, e por quê."""
 
     decisao: Annotated[Outcome, Field(strict=False)] = Field(

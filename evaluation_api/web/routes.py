@@ -33,6 +33,7 @@ from evaluation_api.decision.errors import (
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
+from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.models import ModelLog
@@ -141,6 +142,7 @@ class Services:
     models: ModelLog
     policy: AnyPolicy
     pending: PendingWorker
+    credentials: CredentialLog
 
 
 def services_of(request: Request) -> Services:

@@ -43,6 +43,20 @@ export async function fetchRecords(query) {
   return answer;
 }
 
+/** Who is signed in, and what they may do. */
+export const fetchAccess = () => getJson("/acesso");
+
+/** Sign in by what a one-time link carries. */
+export async function enter(link) {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ link });
+  const { answer } = await request("/entrar", { method: "POST", headers, body });
+  return answer;
+}
+
+/** Sign out, here and at every replica. */
+export const leave = () => request("/sair", { method: "POST" });
+
 /** The policy in force, or the earlier one of this version. */
 export const fetchPolicy = (version = null) => getJson(versioned("/politica", version));
 

@@ -168,6 +168,7 @@ function actions({ id }) {
     class: "btn btn-outline-primary",
     href: recordAddress(id),
     "data-review-link": "",
+    "data-needs": "POST /avaliacoes/{evaluation_id}/revisao",
   };
   const review = element("a", look, "Revisar decisão");
   return [another, review, ...paperActions(id)];

@@ -5,7 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from evaluation_api.access import sessions
-from evaluation_api.access.credentials import Credential, CredentialKind, digest_of, issue
+from evaluation_api.access.credentials import (
+    SESSION_LIFETIME,
+    Credential,
+    CredentialKind,
+    digest_of,
+    issue,
+)
 from evaluation_api.access.identity import Identity, Kind, Role
 from tests.access import SECRET, access, cookie
 
@@ -56,7 +62,7 @@ def test_a_key_that_is_revoked_or_over_lets_nobody_in() -> None:
 
 
 def test_a_session_lets_in_until_it_is_ended() -> None:
-    made, _ = issue(CredentialKind.SESSION, "ana", ROLES, sessions.LIFETIME)
+    made, _ = issue(CredentialKind.SESSION, "ana", ROLES, SESSION_LIFETIME)
     header = f"tema=escuro; sessao={ENTRANCE.sessions.seal(made)}"
 
     assert find(cookie=header) == Identity(Kind.PERSON, "ana", ROLES)
@@ -65,7 +71,7 @@ def test_a_session_lets_in_until_it_is_ended() -> None:
 
 
 def test_a_session_is_over_after_eight_hours() -> None:
-    made, _ = issue(CredentialKind.SESSION, "ana", ROLES, sessions.LIFETIME)
+    made, _ = issue(CredentialKind.SESSION, "ana", ROLES, SESSION_LIFETIME)
     cookies = f"sessao={ENTRANCE.sessions.seal(made)}".encode()
     begun = time.time()
 

@@ -70,6 +70,8 @@ def test_the_documents_show_the_table_as_it_is() -> None:
 def _mark(allowed: roles.Roles | None, role: Role) -> str:
     if allowed is FREE:
         return "free"
+    if not allowed:
+        return "any"
     return "yes" if role in allowed else ""
 
 

@@ -1,0 +1,122 @@
+"""Signs people in with a provider's accounts: OpenID Connect, the code flow with PKCE, by Authlib.
+
+What came of it is an identity; the session that it begins is the caller's business.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from httpx2 import HTTPError
+from joserfc.errors import JoseError
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from evaluation_api.access.identity import Identity, Kind, Role
+from evaluation_api.decision.errors import (
+    NotAllowedError,
+    ProviderUnavailableError,
+    UnidentifiedError,
+)
+from evaluation_api.decision.limits import LONGEST_NAME
+
+PATH: Final = "/entrar/oidc"
+#: What a person may take at the provider's page.
+_MOST_SECONDS: Final = 600
+_TIMEOUT_SECONDS: Final = 5
+
+#: Answers the browser of whoever has signed in.
+Welcome = Callable[[Request, Identity], Awaitable[Response]]
+
+
+class Provider:
+    """One provider, and what its groups may do here."""
+
+    def __init__(  # noqa: PLR0913 - the settings, each by name
+        self,
+        *,
+        discovery_url: str,
+        client_id: str,
+        client_secret: str,
+        scope: str,
+        name_claim: str,
+        groups_claim: str,
+        roles: Mapping[str, Iterable[Role]],
+        public_url: str,
+        secret: str,
+    ) -> None:
+        """Take the settings; the provider is asked when somebody comes.
+
+        public_url: where browsers are led back to. secret: signs what they keep meanwhile.
+        """
+        self._public_url = public_url.rstrip("/")
+        self._secret = secret
+        self._name_claim = name_claim
+        self._groups_claim = groups_claim
+        self._roles = {group: frozenset(those) for group, those in roles.items()}
+        self._client: Any = OAuth().register(
+            "provider",
+            client_id=client_id,
+            client_secret=client_secret,
+            server_metadata_url=discovery_url,
+            client_kwargs={
+                "scope": scope,
+                "code_challenge_method": "S256",
+                "timeout": _TIMEOUT_SECONDS,
+            },
+        )
+
+    def app(self, welcome: Welcome) -> ASGIApp:
+        """Return what is mounted at PATH: the way to the provider, and back from it."""
+
+        async def begin(request: Request) -> Response:
+            back = f"{self._public_url}{PATH}/retorno"
+            led: Response = await _asked(self._client.authorize_redirect(request, back))
+            return led
+
+        async def end(request: Request) -> Response:
+            return await welcome(request, await self._identity(request))
+
+        return SessionMiddleware(
+            Router([Route("/inicio", begin), Route("/retorno", end)]),
+            self._secret,
+            session_cookie="entrada",
+            max_age=_MOST_SECONDS,
+            path=PATH,
+            same_site="lax",
+            https_only=self._public_url.startswith("https:"),
+        )
+
+    async def _identity(self, request: Request) -> Identity:
+        token = await _asked(self._client.authorize_access_token(request))
+        claims: dict[str, Any] = dict(token["userinfo"])
+        if not {self._name_claim, self._groups_claim} <= claims.keys():
+            claims |= await _asked(self._client.userinfo(token=token))
+        name = claims.get(self._name_claim)
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+            raise NotAllowedError(f"no claim {self._name_claim}")
+        if self._name_claim == "email" and claims.get("email_verified") is False:
+            raise NotAllowedError("the provider has not verified the address")
+        if not (roles := self._roles_of(claims.get(self._groups_claim))):
+            raise NotAllowedError("of no group that has a role")
+        return Identity(Kind.PERSON, name, roles)
+
+    def _roles_of(self, groups: object) -> frozenset[Role]:
+        """Return what groups may do: a list of texts, or a single one; others have no role here."""
+        named = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
+        found = (self._roles.get(group) for group in named if isinstance(group, str))
+        return frozenset().union(*filter(None, found))
+
+
+async def _asked(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 - Authlib's own
+    """Return what the provider says. Raises UnidentifiedError or ProviderUnavailableError."""
+    try:
+        return await asking
+    except (OAuthError, JoseError) as exc:
+        raise UnidentifiedError(str(exc)) from exc
+    except HTTPError as exc:
+        raise ProviderUnavailableError(str(exc)) from exc

@@ -1,0 +1,123 @@
+"""How people come in and go: who is signed in, one-time links, and signing out."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from evaluation_api.access import credentials, roles
+from evaluation_api.access.credentials import CredentialKind
+from evaluation_api.access.gate import Access
+from evaluation_api.access.identity import UNKNOWN, Identity
+from evaluation_api.decision.errors import LinkGoneError, MalformedJsonError
+from evaluation_api.web.api_route import ApiRoute
+from evaluation_api.web.contract import Acesso
+from evaluation_api.web.problems import described
+from evaluation_api.web.requests import Body
+from evaluation_api.web.routes import NO_STORE, Asking, Needed, Services, no_store, services_of
+
+router = APIRouter(route_class=ApiRoute, tags=["acesso"], dependencies=[Depends(no_store)])
+
+
+class LinkBody(Body):
+    """O que um link de entrada traz depois do #."""
+
+    link: Annotated[str, Field(min_length=1, max_length=200, description="De uso único")]
+
+
+async def _access(request: Request) -> Access:
+    access: Access | None = request.app.state.access
+    if access is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return access
+
+
+Entrance = Annotated[Access, Depends(_access)]
+
+
+@router.get("/acesso", operation_id="mostrar_acesso", responses=described())
+async def show(request: Request, asking: Asking) -> Acesso:
+    """Diz quem está usando o serviço, o que seus papéis permitem, e como se entra."""
+    return _told(asking, request.app.state.access)
+
+
+@router.post(
+    "/entrar",
+    operation_id="entrar",
+    responses=described(LinkGoneError, MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+)
+async def enter(services: Needed, access: Entrance, sent: LinkBody, response: Response) -> Acesso:
+    """Troca um link de uso único por uma sessão de oito horas."""
+    digest = credentials.digest_of(sent.link.encode())
+    link = await services.executor.run_write(services.credentials.use_link, digest)
+    return _told(await sign_in(services, access, link.identity, response), access)
+
+
+async def sign_in(
+    services: Services, access: Access, who: Identity, response: Response
+) -> Identity:
+    """Begin a session: it is kept, and the browser is given its cookie."""
+    session, _ = credentials.issue(
+        CredentialKind.SESSION, who.name, who.roles, credentials.SESSION_LIFETIME
+    )
+    await services.executor.run_write(services.credentials.add, session)
+    _set_cookie(response, access, access.sessions.seal(session))
+    return session.identity
+
+
+@router.post("/sair", operation_id="sair", responses=described())
+async def leave(request: Request, services: Needed, access: Entrance, response: Response) -> Acesso:
+    """Encerra a sessão deste navegador, em todas as réplicas."""
+    if session := access.keyring.session_of(request.scope):
+        await services.executor.run_write(services.credentials.revoke, session.id)
+        access.keyring.end(session.id)
+    _set_cookie(response, access, "")
+    return _told(UNKNOWN, access)
+
+
+def of_provider(access: Access | None) -> ASGIApp:
+    """Return what leads to a provider of identities and back, if there is one."""
+    if access is None or access.provider is None:
+        return _nobody
+
+    async def welcome(request: Request, who: Identity) -> Response:
+        response = RedirectResponse("/", HTTPStatus.SEE_OTHER, NO_STORE)
+        await sign_in(services_of(request), access, who, response)
+        return response
+
+    return access.provider.app(welcome)
+
+
+async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise HTTPException(HTTPStatus.NOT_FOUND)
+
+
+def _set_cookie(response: Response, access: Access, value: str) -> None:
+    """Have a browser keep a session, or drop it; Lax: a provider leads back from its own page."""
+    response.set_cookie(
+        credentials.COOKIE,
+        value,
+        max_age=int(credentials.SESSION_LIFETIME.total_seconds()) if value else 0,
+        secure=access.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _told(asking: Identity, access: Access | None) -> Acesso:
+    allowed = [
+        name
+        for name, those in roles.TABLE.items()
+        if not those or not asking.roles.isdisjoint(those)
+    ]
+    return Acesso(
+        aberto=access is None,
+        nome=asking.name or None,
+        papeis=sorted(asking.roles),
+        pode=allowed,
+        provedor=access is not None and access.provider is not None,
+    )

@@ -1,0 +1,137 @@
+"""Who is signed in, as the pages show it; what they offer each role; coming in, and going."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from evaluation_api.commands import main
+from tests import commands, provider
+from tests.e2e.analyst import BUYS_AND_PAYS, answer, ask, enter
+from tests.e2e.conftest import Opener
+from tests.provider import know, signing_in
+from tests.services import Server
+
+pytestmark = pytest.mark.browser
+
+REVIEW_FORM = "[data-review-form]"
+
+
+@pytest.fixture(scope="module")
+def identities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with provider.provider(tmp_path_factory.mktemp("provider")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def closed_site(
+    model_service: Server, identities: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Start pages that ask who one is."""
+    folder = tmp_path_factory.mktemp("closed")
+    with signing_in(folder, model_service.url, identities) as server:
+        yield server
+
+
+def link(site: Server, name: str, *roles: str) -> str:
+    """Return an address that signs somebody in once."""
+    command = ("keys", "link", name, "--role", *roles)
+    return commands.run(main, *command, environment=site.environment).stdout.strip()
+
+
+@contextmanager
+def own_window(browser: Browser, site: Server) -> Iterator[Page]:
+    """Open a window that may go to a provider's page, too."""
+    with browser.new_context(base_url=site.url, locale="pt-BR") as context:
+        yield context.new_page()
+
+
+def offered(page: Page) -> list[str]:
+    """Return what the head of the page leads to."""
+    expect(page.locator("[data-who] button")).to_be_visible()
+    return page.locator(".site-nav li:visible").all_inner_texts()
+
+
+def test_where_access_is_open_the_page_says_so(page: Page) -> None:
+    page.goto("/")
+
+    expect(page.locator("[data-who]")).to_have_text("Acesso aberto: ninguém precisa se identificar")
+    expect(page.locator(".site-nav li:visible")).to_have_count(4)
+
+
+def test_a_link_signs_in_an_analyst_who_evaluates_and_reviews_nothing(
+    browser: Browser, closed_site: Server
+) -> None:
+    with own_window(browser, closed_site) as page:
+        page.goto("/")
+        expect(page).to_have_url(f"{closed_site.url}/entrar.html")
+        expect(page.get_by_text("Entrar com a conta da empresa")).to_be_visible()
+
+        page.goto("about:blank")
+        page.goto(link(closed_site, "Ana Souza", "analista"))
+        expect(page).to_have_url(f"{closed_site.url}/entrar.html")
+        page.get_by_role("button", name="Entrar com este link").click()
+
+        expect(page.locator("[data-who]")).to_contain_text("Ana Souza")
+        assert offered(page) == ["Avaliar", "Arquivos", "Histórico", "Critérios"]
+        enter(page, "Maria", BUYS_AND_PAYS)
+        ask(page)
+        answer(page)
+        expect(page.locator("[data-review-link]")).to_be_hidden()
+        page.goto("/historico.html")
+        page.get_by_role("link", name="Maria").first.click()
+        expect(page.get_by_role("heading", name="Revisões")).to_be_visible()
+        expect(page.locator(REVIEW_FORM)).to_be_hidden()
+
+        page.locator("[data-leave]").click()
+        expect(page).to_have_url(f"{closed_site.url}/entrar.html")
+        page.goto("/historico.html")
+        expect(page).to_have_url(f"{closed_site.url}/entrar.html")
+
+
+def test_a_used_link_says_so(browser: Browser, closed_site: Server) -> None:
+    address = link(closed_site, "Bia", "revisor")
+    with own_window(browser, closed_site) as page:
+        page.goto(address)
+        page.get_by_role("button", name="Entrar com este link").click()
+        expect(page.locator("[data-who]")).to_contain_text("Bia")
+    with own_window(browser, closed_site) as page:
+        page.goto(address)
+        page.get_by_role("button", name="Entrar com este link").click()
+
+        expect(page.get_by_role("heading", name="Link sem validade")).to_be_visible()
+
+
+#: By group: the first page that is of use, and what its head offers.
+OFFERS = {
+    "credito-chefia": ("/", ["Avaliar", "Arquivos", "Histórico", "Critérios"]),
+    "ti": ("/criterios.html", ["Critérios"]),
+}
+
+
+@pytest.mark.parametrize("group", OFFERS)
+def test_a_provider_signs_people_in_who_are_offered_what_their_groups_may_do(
+    browser: Browser, closed_site: Server, identities: Server, group: str
+) -> None:
+    know(identities, "carlos", [group])
+    first, offers = OFFERS[group]
+    with own_window(browser, closed_site) as page:
+        page.goto("/historico.html")
+        page.get_by_role("link", name="Entrar com a conta da empresa").click()
+        page.fill("input[name=sub]", "carlos")
+        page.get_by_role("button", name="Authorize").click()
+
+        expect(page.locator("[data-who]")).to_contain_text("carlos@example.com")
+        expect(page).to_have_url(f"{closed_site.url}{first}")
+        assert offered(page) == offers
+
+
+def test_the_page_to_come_in_by_is_a_page_like_the_others(
+    open_page: Opener, closed_site: Server
+) -> None:
+    page = open_page(closed_site.url, first_visit=True)
+    page.goto("/entrar.html")
+
+    expect(page.get_by_role("heading", name="Entrar")).to_be_visible()
+    expect(page.locator("[data-not-arrived]")).to_have_count(0)
