@@ -7,6 +7,7 @@ the result says why, or a promise does not hold; 2 nothing was done, for the one
 # ruff: noqa: T201 - a command prints
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -181,6 +182,7 @@ def _score(chosen: argparse.Namespace) -> int:
     _require_paths(chosen.file, chosen.output, may_replace=chosen.overwrite)
     policy, source = policy_file.read(Settings().policy_path)
     profiler = _profiler()
+    gc.freeze()  # what is loaded by now stays
     with ExitStack() as stack:
         recorded = None
         if chosen.record:

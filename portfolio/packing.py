@@ -5,6 +5,7 @@ who started them: their pipe does.
 """
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -83,6 +84,7 @@ def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all; the pipe then ends
     for pipe in not_ours:
         pipe.close()
+    gc.disable()  # lists of lists by the thousand, and no circle: to look for one took a third
     try:
         while True:
             theirs.send_bytes(encoding.pack(theirs.recv(), changes))

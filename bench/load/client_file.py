@@ -40,13 +40,15 @@ _OTHERS_WRITE = text("UPDATE marks SET value = value WHERE name = 'readable_by'"
 class Way:
     """How long one way took in each round, and the most memory its process had, in MB.
 
-    waits: how long others waited to write to the record meanwhile, in seconds each.
+    waits: how long others waited to write to the record meanwhile, in seconds each. row_bytes: what
+    a client took of a record's file.
     """
 
     name: str
     seconds: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
     waits: list[float] = field(default_factory=list)
+    row_bytes: float = 0.0
 
     @property
     def median(self) -> float:
@@ -67,7 +69,9 @@ def run(system: System, lines: int, rounds: int, folder: Path, server: str | Non
         for _ in range(rounds):
             _apart(ways[0], _script(source, folder), folder)
             _apart(ways[1], _score(source, folder), folder)
-            _record(ways[2], source, folder, lines, _new_file(folder / "recorded.db"))
+            record = folder / "recorded.db"
+            _record(ways[2], source, folder, lines, _new_file(record))
+            ways[2].row_bytes = record.stat().st_size / lines
             if server:
                 _record(ways[3], source, folder, lines, _emptied(server))
             _through_the_page(ways[-1], system.ports[0], source, lines)

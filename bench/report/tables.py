@@ -135,6 +135,7 @@ def of_a_file(ways: Sequence[Way], lines: int) -> str:
         "x script": lambda way: f"{script / way.median:.2f}",
         "peak MB": lambda way: f"{way.peak_mb:.0f}" if way.peak_mb else "-",
         "others wait, p99 longest ms": lambda way: _waits(way.waits),
+        "bytes a row": lambda way: f"{way.row_bytes:.0f}" if way.row_bytes else "-",
     }
     return _table(ways, columns)
 
