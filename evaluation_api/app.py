@@ -37,9 +37,11 @@ from evaluation_api.model.client import ModelClient
 from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
+from evaluation_api.record.chain import ChainLog
 from evaluation_api.record.credentials import CredentialLog, CredentialWatch
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
+from evaluation_api.record.journal import Journal
 from evaluation_api.record.models import ModelLog, ModelWatch
 from evaluation_api.record.outage import RecordWatch
 from evaluation_api.record.pending import PendingQueue
@@ -221,8 +223,9 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS), executor.outage)
         )
         sealer = await stack.enter_async_context(Sealer(engine))
+        journal = await stack.enter_async_context(Journal(ChainLog(engine), executor))
         works = [pending.run(), worker.run(), watch.run(), record_watch.run()]
-        works += [searches.run_index(), sealer.run()]
+        works += [searches.run_index(), sealer.run(), journal.run()]
         credentials = CredentialLog(engine)
         if access is not None:
             credential_watch = CredentialWatch(credentials, executor, access.keyring)
@@ -242,6 +245,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             policy,
             pending,
             credentials,
+            journal,
         )
         yield Running(services, client_files)
 

@@ -21,7 +21,6 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from evaluation_api import app, audit, key_commands, replay
-from evaluation_api.access.identity import of_terminal
 from evaluation_api.client_files import command
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
@@ -154,9 +153,7 @@ def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
         what = f"{older.evaluations} evaluations and {older.files} files of clients"
         print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
         if any(older) and (chosen.yes or _confirmed()):
-            asking, tell = of_terminal(), _deleted_so_far(older.evaluations)
-            label = asking.label or ""
-            deleted = retention.purge(engine, before, tell, who=label, address=asking.address)
+            deleted = retention.purge(engine, before, _deleted_so_far(older.evaluations))
             print(f"{deleted} deleted, with their reviews and keys, and the files.")
         elif any(older):
             print("Nothing was deleted.")

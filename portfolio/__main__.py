@@ -29,7 +29,7 @@ from evaluation_api.decision.domain import Model
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record import schema, views
+from evaluation_api.record import chain, schema, views
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFiles
@@ -237,6 +237,9 @@ def _export(chosen: argparse.Namespace) -> int:
     count = 0
     grammar = Grammar(Mark.COMMA, three_decimals=True)
     with _record() as (engine, _), writing.result(chosen.output, ";", grammar) as sink:
+        since, until = chosen.since.isoformat(), chosen.until.isoformat()
+        told = chain.by_terminal("export", view=chosen.view, since=since, until=until)
+        chain.ChainLog(engine).note([told])
         for table in export.tables(view, views.pages(engine, view, chosen.since, chosen.until)):
             sink.write(writing.harmless_table(table) if is_csv else table)
             count += len(table)

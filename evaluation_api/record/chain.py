@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, text
 
+from evaluation_api.access.identity import Identity, of_terminal
 from evaluation_api.record import database
-from evaluation_api.record.tables import chain, chain_events
+from evaluation_api.record.tables import chain, chain_events, marks
 from evaluation_api.runtime.identity import new_id
 
 #: What the first entry names as the hash of the one before.
@@ -82,6 +83,30 @@ def note(connection: Connection, event: Event) -> str:
     return identity
 
 
+_IN_FORCE: Final = text(
+    "INSERT INTO marks (name, value) VALUES (:name, :value)"
+    " ON CONFLICT (name) DO UPDATE SET value = :value WHERE marks.value <> :value"
+)
+
+
+def note_change(connection: Connection, kind: str, now: str) -> None:
+    """Note what is in force from now on, if it was something else before."""
+    name = f"in_force_{kind}"
+    before = connection.scalar(select(marks.c.value).where(marks.c.name == name))
+    if connection.execute(_IN_FORCE, {"name": name, "value": now}).rowcount:
+        note(connection, by_terminal(kind, before=before, after=now))
+
+
+def by_terminal(kind: str, **what: Any) -> Event:  # noqa: ANN401 - any JSON
+    """Return what is done by the account that this process runs as."""
+    return by(of_terminal(), kind, **what)
+
+
+def by(asking: Identity, kind: str, **what: Any) -> Event:  # noqa: ANN401 - any JSON
+    """Return what somebody does."""
+    return Event(kind, asking.label or "", asking.address, what)
+
+
 class Link:
     """The end of the chain, inside the sealer's transaction."""
 
@@ -94,9 +119,9 @@ class Link:
         """Add an entry. body: what note writes, or a kind and what was sealed."""
         number = self.head.number + 1
         whole = {"at": moment(datetime.now(UTC)), **body}
-        text = canonical({**whole, "number": number, "previous": self.head.hash})
-        self.head = Head(number, hash_of(text))
-        values = {"number": number, "kind": body["kind"], "hash": self.head.hash, "body": text}
+        body_text = canonical({**whole, "number": number, "previous": self.head.hash})
+        self.head = Head(number, hash_of(body_text))
+        values = {"number": number, "kind": body["kind"], "hash": self.head.hash, "body": body_text}
         self._connection.execute(insert(chain).values(values))
 
     def add_events(self, limit: int) -> int:
@@ -163,9 +188,9 @@ class ChainLog:
             return head(connection)
 
 
-def read_head(text: str) -> Head:
+def read_head(kept: str) -> Head:
     """Read a head as it was kept. Raises ValueError."""
-    number, _, kept = text.partition(":")
-    if not number.isascii() or not number.isdigit() or len(kept) != len(NOTHING):
-        raise ValueError(text)
-    return Head(int(number), kept)
+    number, _, own_hash = kept.partition(":")
+    if not number.isascii() or not number.isdigit() or len(own_hash) != len(NOTHING):
+        raise ValueError(kept)
+    return Head(int(number), own_hash)

@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import Engine, Row, insert, or_, select, update
 
 from evaluation_api.access.credentials import Credential, CredentialKind
-from evaluation_api.access.identity import Role
+from evaluation_api.access.identity import Identity, Role, of_terminal
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.decision.errors import EvaluationError, LinkGoneError
-from evaluation_api.record import database, rows
+from evaluation_api.record import chain, database, rows
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.tables import credentials
 from evaluation_api.runtime.background import Events, repeat
@@ -36,11 +36,14 @@ class CredentialLog:
         """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
-    def add(self, made: Credential) -> None:
-        """Keep a new one."""
+    def add(self, made: Credential, by: Identity | None = None) -> None:
+        """Keep a new one. by: who makes it; the account at a terminal if nobody is told."""
         values = asdict(made) | {"roles": ",".join(sorted(made.roles))}
         with database.transaction(self._engine) as connection:
             connection.execute(insert(credentials).values(values))
+            kind = "sign_in" if made.kind is CredentialKind.SESSION else f"{made.kind}_created"
+            told = {"id": made.id, "name": made.name, "roles": sorted(made.roles)}
+            chain.note(connection, chain.by(by or of_terminal(), kind, **told))
 
     def known(self) -> list[Credential]:
         """Return the keys in force, and the sessions that were ended before their time."""
@@ -65,13 +68,19 @@ class CredentialLog:
                 raise LinkGoneError
         return self._find(this)[0]
 
-    def revoke(self, which: str) -> int:
-        """End what has this id or name: keys, links and sessions; return how many."""
+    def revoke(self, which: str, by: Identity | None = None) -> int:
+        """End what has this id or name: keys, links and sessions; return how many.
+
+        by: who does, as for add.
+        """
         now = datetime.now(UTC)
         named = or_(credentials.c.id == which, credentials.c.name == which)
         ending = update(credentials).where(named & _IN_FORCE & (credentials.c.expires_at > now))
         with database.transaction(self._engine) as connection:
-            return connection.execute(ending.values(revoked_at=now)).rowcount
+            ended = connection.execute(ending.values(revoked_at=now)).rowcount
+            told = {"which": which, "ended": ended}
+            chain.note(connection, chain.by(by or of_terminal(), "revoked", **told))
+        return ended
 
     def note_used(self, used: Mapping[str, float]) -> None:
         """Write when each id was last used, as time.time() has it."""

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select, text
 
 from evaluation_api.decision.domain import Geometry, Model
 from evaluation_api.decision.errors import EvaluationError, ModelError
-from evaluation_api.record import database
+from evaluation_api.record import chain, database
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.tables import models
 from evaluation_api.runtime.background import Events, repeat
@@ -50,6 +50,7 @@ class ModelLog:
         }
         with database.transaction(self._engine) as connection:
             connection.execute(_REMEMBER, values)
+            chain.note_change(connection, "model", met.model.tag)
 
     def find(self, tag: str) -> Geometry | None:
         """Return what the model with a tag said of itself when it was met, or None."""

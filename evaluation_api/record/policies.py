@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, select, text
 
 from evaluation_api.decision.domain import UsedPolicy
-from evaluation_api.record import database
+from evaluation_api.record import chain, database
 from evaluation_api.record.rows import in_utc
 from evaluation_api.record.tables import policies
 
@@ -27,6 +27,7 @@ class PolicyLog:
         values = {"version": version, "text": source, "first_used_at": datetime.now(UTC)}
         with database.transaction(self._engine) as connection:
             connection.execute(_REMEMBER, values)
+            chain.note_change(connection, "policy", version)
 
     def used(self) -> list[UsedPolicy]:
         """Return every policy that decided here, the newest first."""

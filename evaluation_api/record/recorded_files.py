@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, select, text, update
 
 from evaluation_api.decision.errors import RecordBusyError
-from evaluation_api.record import database
+from evaluation_api.record import chain, database
 from evaluation_api.record.rows import Values
 from evaluation_api.record.tables import recorded_files
 from evaluation_api.record.writer import writer_for
@@ -58,6 +58,8 @@ class RecordedFiles:
         with database.transaction(self.engine) as connection:
             if not connection.execute(_BEGIN, begun._asdict()).rowcount:
                 raise RecordBusyError(ELSEWHERE)
+            told = {"file": begun.id, "sha256": sha256, "number": number}
+            chain.note(connection, chain.by_terminal("file", **told))
         return begun
 
     def append(self, file: RecordedFile, encoded: Sequence[Values]) -> RecordedFile:

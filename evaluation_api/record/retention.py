@@ -79,19 +79,15 @@ def purge(
     engine: Engine,
     before: datetime,
     tell: Callable[[int], object] = lambda _deleted: None,
-    *,
-    who: str = "",
-    address: str = "",
 ) -> int:
     """Delete evaluations received before a time, and all that is theirs; return how many.
 
     Files received before it go with their lines, which hold names and amounts. tell: is told after
-    each slice how many evaluations are deleted so far. who, address: as the chain tells of it; each
-    slice is sealed before it goes. Raises RecordUnavailableError; what is deleted by then stays
-    deleted.
+    each slice how many evaluations are deleted so far. Each slice leaves an entry in the chain.
+    Raises RecordUnavailableError; what is deleted by then stays deleted.
     """
     bound, deleted = first_id(before), 0
-    event = Event(chain.PURGE, who, address, {"before": chain.moment(before)})
+    event = chain.by_terminal(chain.PURGE, before=chain.moment(before))
     Seals(engine).seal_all()
 
     def evaluations_and_theirs(connection: Connection, limit: int) -> int:

@@ -36,6 +36,7 @@ from evaluation_api.model.client import ModelClient
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.journal import Journal
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
@@ -143,6 +144,7 @@ class Services:
     policy: AnyPolicy
     pending: PendingWorker
     credentials: CredentialLog
+    journal: Journal
 
 
 def services_of(request: Request) -> Services:
@@ -211,7 +213,10 @@ async def evaluate(
     dependencies=[Depends(no_store)],
 )
 async def search(
-    request: Request, services: Needed, query: Annotated[requests.SearchQuery, Query()]
+    request: Request,
+    services: Needed,
+    asking: Asking,
+    query: Annotated[requests.SearchQuery, Query()],
 ) -> Pagina:
     """Lista as avaliações, da mais recente à mais antiga, uma página por vez.
 
@@ -220,7 +225,7 @@ async def search(
     registro nunca deu não se continua (422): voltou a uma cópia anterior, ou é outro. Uma pendente
     vem como está; a decisão dela aparece depois em seu endereço.
     """
-    return await _page(request, services, query)
+    return await _page(request, services, asking, query)
 
 
 @evaluations.post(
@@ -229,19 +234,26 @@ async def search(
     responses=described(MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, UnknownPlaceError),
     dependencies=[Depends(no_store)],
 )
-async def search_by_body(request: Request, services: Needed, sent: requests.SearchBody) -> Pagina:
+async def search_by_body(
+    request: Request, services: Needed, asking: Asking, sent: requests.SearchBody
+) -> Pagina:
     """Lista as avaliações que um corpo pede, como GET /avaliacoes.
 
     Assim nenhum nome fica no endereço, que intermediários registram.
     """
-    return await _page(request, services, sent)
+    return await _page(request, services, asking, sent)
 
 
-async def _page(request: Request, services: Services, query: requests.SearchQuery) -> Pagina:
+async def _page(
+    request: Request, services: Services, asking: Identity, query: requests.SearchQuery
+) -> Pagina:
     wanted = requests.search_of(query)
     # One more, to know whether there is a next page.
     sought = replace(wanted, limit=wanted.limit + 1)
     found = await while_asked(request, services.searches.search(sought))
+    if found or wanted.after is None:  # whoever waits for what comes next has read nothing
+        told_by = sorted(query.model_fields_set - {"limite"})
+        services.journal.note(asking, "search", by=told_by, found=min(len(found), wanted.limit))
     return answers.page(found, wanted, services.policy)
 
 
@@ -262,6 +274,9 @@ async def _shown(services: Services, asking: Identity, evaluation_id: str) -> Re
     found = await services.executor.run_read(services.evaluations.find, evaluation_id)
     if asking.roles.isdisjoint(READING) and found.made_by != asking.label:
         raise EvaluationNotFoundError(evaluation_id)
+    is_its_maker = asking.label is not None and found.made_by == asking.label
+    if not is_its_maker and not found.pending:  # whoever made it waits for it
+        services.journal.note(asking, "read", evaluation=evaluation_id)
     return found
 
 

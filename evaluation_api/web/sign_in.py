@@ -1,5 +1,6 @@
 """How people come in and go: who is signed in, one-time links, and signing out."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from evaluation_api.access import credentials, roles
 from evaluation_api.access.credentials import CredentialKind
 from evaluation_api.access.gate import Access
-from evaluation_api.access.identity import UNKNOWN, Identity
+from evaluation_api.access.identity import UNKNOWN, Identity, identity_of
 from evaluation_api.decision.errors import LinkGoneError, MalformedJsonError
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.contract import Acesso
@@ -50,30 +51,35 @@ async def show(request: Request, asking: Asking) -> Acesso:
     operation_id="entrar",
     responses=described(LinkGoneError, MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
 )
-async def enter(services: Needed, access: Entrance, sent: LinkBody, response: Response) -> Acesso:
+async def enter(
+    services: Needed, access: Entrance, asking: Asking, sent: LinkBody, response: Response
+) -> Acesso:
     """Troca um link de uso único por uma sessão de oito horas."""
     digest = credentials.digest_of(sent.link.encode())
     link = await services.executor.run_write(services.credentials.use_link, digest)
-    return _told(await sign_in(services, access, link.identity, response), access)
+    who = replace(link.identity, address=asking.address)
+    return _told(await sign_in(services, access, who, response), access)
 
 
 async def sign_in(
     services: Services, access: Access, who: Identity, response: Response
 ) -> Identity:
-    """Begin a session: it is kept, and the browser is given its cookie."""
+    """Begin a session: it is kept, and the browser is given its cookie. who: with the address."""
     session, _ = credentials.issue(
         CredentialKind.SESSION, who.name, who.roles, credentials.SESSION_LIFETIME
     )
-    await services.executor.run_write(services.credentials.add, session)
+    await services.executor.run_write(services.credentials.add, session, who)
     _set_cookie(response, access, access.sessions.seal(session))
     return session.identity
 
 
 @router.post("/sair", operation_id="sair", responses=described())
-async def leave(request: Request, services: Needed, access: Entrance, response: Response) -> Acesso:
+async def leave(
+    request: Request, services: Needed, access: Entrance, asking: Asking, response: Response
+) -> Acesso:
     """Encerra a sessão deste navegador, em todas as réplicas."""
     if session := access.keyring.session_of(request.scope):
-        await services.executor.run_write(services.credentials.revoke, session.id)
+        await services.executor.run_write(services.credentials.revoke, session.id, asking)
         access.keyring.end(session.id)
     _set_cookie(response, access, "")
     return _told(UNKNOWN, access)
@@ -86,7 +92,8 @@ def of_provider(access: Access | None) -> ASGIApp:
 
     async def welcome(request: Request, who: Identity) -> Response:
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER, NO_STORE)
-        await sign_in(services_of(request), access, who, response)
+        whence = replace(who, address=identity_of(request.scope).address)
+        await sign_in(services_of(request), access, whence, response)
         return response
 
     return access.provider.app(welcome)

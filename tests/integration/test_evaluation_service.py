@@ -18,6 +18,8 @@ import pytest
 
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.model.transport import KeptAliveTransport
+from evaluation_api.record import database
+from evaluation_api.record.chain import ChainLog
 from model_store import features
 from tests.clients import BAD_REQUESTS, FIVE_CLIENTS, MARIA, Bad, asked
 from tests.services import PROJECT, Server, eventually
@@ -70,6 +72,28 @@ def test_a_decision_says_why_and_can_be_read_again_byte_for_byte(http: httpx.Cli
     assert answer.content in recorded.content
     assert recorded.json()["decisao_final"] == "recusado"
     assert recorded.headers["Cache-Control"] == "no-store"
+
+
+def test_who_reads_a_case_or_searches_leaves_an_entry_without_names(
+    http: httpx.Client, evaluation_service: Server
+) -> None:
+    given = http.post("/avaliar", json=asked(FIVE_CLIENTS[1][0], "Quirina Lida")).json()
+    for path in (f"/avaliacoes/{given['id']}", f"/avaliacoes/{given['id']}/dossie"):
+        http.get(path).raise_for_status()
+    http.post("/avaliacoes/busca", json={"nome": "quirina"}).raise_for_status()
+    engine = database.connect(evaluation_service.environment["EVALUATION_DATABASE_URL"])
+
+    def noted(*kinds: str) -> list[Any]:
+        bodies = [json.loads(body) for body in ChainLog(engine).bodies()]
+        return [one for one in bodies if one["kind"] in kinds]
+
+    eventually(lambda: len([e for e in noted("read") if given["id"] in str(e["what"])]) == 2, 5)
+    eventually(lambda: {"by": ["nome"], "found": 1} in [e["what"] for e in noted("search")], 5)
+    assert {e["from"] for e in noted("read", "search")} == {"127.0.0.1"}
+    assert noted("policy")
+    assert noted("model")
+    assert not any("uirina" in body for body in ChainLog(engine).bodies())
+    engine.dispose()
 
 
 def test_the_change_that_a_refusal_names_would_be_approved(http: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """People come in by one-time links and with a provider's accounts, and go, on two replicas."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import httpx
 import pytest
 
 from evaluation_api.commands import main
+from evaluation_api.record import database
+from evaluation_api.record.chain import ChainLog
 from tests import commands, provider
+from tests.clients import MARIA
 from tests.provider import know, signing_in
 from tests.services import Server, eventually
 
@@ -104,6 +108,32 @@ def test_who_signs_out_is_out_on_every_replica(
             lambda: httpx.get(f"{other.url}/avaliacoes", headers=stolen).status_code == 401,
             seconds=5,
         )
+
+
+def test_who_came_in_who_went_and_who_read_what_is_in_the_chain(
+    site: Server, browser: httpx.Client
+) -> None:
+    """Whoever follows an evaluation of their own leaves nothing."""
+    browser.post("/entrar", json={"link": link(site, "Rita", "auditor")}).raise_for_status()
+    with httpx.Client(base_url=site.url) as maker:
+        entered = maker.post("/entrar", json={"link": link(site, "Olga", "analista")})
+        assert entered.status_code == 200
+        given = maker.post("/avaliar", json=MARIA).raise_for_status().json()["id"]
+        for reader in (maker, browser):
+            reader.get(f"/avaliacoes/{given}").raise_for_status()
+        maker.post("/sair").raise_for_status()
+    engine = database.connect(site.environment["EVALUATION_DATABASE_URL"])
+
+    def noted(kind: str) -> list[tuple[str, str]]:
+        bodies = [json.loads(body) for body in ChainLog(engine).bodies()]
+        return [(one["who"], one["from"]) for one in bodies if one["kind"] == kind]
+
+    rita, olga = ("pessoa:Rita", "127.0.0.1"), ("pessoa:Olga", "127.0.0.1")
+    eventually(lambda: rita in noted("read"), 5)
+    assert olga not in noted("read")
+    eventually(lambda: {rita, olga} <= set(noted("sign_in")), 5)
+    eventually(lambda: olga in noted("revoked"), 5)
+    engine.dispose()
 
 
 def test_a_person_who_is_revoked_is_out(site: Server, browser: httpx.Client) -> None:

@@ -9,6 +9,7 @@ from threading import Barrier
 import httpx
 import pytest
 
+from evaluation_api.record import audit, database
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.releases.comparing import lost_of_dossier, lost_of_page, rows
@@ -16,7 +17,7 @@ from tests.releases.conftest import BEFORE, NOW, Halves
 from tests.releases.databases import asked, copied
 from tests.releases.filling import FAULTY, FEW_LINES, MANY_LINES, Filled, on
 from tests.releases.serving import client, command, review, serving
-from tests.services import PROJECT, evaluation_server, free_port
+from tests.services import PROJECT, evaluation_server, eventually, free_port
 
 pytestmark = pytest.mark.release
 
@@ -24,12 +25,22 @@ KEYS = 60
 
 
 @pytest.fixture(scope="module")
+def record(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Copy the record of the last release."""
+    return copied(filled.url, tmp_path_factory.mktemp("record"))
+
+
+@pytest.fixture(scope="module")
 def together(
-    filled: Filled, halves: Halves, release: Path, tmp_path_factory: pytest.TempPathFactory
+    filled: Filled,
+    record: str,
+    halves: Halves,
+    release: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     """Have replicas of both releases at work on one copy of the record, the present one second."""
     folder = tmp_path_factory.mktemp("together")
-    environment = on(copied(filled.url, folder), filled.policy)
+    environment = on(record, filled.policy)
     before = evaluation_server(folder, halves.models[BEFORE].url, release, **environment)
     now = evaluation_server(folder, halves.models[NOW].url, PROJECT, **environment)
     with serving(before), serving(now), client(before) as one, client(now) as other:
@@ -100,6 +111,24 @@ def test_both_releases_work_on_one_file_and_decide_each_line_once(
     assert (ended["decididas"], ended["com_erro"]) == (MANY_LINES - FAULTY, FAULTY)
     assert results[0] == results[1]
     assert len({row["id"] for row in results[0] if row["id"]}) == MANY_LINES - FAULTY
+
+
+def test_what_both_releases_wrote_is_sealed_and_reads_as_unchanged(
+    together: tuple[httpx.Client, httpx.Client], record: str
+) -> None:
+    """Rows of the last release have no digest until the sealer comes by."""
+    for http in together:
+        answer = http.post("/avaliar", json={**MARIA, "name": "Selada"}).raise_for_status()
+        path = f"/avaliacoes/{answer.json()['id']}/revisao"
+        http.post(path, json=review("recusado")).raise_for_status()
+    engine = database.connect(record)
+
+    eventually(lambda: not audit.verify(engine).unsealed, 60)
+
+    found = audit.verify(engine)
+    engine.dispose()
+    assert found.faults == []
+    assert found.evaluations > MANY_LINES
 
 
 def test_the_last_release_starts_on_the_upgraded_tables_or_says_that_they_are_newer(

@@ -129,6 +129,11 @@ def test_every_command_works_on_the_record(
     assert f"{MANY_LINES - FAULTY} decided, {FAULTY} faulty" in resumed.stderr
     assert len(rows(output.read_bytes())) == MANY_LINES
 
+    assert run("audit", "head").returncode == 0
+    verified = run("audit", "verify")
+    assert (verified.returncode, verified.stdout) == (0, "")
+    assert "0 not sealed yet; 0 faults" in verified.stderr
+
     make_old(url)
     purged = run("purge", "--older-than", "1", "--yes")
     assert purged.returncode == 0, purged.stderr

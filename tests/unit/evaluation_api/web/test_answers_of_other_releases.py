@@ -11,9 +11,11 @@ from sqlalchemy import Engine
 
 from evaluation_api.app import create_fastapi_app
 from evaluation_api.decision.domain import Search, Summary
+from evaluation_api.record.chain import ChainLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.history import History
+from evaluation_api.record.journal import Journal
 from evaluation_api.record.policies import PolicyLog
 from tests.evaluations import POLICY, decided_entry
 
@@ -40,6 +42,7 @@ class Services:
         self.searches = Here(History(engine))
         self.policies = PolicyLog(engine)
         self.policy = POLICY
+        self.journal = Journal(ChainLog(engine), executor)
 
 
 def show(engine: Engine, paths: Sequence[str]) -> list[httpx.Response]:

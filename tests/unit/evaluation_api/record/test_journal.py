@@ -1,0 +1,54 @@
+"""Who read what, noted behind the answers."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from evaluation_api.access.identity import Identity, Kind, Role
+from evaluation_api.decision.errors import OverloadedError, RecordUnavailableError
+from evaluation_api.record import audit, database
+from evaluation_api.record.chain import ChainLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.journal import Journal
+from evaluation_api.record.sealer import Seals
+from tests.unit.evaluation_api.record.test_chain import exported
+
+ANA = Identity(Kind.PERSON, "Ana", frozenset({Role.ANALYST}), "10.0.0.1")
+
+
+def test_what_was_noted_is_in_the_chain_once_the_process_has_ended(engine: Engine) -> None:
+    async def scenario() -> None:
+        async with RecordExecutor() as executor, Journal(ChainLog(engine), executor) as journal:
+            for number in range(600):
+                journal.note(ANA, "read", evaluation=str(number))
+
+    asyncio.run(scenario())
+    Seals(engine).seal_all()
+
+    told = exported(engine)[1:]
+    assert [one["what"]["evaluation"] for one in told] == [str(number) for number in range(600)]
+    assert {(one["kind"], one["who"], one["from"]) for one in told} == {
+        ("read", "pessoa:Ana", "10.0.0.1")
+    }
+    assert audit.verify(engine).faults == []
+
+
+def test_nothing_more_is_read_when_too_much_could_not_be_noted(tmp_path: Path) -> None:
+    """And what could not be is kept until it can be."""
+    engine = database.connect(f"sqlite:///{tmp_path / 'without-tables.db'}")
+
+    async def scenario() -> None:
+        async with RecordExecutor() as executor:
+            journal = Journal(ChainLog(engine), executor, most_waiting=2)
+            for _ in range(2):
+                journal.note(ANA, "read", evaluation="1")
+            for _ in range(2):
+                with pytest.raises(RecordUnavailableError):
+                    await journal.write()
+            with pytest.raises(OverloadedError):
+                journal.note(ANA, "read", evaluation="1")
+
+    asyncio.run(scenario())
+    engine.dispose()
