@@ -22,8 +22,9 @@ Labels = NDArray[np.int64]
 CHANGEABLE = tuple(i for i, name in enumerate(FEATURES) if name != "credit_limit")
 
 _CENTS = 100.0
-#: 4 x 5: for each changeable amount, the amounts that stay.
-_STAY = 1.0 - np.eye(len(FEATURES))[list(CHANGEABLE)]
+#: 5 x 5: for each amount, the amounts that stay where it changes.
+_STAYS = 1.0 - np.eye(len(FEATURES))
+_STAY = _STAYS[list(CHANGEABLE)]
 #: Clients whose candidates fit in a core's cache together.
 _BLOCK = 128
 
@@ -65,10 +66,6 @@ class Limits(NamedTuple):
 
     low: Matrix
     high: Matrix
-
-    def of(self, clients: slice) -> "Limits":
-        """Return those of some clients, transposed: 4 x k each."""
-        return Limits(self.low[clients].T, self.high[clients].T)
 
 
 def directions(rows: Matrix) -> Matrix:
@@ -126,17 +123,30 @@ def explain(rows: Matrix, centroids: Matrix) -> Explanation:
 class Cones:
     """Where T targets are reached with a margin: a . x >= b |x| against each other centroid.
 
-    targets: T labels. offsets: 4 x T x 1 x 1 x 1, the numbers b. slopes: 4 x T x 4 x 1 x 1, what
-    of a goes along each amount in CHANGEABLE. leading: slopes^2 - offsets^2. staying: 16T x 5, a
-    for the amounts that stay, 0 for the one that changes. Axes: other centroid, target, amount,
-    candidate, client; clients last, so that loops are long.
+    targets: T labels. amounts: the k columns that may change. offsets: 4 x T x 1 x 1 x 1, the
+    numbers b. slopes: 4 x T x k x 1 x 1, what of a goes along each amount. leading: slopes^2 -
+    offsets^2. staying: 4 x T x k x 5, a for the amounts that stay, 0 for the one that changes.
+    Axes: other centroid, target, amount, candidate, client; clients last, so that loops are long.
     """
 
     targets: Labels
+    amounts: Labels
     staying: Matrix
     offsets: Matrix
     slopes: Matrix
     leading: Matrix
+
+    def along(self, place: int) -> "Cones":
+        """Return what there is of one of the amounts alone."""
+        one = slice(place, place + 1)
+        return Cones(
+            self.targets,
+            self.amounts[one],
+            self.staying[:, :, one],
+            self.offsets,
+            self.slopes[:, :, one],
+            self.leading[:, :, one],
+        )
 
 
 def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
@@ -152,8 +162,8 @@ def cones(centroids: Matrix, targets: tuple[int, ...], margin: float) -> Cones:
     normals = 2 * (ratio * centroids[own] - centroids[others])
     offsets = (ratio * (1 + squared[own]) - (1 + squared[others]))[..., None, None, None]
     slopes = normals[..., CHANGEABLE][..., None, None]
-    staying = (normals[..., None, :] * _STAY).reshape(-1, len(FEATURES))
-    return Cones(own, staying, offsets, slopes, slopes**2 - offsets**2)
+    staying = normals[..., None, :] * _STAY
+    return Cones(own, np.array(CHANGEABLE), staying, offsets, slopes, slopes**2 - offsets**2)
 
 
 def counterfactuals(
@@ -164,28 +174,56 @@ def counterfactuals(
     rows: n x 5, each in need of a change. followed: n, whose changes are followed as far as they
     hold; until is NaN for others.
     """
-    starts = range(0, max(len(rows), 1), _BLOCK)
-    blocks = [slice(start, start + _BLOCK) for start in starts]
-    parts = [
-        _nearest_changes(rows[block], cones, limits.of(block), followed[block]) for block in blocks
-    ]
-    return Counterfactuals(*map(np.concatenate, zip(*parts, strict=True)))
+    if len(rows) <= _BLOCK:
+        return Counterfactuals(*_nearest_changes(rows, cones, limits, followed))
+    found = _none(len(rows))
+    for place in range(len(cones.amounts)):
+        _find_along(place, rows, cones, (limits, followed), found)
+    return found
+
+
+def _none(count: int) -> Counterfactuals:
+    nowhere = np.full((count, len(CHANGEABLE)), np.nan)
+    return Counterfactuals(nowhere, np.full(nowhere.shape, -1), nowhere.copy())
+
+
+def _find_along(
+    place: int,
+    rows: Matrix,
+    cones: Cones,
+    within: tuple[Limits, NDArray[np.bool_]],
+    found: Counterfactuals,
+) -> None:
+    """Fill in one amount's changes, looking at the clients alone whose limits let it change.
+
+    Of many clients half of the amounts may not.
+    """
+    limits, followed = within
+    low, high, alone = limits.low[:, [place]], limits.high[:, [place]], cones.along(place)
+    every, at_once = np.flatnonzero(~np.isnan(low[:, 0])), _BLOCK * len(cones.amounts)
+    for start in range(0, len(every), at_once):
+        who = every[start : start + at_once]
+        changes = _nearest_changes(rows[who], alone, Limits(low[who], high[who]), followed[who])
+        found.amount[who, place], found.cluster[who, place], found.until[who, place] = (
+            column[:, 0] for column in changes
+        )
 
 
 def _nearest_changes(
     rows: Matrix, cones: Cones, limits: Limits, followed: NDArray[np.bool_]
 ) -> tuple[Matrix, Labels, Matrix]:
-    """Do so for a block of clients; limits are 4 x n here.
+    """Do so for a block of clients, and the amounts of the cones; limits are n x k.
 
     Along one amount t the border of a cone is a quadratic, so the nearest point inside all four
     cones of a target is one of eight roots, or where the limits begin. Roots are rounded to whole
     cents, inwards. What the other amounts add up to is summed without the one that changes: taking
     1e7 back out of a sum would leave nothing of amounts below 1.
     """
-    clients = rows.T
-    own = clients.take(CHANGEABLE, axis=0)[:, None, :]
-    rest = (cones.staying @ clients).reshape(4, len(cones.targets), len(CHANGEABLE), 1, len(rows))
-    spare = (_STAY @ (clients * clients))[:, None, :]
+    clients, limits = rows.T, Limits(limits.low.T, limits.high.T)
+    own = clients.take(cones.amounts, axis=0)[:, None, :]
+    shape = (*cones.staying.shape[:3], 1, len(rows))
+    rest = (cones.staying.reshape(-1, len(FEATURES)) @ clients).reshape(shape)
+    spare = (_STAYS[cones.amounts] @ (clients * clients))[:, None, :]
     begin = own[:, 0].clip(*limits)
     with np.errstate(invalid="ignore", divide="ignore"):
         roots = _roots(cones, rest, spare)

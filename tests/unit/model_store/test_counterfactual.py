@@ -45,6 +45,26 @@ def ways(
     return geometry.counterfactuals(clients, cones, limits or any_amount(clients), every)
 
 
+def test_of_many_clients_each_is_told_what_it_is_alone(centroids: Matrix) -> None:
+    clients = needy(amounts.spread(1_500), centroids, OPTIONS[0])
+    random = np.random.default_rng(5)
+    limits = any_amount(clients)
+    limits.low[random.random(limits.low.shape) < 0.5] = np.nan
+    limits.high[np.isnan(limits.low)] = np.nan
+
+    many = ways(clients, centroids, OPTIONS[0], limits)
+    alone = [
+        ways(clients[[one]], centroids, OPTIONS[0], Limits(limits.low[[one]], limits.high[[one]]))
+        for one in range(len(clients))
+    ]
+
+    assert len(clients) > 600
+    np.testing.assert_array_equal(many.amount, np.vstack([one.amount for one in alone]))
+    np.testing.assert_array_equal(many.cluster, np.vstack([one.cluster for one in alone]))
+    np.testing.assert_array_equal(many.until, np.vstack([one.until for one in alone]))
+    assert (many.cluster[np.isnan(limits.low)] == -1).all()
+
+
 def any_amount(clients: Matrix) -> Limits:
     """Return limits that keep no amount from being changed."""
     shape = (len(clients), len(CHANGEABLE))
