@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pydantic import ValidationError
@@ -34,20 +35,23 @@ from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.recorded_files import RecordedFiles
 from evaluation_api.settings import Settings, wrong_settings
-from model_store import publications
+from model_store import publications, reference, registry
 from model_store.errors import ModelStoreError
-from portfolio import export, recording, report, score, trials
+from model_store.geometry import Labels
+from portfolio import comparison, drift, export, recording, report, score, trials
 from portfolio.files import writing
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
 from portfolio.files.messages import COLUMNS
+from portfolio.frames import Floats
 from portfolio.profiler import StoredProfiler
 from portfolio.recording import RecordedOtherwiseError, Recording
 
 DECIDED: Final = 0
 FAULTY_LINES: Final = 1
 UNPROMISED: Final = 1
+DRIFTED: Final = 1
 REFUSED: Final = 2
 
 _BAR: Final = 30
@@ -109,6 +113,22 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--overwrite", action="store_true", help="a file that is there already")
     exporting.set_defaults(run=_export)
 
+    comparing = commands.add_parser(
+        "compare", help="two versions of the model, on the same clients"
+    )
+    comparing.add_argument("a", metavar="A", help="a version in BentoML's store")
+    comparing.add_argument("b", metavar="B", help="another one")
+    _add_population(comparing, "--data")
+    comparing.add_argument("--changes", type=Path, metavar="OUT.csv", help="who changes")
+    comparing.set_defaults(run=_compare)
+
+    drifting = commands.add_parser("drift", help="are clients still like those of the training")
+    _add_population(drifting, "--file")
+    drifting.add_argument(
+        "--reference", type=Path, metavar="CSV", help="the training's, where the version lacks it"
+    )
+    drifting.set_defaults(run=_drift)
+
     policy = commands.add_parser("policy", help="look at a policy before it decides")
     steps = policy.add_subparsers(required=True, metavar="STEP")
     checking = steps.add_parser("check", help="read a policy, try its cases and its promise")
@@ -142,6 +162,13 @@ def _add_file(parser: argparse.ArgumentParser, name: str = "file", **options: An
     )
     parser.add_argument("--name", metavar="COLUMN", help="the column that names the clients")
     parser.add_argument("--decimals", type=Mark, choices=list(Mark), help="what stands before them")
+
+
+def _add_population(parser: argparse.ArgumentParser, name: str) -> None:
+    _add_file(parser, name, dest="file")
+    parser.add_argument("--record", action="store_true", help="what is recorded, and not a file")
+    _add_times(parser)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="all that was found")
 
 
 def _add_times(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -327,8 +354,7 @@ def _try(chosen: argparse.Namespace) -> int:
         raise Refusal("Of --file and --record, one says of whom.")
     found, changes = _tried_on_record(chosen) if chosen.record else _tried_on_file(chosen)
     sys.stdout.write(report.text(found))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    _write_json(chosen, found)
     if chosen.plot:
         report.draw(found, chosen.plot)
     if chosen.changes:
@@ -357,11 +383,80 @@ def _tried_on_record(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.Dat
     for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
         _require_target(target, may_replace=True)
     with _record() as (engine, _):
-        pages = views.pages(engine, views.DECISIONS, chosen.since, chosen.until)
-        recorded = pa.concat_tables(export.tables(views.DECISIONS, pages)).to_pandas()
-        if recorded.empty:
-            raise Refusal("Nothing was decided in that time.")
+        recorded = _recorded(chosen, engine)
         return trials.run_recorded(recorded, proposed, partial(_as_met, ModelLog(engine)))
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    a, b = (StoredProfiler(registry.load(_tag(name))) for name in (chosen.a, chosen.b))
+    policy, _ = policy_file.read(Settings().policy_path)
+    clients = _population(chosen)
+    found, changes = comparison.run(clients.who, clients.amounts, policy, a, b)
+    sys.stdout.write(comparison.text(found))
+    _write_json(chosen, found)
+    if chosen.changes:
+        changes.to_csv(chosen.changes, index=False)
+    return DECIDED
+
+
+def _tag(name: str) -> str:
+    return name if ":" in name else f"{registry.NAME}:{name}"
+
+
+def _drift(chosen: argparse.Namespace) -> int:
+    profiler = _profiler()
+    clients = _population(chosen)
+    found = drift.measure(_spread(chosen, profiler), *_placed(clients, profiler))
+    sys.stdout.write(drift.text(found))
+    _write_json(chosen, found)
+    return DRIFTED if found["drifted"] else DECIDED
+
+
+def _spread(chosen: argparse.Namespace, profiler: StoredProfiler) -> dict[str, reference.Spread]:
+    """Return how the clients of the training are spread: as a file has them, or the version."""
+    if chosen.reference is not None:
+        columns, decimals = _choices(chosen), chosen.decimals
+        training = trials.read(chosen.reference, columns, decimals, trials.Extra())
+        return reference.of(*_placed(training, profiler))
+    told: dict[str, reference.Spread] | None = profiler.metadata.get("reference")
+    if not reference.is_one(told) or told is None:
+        raise Refusal(
+            f"{profiler.model.tag} does not say whom it was trained on: name the training's file,"
+            " --reference CSV."
+        )
+    return told
+
+
+def _placed(clients: trials.Population, profiler: StoredProfiler) -> tuple[Floats, Labels]:
+    amounts = clients.amounts.to_numpy(np.float64)
+    return amounts, profiler.profiles(amounts).cluster
+
+
+def _population(chosen: argparse.Namespace) -> trials.Population:
+    """Read the clients of a file, or those who are recorded."""
+    if (chosen.file is None) is not chosen.record:
+        raise Refusal("A file or --record says of whom, and not both.")
+    if chosen.json:
+        _require_target(chosen.json, may_replace=True)
+    if chosen.file is not None:
+        return trials.read(chosen.file, _choices(chosen), chosen.decimals, trials.Extra())
+    if chosen.since is None:
+        raise Refusal("--record goes with --since.")
+    with _record() as (engine, _):
+        return trials.of_record(_recorded(chosen, engine))
+
+
+def _recorded(chosen: argparse.Namespace, engine: Engine) -> pd.DataFrame:
+    pages = views.pages(engine, views.DECISIONS, chosen.since, chosen.until)
+    recorded = pa.concat_tables(export.tables(views.DECISIONS, pages)).to_pandas()
+    if recorded.empty:
+        raise Refusal("Nothing was decided in that time.")
+    return recorded
+
+
+def _write_json(chosen: argparse.Namespace, found: dict[str, Any]) -> None:
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _as_met(log: ModelLog, tag: str, sha256: str) -> Model:

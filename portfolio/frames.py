@@ -133,13 +133,22 @@ def evaluate(clients: pd.DataFrame, policy: AnyPolicy, profiler: Profiler) -> pd
     return pd.DataFrame(columns, index=clients.index, copy=False)
 
 
+def is_decidable(clients: pd.DataFrame) -> Flags:
+    """Tell of n clients whether all five amounts are such that somebody can have them."""
+    good = [_is_good(feature, clients[feature].to_numpy(np.float64)) for feature in FEATURES]
+    return np.asarray(np.logical_and.reduce(good))
+
+
 def _require_amounts(amounts: dict[str, Floats]) -> None:
     for feature, column in amounts.items():
-        good = (column >= 0) & (column <= LARGEST_AMOUNT)
-        if feature == "credit_limit":
-            good &= column > 0
+        good = _is_good(feature, column)
         if not good.all():
             raise InvalidAmountError(feature, int((~good).argmax()))
+
+
+def _is_good(feature: str, amounts: Floats) -> Flags:
+    least = amounts > 0 if feature == "credit_limit" else amounts >= 0
+    return least & (amounts <= LARGEST_AMOUNT)
 
 
 def _explained(

@@ -50,6 +50,8 @@ class StoredProfiler:
         promise = None if stored.promise is None else json.dumps(stored.promise).encode()
         self.model = model_of(stored.tag.encode(), stored.sha256.encode(), promise)
         self._stored = stored
+        #: What the version's import kept of it.
+        self.metadata = stored.metadata
         self._numbers, self._centroids = stored.numbers, stored.centroids
         self._estimator = None if stored.numbers is not None else stored.open_estimator()
         if self._estimator is not None:

@@ -138,16 +138,23 @@ def run_recorded(
     recorded: a row each, the columns of the view `decisoes`. model_of: a model by its tag and
     sha256, as it was met.
     """
-    amounts = recorded[[NAMES[feature] for feature in FEATURES]].set_axis(FEATURES, axis=1)
+    clients = of_record(recorded)
+    amounts = clients.amounts
     decided = [
         frames.evaluate(amounts.loc[some.index], proposed, _AsRecorded(model_of(*model), some))
         for model, some in recorded.groupby(["modelo", "modelo_sha256"], sort=True)
     ]
     before = pd.DataFrame({"decisao": pd.Categorical(recorded["decisao"], list(OUTCOMES))})
     trial = lab.Trial(amounts, before, pd.concat(decided).sort_index())
-    who = recorded[["avaliacao", "nome"]].set_axis(["id", "name"], axis=1)
     names = _joined(recorded["modelo"]), _joined(recorded["politica"]), proposed.version
-    return _found(Population(who, amounts, None, None, 0), trial, names, proposed)
+    return _found(clients, trial, names, proposed)
+
+
+def of_record(recorded: pd.DataFrame) -> Population:
+    """Return the clients of what is recorded. recorded: the columns of the view `decisoes`."""
+    who = recorded[["avaliacao", "nome"]].set_axis(["id", "name"], axis=1)
+    amounts = recorded[[NAMES[feature] for feature in FEATURES]].set_axis(FEATURES, axis=1)
+    return Population(who, amounts, None, None, 0)
 
 
 def _joined(names: pd.Series) -> str:

@@ -7,13 +7,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import FEATURES
+from evaluation_api.decision.sentences import NAMES
+from model_store import publications
 from portfolio.__main__ import main
+from portfolio.frames import Floats
 from tests import commands
 from tests.portfolio_files import ANA, BIA, HEADER
 from tests.services import ENVIRONMENT, PROJECT
+from tests.unit.model_store.amounts import spread
 
 POLICY = policy_file.DEFAULT
 
@@ -114,3 +120,59 @@ def test_a_mapping_that_names_no_field_is_refused(source: Path) -> None:
 
     assert finished.returncode == 2
     assert "is not like saldo_devedor=BALANCE" in finished.stderr
+
+
+def clients_file(path: Path, amounts: Floats) -> Path:
+    table = pd.DataFrame(amounts.round(2), columns=[NAMES[feature] for feature in FEATURES])
+    table.insert(0, "nome", [f"Cliente {number}" for number in range(len(table))])
+    table.to_csv(path, index=False, sep=";", decimal=",")
+    return path
+
+
+def test_drift_is_an_exit_code_and_says_where(run: Run, tmp_path: Path) -> None:
+    training = clients_file(tmp_path / "training.csv", spread(2000))
+    no_withdrawals = clients_file(tmp_path / "now.csv", spread(1500) * [1, 1, 0, 1, 1])
+    found = tmp_path / "found.json"
+    paths = ("--reference", training, "--json", found)
+
+    same = run("drift", "--file", training, *paths)
+    other = run("drift", "--file", no_withdrawals, *paths)
+
+    assert (same.returncode, other.returncode) == (0, 1)
+    assert same.stdout.endswith("No drift.\n")
+    assert "DRIFTED: up to" in other.stdout
+    assert "cash_advance" in json.loads(found.read_text("utf-8"))["drifted"]
+
+
+def test_a_version_beside_itself_changes_nobody(run: Run, tmp_path: Path) -> None:
+    source = clients_file(tmp_path / "clients.csv", spread(300))
+    tag = publications.choose().tag
+    found, changes = tmp_path / "found.json", tmp_path / "changes.csv"
+
+    finished = run(
+        *("compare", tag, tag.partition(":")[2], "--data", source),
+        *("--json", found, "--changes", changes),
+    )
+
+    assert finished.returncode == 0
+    assert "0 change decision" in finished.stdout
+    assert json.loads(found.read_text("utf-8"))["clients"] == 300
+    assert changes.read_text("utf-8").count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("compare", "2f20dd3b8091", "000000000000", "--record", "--since", "1d"), "000000000000"),
+        (("compare", "latest", "2f20dd3b8091", "--record"), "no explicit version"),
+        (("drift", "--record", "--file", "x.csv"), "and not both"),
+    ],
+)
+def test_what_cannot_be_compared_is_a_sentence(
+    run: Run, arguments: tuple[str, ...], says: str
+) -> None:
+    finished = run(*arguments)
+
+    assert finished.returncode == 2
+    assert says in finished.stderr
+    assert finished.stderr.count("\n") == 1
