@@ -22,6 +22,7 @@ from model_store.serving import (
 
 CHOICE = published.choose()
 MODEL = published.PublishedModel(CHOICE.tag)
+CALLERS = settings.callers()
 #: "off" serves as BentoML does by itself, the same answers later: to see what an upgrade broke.
 SHORTCUTS = settings.has_shortcuts()
 #: One request takes about a millisecond, and none more than traffic.timeout.
@@ -36,7 +37,9 @@ class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not 
         protocol.bound_connections()
         bentoml_tuning.describe_problems()
         hosts, plain = settings.allowed_hosts(), routes.create_app(CHOICE)
-        return admission.Admission(super().to_asgi(is_main), plain=plain, hosts=hosts)
+        return admission.Admission(
+            super().to_asgi(is_main), plain=plain, hosts=hosts, callers=CALLERS
+        )
 
 
 @bentoml.service(

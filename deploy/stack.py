@@ -25,6 +25,13 @@ SETTINGS = {
     "ml_model_service": "MODEL",
     "client_evaluation_service": "EVALUATION",
 }
+#: What make up writes to .env where it is not there: a release may need one that the last did not.
+SECRETS = ("POSTGRES_PASSWORD", "ACCESS_SECRET", "MODEL_SERVICE_TOKEN")
+#: Who sets the service up may do everything that a person may.
+FIRST_LINK = (
+    *("python", "-m", "evaluation_api", "keys", "link", "primeira pessoa", "--if-first"),
+    *("--role", "revisor", "gestor", "auditor", "operador"),
+)
 WAIT_SECONDS = 180
 #: Until everybody who calls a service has found its new replicas: the gateway looks every 2 s, the
 #: evaluation service keeps a connection to a replica for 1 s.
@@ -55,6 +62,15 @@ class Stack:
             "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
         )
         sys.stdout.write(f"Ready: http://localhost:{self._setting('WEB_PORT', '80')}\n")
+        self._show_first_link()
+
+    def _show_first_link(self) -> None:
+        """Print an address that signs the first person in, until somebody has come in."""
+        link = self._compose(
+            "exec", "-T", "client_evaluation_service", *FIRST_LINK, captured=True
+        ).strip()
+        if link:
+            sys.stdout.write(f"Sign in, once and within an hour: {link}\n")
 
     def scale(self, model: int | None, evaluation: int | None) -> None:
         """Have so many replicas of each, now and after the next start; None leaves them alone."""
@@ -84,14 +100,14 @@ class Stack:
         self._remember(variable, version)
 
     def _require_settings(self) -> None:
-        """Write a .env with a password of its own where there is none."""
-        if self._env_file.exists():
-            return
-        example = (ROOT / ".env.example").read_text(encoding="utf-8")
-        password = secrets.token_hex(16)
-        settings = example.replace("POSTGRES_PASSWORD=\n", f"POSTGRES_PASSWORD={password}\n")
-        self._env_file.touch(mode=0o600, exist_ok=False)
-        self._env_file.write_text(settings, encoding="utf-8")
+        """Write a .env where there is none, and into one the secrets that it lacks."""
+        if not self._env_file.exists():
+            example = (ROOT / ".env.example").read_text(encoding="utf-8")
+            self._env_file.touch(mode=0o600, exist_ok=False)
+            self._env_file.write_text(example, encoding="utf-8")
+        for name in SECRETS:
+            if not self._setting(name, ""):
+                self._remember(name, secrets.token_hex(16))
 
     def _require_images(self, wanted: Iterable[str]) -> None:
         """Raise StackError for an image of ours that is not here, where no registry has it."""
@@ -174,8 +190,10 @@ class Stack:
     def _remember(self, name: str, value: str) -> None:
         """Set one line of the file of settings, in its place or at the end."""
         lines = self._env_file.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if not line.startswith(f"{name}=")]
-        self._env_file.write_text("\n".join([*kept, f"{name}={value}", ""]), encoding="utf-8")
+        places = (n for n, line in enumerate(lines) if line.startswith(f"{name}="))
+        at = next(places, len(lines))
+        lines[at : at + 1] = [f"{name}={value}"]
+        self._env_file.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
     def _compose(
         self, *arguments: str, environment: Mapping[str, str] | None = None, captured: bool = False

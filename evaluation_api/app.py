@@ -300,6 +300,7 @@ def model_for(
         deadline_seconds=deadline_seconds,
         circuit=Circuit(),
         max_waiting=settings.max_in_flight,
+        token=settings.model_token.get_secret_value() if settings.model_token else None,
     )
 
 

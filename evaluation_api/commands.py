@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Final, NoReturn
 
 from pydantic import ValidationError
@@ -128,6 +129,12 @@ def _days(text: str) -> timedelta:
 def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
     if not settings.frontend_path.is_dir():
         raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
+    if settings.access_secret is None and not _is_loopback(settings.host):
+        raise Refusal(
+            f"EVALUATION_HOST: at {settings.host} anybody who reaches it could do everything; set"
+            " EVALUATION_ACCESS_SECRET to 32 random characters or more, and sign in by the address"
+            ' that "python -m evaluation_api keys link NAME" prints, or listen on 127.0.0.1.'
+        )
     limit = ConcurrencyLimit(settings.max_in_flight)
     server.serve(
         app.create_app(settings, limit),
@@ -138,6 +145,13 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
         gateways=settings.gateways,
     )
     return 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:

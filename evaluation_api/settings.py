@@ -50,9 +50,9 @@ def _secret(text: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """Each from EVALUATION_ and its name in capitals."""
+    """Each from EVALUATION_ and its name in capitals, but for one that two services share."""
 
-    model_config = SettingsConfigDict(env_prefix="EVALUATION_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="EVALUATION_", frozen=True, populate_by_name=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     model_url: Annotated[str, AfterValidator(_address)] = Field(
         "http://127.0.0.1:8001", description="Where the model service is"
     )
+    model_token: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
+        None,
+        validation_alias="MODEL_SERVICE_TOKEN",
+        description="By which the model service knows its callers: its own setting of this name",
+    )
     database_url: SecretStr = Field(
         SecretStr("sqlite:///var/evaluations.db"),
         description="sqlite:///file or postgresql+psycopg://user:password@host/database",
@@ -110,6 +115,10 @@ class Settings(BaseSettings):
 def wrong_settings(exc: ValidationError) -> str:
     """Name each wrong setting by its variable; its value may be a secret."""
     return "; ".join(
-        f"EVALUATION_{str(error['loc'][0]).upper()}: {error['msg']}"
+        f"{_variable(str(error['loc'][0]))}: {error['msg']}"
         for error in exc.errors(include_input=False, include_url=False)
     )
+
+
+def _variable(name: str) -> str:
+    return name if name.isupper() else f"EVALUATION_{name.upper()}"

@@ -8,8 +8,8 @@ COPY deploy/nginx/*.conf deploy/nginx/*.template /etc/gateway/
 COPY frontend /srv/frontend
 ENV GATEWAY_EVALUATION_HOST=client_evaluation_service \
     GATEWAY_EVALUATION_PORT=8000 \
-    GATEWAY_RATE_PER_SECOND=50 \
-    GATEWAY_BURST=100 \
+    GATEWAY_RATE_PER_SECOND=200 \
+    GATEWAY_BURST=400 \
     GATEWAY_TRUSTED_PROXIES="" \
     GATEWAY_HOSTS="" \
     GATEWAY_HTTPS_PORT=443 \

@@ -144,13 +144,16 @@ class ModelClient:
         deadline_seconds: float,
         circuit: Circuit,
         max_waiting: int,
+        token: str | None = None,
     ) -> None:
         """Talk through transport to the model service at url.
 
         targets, margin: the approved clusters and the confidence to reach them with, for which the
         model service looks for counterfactuals, anywhere or where spans says of a client.
-        deadline_seconds: for one call, its retry included.
+        deadline_seconds: for one call, its retry included. token: by which the model service knows
+        its callers; one of the last release takes no notice.
         """
+        self._known_by = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
         # The last release's model service knows the targets by this name alone.
         self._options = {"toward": ",".join(map(str, targets)), "margin": str(margin)}
         self._spans = spans
@@ -259,10 +262,20 @@ class ModelClient:
         """
         if self._spans is not None and (self.model is None or self.model.promise is not None):
             rows = [_row(usage, self._spans(usage)) for usage in usages]
-            answer = await self._send(_question(url, _encode(rows), seconds), seconds)
+            answer = await self._send(self._question(url, _encode(rows), seconds), seconds)
             if answer.status != httpx.codes.UNPROCESSABLE_ENTITY:
                 return answer
-        return await self._send(_question(url, _encode(usages), seconds), seconds)
+        return await self._send(self._question(url, _encode(usages), seconds), seconds)
+
+    def _question(
+        self, url: httpx.URL, content: bytes, read_seconds: float | None
+    ) -> httpx.Request:
+        """Ask with a body that httpx need not look into, as it does for a client's users."""
+        length = (b"content-length", b"%d" % len(content))
+        headers = [(b"host", url.netloc), _JSON, length, *self._known_by]
+        extensions = None if read_seconds is None else {"timeout": {"read": read_seconds}}
+        stream = httpx.ByteStream(content)
+        return httpx.Request("POST", url, headers=headers, stream=stream, extensions=extensions)
 
     async def predict_as(self, tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict up to MAX_ROWS clients with an earlier version of the model.
@@ -291,7 +304,8 @@ class ModelClient:
     async def describe(self) -> Geometry:
         """Return the model in service and its centroids, where it has any. Raises ModelError."""
         try:
-            self.geometry = _geometry(await self._send(httpx.Request("GET", f"{self._base}/model")))
+            asking = httpx.Request("GET", f"{self._base}/model", headers=self._known_by)
+            self.geometry = _geometry(await self._send(asking))
         except ModelError as exc:
             self._has_looked_in_vain = True
             if self.model is not None or time.monotonic() >= self._started_at:
@@ -345,14 +359,6 @@ def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
         usage.payments,
         limits,
     )
-
-
-def _question(url: httpx.URL, content: bytes, read_seconds: float | None) -> httpx.Request:
-    """Ask with a body that httpx need not look into, as it does for a client's users."""
-    headers = [(b"host", url.netloc), _JSON, (b"content-length", b"%d" % len(content))]
-    extensions = None if read_seconds is None else {"timeout": {"read": read_seconds}}
-    stream = httpx.ByteStream(content)
-    return httpx.Request("POST", url, headers=headers, stream=stream, extensions=extensions)
 
 
 def _geometry(answer: _Answer) -> Geometry:

@@ -6,10 +6,11 @@ plain routes', which answer 404 to a stranger. A browser is told apart from a ca
 browsers send. Knows neither models nor predictions.
 """
 
+import hmac
 import time
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,11 +31,35 @@ _MEDIA_TYPES: Final = frozenset({b"application/json", npy.MEDIA_TYPE.encode()})
 LOOPBACK: Final = "localhost,127.0.0.1,[::1]"
 
 
+class Callers(NamedTuple):
+    """Who may ask: by this token, and where it is optional, who sends none."""
+
+    token: bytes | None
+    may_be_unnamed: bool
+
+    def admit(self, header: bytes | None) -> bool:
+        """Judge an Authorization header; a wrong one is nobody's, also where it is optional."""
+        if header is None or self.token is None:
+            return self.may_be_unnamed
+        return hmac.compare_digest(header, b"Bearer " + self.token)
+
+
+ANYBODY: Final = Callers(None, may_be_unnamed=True)
+
+
 class Admission:
     """Sends each request to BentoML or to the plain routes, or turns it away."""
 
-    def __init__(self, bentoml: ASGIApp, *, plain: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        bentoml: ASGIApp,
+        *,
+        plain: ASGIApp,
+        hosts: Iterable[str],
+        callers: Callers = ANYBODY,
+    ) -> None:
         """Wrap both. hosts: the names, without a port, by which callers may know this service."""
+        self._callers = callers
         self._bentoml = bentoml
         self._metrics = Recent(bentoml, _METRICS_SECONDS)
         self._plain = plain
@@ -62,6 +87,8 @@ class Admission:
         host = headers.get(b"host", b"").lower()
         if _name(host) not in self._hosts:
             return HTTPStatus.MISDIRECTED_REQUEST, "The Host header names another service"
+        if not self._callers.admit(headers.get(b"authorization")):
+            return HTTPStatus.UNAUTHORIZED, "The Authorization header must carry the token"
         if scope["method"] in _READING:
             return None
         if _is_of_a_foreign_page(headers, host):

@@ -9,6 +9,8 @@ from bentoml.exceptions import BentoMLException
 from model_store.serving import admission
 
 _MOST_WORKERS: Final = 64
+_SHORTEST_TOKEN: Final = 32
+_LOOPBACK: Final = frozenset(admission.LOOPBACK.split(","))
 #: As it stands in a Host header, the port apart.
 _HOST: Final = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
@@ -35,9 +37,29 @@ def allowed_hosts() -> list[str]:
     )
 
 
+def callers() -> admission.Callers:
+    """Return who may ask, from MODEL_SERVICE_TOKEN and _TOKEN_OPTIONAL. Raises BentoMLException."""
+    token = os.environ.get("MODEL_SERVICE_TOKEN", "")
+    optional = _is_on("MODEL_SERVICE_TOKEN_OPTIONAL", default="off")
+    if token and len(token) < _SHORTEST_TOKEN:
+        raise BentoMLException(
+            f"MODEL_SERVICE_TOKEN must be {_SHORTEST_TOKEN} characters or more, and is shorter."
+        )
+    if not token and not optional and not _LOOPBACK.issuperset(allowed_hosts()):
+        raise BentoMLException(
+            "MODEL_SERVICE_TOKEN must be set, here and for the evaluation service, where others"
+            " than this machine may ask; or MODEL_SERVICE_TOKEN_OPTIONAL=on, for an update."
+        )
+    return admission.Callers(token.encode() or None, optional or not token)
+
+
 def has_shortcuts() -> bool:
     """Tell whether BentoML is tuned, from MODEL_SERVICE_SHORTCUTS. Raises BentoMLException."""
-    text = os.environ.get("MODEL_SERVICE_SHORTCUTS", "on")
+    return _is_on("MODEL_SERVICE_SHORTCUTS", default="on")
+
+
+def _is_on(variable: str, default: str) -> bool:
+    text = os.environ.get(variable, default)
     if text in {"on", "off"}:
         return text == "on"
-    raise BentoMLException(f"MODEL_SERVICE_SHORTCUTS must be on or off, and is {text!r}.")
+    raise BentoMLException(f"{variable} must be on or off, and is {text!r}.")

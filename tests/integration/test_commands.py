@@ -23,6 +23,7 @@ from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record.database import connect
 from evaluation_api.record.schema import HEAD, migrate
 from tests import commands
+from tests.access import SECRET
 from tests.clients import FIVE_CLIENTS, asked
 from tests.commands import Finished
 from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
@@ -292,7 +293,11 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
         ({"EVALUATION_MODEL_URL": "http://localhost:model"}, "EVALUATION_MODEL_URL: is no address"),
         ({"EVALUATION_MODEL_URL": "http://:8001"}, "EVALUATION_MODEL_URL: is no address such as "),
         ({"EVALUATION_MODEL_URL": "http://[::1"}, "EVALUATION_MODEL_URL: is no address such as "),
-        ({"EVALUATION_HOST": "192.0.2.1"}, "192.0.2.1 port "),
+        ({"EVALUATION_HOST": "192.0.2.1", "EVALUATION_ACCESS_SECRET": SECRET}, "192.0.2.1 port "),
+        ({"EVALUATION_HOST": "192.0.2.1"}, "EVALUATION_HOST: at 192.0.2.1 anybody who reaches it"),
+        ({"EVALUATION_HOST": "::"}, "EVALUATION_HOST: at :: anybody who reaches it"),
+        ({"EVALUATION_ACCESS_SECRET": "short"}, "EVALUATION_ACCESS_SECRET: has fewer than 32"),
+        ({"MODEL_SERVICE_TOKEN": "short"}, "MODEL_SERVICE_TOKEN: has fewer than 32"),
         ({"EVALUATION_DATABASE_URL": "nonsense"}, "The database cannot be used: "),
         ({"EVALUATION_DATABASE_URL": "sqlite:////proc/no/file.db"}, "The database cannot be used"),
         ({"EVALUATION_DATABASE_URL": "oracle://localhost"}, "The database cannot be used: "),

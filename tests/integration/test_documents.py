@@ -105,6 +105,8 @@ NOT_RUN = {
     "make logs": "follows the log until somebody at a terminal ends it",
     "make down && docker volume rm credit-card-evaluation_record": "names the one volume of a "
     "machine's own stack, which a test must not remove",
+    "kubectl create secret generic evaluation-access --from-literal=session-secret=$(openssl rand "
+    "-hex 32) --from-literal=model-token=$(openssl rand -hex 32)": "needs a cluster",
     "kubectl create secret generic evaluation-database "
     "--from-literal=url=postgresql+psycopg://evaluation:...@postgres.example:5432/evaluation": (
         "needs a cluster"

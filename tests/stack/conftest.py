@@ -76,7 +76,7 @@ def megabytes(stack: Stack, name: str) -> int:
 @pytest.fixture
 def client(stack: Stack) -> Iterator[httpx.Client]:
     """Talk to the gateway."""
-    with httpx.Client(base_url=stack.url, timeout=20) as talking:
+    with httpx.Client(base_url=stack.url, timeout=20, headers=stack.key) as talking:
         yield talking
 
 

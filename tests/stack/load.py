@@ -33,9 +33,10 @@ class Asked:
 class Load:
     """Five clients in threads; each evaluation has a key, under which it is repeated once."""
 
-    def __init__(self, url: str, clients: int = 5) -> None:
-        """Aim at a gateway; entering the context starts."""
+    def __init__(self, url: str, key: dict[str, str], clients: int = 5) -> None:
+        """Aim at a gateway, with what its callers send; entering the context starts."""
         self._url = url
+        self._key = key
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._work) for _ in range(clients)]
         self.asked: list[Asked] = []
@@ -80,7 +81,7 @@ class Load:
         return Counter(one.answer["modelo"] for one in self.asked if one.status == 200)
 
     def _work(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=20) as client:
+        with httpx.Client(base_url=self._url, timeout=20, headers=self._key) as client:
             while not self._over.wait(PAUSE_SECONDS):
                 self.asked.append(evaluate(client))
 

@@ -1,13 +1,17 @@
 """The stack as an operator has it: the Makefile's targets and Docker, in a project of its own."""
 
+import functools
 import json
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from deploy import ports
 from deploy.processes import ROOT
+from tests.services import eventually
 
 COMMAND_SECONDS = 600
 
@@ -19,7 +23,7 @@ NAME = "cartoes.example"
 #: A GET from inside a container, where the images have neither curl nor a network of ours.
 GET = (
     "exec 3<>/dev/tcp/127.0.0.1/{port};"
-    r" printf 'GET {path} HTTP/1.0\r\nHost: here\r\n\r\n' >&3; cat <&3"
+    r" printf 'GET {path} HTTP/1.0\r\nHost: here\r\nAuthorization: {key}\r\n\r\n' >&3; cat <&3"
 )
 
 
@@ -42,6 +46,8 @@ class Stack:
             "GATEWAY_RATE_PER_SECOND": "100000",
             "IMAGE_PREFIX": "credit-card-test-",
             "MODEL_PORTS": f"{first}-{first + 19}",
+            "PUBLIC_URL": self.url,
+            "RATE_PER_SECOND": "100000",
             "VERSION": "first",
             "WEB_ADDRESS": "127.0.0.1",
             "WEB_HOST": NAME,
@@ -52,6 +58,19 @@ class Stack:
     def url(self) -> str:
         """Where the gateway is."""
         return f"http://127.0.0.1:{self.port}"
+
+    def keys(self, *arguments: str) -> str:
+        """Run the command in a container of the evaluation service; return what it printed."""
+        command = ("python", "-m", "evaluation_api", "keys", *arguments)
+        return self.compose("exec", "-T", EVALUATION, *command).strip()
+
+    @functools.cached_property
+    def key(self) -> dict[str, str]:
+        """What a caller who may do everything sends; made once."""
+        roles = ("revisor", "gestor", "auditor", "operador", "integracao")
+        made = {"Authorization": f"Bearer {self.keys('create', 'pilha', '--role', *roles)}"}
+        eventually(lambda: httpx.get(f"{self.url}/politica", headers=made).is_success, seconds=10)
+        return made
 
     def make(self, *arguments: str, **environment: str) -> str:
         """Run a target; return what it printed."""
@@ -114,7 +133,7 @@ class Stack:
         )
 
     def _counted(self, container: str, port: int, name: str, label: str) -> float:
-        script = GET.format(port=port, path="/metrics")
+        script = GET.format(port=port, path="/metrics", key=self.key["Authorization"])
         lines = self.run("docker", "exec", container, "bash", "-c", script).splitlines()
         return sum(
             float(line.split()[-1]) for line in lines if line.startswith(name) and label in line

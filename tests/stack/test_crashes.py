@@ -28,7 +28,7 @@ def test_each_container_comes_back_and_no_evaluation_is_lost(
 ) -> None:
     stack.make("scale", "EVAL=2")
     back: dict[str, list[float]] = {}
-    with Load(stack.url) as load:
+    with Load(stack.url, stack.key) as load:
         load.wait_for(50)
         for service in (MODEL, EVALUATION, WEB, DB):
             for container in stack.containers(service):

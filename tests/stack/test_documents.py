@@ -18,14 +18,17 @@ LOOK = ("curl", "-s")
 
 def test_what_is_typed_at_docker_compose_works(stack: Stack, client: httpx.Client) -> None:
     evaluate(client)
+    stack.environment["KEY"] = stack.key["Authorization"].partition(" ")[2]
     typed = [command for command in commands_of(PROJECT) if command.startswith(COMPOSE)]
 
     told = {command: stack.compose(*shlex.split(command)[2:]) for command in typed}
 
-    assert len(told) == 3
+    assert len(told) == 5
     for command, printed in told.items():
         if "metrics" in command:
             assert "evaluation_decisions_total" in printed
+        elif "keys" in command:
+            assert "ccce_" in printed
         elif "purge" in command:
             assert printed.startswith("0 evaluations and 0 files of clients were received before")
 

@@ -24,9 +24,13 @@ def page(stack: Stack, chromium_path: Path) -> Iterator[Page]:
     arguments = ["--no-sandbox", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
-        opened = browser.new_context(base_url=f"http://{NAME}:{stack.port}").new_page()
+        here = f"http://{NAME}:{stack.port}"
+        opened = browser.new_context(base_url=here).new_page()
         complaints: list[str] = []
         opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.goto(stack.keys("link", "Ana", "--role", "revisor").replace(stack.url, here))
+        opened.get_by_role("button", name="Entrar com este link").click()
+        expect(opened.locator("[data-who]")).to_contain_text("Ana")
         yield opened
         browser.close()
         assert not complaints

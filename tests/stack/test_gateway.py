@@ -193,8 +193,8 @@ def test_results_that_nobody_reads_fit_into_the_containers_own_memory(
     step(client, sent, "iniciar")
     done(client, sent)
     get = (
-        b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: localhost\r\n%%s\r\n\r\n"
-        % sent["id"].encode()
+        b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\n"
+        b"%%s\r\n\r\n" % (sent["id"].encode(), stack.key["Authorization"].encode())
     )
     trusting = ("-e", "GATEWAY_TRUSTED_PROXIES=0.0.0.0/0", "--network", f"{stack.project}_front")
     (container,) = stack.containers(EVALUATION)
@@ -204,7 +204,8 @@ def test_results_that_nobody_reads_fit_into_the_containers_own_memory(
         asked(int(address.rpartition(":")[2]), get, 290) as connections,
     ):
         statuses = Counter(answer_to(connection).status for connection in connections)
-        good_caller = httpx.post(f"http://{address}/avaliar", json=MARIA, timeout=5)
+        url, headers = f"http://{address}/avaliar", stack.key
+        good_caller = httpx.post(url, json=MARIA, headers=headers, timeout=5)
     status = stack.run("docker", "exec", container, "cat", "/proc/1/status")
     figures.note(evaluation_peak_megabytes=most_memory(status) // MEGABYTE)
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 def test_the_model_alone_scales_to_three_under_load(stack: Stack, figures: Figures) -> None:
     untouched = stack.containers(WEB, EVALUATION)
-    with Load(stack.url) as load:
+    with Load(stack.url, stack.key) as load:
         load.wait_for(50)
         stack.make("scale", "MODEL=3")
         replicas = stack.containers(MODEL)
@@ -39,7 +39,7 @@ def test_a_second_evaluation_service_is_found_by_the_gateway(
     stack: Stack, figures: Figures
 ) -> None:
     gateway = stack.containers(WEB)
-    with Load(stack.url) as load:
+    with Load(stack.url, stack.key) as load:
         stack.make("scale", "EVAL=2")
         replicas = stack.containers(EVALUATION)
         eventually(lambda: all(stack.evaluations(replica) > 0 for replica in replicas))

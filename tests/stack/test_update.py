@@ -15,7 +15,7 @@ def test_a_new_model_takes_over_without_a_failed_request(
     stack: Stack, other_model: str, client: httpx.Client, figures: Figures
 ) -> None:
     untouched = {c: stack.inspect(c)["State"]["StartedAt"] for c in others(stack)}
-    with Load(stack.url) as load:
+    with Load(stack.url, stack.key) as load:
         load.wait_for(50)
         stack.make("roll-model", VERSION="second")
         load.wait_for(100)

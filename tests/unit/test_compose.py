@@ -55,10 +55,26 @@ def test_every_image_of_ours_runs_unprivileged_and_says_whether_it_is_well(name:
 
 def test_the_example_settings_name_every_variable_and_no_other() -> None:
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text() + TLS))
+    # A name without a value is passed on where it is set.
+    used |= {name for one in SERVICES.values() for name in unset(one.get("environment", {}))}
     used |= set(re.findall(r"sed -n 's/\^(\w+)=", (ROOT / "Makefile").read_text()))
     example = (ROOT / ".env.example").read_text()
 
     assert set(re.findall(r"^#?(\w+)=", example, re.MULTILINE)) - {"COMPOSE_FILE"} == used
+
+
+def unset(environment: dict[str, str | None]) -> list[str]:
+    return [name for name, value in environment.items() if value is None]
+
+
+def test_both_services_are_told_one_token_and_nobody_starts_without_secrets() -> None:
+    evaluation, model = (
+        SERVICES[name]["environment"] for name in ("client_evaluation_service", "ml_model_service")
+    )
+
+    assert evaluation["MODEL_SERVICE_TOKEN"] == model["MODEL_SERVICE_TOKEN"]
+    for secret in (evaluation["MODEL_SERVICE_TOKEN"], evaluation["EVALUATION_ACCESS_SECRET"]):
+        assert ":?" in secret
 
 
 def test_every_route_is_public_at_the_gateway_or_private_on_purpose() -> None:

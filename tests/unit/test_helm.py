@@ -290,3 +290,23 @@ def test_the_gateway_knows_the_names_by_which_it_is_asked(production: Rendered) 
 
     assert names[0] == production.of("Ingress")[0]["spec"]["rules"][0]["host"]
     assert production.named("Service", "web")["metadata"]["name"] in names
+
+
+def test_both_services_are_told_one_token_out_of_one_secret(rendered: Rendered) -> None:
+    told = [secret_of(rendered, name, "MODEL_SERVICE_TOKEN") for name in ("evaluation", "model")]
+
+    assert told[0] == told[1] == {"name": "evaluation-access", "key": "model-token"}
+
+
+def test_people_say_who_they_are_and_the_gateway_is_believed(rendered: Rendered) -> None:
+    signed = secret_of(rendered, "evaluation", "EVALUATION_ACCESS_SECRET")
+
+    assert signed == {"name": "evaluation-access", "key": "session-secret"}
+    assert settings(rendered, "evaluation")["EVALUATION_GATEWAYS"] == "*"
+    assert urlsplit(settings(rendered, "evaluation")["EVALUATION_PUBLIC_URL"]).hostname
+
+
+def secret_of(rendered: Rendered, component: str, variable: str) -> Any:  # noqa: ANN401 - YAML
+    pod = rendered.named("Deployment", component)["spec"]["template"]["spec"]
+    variables = {one["name"]: one for one in pod["containers"][0]["env"]}
+    return variables[variable]["valueFrom"]["secretKeyRef"]

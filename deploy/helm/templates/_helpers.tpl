@@ -54,6 +54,34 @@ imagePullSecrets:
       key: {{ .root.Values.database.key }}
 {{- end -}}
 
+{{- define "app.modelToken" -}}
+- name: MODEL_SERVICE_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ .root.Values.access.existingSecret }}
+      key: {{ .root.Values.access.modelTokenKey }}
+{{- end -}}
+
+{{/* Who comes in: nothing else than the gateway reaches the service, so that it believes any. */}}
+{{- define "app.access" -}}
+- name: EVALUATION_ACCESS_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ .root.Values.access.existingSecret }}
+      key: {{ .root.Values.access.secretKey }}
+- name: EVALUATION_PUBLIC_URL
+  value: {{ .root.Values.access.publicURL | default (printf "%s://%s" (ternary "https" "http" (not (empty .root.Values.ingress.tlsSecret))) .root.Values.ingress.host) | quote }}
+- name: EVALUATION_GATEWAYS
+  value: "*"
+{{- with .root.Values.access.oidcSecret }}
+- name: EVALUATION_OIDC_CLIENT_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.root.Values.access.oidcSecretKey }}
+{{- end }}
+{{- end -}}
+
 {{- define "app.temporary" -}}
 volumes:
   - name: temporary

@@ -17,6 +17,7 @@ case "$*" in
   *" ps --quiet ml_model_service") cat "$FOLDER/model" 2>/dev/null ;;
   *" ps --quiet --all ml_model_service") cat "$FOLDER/model" "$FOLDER/ended" 2>/dev/null ;;
   *" config --images") echo postgres:15 "$IMAGE_PREFIX"web:local "$IMAGE_PREFIX"model:local ;;
+  *" keys link "*--if-first*) cat "$FOLDER/link" 2>/dev/null ;;
   "images "*) cat "$FOLDER/images" ;;
   *" up "*--no-recreate*) echo new >> "$FOLDER/model"
     [ ! -e "$FOLDER/interrupted" ] || kill -INT $PPID
@@ -97,6 +98,29 @@ def test_the_first_start_writes_settings_with_a_password_for_the_owner_only(shel
     assert len(password) == 32
     assert shell.env_file.read_text() == first
     assert stat.S_IMODE(shell.env_file.stat().st_mode) == 0o600
+
+
+def test_settings_of_an_earlier_release_are_given_the_secrets_that_they_lack(shell: Shell) -> None:
+    shell.env_file.write_text("POSTGRES_PASSWORD=kept\nWEB_PORT=8090\n")
+
+    shell.run("up", WEB_PORT=str(ports.free(1)[0]))
+
+    kept, port, *added = shell.env_file.read_text().splitlines()
+    assert (kept, port) == ("POSTGRES_PASSWORD=kept", "WEB_PORT=8090")
+    secrets = dict(line.split("=") for line in added)
+    assert set(secrets) == {"ACCESS_SECRET", "MODEL_SERVICE_TOKEN"}
+    assert len(set(secrets.values())) == 2
+    assert all(len(secret) >= 32 for secret in secrets.values())
+
+
+def test_a_start_shows_how_the_first_person_signs_in_until_somebody_has(shell: Shell) -> None:
+    (port,) = ports.free(1)
+    later = shell.run("up", WEB_PORT=str(port))
+    (shell.folder / "link").write_text("http://localhost/entrar.html#once\n")
+    first = shell.run("up", WEB_PORT=str(port))
+
+    assert "Sign in" not in later.stdout
+    assert "Sign in, once and within an hour: http://localhost/entrar.html#once\n" in first.stdout
 
 
 def test_images_that_nobody_built_are_one_sentence_and_nothing_is_started(shell: Shell) -> None:

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from model_store.publications import Choice
 from model_store.serving import routes
-from model_store.serving.admission import LOOPBACK, Admission
+from model_store.serving.admission import LOOPBACK, Admission, Callers
 
 #: What BentoML counts each request under, if it is asked.
 BENTOMLS = ("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/schema.json")
@@ -158,3 +158,40 @@ def test_the_metrics_are_read_once_for_all_who_ask_at_a_time_and_again_a_moment_
                 assert time.monotonic() - started < 5
 
     asyncio.run(asked())
+
+
+TOKEN = b"of the evaluation service and the worker"
+RIGHT = {"authorization": f"Bearer {TOKEN.decode()}"}
+
+
+@pytest.mark.parametrize(
+    ("callers", "headers", "status"),
+    [
+        (Callers(TOKEN, may_be_unnamed=False), RIGHT, 200),
+        (Callers(TOKEN, may_be_unnamed=False), {}, 401),
+        (Callers(TOKEN, may_be_unnamed=False), {"authorization": "Bearer another"}, 401),
+        (Callers(TOKEN, may_be_unnamed=False), {"authorization": TOKEN.decode()}, 401),
+        (Callers(TOKEN, may_be_unnamed=True), {}, 200),
+        (Callers(TOKEN, may_be_unnamed=True), RIGHT, 200),
+        (Callers(TOKEN, may_be_unnamed=True), {"authorization": "Bearer another"}, 401),
+        (Callers(None, may_be_unnamed=True), RIGHT, 200),
+    ],
+)
+def test_callers_are_known_by_a_token_and_probes_and_metrics_need_none(
+    callers: Callers, headers: dict[str, str], status: int
+) -> None:
+    app = Admission(bentoml, plain=routes.create_app(TRIED), hosts=["localhost"], callers=callers)
+
+    async def asked() -> dict[str, int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as one:
+            predicted = await one.post("/predict", headers=headers | JSON)
+            others = [await one.get(path) for path in ("/livez", "/readyz", "/metrics", "/health")]
+            described = await one.get("/schema.json", headers=headers)
+        return {
+            "/predict": predicted.status_code,
+            "/schema.json": described.status_code,
+            "others": max(other.status_code for other in others),
+        }
+
+    assert asyncio.run(asked()) == {"/predict": status, "/schema.json": status, "others": 200}

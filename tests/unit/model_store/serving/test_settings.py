@@ -6,6 +6,7 @@ import pytest
 from bentoml.exceptions import BentoMLException
 
 from model_store.serving import settings
+from model_store.serving.admission import Callers
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,7 @@ from model_store.serving import settings
         ("MODEL_SERVICE_WORKERS", "65", settings.workers),
         ("MODEL_SERVICE_WORKERS", "two", settings.workers),
         ("MODEL_SERVICE_SHORTCUTS", "no", settings.has_shortcuts),
+        ("MODEL_SERVICE_TOKEN_OPTIONAL", "yes", settings.callers),
         ("MODEL_SERVICE_ALLOWED_HOSTS", "", settings.allowed_hosts),
         ("MODEL_SERVICE_ALLOWED_HOSTS", "localhost,", settings.allowed_hosts),
         ("MODEL_SERVICE_ALLOWED_HOSTS", "model:8001", settings.allowed_hosts),
@@ -39,3 +41,36 @@ def test_settings_have_their_defaults_and_their_bounds(monkeypatch: pytest.Monke
     monkeypatch.setenv("MODEL_SERVICE_WORKERS", "64")
     monkeypatch.setenv("MODEL_SERVICE_SHORTCUTS", "off")
     assert (settings.workers(), settings.has_shortcuts()) == (64, False)
+
+
+TOKEN = "of the evaluation service and the worker"  # noqa: S105 - of nothing
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, Callers(None, may_be_unnamed=True)),
+        ({"MODEL_SERVICE_TOKEN": TOKEN}, Callers(TOKEN.encode(), may_be_unnamed=False)),
+        (
+            {"MODEL_SERVICE_TOKEN": TOKEN, "MODEL_SERVICE_TOKEN_OPTIONAL": "on"},
+            Callers(TOKEN.encode(), may_be_unnamed=True),
+        ),
+        (
+            {"MODEL_SERVICE_ALLOWED_HOSTS": "model", "MODEL_SERVICE_TOKEN_OPTIONAL": "on"},
+            Callers(None, may_be_unnamed=True),
+        ),
+        ({"MODEL_SERVICE_ALLOWED_HOSTS": "model"}, "MODEL_SERVICE_TOKEN must be set"),
+        ({"MODEL_SERVICE_TOKEN": "short"}, "32 characters or more"),
+    ],
+)
+def test_others_than_this_machine_ask_with_a_token_unless_the_operator_allows_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: Callers | str
+) -> None:
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+
+    if isinstance(expected, str):
+        with pytest.raises(BentoMLException, match=expected):
+            settings.callers()
+    else:
+        assert settings.callers() == expected
