@@ -58,6 +58,11 @@ def inspect_apart(
         code = _run(command, asked, told, timeout_seconds)
         told.seek(0)
         answer = told.read(MOST_BYTES + 1)
+    return understood(code, answer)
+
+
+def understood(code: int, answer: bytes) -> dict[str, Any]:
+    """Return what the process said, by its exit code. Raises NotAModel, also for a refusal."""
     if code == REFUSED:
         raise NotAModel(printable(answer.decode(errors="replace")))
     if code != 0 or len(answer) > MOST_BYTES:

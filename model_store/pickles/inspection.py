@@ -56,7 +56,7 @@ def describe(
     Raises PickleRefused, NotAModel or GoldenMismatch.
     """
     opened = safe_pickle.open_model(content)
-    _require_five_features(opened.estimator)
+    _require_five_features(opened)
     _require_finite_centroids(opened)
     model = replace(opened, columns=agreed(opened.names, columns))
     _require_known_labels(model)
@@ -178,12 +178,13 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
-def _require_five_features(estimator: BaseEstimator) -> None:
-    if not callable(getattr(estimator, "predict", None)):
+def _require_five_features(model: OpenedModel) -> None:
+    if not model.steps or not callable(getattr(model.estimator, "predict", None)):
         raise NotAModel(
-            f"A {type(estimator).__name__} cannot predict: save the whole pipeline, k-means last."
+            f"A {type(model.estimator).__name__} without k-means at its end cannot predict: save "
+            "the whole pipeline."
         )
-    count = getattr(estimator, "n_features_in_", None)
+    count = vars(model.steps[0]).get("n_features_in_")
     if count is None:
         raise NotAModel("The model was never fitted: call fit() before you save it.")
     if count != len(FEATURES):

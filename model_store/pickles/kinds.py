@@ -46,6 +46,7 @@ _ZIPPED: Final = (
     (b".npy", "a file of numpy arrays, not a model", _SAVE),
 )
 _ONNX: Final = (b"onnx", b"skl2onnx", b"ai.onnx")
+_SEPARATORS: Final = 4  # of a table with five columns
 _CALLED: Final = 257  # where a tar file says that it is one
 
 
@@ -82,7 +83,11 @@ def _text(content: bytes) -> str | None:
     if start.startswith((b'{"', b"{ ", b"{\n", b"[{", b"{\r")):
         return f"JSON: {_SAVE}"
     line = start.partition(b"\n")[0]
-    if any(name in line for name in (b"balance,", b"balance;", b"cust_id", b"credit_limit")):
+    if (
+        line.isascii()
+        and b"\x00" not in line
+        and line.count(b",") + line.count(b";") >= _SEPARATORS
+    ):
         return (
             "a table of clients, not a model: python -m model_store train --data it --output FILE"
         )

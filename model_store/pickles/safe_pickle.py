@@ -6,6 +6,7 @@ clients; whoever calls checks what the model answers.
 """
 
 import zlib
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,7 +104,7 @@ def _is_told(estimator: BaseEstimator) -> bool:
 
 
 def _prepare(estimator: BaseEstimator) -> None:
-    """Have an estimator take plain arrays, and predict on one thread.
+    """Have an estimator take plain arrays, know parameters newer than it, predict on one thread.
 
     KMeans pickles the thread count of the machine that trained it and then ignores OMP_NUM_THREADS;
     many threads on small batches cost two workers three quarters of their throughput (128k against
@@ -111,6 +112,8 @@ def _prepare(estimator: BaseEstimator) -> None:
     """
     for name in ("feature_names_in_", "_sklearn_output_config"):
         vars(estimator).pop(name, None)
+    for name, parameter in signature(type(estimator)).parameters.items():
+        vars(estimator).setdefault(name, parameter.default)
     if "_n_threads" in vars(estimator):
         vars(estimator)["_n_threads"] = 1
 
