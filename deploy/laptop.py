@@ -1,8 +1,8 @@
-"""Run both services on one machine, without containers: what `make run` starts.
+"""Run both services and the worker on one machine, without containers: what `make run` starts.
 
-Checks settings and ports, imports the model, starts the two services, passes on what they print,
-says when both are ready and where, and stops both together. It knows commands, ports and readiness
-addresses, and must not know what the services do.
+Checks settings and ports, imports the model, starts the services and the worker, passes on what
+they print, says when all are ready and where, and stops them together. It knows commands, ports and
+readiness addresses, and must not know what the services do.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 a service ended by itself or never became ready;
 2 nothing was started, for the reason printed.
@@ -24,11 +24,12 @@ from deploy import ports, processes
 from deploy.ports import HOST, reachable, url_of
 from deploy.processes import READY_SECONDS, ROOT, Program, Running
 
+WORKER = "worker"
 MOST_WORKERS = 64
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1
-#: Cyan and yellow, as ANSI has them: what each service's lines begin with, at a terminal.
-COLOURS = (36, 33)
+#: Cyan, yellow and green, as ANSI has them: what each one's lines begin with, at a terminal.
+COLOURS = (36, 33, 32)
 
 
 class CannotStartError(Exception):
@@ -112,6 +113,12 @@ def evaluation_service(
     return Service("evaluation", program, port, "EVALUATION_PORT", host)
 
 
+def worker_program(python: str = sys.executable) -> Program:
+    """Return the worker that decides files of clients; it listens nowhere."""
+    environment = {"BENTOML_DO_NOT_TRACK": "True", "PYTHONUNBUFFERED": "1"}
+    return Program([python, "-m", "portfolio", "worker"], (), environment)
+
+
 def require_free_ports(services: Sequence[Service]) -> None:
     """Raise CannotStartError for the first port that cannot be listened on."""
     for service in services:
@@ -133,23 +140,27 @@ def _why_not(service: Service, error: OSError) -> str:
 
 
 class Supervisor:
-    """Keeps the services running side by side until one ends, or somebody stops them all."""
+    """Keeps programs running side by side until one ends, or somebody stops them all."""
 
-    def __init__(self, services: Sequence[Service], grace_seconds: float) -> None:
-        """Prepare; nothing is started before `run`. grace_seconds: what a stop may take."""
-        self._services = services
+    def __init__(self, programs: Mapping[str, Program], address: str, grace_seconds: float) -> None:
+        """Prepare; nothing is started before `run`.
+
+        programs: by name. address: told once all are ready. grace_seconds: what a stop may take.
+        """
+        self._programs = programs
+        self._address = address
         self._grace_seconds = grace_seconds
         self._running: dict[str, Running] = {}
         self._relays: list[threading.Thread] = []
         self._is_stopping = False
 
     def run(self) -> int:
-        """Start the services, block until all have stopped, return this program's exit code."""
+        """Start all, block until all have stopped, return this program's exit code."""
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, self._on_signal)
         try:
-            for service, colour in zip(self._services, COLOURS, strict=True):
-                self._start(service, colour)
+            for name, colour in zip(self._programs, COLOURS, strict=True):
+                self._start(name, colour)
             complaints = self._watch()
         finally:
             self._stop()
@@ -160,9 +171,9 @@ class Supervisor:
     def _on_signal(self, *_: object) -> None:
         self._is_stopping = True
 
-    def _start(self, service: Service, colour: int) -> None:
-        self._running[service.name] = Running(service.program)
-        relay = threading.Thread(target=self._relay, args=(service.name, colour), daemon=True)
+    def _start(self, name: str, colour: int) -> None:
+        self._running[name] = Running(self._programs[name])
+        relay = threading.Thread(target=self._relay, args=(name, colour), daemon=True)
         relay.start()
         self._relays.append(relay)
 
@@ -180,7 +191,7 @@ class Supervisor:
     def _watch(self) -> list[str]:
         """Announce readiness; return what there is to complain of once everything has to stop."""
         started = time.monotonic()
-        waiting: Sequence[Service] = self._services
+        waiting = list(self._programs)
         while not self._is_stopping:
             seconds = time.monotonic() - started
             if complaints := [*self._ended(), *_late(waiting, seconds)]:
@@ -188,16 +199,16 @@ class Supervisor:
             if waiting:
                 # In their order: asked before the model is ready, the evaluation service would
                 # look for it, and warn that it is away.
-                waiting = [*dropwhile(lambda service: service.program.is_ready(), waiting)]
+                waiting = [*dropwhile(lambda name: self._programs[name].is_ready(), waiting)]
                 if not waiting:
-                    say(f"Ready in {seconds:.1f} s: {self._services[-1].address}")
+                    say(f"Ready in {seconds:.1f} s: {self._address}")
             time.sleep(POLL_SECONDS)
         return []
 
     def _ended(self) -> Iterator[str]:
         for name, running in self._running.items():
             if running.has_ended:
-                yield f"The {name} service ended by itself, so everything was stopped."
+                yield f"The {_called(name)} ended by itself, so everything was stopped."
 
     def _stop(self) -> None:
         processes.stop(list(self._running.values()), self._grace_seconds)
@@ -205,10 +216,14 @@ class Supervisor:
             relay.join(POLL_SECONDS)
 
 
-def _late(waiting: Sequence[Service], seconds: float) -> Iterator[str]:
-    for service in waiting:
+def _late(waiting: Sequence[str], seconds: float) -> Iterator[str]:
+    for name in waiting:
         if seconds > READY_SECONDS:
-            yield f"The {service.name} service was not ready within {READY_SECONDS:.0f} s."
+            yield f"The {_called(name)} was not ready within {READY_SECONDS:.0f} s."
+
+
+def _called(name: str) -> str:
+    return name if name == WORKER else f"{name} service"
 
 
 def say(sentence: str) -> None:
@@ -218,7 +233,7 @@ def say(sentence: str) -> None:
 
 
 def main(grace_seconds: float = GRACE_SECONDS) -> int:
-    """Run both services until Ctrl-C."""
+    """Run all until Ctrl-C."""
     try:
         services = laptop_services(os.environ)
         require_free_ports(services)
@@ -230,7 +245,10 @@ def main(grace_seconds: float = GRACE_SECONDS) -> int:
             return 2
     except KeyboardInterrupt:
         return 0
-    return Supervisor(services, grace_seconds).run()
+    programs = {service.name: service.program for service in services}
+    return Supervisor(
+        {**programs, WORKER: worker_program()}, services[-1].address, grace_seconds
+    ).run()
 
 
 if __name__ == "__main__":

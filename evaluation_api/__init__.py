@@ -2,8 +2,8 @@
 
 decision/ says what is decided and why; model/ and record/ keep the two outside things; web/ is how
 one asks; runtime/ serves anything and knows no clients. app, commands and replay wire them. Nothing
-here loads a model: a process boundary lies between. client_files/ reads files of clients, and only
-app and commands know it.
+here loads a model: a process boundary lies between. Files of clients come in and go out here;
+what is in them portfolio/ reads, which nothing here imports.
 """
 
 #: Of the release, as the description of the API tells it; `make release` writes it.

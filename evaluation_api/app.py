@@ -24,10 +24,6 @@ from evaluation_api.access.gate import Access, Gate
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.access.limits import RateLimit
 from evaluation_api.access.roles import Rules
-from evaluation_api.client_files import routes as file_routes
-from evaluation_api.client_files.file_log import FileLog
-from evaluation_api.client_files.files import ClientFiles
-from evaluation_api.client_files.worker import FileWorker
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import Model
 from evaluation_api.decision.evaluation import Evaluator
@@ -38,6 +34,7 @@ from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.chain import ChainLog
+from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.credentials import CredentialLog, CredentialWatch
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
@@ -54,8 +51,9 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
-from evaluation_api.web import answers, pages, problems, routes, sign_in
+from evaluation_api.web import answers, client_file_routes, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
+from evaluation_api.web.client_file_routes import ClientFiles
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -129,7 +127,7 @@ def create_fastapi_app(
     )
     problems.install(app)
     routes.install(app, fast_path=fast_path)
-    app.include_router(file_routes.router)
+    app.include_router(client_file_routes.router)
     app.include_router(sign_in.router)
     app.mount("/entrar/oidc", sign_in.of_provider(access))
     app.state.access = access
@@ -214,8 +212,6 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             model, policy, appender, partial(answers.answer, policy=policy), new_id=new_id, now=now
         )
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
-        file_log = FileLog(engine)
-        worker = FileWorker(file_log, model, policy, executor, appender)
         watch = ModelWatch(model, models, executor, partial(_tell_of_promise, policy))
         look = partial(executor.run_watch, evaluations.require_writable)
         record_watch = RecordWatch(executor.outage, look)
@@ -224,7 +220,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
         )
         sealer = await stack.enter_async_context(Sealer(engine))
         journal = await stack.enter_async_context(Journal(ChainLog(engine), executor))
-        works = [pending.run(), worker.run(), watch.run(), record_watch.run()]
+        works = [pending.run(), watch.run(), record_watch.run()]
         works += [searches.run_index(), sealer.run(), journal.run()]
         credentials = CredentialLog(engine)
         if access is not None:
@@ -233,7 +229,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             works.append(credential_watch.run())
         for work in works:
             stack.push_async_callback(_stop, asyncio.create_task(work))
-        client_files = ClientFiles(file_log, evaluations, executor, worker)
+        client_files = ClientFiles(ClientFileLog(engine), executor)
         services = Services(
             evaluator,
             model,

@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from evaluation_api import app, audit, key_commands, replay
-from evaluation_api.client_files import command
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
@@ -99,7 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     migrating = commands.add_parser("migrate", help="bring the database's tables up to date")
     migrating.set_defaults(run=_migrate)
 
-    command.add_to(commands, app.services_of)
+    moved = commands.add_parser(
+        "batch", help="is python -m portfolio score --record now", prefix_chars="+", add_help=False
+    )
+    moved.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
+    moved.set_defaults(run=_moved)
 
     replaying = commands.add_parser(
         "replay", help="evaluate recorded requests again and report every difference"
@@ -158,6 +161,10 @@ def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
     with schema.opened(settings.database_url.get_secret_value()) as (_, version):
         print(f"The tables are at {version}.")
     return 0
+
+
+def _moved(_chosen: argparse.Namespace, _settings: Settings) -> int:
+    raise Refusal("Files are evaluated by: python -m portfolio score FILE -o OUT --record")
 
 
 def _purge(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -8,17 +8,19 @@ import importlib
 import importlib.util
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.csv
+from sqlalchemy import Connection
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
 from evaluation_api.record.rows import COLUMNS
+from evaluation_api.record.writer import Writer
 from portfolio import encoding
 
 _DRIVER: Final = "adbc_driver_sqlite"
@@ -101,9 +103,7 @@ class _Copy:
         self._log = log
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
-        written = io.BytesIO()
-        pa.csv.write_csv(_hexadecimal(clients), written, _CSV)
-        return self._log.append_csv(file, len(clients), written.getvalue())
+        return self._log.append_csv(file, len(clients), _as_csv(clients))
 
     def pause(self) -> None:
         pass
@@ -116,6 +116,21 @@ def _hexadecimal(clients: pa.RecordBatch) -> pa.RecordBatch:
             texts = pa.array([f"\\x{one.hex()}" for one in column.to_pylist()])
             clients = clients.set_column(place, clients.schema.names[place], texts)
     return clients
+
+
+def _as_csv(clients: pa.RecordBatch) -> bytes:
+    written = io.BytesIO()
+    pa.csv.write_csv(_hexadecimal(clients), written, _CSV)
+    return written.getvalue()
+
+
+def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, Connection], None]:
+    """Return what writes clients within somebody else's transaction, encoded before it begins."""
+    if for_server:
+        text = _as_csv(clients)
+        return lambda writer, connection: writer.insert_csv(connection, text)
+    values = encoding.values(clients)
+    return lambda writer, connection: writer.insert(connection, values)
 
 
 @contextmanager

@@ -100,6 +100,10 @@ class Recording:
         self._packer, self._appender = ways or Ways(packer, appending.beside(log))
         self._prepared = 0
 
+    def leave_out(self, count: int) -> None:
+        """Take it that the file's next clients are recorded and come no more."""
+        self._prepared += count
+
     def prepare(
         self, names: pa.Array, clients: pd.DataFrame, decisions: pd.DataFrame, seconds: float
     ) -> Prepared:

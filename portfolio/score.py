@@ -70,7 +70,7 @@ class Scoring:
         grammar, clients = reading.clients_of(table, mark, is_recorded=is_recorded)
         columns = ResultColumns(table.header, self.policy)
         totals = Totals()
-        with writing.result(target, table.delimiter, grammar) as sink, _in_order() as submit:
+        with writing.result(target, table.delimiter, grammar) as sink, in_order() as submit:
             for some in clients:
                 decisions, prepared = self._decide(some, table.header)
                 submit(partial(self._finish, sink, columns, some, decisions, prepared))
@@ -104,7 +104,7 @@ class Scoring:
 
 
 @contextmanager
-def _in_order() -> Iterator[Callable[[Callable[[], None]], None]]:
+def in_order() -> Iterator[Callable[[Callable[[], None]], None]]:
     """Have calls done one after the other in a thread, since Arrow lets others work meanwhile.
 
     Whatever one raises is raised by a later submission, or at the end.

@@ -36,13 +36,24 @@ def spreadsheet(count: int, bad_every: int) -> bytes:
     return csv_of(*lines, header=header).decode().encode("cp1252")
 
 
-def send(http: httpx.Client, content: Any, name: str = "clientes.csv") -> dict[str, Any]:  # noqa: ANN401 - bytes or pieces
-    """Upload a file; return what is told of it."""
-    answer = http.post("/lotes", params={"nome": name}, content=content, headers=CSV)
+def send(
+    http: httpx.Client,
+    content: Any,  # noqa: ANN401 - bytes or pieces
+    name: str = "clientes.csv",
+    **query: str,
+) -> dict[str, Any]:
+    """Upload a file; return what is told of it once it was looked at, if anybody does."""
+    answer = http.post("/lotes", params={"nome": name, **query}, content=content, headers=CSV)
     assert answer.status_code == 201, answer.text
     batch: dict[str, Any] = answer.json()
     assert answer.headers["location"] == f"/lotes/{batch['id']}"
-    return batch
+    return batch if batch.get("espera") == "trabalhador" else checked(http, batch)
+
+
+def checked(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of it once it was looked at."""
+    eventually(lambda: look(http, batch)["situacao"] != "conferindo", 60)
+    return look(http, batch)
 
 
 def step(http: httpx.Client, batch: dict[str, Any], name: str) -> dict[str, Any]:
@@ -59,7 +70,7 @@ def look(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
 
 def done(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:
     """Return what is told of it once it is over."""
-    eventually(lambda: look(http, batch)["situacao"] == "concluido", 60)
+    eventually(lambda: look(http, batch)["situacao"] == "concluido", 120)
     return look(http, batch)
 
 

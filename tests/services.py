@@ -148,6 +148,27 @@ def evaluation_server(
     )
 
 
+def worker_server(
+    evaluation: Server, home: Path, project: Path = PROJECT, **environment: str
+) -> Server:
+    """Prepare a worker for the files of a service, with the models of a BentoML home."""
+    port = free_port()
+    return Server(
+        ["-m", "portfolio", "worker"],
+        "/health",
+        evaluation.log.with_name(f"worker-{port}.log"),
+        port,
+        {
+            **evaluation.environment,
+            "BENTOML_HOME": str(home),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PORTFOLIO_METRICS_PORT": str(port),
+            **environment,
+        },
+        project,
+    )
+
+
 def free_port() -> int:
     """Find a port that nobody listens on at the moment."""
     return ports.free(1)[0]
@@ -163,7 +184,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 60, log: Path | None 
     return time.monotonic() - started
 
 
-NEEDS = {"bentoml_home", "model_service", "evaluation_service"}
+NEEDS = {"bentoml_home", "model_service", "evaluation_service", "worker"}
 
 
 @dataclass(frozen=True)
@@ -182,6 +203,13 @@ def start_pair(home: Path, folder: Path, stack: ExitStack) -> Pair:
     subprocess.run(command, cwd=PROJECT, env=environment, check=True, timeout=READY_SECONDS)
     model = stack.enter_context(model_server(home))
     return Pair(home, model, stack.enter_context(evaluation_server(folder, model.url)))
+
+
+@pytest.fixture(scope="session")
+def worker(evaluation_service: Server, bentoml_home: Path) -> Iterator[Server]:
+    """Start a worker for the files of the session's evaluation service."""
+    with worker_server(evaluation_service, bentoml_home) as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -42,20 +42,13 @@ def _cases(side: str, kind: str, sections: tuple[str, ...]) -> Iterator[Case]:
     for section in sections:
         for row in TABLE[section]:
             sent = _sent(row, kind, is_text=section in {"names", "reviews"})
-            outcome = row.get(side, _otherwise(side, row))
+            outcome = row.get(side, {} if side == "file_point" else row)
             if sent is None or not outcome.keys() & {"value", "fault"}:
                 continue
             times = row.get("times", 1)
             value = outcome["value"] * times if "value" in outcome else None
             for field in row.get("fields", _FIELDS.get(section)):
                 yield Case(row["what"], field, sent, value, outcome.get("fault"))
-
-
-def _otherwise(side: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Return where the outcome stands for a side without a column of its own in a row."""
-    if side == "file_point":
-        return {}
-    return dict(row.get("file", row)) if side == "table" else row
 
 
 def _sent(row: dict[str, Any], kind: str, *, is_text: bool) -> str | None:

@@ -1,6 +1,6 @@
 """The Portuguese sentences about clients, criteria and fields.
 
-Those of errors are in web/problems.py, of files in client_files/messages.py, the policy's own in
+Those of errors are in web/problems.py, of files in portfolio/files/messages.py, the policy's own in
 its file. Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 
@@ -39,6 +39,9 @@ NAMES = {
     "credit_limit": "limite_de_credito",
     "payments": "pagamentos",
 }
+
+#: All columns of a file of clients, in the order of a template.
+COLUMNS = {"name": "nome", **NAMES}
 
 _SUBJECTS = {
     "balance": "O saldo devedor de",

@@ -1,4 +1,4 @@
-"""Who used an Idempotency-Key first for anything but an evaluation: reviews, files and their steps.
+"""Who used an Idempotency-Key first for a review, a file, or a step or answer of one.
 
 Written in the transaction of what the key is for, so that both stand or neither. Evaluations' keys
 have a table of their own, which the last release reads.
@@ -25,6 +25,7 @@ class Operation(StrEnum):
     REVIEW = "review"
     FILE = "file"
     STEP = "step"
+    ANSWER = "answer"
 
 
 class FirstPost(NamedTuple):

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text, tuple_
+from sqlalchemy import Column, Connection, Engine, delete, func, insert, select, text, tuple_
 
 from evaluation_api.decision.domain import Position
 from evaluation_api.record import chain, database, digests, name_index, positions
@@ -21,6 +22,8 @@ from evaluation_api.record.tables import (
     batch_chunks,
     batches,
     chain_waiting,
+    client_file_parts,
+    client_files,
     corrections,
     evaluations,
     idempotency_keys,
@@ -32,7 +35,7 @@ from evaluation_api.record.tables import (
 )
 
 _LARGEST_SLICE: Final = 5_000
-#: Of 100 KB each: a thousand lines of a file.
+#: Of a megabyte each at most.
 _CHUNKS: Final = 10
 #: Freed pages that go back to the disk at once; each may move another one.
 _PAGES: Final = 200
@@ -43,7 +46,8 @@ _NOTE: Final = text("INSERT INTO marks (name, value) VALUES (:name, '') ON CONFL
 _BEGUN: Final = {"name": "purge_begun"}
 
 _VACUUM: Final = text(
-    "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches"
+    "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches,"
+    " client_file_parts, client_files"
 )
 
 #: What hangs on an evaluation, by its id.
@@ -70,9 +74,11 @@ class Older(NamedTuple):
 def count_older(engine: Engine, before: datetime) -> Older:
     """Return how much was received before a time. Raises RecordUnavailableError."""
     bound = first_id(before)
-    counts = (select(func.count()).where(table.c.id < bound) for table in (evaluations, batches))
+    tables = (evaluations, batches, client_files)
+    counts = (select(func.count()).where(table.c.id < bound) for table in tables)
     with database.transaction(engine) as connection:
-        return Older(*(int(connection.execute(count).scalar_one()) for count in counts))
+        count, earlier, files = (int(connection.scalar(count) or 0) for count in counts)
+    return Older(count, earlier + files)
 
 
 def purge(
@@ -82,8 +88,8 @@ def purge(
 ) -> int:
     """Delete evaluations received before a time, and all that is theirs; return how many.
 
-    Files received before it go with their lines, which hold names and amounts. tell: is told after
-    each slice how many evaluations are deleted so far. Each slice leaves an entry in the chain.
+    Files received before it go as they were sent, with their results. tell: is told after each
+    slice how many evaluations are deleted so far. Each slice leaves an entry in the chain.
     Raises RecordUnavailableError; what is deleted by then stays deleted.
     """
     bound, deleted = first_id(before), 0
@@ -93,17 +99,19 @@ def purge(
     def evaluations_and_theirs(connection: Connection, limit: int) -> int:
         return _delete_evaluations(connection, bound, limit, event)
 
-    def chunks(connection: Connection, _: int) -> int:
-        return _delete_chunks(connection, bound)
-
     for count in _slices(engine, evaluations_and_theirs):
         deleted += count
         tell(deleted)
-    for _ in _slices(engine, chunks):
-        pass
+    for key in (
+        (batch_chunks.c.batch_id, batch_chunks.c.number),
+        (client_file_parts.c.file_id, client_file_parts.c.kind, client_file_parts.c.number),
+    ):
+        for _ in _slices(engine, partial(_delete_parts, key, bound)):
+            pass
     with database.transaction(engine) as connection:
         connection.execute(_NOTE, _BEGUN)
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
+        connection.execute(delete(client_files).where(client_files.c.id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
         connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))
     finish(engine)
@@ -194,12 +202,12 @@ def _keep_digests(connection: Connection, last: str, event: Event) -> None:
         connection.execute(insert(purged_digests), values)
 
 
-def _delete_chunks(connection: Connection, bound: str) -> int:
-    key = tuple_(batch_chunks.c.batch_id, batch_chunks.c.number)
-    some = select(batch_chunks.c.batch_id, batch_chunks.c.number).where(
-        batch_chunks.c.batch_id < bound
-    )
-    return connection.execute(delete(batch_chunks).where(key.in_(some.limit(_CHUNKS)))).rowcount
+def _delete_parts(
+    key: tuple[Column[Any], ...], bound: str, connection: Connection, _limit: int
+) -> int:
+    """Delete some pieces of files; key: of their table, the file's id first."""
+    some = select(*key).where(key[0] < bound).limit(_CHUNKS)
+    return connection.execute(delete(key[0].table).where(tuple_(*key).in_(some))).rowcount
 
 
 def _return_pages(engine: Engine) -> None:

@@ -200,7 +200,8 @@ models = Table(
     Column("first_met_at", _WHEN, nullable=False),
 )
 
-#: A CSV file of clients. state: see client_files.domain.State.
+#: A CSV file of clients as the last release received it; portfolio/earlier_files.py makes a client
+#: file of it.
 batches = Table(
     "batches",
     metadata,
@@ -276,4 +277,71 @@ credentials = Table(
     #: The last time, to the minute; of a link, the only one.
     Column("used_at", _WHEN),
     Column("revoked_at", _WHEN),
+)
+
+#: A file of clients as somebody sent it, and how far it is. state: client_files.State.
+client_files = Table(
+    "client_files",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    #: As its sender calls it.
+    Column("name", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    #: While it comes in: when it last did, so that what broke off can be told.
+    Column("changed_at", _WHEN, nullable=False),
+    #: Of what was sent, known once it is whole.
+    Column("sha256", String(64), index=True),
+    #: What a person chose, as JSON (client_files.Answers).
+    Column("answers", Text),
+    #: Whether it begins by itself when nothing is to be asked.
+    Column("starts_when_ready", Boolean, nullable=False),
+    #: Which worker has it, and until when unless it says so again.
+    Column("worker", _UUID),
+    Column("leased_until", _WHEN),
+    #: How often it was taken since it last went on: what ends its workers must not do so for ever.
+    Column("attempts", Integer, nullable=False),
+    #: What it waits for, if for anything: client_files.Awaited.
+    Column("awaits", String(16)),
+    #: Of its columns' names: what was chosen for one holds for all files with the same.
+    Column("header_sha256", String(64), index=True),
+    #: Lines with any cell, known once they are looked at; how many of them are in the result; and
+    #: the number of the last one of these in the file.
+    Column("line_count", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("last_line", Integer, nullable=False),
+    Column("decided", Integer, nullable=False),
+    #: Since when its worker is at it, and from which line of the result on.
+    Column("run_since", _WHEN),
+    Column("run_from", Integer, nullable=False),
+    #: How lines ended, counted, as JSON (client_files.Counts).
+    Column("counts", Text),
+    #: Why nothing is decided of it, a sentence.
+    Column("refusal", Text),
+    #: How it was understood, as JSON (client_files.Reading); long, so it stands last.
+    Column("reading", Text),
+    Index(
+        "client_files_at_work",
+        "id",
+        postgresql_where=text("state IN ('conferindo', 'em_andamento')"),
+        sqlite_where=text("state IN ('conferindo', 'em_andamento')"),
+    ),
+)
+
+#: Pieces of a megabyte at most of what was sent and of what came of it. kind: client_files.Kind.
+client_file_parts = Table(
+    "client_file_parts",
+    metadata,
+    Column("file_id", _UUID, ForeignKey("client_files.id"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    #: As sent, or compressed (zlib) where the worker wrote it.
+    Column("content", LargeBinary, nullable=False),
+)
+
+#: Who works on files of clients. seen_at: by the database's clock, twice a second.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("seen_at", _WHEN, nullable=False),
 )

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,7 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.errors import FieldError, InvalidRequestError, MalformedJsonError
 from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, READABLE, READABLE_LINES
+from evaluation_api.record.client_file import Answers, Repeated
 
 #: The analysts' days begin and end here.
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
@@ -156,6 +157,51 @@ class ReviewBody(Body):
     )
 
 
+_Column = Annotated[
+    str | None, Field(min_length=1, max_length=255, description="A coluna do arquivo que o traz")
+]
+
+
+class ColunasBody(Body):
+    """Que coluna do arquivo traz cada campo, onde o nome dela não diz."""
+
+    nome: _Column = None
+    saldo_devedor: _Column = None
+    compras: _Column = None
+    saques: _Column = None
+    limite_de_credito: _Column = None
+    pagamentos: _Column = None
+
+
+#: How a file's question of clients who were decided before is answered, here and at its upload.
+Repetidas = Annotated[
+    Repeated | None,
+    Field(
+        strict=False,
+        description="Os já avaliados de um arquivo com as mesmas colunas: só os novos, ou todos",
+    ),
+]
+
+
+class UploadQuery(BaseModel):
+    """A consulta de POST /lotes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    nome: str | None = Field(None, description="Nome do arquivo")
+    repetidas: Repetidas = None
+
+
+class RespostasBody(Body):
+    """O que uma pessoa escolheu, onde o arquivo não diz; no lugar do que respondeu antes."""
+
+    colunas: ColunasBody = ColunasBody()
+    decimais: Literal["virgula", "ponto"] | None = Field(
+        None, description="O que vem antes dos decimais"
+    )
+    repetidas: Repetidas = None
+
+
 class SearchQuery(BaseModel):
     """A consulta de GET /avaliacoes; em texto, como são as consultas."""
 
@@ -262,6 +308,14 @@ def review_of(sent: ReviewBody, review_id: str, evaluation_id: str) -> Review:
         sent.revisor,
         datetime.now(UTC),
     )
+
+
+def answers_of(sent: RespostasBody) -> Answers:
+    """Return what a person chose for a file; its columns by field."""
+    chosen = sent.colunas.model_dump(exclude_none=True)
+    field_of = {column: field for field, column in sentences.COLUMNS.items()}
+    columns = {field_of[column]: name for column, name in chosen.items()}
+    return Answers(columns, sent.decimais, sent.repetidas)
 
 
 def refusal(errors: Sequence[Any]) -> InvalidRequestError | MalformedJsonError:

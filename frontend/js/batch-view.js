@@ -6,9 +6,11 @@ import { countedBars } from "./batch-charts.js";
 import {
   announcement,
   formatPairs,
+  isMoving,
   isOver,
   linesWords,
   lookDelay,
+  obstacleWords,
   shareDone,
   stateWords,
   stepsOf,
@@ -41,7 +43,6 @@ export async function showBatch(root, id) {
     page.profiles = (await fetchPolicy().catch(() => null))?.perfis ?? [];
     document.title = `${batch.nome} · ${document.title}`;
     fill(hook("batch-name", root), named(batch.nome));
-    showPreview(page, batch);
     show(page, batch);
     endLoading();
     if (batch.situacao === "pronto") hook("batch-name", root).focus(); // the buttons come next
@@ -59,7 +60,7 @@ async function follow(page, batch) {
   page.followed = true;
   try {
     let latest = batch;
-    for (let count = 0; latest.situacao === "em_andamento"; count += 1) {
+    for (let count = 0; isMoving(latest.situacao); count += 1) {
       await sleep(lookDelay(count));
       latest = (await look(page)) ?? latest;
       show(page, latest);
@@ -88,7 +89,8 @@ function show(page, batch) {
   showProgress(page, batch);
   showActions(page, batch);
   showSummary(page, batch);
-  hook("preview-panel", page.root).hidden = isOver(batch.situacao);
+  showPreview(page, batch);
+  hook("preview-panel", page.root).hidden = isOver(batch.situacao) || batch.amostra.length === 0;
   announce(batch);
 }
 
@@ -101,6 +103,11 @@ function announce(batch) {
 function showProgress({ root }, batch) {
   hook("progress-panel", root).hidden = false;
   const place = hook("progress", root);
+  const obstacle = obstacleWords(batch);
+  if (obstacle) {
+    fill(place, element("p", {}, obstacle));
+    return;
+  }
   if (batch.situacao === "pronto") {
     fill(place, element("p", {}, "Confira abaixo como o arquivo foi lido. Nada foi avaliado ainda."));
     return;
@@ -130,6 +137,7 @@ function facts(batch) {
     ["Com decisão", formatCount(batch.decididas)],
     ["Com erro", formatCount(batch.com_erro)],
   ];
+  if (batch.repetidas > 0) pairs.push(["Já avaliadas antes", formatCount(batch.repetidas)]);
   if (batch.linhas_por_segundo !== null) {
     pairs.push(["Linhas por segundo", formatCount(Math.round(batch.linhas_por_segundo))]);
   }
@@ -178,7 +186,7 @@ async function take(page, step, pressed) {
     const batch = await stepBatch(page.id, step);
     fill(hook("batch-problem", page.root));
     show(page, batch);
-    if (step === "iniciar" || step === "retomar") await follow(page, batch);
+    await follow(page, batch);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     fill(hook("batch-problem", page.root), ...problemBlocks(problem, () => location.reload()));
@@ -208,6 +216,10 @@ function showSummary({ root, profiles }, { feitas, resumo }) {
 }
 
 function showPreview({ root }, { formato, amostra }) {
+  const place = hook("preview", root);
+  const key = JSON.stringify([formato, amostra]);
+  if (place.dataset.shown === key) return;
+  place.dataset.shown = key;
   fill(hook("preview", root), definitions("batch-facts", formatPairs(formato)), sample(formato, amostra));
 }
 

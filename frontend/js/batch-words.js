@@ -3,6 +3,9 @@
 import { formatCount, formatShare } from "./words.js";
 
 const STATES = {
+  conferindo: "Em conferência",
+  com_perguntas: "Com perguntas",
+  recusado: "Recusado",
   pronto: "Pronto para começar",
   em_andamento: "Em andamento",
   pausado: "Pausado",
@@ -15,11 +18,13 @@ const ENCODINGS = {
   "utf-8-sig": "UTF-8 com marca (BOM)",
   "windows-1252": "Latin-1 (Windows-1252)",
 };
-const SEPARATORS = { ",": "vírgula", ";": "ponto e vírgula" };
+const SEPARATORS = { ",": "vírgula", ";": "ponto e vírgula", "\t": "tabulação", "|": "barra vertical" };
 const DECIMALS = { ",": "vírgula, como 1.234,56", ".": "ponto, como 1234.56" };
 
 /** The steps that a state allows, in the order of their buttons. */
 const STEPS = {
+  conferindo: ["cancelar"],
+  com_perguntas: ["cancelar"],
   pronto: ["iniciar", "cancelar"],
   em_andamento: ["pausar", "cancelar"],
   pausado: ["retomar", "cancelar"],
@@ -32,7 +37,15 @@ const ANNOUNCED_QUARTERS = 4;
 
 export const stateWords = (state) => STATES[state] ?? state;
 export const stepsOf = (state) => STEPS[state] ?? [];
-export const isOver = (state) => state === "concluido" || state === "cancelado";
+export const isOver = (state) => ["concluido", "cancelado", "recusado"].includes(state);
+/** Whether a state changes by itself, so that it is worth another look. */
+export const isMoving = (state) => state === "conferindo" || state === "em_andamento";
+
+/** What stands in the way of a batch that cannot begin yet; nothing for one that can. */
+export function obstacleWords(batch) {
+  if (batch.situacao === "conferindo") return waitWords(batch) || "O arquivo está sendo conferido.";
+  return batch.recusa ?? batch.perguntas.map(({ frase }) => frase).join(" ");
+}
 
 /** How the file is written, as pairs of a term and its words. */
 export function formatPairs({ codificacao, separador, decimal }) {
@@ -88,6 +101,7 @@ export function announcement(batch) {
 const AWAITED = {
   modelo: "do serviço do modelo, que não responde",
   registro: "do banco de dados, que não está gravando",
+  trabalhador: "de quem avalia arquivos: nenhum trabalhador está em execução",
 };
 
 /** What a batch that stands still is in want of; nothing while it goes on. */

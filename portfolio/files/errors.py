@@ -1,5 +1,6 @@
 """What can be wrong with a file as a whole, and with one line of it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -10,6 +11,24 @@ class UnreadableFileError(Exception):
         """Take the sentence."""
         super().__init__(sentence if line is None else f"Linha {line}: {sentence}")
         self.line = line
+
+
+class MissingColumnsError(UnreadableFileError):
+    """A table that does not say which of its columns hold what is needed.
+
+    fields: those that are not found. columns: the ones that could hold them.
+    """
+
+    def __init__(
+        self, sentence: str, line: int | None, fields: Sequence[str], columns: Sequence[str]
+    ) -> None:
+        """Take the sentence and what a person has to choose from."""
+        super().__init__(sentence, line)
+        self.fields, self.columns = tuple(fields), tuple(columns)
+
+
+class AmbiguousMarkError(UnreadableFileError):
+    """Amounts that can be read in two ways, and nothing in the file says which."""
 
 
 class Fault(NamedTuple):

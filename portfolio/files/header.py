@@ -2,15 +2,16 @@
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from evaluation_api.decision import names
 from evaluation_api.decision.domain import FEATURES
+from evaluation_api.decision.sentences import COLUMNS
 from portfolio.files import messages
-from portfolio.files.errors import UnreadableFileError
+from portfolio.files.errors import MissingColumnsError, UnreadableFileError
 
 #: What a file has to say of each client.
 FIELDS: Final = ("name", *FEATURES)
@@ -25,7 +26,7 @@ _UNIT: Final = re.compile(r"\(r\$\)$", re.IGNORECASE)
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)", re.IGNORECASE)
 _FIELD_OF: Final = {
     **{field: field for field in FIELDS},
-    **{column: field for field, column in messages.COLUMNS.items()},
+    **{column: field for field, column in COLUMNS.items()},
     "cliente": "name",
     "limite": "credit_limit",
     "saldo": "balance",
@@ -77,9 +78,9 @@ class Start:
 
 
 def start_of(text: str, choices: Choices) -> Start:
-    """Find the header in a file's first block of whole lines.
+    """Find the header in a file's first block of whole lines; `require` says what it lacks.
 
-    Raises UnreadableFileError naming what is missing.
+    Raises UnreadableFileError where there is none, MissingColumnsError where some line may be one.
     """
     if not text.strip():
         raise UnreadableFileError(messages.EMPTY_FILE)
@@ -89,10 +90,19 @@ def start_of(text: str, choices: Choices) -> Start:
         line, delimiters, text = 2, [told[1]], rest
     found = [start for d in delimiters if (start := _begun(text, d, line, choices))]
     if not found:
-        raise UnreadableFileError(messages.no_header([messages.COLUMNS[f] for f in FIELDS]))
-    best = max(found, key=lambda start: len(start.header.places))  # the first of equals
-    require(best.header)
-    return best
+        lines = text.splitlines()[:LOOKED_THROUGH]
+        raise no_header(cells for d in delimiters for cells in csv.reader(lines, delimiter=d))
+    return max(found, key=lambda start: len(start.header.places))  # the first of equals
+
+
+def no_header(rows: Iterable[Sequence[object]]) -> UnreadableFileError:
+    """Return what to raise where no line names the columns: the first that could do so is shown."""
+    sentence = messages.no_header([COLUMNS[field] for field in FIELDS])
+    for cells in rows:
+        named = [str(cell or "").strip() for cell in cells]
+        if len(set(filter(None, named))) >= len(FIELDS):
+            return MissingColumnsError(sentence, None, FIELDS, list(filter(None, named)))
+    return UnreadableFileError(sentence)
 
 
 def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | None:
@@ -125,9 +135,10 @@ def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
 
 
 def require(header: Header) -> None:
-    """Raise UnreadableFileError where a table lacks what is needed."""
+    """Raise MissingColumnsError where a table lacks what is needed."""
     if missing := [field for field in FIELDS if field not in header.places]:
-        raise UnreadableFileError(messages.missing_columns(missing, header.unused), header.line)
+        sentence = messages.missing_columns(missing, header.unused)
+        raise MissingColumnsError(sentence, header.line, missing, header.unused)
 
 
 def _plain(name: str) -> str:

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from evaluation_api.decision.sentences import LABELS, NAMES
-
-#: What a template and a result call each column.
-COLUMNS: Final = {"name": "nome", **NAMES}
+from evaluation_api.decision.sentences import COLUMNS, LABELS
 
 EMPTY_FILE: Final = "O arquivo está vazio: falta a linha com os nomes das colunas."
 NO_LINES: Final = "O arquivo só tem o cabeçalho: falta pelo menos um cliente."
@@ -21,6 +18,26 @@ HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
 TOTALS: Final = "parece uma linha de totais, e não um cliente."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
 NO_SHEET: Final = "A planilha não tem nenhuma aba."
+TOO_LARGE: Final = (
+    "A planilha ou o Parquet é grande demais para abrir: até 64 MB. Salve como “CSV UTF-8”."
+)
+TOO_MANY: Final = "O arquivo tem mais de 1.000.000 de linhas. Divida-o em partes."
+NEVER_READ: Final = (
+    "Não foi possível ler este arquivo: a leitura terminou sem resposta cinco vezes. Salve como"
+    " “CSV UTF-8” e envie de novo."
+)
+NOT_AS_BEFORE: Final = (
+    "O arquivo não foi lido como na conferência, e parou. As decisões tomadas permanecem; baixe o"
+    " resultado e envie o arquivo de novo: só o que falta será avaliado."
+)
+REFUSED_BY_MODEL: Final = "o modelo não aceita estes valores."
+WHICH_COLUMNS: Final = "Que coluna do arquivo traz cada um destes campos?"
+
+
+def decided_before(name: str | None) -> str:
+    """Say that a client is not decided again. name: of the file by which it was."""
+    where = "em um terminal" if name is None else f"pelo arquivo “{name}”"
+    return f"já foi avaliado {where}, e não é avaliado de novo."
 
 
 def no_header(columns: Sequence[str]) -> str:

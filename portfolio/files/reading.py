@@ -18,7 +18,7 @@ from evaluation_api.decision.domain import FEATURES
 from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, WHITE_SPACE
 from portfolio.files import amounts, messages
 from portfolio.files.amounts import Grammar, Mark
-from portfolio.files.errors import Fault, UnreadableFileError
+from portfolio.files.errors import AmbiguousMarkError, Fault, UnreadableFileError
 from portfolio.files.header import FIELDS, Header
 from portfolio.files.records import Records
 from portfolio.files.sources import Table
@@ -85,7 +85,7 @@ def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Gr
     seen = amounts.evidence_of(islice(cells, _LOOKED_AT * len(FEATURES)))
     if seen.comma == seen.point:
         if seen.ambiguous:
-            raise UnreadableFileError(messages.which_mark(seen.ambiguous))
+            raise AmbiguousMarkError(messages.which_mark(seen.ambiguous))
         return Grammar(Mark.COMMA if table.delimiter == ";" else Mark.POINT, three_decimals=False)
     return Grammar(Mark.COMMA if seen.comma > seen.point else Mark.POINT, seen.precise)
 

@@ -1,10 +1,13 @@
 """A file of any kind as a table: its header, and its records block by block."""
 
-from collections.abc import Callable, Iterator, Sequence
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,51 +22,124 @@ from portfolio.files.records import Records
 #: Records read at once from what is no text.
 _ROWS: Final = 16_384
 _WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls", ".ods")
+#: How those begin that are no text.
+_PARQUET: Final = b"PAR1"
+_ZIP: Final = b"PK\x03\x04"
+#: Of what cannot be read piece by piece; a workbook grows tenfold when it is opened.
+MOST_HELD_BYTES: Final = 64 * 2**20
+_MOST_UNPACKED_BYTES: Final = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds. records: to be read once, in the file's order. done: the share read."""
+    """What a file holds.
+
+    records: to be read once, in the file's order. done: the share read. encoding: of its text, as
+    far as it was read, or its kind.
+    """
 
     header: Header
     records: Iterator[Records]
     delimiter: str = ";"
     done: Callable[[], float] = lambda: 1.0
+    encoding: Callable[[], str] = lambda: ""
 
 
 def open_table(path: Path, choices: Choices) -> Table:
-    """Open a file by the kind that its name says. Raises UnreadableFileError or OSError."""
+    """Open a file by the kind that its name says; all that is needed is in it.
+
+    Raises UnreadableFileError or OSError.
+    """
     kind = path.suffix.lower()
-    try:
+    with _readable():
         if kind == ".parquet":
-            return _parquet(path, choices)
-        if kind in _WORKBOOKS:
-            return _workbook(path, choices)
-    except (pa.ArrowInvalid, python_calamine.CalamineError) as exc:
+            table = _parquet(path, choices)
+        elif kind in _WORKBOOKS:
+            table = _workbook(lambda: python_calamine.load_workbook(path), choices)
+        else:
+            table = _csv(_chunks(path), path.stat().st_size, choices)
+    header.require(table.header)
+    return table
+
+
+def open_sent(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
+    """Open what somebody sent, of so many bytes, by the kind that its content says.
+
+    What it needs may be missing in it: `header.require`. Raises UnreadableFileError.
+    """
+    pieces = iter(chunks)
+    first = next(pieces, b"")
+    whole = chain([first], pieces)
+    with _readable():
+        if first.startswith(_PARQUET):
+            return _parquet(io.BytesIO(_held(whole)), choices)
+        if first.startswith(_ZIP):
+            content = _held(whole)
+            _require_small(content)
+            return _workbook(lambda: python_calamine.load_workbook(io.BytesIO(content)), choices)
+    return _csv(whole, size, choices)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Translate what the libraries raise for what is no such file."""
+    try:
+        yield
+    except (pa.ArrowInvalid, python_calamine.CalamineError, zipfile.BadZipFile) as exc:
         raise UnreadableFileError(messages.NOT_TEXT) from exc
-    return _csv(path, choices)
 
 
-def _csv(path: Path, choices: Choices) -> Table:
-    size, read = path.stat().st_size, 0
+def _held(chunks: Iterable[bytes]) -> bytes:
+    """Return what can only be read as a whole. Raises UnreadableFileError for too much."""
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MOST_HELD_BYTES:
+            raise UnreadableFileError(messages.TOO_LARGE)
+    return bytes(content)
 
-    def chunks() -> Iterator[bytes]:
+
+def _require_small(content: bytes) -> None:
+    """Raise UnreadableFileError for a workbook that becomes too large when it is opened."""
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        if sum(one.file_size for one in packed.infolist()) > _MOST_UNPACKED_BYTES:
+            raise UnreadableFileError(messages.TOO_LARGE)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(text.BLOCK_BYTES):
+            yield chunk
+
+
+def _csv(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
+    read, encoding = 0, ""
+
+    def counted() -> Iterator[bytes]:
         nonlocal read
-        with path.open("rb") as file:
-            while chunk := file.read(text.BLOCK_BYTES):
-                read += len(chunk)
-                yield chunk
+        for chunk in chunks:
+            read += len(chunk)
+            yield chunk
 
-    blocks = text.blocks(chunks())
+    def note(told: str) -> None:
+        nonlocal encoding
+        encoding = told
+
+    blocks = text.blocks(counted(), note)
     start = header.start_of(next(blocks, ""), choices)
     rest = chain([start.rest] if start.rest else [], blocks)
-    return Table(start.header, records.cut(rest, start), start.delimiter, lambda: read / size)
+    return Table(
+        start.header,
+        records.cut(rest, start),
+        start.delimiter,
+        lambda: read / size,
+        lambda: encoding,
+    )
 
 
-def _parquet(path: Path, choices: Choices) -> Table:
-    file = pa.parquet.ParquetFile(path)
+def _parquet(source: Path | io.BytesIO, choices: Choices) -> Table:
+    file = pa.parquet.ParquetFile(source)
     found = header.header_of(file.schema_arrow.names, 1, choices)
-    header.require(found)
 
     def read() -> Iterator[Records]:
         line = 1
@@ -72,23 +148,21 @@ def _parquet(path: Path, choices: Choices) -> Table:
             yield Records(lines, [batch.column(name) for name in found.names], [])
             line += len(batch)
 
-    return Table(found, read())
+    return Table(found, read(), encoding=lambda: "parquet")
 
 
-def _workbook(path: Path, choices: Choices) -> Table:
+def _workbook(open_again: Callable[[], Any], choices: Choices) -> Table:
     """Read the first sheet; its lines are the sheet's rows, from 1."""
-    names = python_calamine.load_workbook(path).sheet_names
+    names = open_again().sheet_names
     if not names:
         raise UnreadableFileError(messages.NO_SHEET)
-    rows = (
-        python_calamine.load_workbook(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
-    )
+    rows = open_again().get_sheet_by_index(0).to_python(skip_empty_area=False)
     for at, cells in enumerate(rows[: header.LOOKED_THROUGH]):
         found = header.header_of(cells, at + 1, choices)
         if len(found.places) > 1:
-            header.require(found)
-            return Table(found, _rows(rows[at + 1 :], at + 2, len(found.names)))
-    raise UnreadableFileError(messages.no_header([messages.COLUMNS[f] for f in header.FIELDS]))
+            records = _rows(rows[at + 1 :], at + 2, len(found.names))
+            return Table(found, records, encoding=lambda: "planilha")
+    raise header.no_header(rows[: header.LOOKED_THROUGH])
 
 
 def _rows(rows: Sequence[Sequence[object]], line: int, width: int) -> Iterator[Records]:

@@ -5,7 +5,7 @@ no text and go, wherever they stand.
 """
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from portfolio.files import messages
@@ -20,13 +20,16 @@ _MARK: Final = "\ufeff"
 _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
-def blocks(chunks: Iterable[bytes]) -> Iterator[str]:
+def blocks(
+    chunks: Iterable[bytes], tell: Callable[[str], object] = lambda _encoding: None
+) -> Iterator[str]:
     """Yield a file's text in blocks of whole lines, each ended by a line feed.
 
-    chunks: the file, in pieces of any size. Raises UnreadableFileError naming the line.
+    chunks: the file, in pieces of any size. tell: is told the encoding as far as it is known.
+    Raises UnreadableFileError naming the line.
     """
     number, held = 1, ""
-    for text in _unified(_decoded(chunks)):
+    for text in _unified(_decoded(chunks, tell)):
         held += text
         cut = held.rfind("\n") + 1
         if cut:
@@ -50,16 +53,18 @@ def _unified(texts: Iterable[str]) -> Iterator[str]:
         yield "\n"
 
 
-def _decoded(chunks: Iterable[bytes]) -> Iterator[str]:
+def _decoded(chunks: Iterable[bytes], tell: Callable[[str], object]) -> Iterator[str]:
     pieces = iter(_in_blocks(chunks))
     first = next(pieces, b"")
     if encoding := _UTF16.get(first[:2]):
+        tell(encoding)
         decoder = codecs.getincrementaldecoder(encoding)()
         yield from _strictly(decoder, first, pieces)
         return
     if b"\0" in first:
         raise UnreadableFileError(messages.NOT_TEXT)
-    yield from _utf8_or_windows(first, pieces)
+    tell("utf-8-sig" if first.startswith(codecs.BOM_UTF8) else "utf-8")
+    yield from _utf8_or_windows(first, pieces, tell)
 
 
 def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -89,7 +94,9 @@ def _strictly(
         raise UnreadableFileError(messages.NOT_TEXT, line) from exc
 
 
-def _utf8_or_windows(first: bytes, pieces: Iterator[bytes]) -> Iterator[str]:
+def _utf8_or_windows(
+    first: bytes, pieces: Iterator[bytes], tell: Callable[[str], object]
+) -> Iterator[str]:
     """Decide by the first character that is not ASCII, and keep to it."""
     decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder("utf-8")()
     proved, line, piece = False, 1, first
@@ -102,6 +109,7 @@ def _utf8_or_windows(first: bytes, pieces: Iterator[bytes]) -> Iterator[str]:
                 raise UnreadableFileError(
                     messages.MIXED_ENCODING, line + good.count(b"\n")
                 ) from exc
+            tell("windows-1252")
             yield exc.object.decode("cp1252", "replace")
             yield from (other.decode("cp1252", "replace") for other in pieces)
             return
@@ -112,4 +120,5 @@ def _utf8_or_windows(first: bytes, pieces: Iterator[bytes]) -> Iterator[str]:
     if decoder.getstate()[0]:  # half a character at the end
         if proved:
             raise UnreadableFileError(messages.MIXED_ENCODING, line)
+        tell("windows-1252")
         yield decoder.getstate()[0].decode("cp1252", "replace")

@@ -7,7 +7,7 @@ or Parquet, whose columns are typed.
 import codecs
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -29,6 +29,7 @@ from portfolio.files.header import Header
 from portfolio.files.reading import Clients
 
 LINE_COLUMN: Final = "linha"
+_AS_THEY_ARE: Final = ("avaliacao", "cluster")
 _SHARES: Final = ("certeza", "uso", "parte_paga", "saques")
 _DIGITS: Final = 10_000
 #: How a cell begins that a spreadsheet would run, its full-width twins among them. No amount does.
@@ -36,7 +37,7 @@ _RUN: Final = r"^[\s\x{feff}]*[=+\-@\t\r\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _AMOUNT: Final = r"^-[\d.,]+$"
 
 #: What each column of a decision is called in a result.
-_NAMES: Final = {
+NAMES: Final = {
     "decisao": "decisao",
     "perfil": "perfil",
     "certeza": "certeza_do_perfil",
@@ -48,6 +49,8 @@ _NAMES: Final = {
     "fronteira": "perto_da_fronteira",
 }
 _ID: Final = "avaliacao"
+#: The same in a result that is taken from the page, whose callers know some by older names.
+PAGE_NAMES: Final = {"cluster": "cluster", **NAMES, "certeza": "confianca", _ID: "id"}
 _WRONG: Final = ("erro_campo", "erro_motivo")
 
 
@@ -61,8 +64,12 @@ class Sink(Protocol):
 class ResultColumns:
     """Makes the result's columns of clients and their decisions."""
 
-    def __init__(self, header: Header, policy: AnyPolicy) -> None:
-        """Take the columns as the file names them, and the policy that decides."""
+    def __init__(self, header: Header, policy: AnyPolicy, names: Mapping[str, str] = NAMES) -> None:
+        """Take the columns as the file names them, and the policy that decides.
+
+        names: of each column of a decision, what it is called.
+        """
+        self._shown_as = names
         self._names = [LINE_COLUMN, *header.names]
         self._amount_places = [p for field, p in header.places.items() if field != "name"]
         self._profiles = pa.array([profile.name for profile in policy.profiles])
@@ -72,15 +79,16 @@ class ResultColumns:
         self, clients: Clients, decisions: pd.DataFrame, ids: pa.Array | None = None
     ) -> pa.Table:
         """Return n lines. decisions, ids: of those that are decidable, in their order."""
-        columns: dict[str, pa.Array] = dict(
-            zip(self._names, [pa.array(clients.lines), *self._sent(clients)], strict=True)
-        )
+        columns: dict[str, pa.Array] = {}
+        sent = [pa.array(clients.lines), *self._sent(clients)]
+        for name, cells in zip(self._names, sent, strict=True):
+            columns[_free(name, columns)] = cells
         places = _places(clients.decidable)
-        for column, name in _NAMES.items():
+        for column, name in self._shown_as.items():
             if column in decisions:
                 columns[_free(name, columns)] = _spread(self._shown(column, decisions), places)
         if ids is not None:
-            columns[_free(_ID, columns)] = _spread(ids, places)
+            columns[_free(self._shown_as.get(_ID, _ID), columns)] = _spread(ids, places)
         for name, column in zip(_WRONG, _wrong(clients), strict=True):
             columns[_free(name, columns)] = column
         return pa.table(columns)
@@ -100,6 +108,8 @@ class ResultColumns:
 
     def _shown(self, column: str, decisions: pd.DataFrame) -> pa.Array:
         values = decisions[column]
+        if column in _AS_THEY_ARE:
+            return pa.array(values)
         if column == "perfil":
             return self._profiles.take(pa.array(values.to_numpy()))
         if column == "motivos":
@@ -162,6 +172,21 @@ def _wrong(clients: Clients) -> tuple[pa.Array, pa.Array]:
     )
 
 
+def faulty_lines(clients: Clients, header: Header) -> pa.Table:
+    """Return the lines that have no decision as a file of their own, with what is wrong with them.
+
+    Their cells come first, so that it can be mended and sent in place of the first one.
+    """
+    wrong = pa.array(~clients.decidable)
+    columns: dict[str, pa.Array] = {}
+    for name, cells in zip(header.names, clients.cells, strict=True):
+        columns[_free(name, columns)] = harmless(cells) if pa.types.is_string(cells.type) else cells
+    told = (pa.array(clients.lines), *_wrong(clients))
+    for name, column in zip((LINE_COLUMN, *_WRONG), told, strict=True):
+        columns[_free(name, columns)] = column
+    return pa.table(columns).filter(wrong)
+
+
 def harmless(column: pa.Array) -> pa.Array:
     """Mark as text what a spreadsheet would run: a client chooses their name. column: of texts."""
     run = pc.match_substring_regex(column, _RUN)
@@ -180,16 +205,21 @@ def harmless_table(block: pa.Table) -> pa.Table:
     return block
 
 
-class _Csv:
+class Csv:
     """Writes CSV as the file that was sent is written."""
 
-    def __init__(self, file: IO[bytes], delimiter: str, grammar: Grammar) -> None:
+    def __init__(
+        self, file: IO[bytes], delimiter: str, grammar: Grammar, *, is_begun: bool = False
+    ) -> None:
+        """Take where to. is_begun: whether the header is there already."""
         self._file, self._comma = file, grammar.mark is Mark.COMMA
         self._options = dict[str, object](delimiter=delimiter, quoting_style="needed")
-        self._begun = False
-        file.write(codecs.BOM_UTF8)
+        self._begun = is_begun
 
     def write(self, block: pa.Table) -> None:
+        """Take the next lines."""
+        if not self._begun:
+            self._file.write(codecs.BOM_UTF8)
         options = pa.csv.WriteOptions(include_header=not self._begun, **self._options)
         pa.csv.write_csv(self._as_written(block), self._file, options)
         self._begun = True
@@ -236,7 +266,7 @@ def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
                 yield sink
                 sink.close()
             else:
-                yield _Csv(file, delimiter, grammar)
+                yield Csv(file, delimiter, grammar)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import count
 from pathlib import Path
 
 from playwright.sync_api import FilePayload, Page, expect
@@ -18,10 +19,20 @@ FILE = csv_of(
 )
 
 
-def choose(page: Page, content: bytes = FILE, name: str = "clientes de março.csv") -> None:
+_numbers = count()
+
+
+def fresh() -> bytes:
+    """Return FILE with a column that nothing is decided by, and that no file before had so."""
+    number = next(_numbers)
+    lines = FILE.decode().splitlines()
+    return "\r\n".join([f"{lines[0]};lote", *(f"{one};{number}" for one in lines[1:])]).encode()
+
+
+def choose(page: Page, content: bytes | None = None, name: str = "clientes de março.csv") -> None:
     """Choose a file on the page of a new batch."""
     page.goto("/lote.html")
-    payload: FilePayload = {"name": name, "mimeType": "text/csv", "buffer": content}
+    payload: FilePayload = {"name": name, "mimeType": "text/csv", "buffer": content or fresh()}
     page.set_input_files("#arquivo", payload)
 
 
@@ -39,10 +50,10 @@ DROP = """([selector, text, count]) => {
 }"""
 
 
-def drop(page: Page, selector: str, count: int = 1) -> None:
+def drop(page: Page, selector: str, files: int = 1) -> None:
     """Drop files on a part of the page of a new batch."""
     expect(page.locator("[data-upload]")).to_be_enabled()
-    page.evaluate(DROP, [selector, FILE.decode(), count])
+    page.evaluate(DROP, [selector, fresh().decode(), files])
 
 
 def send(page: Page) -> None:

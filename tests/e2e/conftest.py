@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.window import PATIENCE_MILLISECONDS, Window
-from tests.services import Server, evaluation_server, free_port
+from tests.services import Server, evaluation_server, free_port, worker_server
 
 #: Opens a page of a server, with whatever a context of Playwright's takes.
 Opener = Callable[..., Page]
@@ -34,17 +34,20 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(evaluation_service: Server) -> str:
-    """Return the address of the pages, with the model at work behind them."""
+def site(evaluation_service: Server, worker: Server) -> str:
+    """Return the address of the pages, with the model and a worker at work behind them."""
+    assert worker.is_ready()
     return evaluation_service.url
 
 
 @pytest.fixture(scope="session")
 def site_without_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of pages whose model never comes."""
-    nobody = f"http://127.0.0.1:{free_port()}"
-    with evaluation_server(tmp_path_factory.mktemp("alone"), nobody) as server:
-        yield server.url
+    nobody, folder = f"http://127.0.0.1:{free_port()}", tmp_path_factory.mktemp("alone")
+    with evaluation_server(folder, nobody) as server:
+        worker = worker_server(server, folder, CREDIT_CARD_MODEL_TAG="credit_card_clusters:nenhum")
+        with worker:
+            yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,13 @@
-"""Files of clients through the real services, killed and started again."""
+"""Files of clients through the real services and a worker, killed and started again."""
 
 import csv
 import io
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,22 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.processes import Program, Running
-from evaluation_api.client_files.files import MAX_BYTES
-from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
-from tests import commands
-from tests.client_files import CSV, clients, csv_of, done, look, send, step
-from tests.services import Server, evaluation_server, eventually
+from evaluation_api.web.client_file_routes import MAX_BYTES
+from tests.client_files import (
+    CSV,
+    clients,
+    csv_of,
+    done,
+    look,
+    send,
+    step,
+)
+from tests.services import Server, evaluation_server, eventually, worker_server
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("worker")]
 
 SECONDS = 60
-COMMAND = [sys.executable, "-m", "evaluation_api", "batch"]
 
 
 @pytest.fixture
@@ -39,17 +43,22 @@ def http(evaluation_service: Server) -> Iterator[httpx.Client]:
 def own_evaluation(
     model_service: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """Start an evaluation service that a test may kill; whoever does starts it again."""
+    """Start an evaluation service without a worker; whoever wants one starts it."""
     with evaluation_server(tmp_path_factory.mktemp("own"), model_service.url) as server:
         yield server
 
 
 @pytest.fixture
-def alone(model_service: Server, tmp_path: Path) -> Server:
-    """Prepare the database of a service that does not run."""
-    server = evaluation_server(tmp_path, model_service.url)
-    assert commands.run(main, "migrate", environment=server.environment).returncode == 0
-    return server
+def own_worker(own_evaluation: Server, bentoml_home: Path) -> Iterator[Server]:
+    """Start a worker that a test may kill."""
+    with worker_server(own_evaluation, bentoml_home) as server:
+        yield server
+
+
+@pytest.fixture
+def own(own_evaluation: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=own_evaluation.url, timeout=30) as client:
+        yield client
 
 
 def result(http: httpx.Client, client_file: dict[str, Any]) -> list[dict[str, str]]:
@@ -79,7 +88,7 @@ def test_of_a_thousand_lines_fifty_are_faulty_and_the_others_are_decided(
         1000,
         0,
     )
-    assert [line["linha"] for line in client_file["amostra"]] == [2, 3, 4, 5, 6]
+    assert [line["linha"] for line in client_file["amostra"]] == list(range(2, 12))
     step(http, client_file, "iniciar")
 
     told = done(http, client_file)
@@ -97,7 +106,7 @@ def test_of_a_thousand_lines_fifty_are_faulty_and_the_others_are_decided(
 
 
 def test_a_line_is_decided_as_the_same_client_would_be_alone(http: httpx.Client) -> None:
-    client_file = send(http, clients(40))
+    client_file = send(http, clients(40), repetidas="todas")
     step(http, client_file, "iniciar")
     done(http, client_file)
 
@@ -113,11 +122,11 @@ def test_a_line_is_decided_as_the_same_client_would_be_alone(http: httpx.Client)
             reason["frase"] for reason in alone["motivos"]
         ]
         assert (row["decisao"], row["perfil"]) == (given["decisao"], given["perfil"]["nome"])
-        assert row["simulacao"] == (given["simulacao"] or {"frase": ""})["frase"]
+        assert int(row["cluster"]) == given["cluster"]
 
 
 def test_a_line_can_be_reviewed_and_has_its_dossier(http: httpx.Client) -> None:
-    client_file = send(http, clients(3))
+    client_file = send(http, clients(3), repetidas="todas")
     step(http, client_file, "iniciar")
     done(http, client_file)
     identity = result(http, client_file)[0]["id"]
@@ -146,70 +155,215 @@ def test_a_result_keeps_the_separator_and_the_decimals_and_runs_no_formula(
 
     assert rows[0][:3] == ["linha", "payments", "name"]
     assert rows[1][:4] == ["2", "5651", "'=cmd()", "1035.5"]
-    assert 0 <= float(rows[1][10]) <= 1
+    assert 0 <= float(rows[1][rows[0].index("confianca")]) <= 1
     assert "resultado-clientes.csv" in answer.headers["content-disposition"]
 
 
-def test_each_line_is_decided_once_though_the_service_is_killed_midway(
-    own_evaluation: Server,
+def test_each_line_is_decided_once_though_the_worker_is_killed_midway(
+    own: httpx.Client, own_evaluation: Server, own_worker: Server
 ) -> None:
-    lines = 12_000
+    lines = 60_000
     older = dict(ask(own_evaluation, "SELECT id, name FROM evaluations"))
-    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        client_file = send(http, clients(lines))
-        step(http, client_file, "iniciar")
-        eventually(lambda: look(http, client_file)["feitas"] > 0, SECONDS)
-    own_evaluation.kill()
-    before = ask(own_evaluation, "SELECT id FROM evaluations")
-    assert len(before) - len(older) in range(1, lines), "it was to be killed midway"
+    client_file = send(own, clients(lines, bad_every=100))
+    step(own, client_file, "iniciar")
+    for least in (0, lines // 3):
+        eventually(partial(is_past, own, client_file, least), SECONDS)
+        own_worker.kill()
+        assert look(own, client_file)["feitas"] < lines, "it was to be killed midway"
+        own_worker.start().wait_until_ready()
 
-    own_evaluation.start().wait_until_ready()
-    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        told = done(http, client_file)
-        rows = result(http, client_file)
+    told = done(own, client_file)
+    rows = result(own, client_file)
 
-    assert told["decididas"] == lines
+    assert (told["feitas"], told["decididas"]) == (lines, lines - lines // 100)
+    assert [int(row["linha"]) for row in rows] == list(range(2, lines + 2))
     decided = dict(ask(own_evaluation, "SELECT id, name FROM evaluations"))
-    assert len(decided) == lines + len(older)
-    assert {row["id"]: row["nome"] for row in rows} | older == decided
-    assert [row["nome"] for row in rows] == [f"Cliente {n}" for n in range(2, lines + 2)]
+    assert {row["id"]: row["nome"] for row in rows if row["id"]} | older == decided
+    assert len(decided) == told["decididas"] + len(older)
 
 
-def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(own_evaluation: Server) -> None:
-    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        client_file = send(http, clients(30_000))
-        step(http, client_file, "iniciar")
-        eventually(lambda: look(http, client_file)["feitas"] > 0, SECONDS)
-        step(http, client_file, "pausar")
-        time.sleep(0.5)  # what was at the model when the pause came is still recorded
-        paused = look(http, client_file)["feitas"]
-        time.sleep(1)  # two looks of the worker
-        held = look(http, client_file)
-        step(http, client_file, "retomar")
-        eventually(lambda: look(http, client_file)["feitas"] > paused, SECONDS)
-        cancelled = step(http, client_file, "cancelar")
-        refused = problem(http.post(f"/lotes/{client_file['id']}/retomar"), 409)
-        rows = result(http, client_file)
+def test_a_file_goes_on_where_the_evaluation_service_was_killed(
+    own: httpx.Client, own_evaluation: Server, own_worker: Server
+) -> None:
+    assert own_worker.is_ready()
+    client_file = send(own, clients(20_000), repetidas="todas")
+    step(own, client_file, "iniciar")
+    own_evaluation.kill()
+    own_evaluation.start().wait_until_ready()
+
+    assert done(own, client_file)["decididas"] == 20_000
+
+
+def test_two_workers_share_the_files_and_decide_each_line_once(
+    own: httpx.Client, own_evaluation: Server, own_worker: Server, bentoml_home: Path
+) -> None:
+    before = count(own_evaluation)
+    with worker_server(own_evaluation, bentoml_home) as other:
+        eventually(lambda: own.get("/lotes").json()["trabalhadores"] == 2, SECONDS)
+        files = [send(own, clients(8_000), f"{name}.csv", repetidas="todas") for name in "abcd"]
+        for client_file in files:
+            step(own, client_file, "iniciar")
+        told = [done(own, client_file) for client_file in files]
+        took_part = [other.printed().count("to=concluido"), own_worker.printed().count("to=concl")]
+
+    assert [one["decididas"] for one in told] == [8_000] * 4
+    assert count(own_evaluation) == before + 32_000
+    assert all(took_part)
+
+
+def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(
+    own: httpx.Client, own_evaluation: Server, own_worker: Server
+) -> None:
+    assert own_worker.is_ready()
+    client_file = send(own, clients(60_000), repetidas="todas")
+    step(own, client_file, "iniciar")
+    eventually(lambda: look(own, client_file)["feitas"] > 0, SECONDS)
+    paused = step(own, client_file, "pausar")["feitas"]
+    recorded = count(own_evaluation)
+    time.sleep(0.5)  # many slices
+    held = look(own, client_file)
+    assert count(own_evaluation) == recorded
+    step(own, client_file, "retomar")
+    eventually(lambda: look(own, client_file)["feitas"] > paused, SECONDS)
+    cancelled = step(own, client_file, "cancelar")
+    recorded = count(own_evaluation)
+    refused = problem(own.post(f"/lotes/{client_file['id']}/retomar"), 409)
+    time.sleep(0.5)
+    rows = result(own, client_file)
 
     assert (held["feitas"], held["situacao"]) == (paused, "pausado")
-    assert cancelled["situacao"] == "cancelado"
+    assert (cancelled["situacao"], count(own_evaluation)) == ("cancelado", recorded)
     assert refused["title"] == "Não é possível agora"
-    assert len(rows) == 30_000
-    assert rows[0]["decisao"]
-    assert not rows[-1]["decisao"]
+    assert len(rows) == cancelled["feitas"] < 60_000
+    assert all(row["decisao"] for row in rows)
 
 
-def test_a_file_with_wrong_columns_is_refused_by_name_and_leaves_nothing(
-    http: httpx.Client, evaluation_service: Server
+def test_while_no_worker_runs_it_is_said_within_two_seconds(
+    own: httpx.Client, own_worker: Server
 ) -> None:
-    before = kept(evaluation_service)
+    eventually(lambda: own.get("/lotes").json()["trabalhadores"] == 1, SECONDS)
+    own_worker.kill()
 
-    told = problem(http.post("/lotes", content=csv_of("A;F", header="nome;sexo"), headers=CSV), 422)
+    waited = eventually(lambda: own.get("/lotes").json()["trabalhadores"] == 0, 10)
+    client_file = send(own, clients(3), repetidas="todas")
 
-    pointers = [error["pointer"] for error in told["erros"]]
-    assert "#/sexo" in pointers
-    assert "#/limite_de_credito" in pointers
-    assert kept(evaluation_service) == before
+    assert waited < 2.2
+    assert (client_file["situacao"], client_file["espera"]) == ("conferindo", "trabalhador")
+    assert step(own, client_file, "iniciar")["comeca_sozinho"]
+    own_worker.start().wait_until_ready()
+    assert done(own, client_file)["feitas"] == 3
+
+
+def test_a_worker_that_is_told_to_stop_leaves_its_file_to_others_at_once(
+    own: httpx.Client, own_worker: Server
+) -> None:
+    client_file = send(own, clients(60_000), repetidas="todas")
+    step(own, client_file, "iniciar")
+    eventually(lambda: look(own, client_file)["feitas"] > 0, SECONDS)
+    assert own_worker.running
+    own_worker.running.first.send_signal(signal.SIGTERM)
+
+    assert own_worker.running.first.wait(SECONDS) == 0
+    assert own.get("/lotes").json()["trabalhadores"] == 0
+    step(own, client_file, "cancelar")
+
+
+def test_what_a_file_does_not_say_is_asked_once_and_remembered_for_its_columns(
+    http: httpx.Client,
+) -> None:
+    header = "CUST_ID,BALANCE,BALANCE_FREQUENCY,PURCHASES,CASH_ADVANCE,CREDIT_LIMIT,PAYMENTS"
+    content = csv_of("C10001,40.90,0.8,95.40,0,1000,201.80", header=header)
+    client_file = send(http, content, "CC GENERAL.csv")
+
+    (question,) = client_file["perguntas"]
+    assert (client_file["situacao"], question["codigo"]) == ("com_perguntas", "colunas")
+    assert question["campos"] == ["nome"]
+    assert question["opcoes"] == ["CUST_ID", "BALANCE_FREQUENCY"]
+    assert client_file["amostra"][0]["valores"][0] == "C10001"
+    problem(http.post(f"/lotes/{client_file['id']}/iniciar"), 409)
+
+    address = f"/lotes/{client_file['id']}/respostas"
+    answered = http.post(address, json={"colunas": {"nome": "CUST_ID"}}).json()
+    again = send(http, content.replace(b"C10001", b"C10002"), "outro.csv")
+
+    assert answered["situacao"] == "pronto"
+    assert answered["conferencia"]["colunas_sem_uso"] == ["BALANCE_FREQUENCY"]
+    assert answered["amostra"][0]["entendidos"]["saldo_devedor"] == 40.9
+    assert (again["situacao"], again["respostas"]["colunas"]) == ("pronto", {"nome": "CUST_ID"})
+
+
+def test_amounts_that_can_be_read_in_two_ways_are_asked_about(http: httpx.Client) -> None:
+    client_file = send(http, csv_of("Ana;1.234;2.345;0;5.000;1.000"))
+    (question,) = client_file["perguntas"]
+    assert (question["codigo"], question["opcoes"]) == ("decimais", ["virgula", "ponto"])
+
+    address = f"/lotes/{client_file['id']}/respostas"
+    answered = http.post(address, json={"decimais": "virgula"}).json()
+
+    assert answered["amostra"][0]["entendidos"]["saldo_devedor"] == 1234
+
+
+def test_a_corrected_file_counts_nobody_twice_unless_it_is_told_to(http: httpx.Client) -> None:
+    first = send(http, csv_of("Ana Um;10,50;1;1;100;5", "Rui Um;x;1;1;100;5"), "primeiro.csv")
+    assert [error["linha"] for error in first["conferencia"]["erros"]] == [3]
+    assert first["conferencia"]["erros"][0]["valor"] == "x"
+    step(http, first, "iniciar")
+    done(http, first)
+    mended = csv_of("Ana Um;10,50;1;1;100;5", "Rui Um;9,00;1;1;100;5")
+    second = send(http, mended, "segundo.csv")
+
+    assert (second["conferencia"]["repetidas"], second["conferencia"]["a_avaliar"]) == (1, 1)
+    assert second["conferencia"]["ja_avaliado"]["id"] == first["id"]
+    step(http, second, "iniciar")
+    told = done(http, second)
+    rows = result(http, second)
+    third = send(http, mended, "terceiro.csv", repetidas="todas")
+
+    assert (told["decididas"], told["repetidas"], told["com_erro"]) == (1, 1, 0)
+    assert (
+        rows[0]["erro_motivo"]
+        == "já foi avaliado pelo arquivo “primeiro.csv”, e não é avaliado de novo."
+    )
+    assert [bool(row["decisao"]) for row in rows] == [False, True]
+    assert third["conferencia"]["repetidas"] == 0
+
+
+def test_faulty_lines_are_taken_apart_mended_and_sent_again(http: httpx.Client) -> None:
+    header = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos;agência"
+    client_file = send(
+        http, csv_of("Bia Dois;1,50;1;1;100;5;0001", "Zé Dois;abc;1;1;100;5;0002", header=header)
+    )
+
+    faults = http.get(f"/lotes/{client_file['id']}/erros.csv")
+    text = faults.content.decode("utf-8-sig")
+    assert "erros-clientes.csv" in faults.headers["content-disposition"]
+    (row,) = csv.DictReader(io.StringIO(text), delimiter=";")
+    assert (row["nome"], row["agência"], row["linha"], row["erro_campo"]) == (
+        "Zé Dois",
+        "0002",
+        "3",
+        "saldo_devedor",
+    )
+    mended = send(http, text.replace("abc", "2,50").encode(), "corrigido.csv")
+    assert (mended["situacao"], mended["conferencia"]["a_avaliar"]) == ("pronto", 1)
+
+
+def test_a_file_is_given_back_as_it_was_sent(http: httpx.Client) -> None:
+    content = clients(3000) + b"\xff;"
+    client_file = send(http, pieces(content), "clientes.csv")
+
+    sent = http.get(f"/lotes/{client_file['id']}/enviado")
+
+    assert sent.content == content
+    assert sent.headers["content-type"] == "application/octet-stream"
+
+
+def test_a_file_that_is_no_table_is_refused_in_a_sentence(http: httpx.Client) -> None:
+    client_file = send(http, b"Prezados,\r\nsegue em anexo.\r\n")
+
+    assert client_file["situacao"] == "recusado"
+    assert "nomes das colunas" in client_file["recusa"]
+    problem(http.post(f"/lotes/{client_file['id']}/iniciar"), 409)
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(
@@ -256,98 +410,25 @@ def test_no_file_is_found_where_there_is_none(http: httpx.Client, path: str) -> 
 def test_the_template_can_be_read_by_the_service(http: httpx.Client) -> None:
     template = http.get("/lotes/modelo.csv").raise_for_status()
 
-    client_file = send(http, template.content, "modelo.csv")
+    client_file = send(http, template.content, "modelo.csv", repetidas="todas")
 
     assert (client_file["linhas"], client_file["formato"]["codificacao"]) == (2, "utf-8-sig")
     assert client_file["nome"] in {one["nome"] for one in http.get("/lotes").json()["itens"]}
 
 
-def test_a_terminal_evaluates_a_file_in_the_same_record(
-    own_evaluation: Server, tmp_path: Path
-) -> None:
-    (tmp_path / "clientes.csv").write_bytes(clients(2500, bad_every=50))
-
-    files = (str(tmp_path / "clientes.csv"), "-o", str(tmp_path / "decisoes.csv"))
-    ran = commands.run(main, "batch", *files, environment=own_evaluation.environment)
-
-    assert ran.returncode == 1, ran.stderr
-    assert "2450 decided, 50 faulty" in ran.stderr
-    rows = list(
-        csv.DictReader(
-            io.StringIO((tmp_path / "decisoes.csv").read_text("utf-8-sig")), delimiter=";"
-        )
-    )
-    assert len(rows) == 2500
-    with httpx.Client(base_url=own_evaluation.url, timeout=30) as http:
-        assert http.get(f"/avaliacoes/{rows[-1]['id']}").is_success
-        assert http.get("/lotes").json()["itens"][0]["situacao"] == "concluido"
+def is_past(http: httpx.Client, client_file: dict[str, Any], lines: int) -> bool:
+    return bool(look(http, client_file)["feitas"] > lines)
 
 
-def test_a_terminal_that_is_interrupted_says_how_to_go_on_and_does(
-    alone: Server, tmp_path: Path
-) -> None:
-    (tmp_path / "clientes.csv").write_bytes(clients(12_000))
-    output = tmp_path / "decisoes.csv"
-    command = [*COMMAND, str(tmp_path / "clientes.csv"), "-o", str(output)]
-    with Running(Program(command, environment=alone.environment), alone.log) as begun:
-        eventually(lambda: committed_chunks(alone) > 0, SECONDS)
-        begun.first.send_signal(signal.SIGINT)
-        assert begun.first.wait(SECONDS) == 2
-    assert not output.exists()
-
-    ((identity,),) = ask(alone, "SELECT id FROM batches")
-    assert f"--resume {identity}" in alone.printed()
-    how = ("batch", "--resume", identity, "-o", str(output))
-    assert commands.run(main, *how, environment=alone.environment).returncode == 0
-
-    rows = list(csv.DictReader(io.StringIO(output.read_text("utf-8-sig")), delimiter=";"))
-    assert [int(row["linha"]) for row in rows] == list(range(2, 12_002))
-    assert len({row["id"] for row in rows}) == 12_000
-    assert sorted(path.suffix for path in tmp_path.glob("decisoes.csv*")) == [".csv"]
-
-
-def committed_chunks(server: Server) -> int:
-    ((count,),) = ask(server, "SELECT count(*) FROM batch_chunks WHERE settled_at IS NOT NULL")
-    return int(count)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["missing.csv"], "missing.csv"),
-        (["--resume", "a" * 36], "There is no batch"),
-        (["bad.csv"], "Falta a coluna"),
-        (["."], "Is a directory"),
-        (["bad.csv", "-o", "nowhere/decisoes.csv"], "nowhere: no folder that can be written to"),
-        (["bad.csv", "-o", "."], "this is a folder"),
-        (["bad.csv", "-o", "older.csv"], "--overwrite"),
-        (["bad.csv", "-o", "bad.csv", "--overwrite"], "this is the file to read"),
-    ],
-)
-def test_a_terminal_is_told_in_a_sentence_what_cannot_be_done(
-    alone: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    says: str,
-) -> None:
-    (tmp_path / "bad.csv").write_text("nome;sexo\nAna;F\n")
-    (tmp_path / "older.csv").write_text("kept")
-    monkeypatch.chdir(tmp_path)
-
-    how = ("batch", "-o", "decisoes.csv", *arguments)
-    ran = commands.run(main, *how, environment=alone.environment)
-
-    assert ran.returncode == 2
-    assert says in ran.stderr
-    assert not (tmp_path / "decisoes.csv").exists()
-    assert (tmp_path / "older.csv").read_text() == "kept"
-    assert ask(alone, "SELECT * FROM batches") == []
+def count(server: Server) -> int:
+    ((recorded,),) = ask(server, "SELECT count(*) FROM evaluations")
+    return int(recorded)
 
 
 def kept(server: Server) -> list[Any]:
-    """Count the files and the chunks of files that a service keeps."""
-    return ask(server, "SELECT count(*) FROM batches UNION ALL SELECT count(*) FROM batch_chunks")
+    """Count the files and the pieces of files that a service keeps."""
+    counts = "SELECT count(*) FROM client_files UNION ALL SELECT count(*) FROM client_file_parts"
+    return ask(server, counts)
 
 
 def ask(server: Server, query: str) -> list[Any]:

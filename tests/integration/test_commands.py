@@ -16,10 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.client_files.file_log import FileLog
 from evaluation_api.commands import main
 from evaluation_api.decision import policy_file
 from evaluation_api.model.transport import KeptAliveTransport
+from evaluation_api.record.client_file import Answers
+from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.database import connect
 from evaluation_api.record.schema import HEAD, migrate
 from tests import commands
@@ -235,7 +236,7 @@ def test_a_purge_takes_a_file_that_was_never_evaluated(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'evaluations.db'}"
     engine = connect(url)
     migrate(engine)
-    FileLog(engine).open(_OF_1970, "clientes.csv")
+    ClientFileLog(engine).open(_OF_1970, "clientes.csv", Answers())
     engine.dispose()
 
     purged = run(

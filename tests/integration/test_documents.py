@@ -32,7 +32,6 @@ REAL_CSV = os.environ.get("CC_GENERAL_CSV")
 ASK = """curl -s http://127.0.0.1:8000/avaliar -H 'Content-Type: application/json' \
 -d '{"name": "Maria",
   "balance": 1035, "purchases": 5788, "cash_advance": 0, "credit_limit": 2700, "payments": 5651}'"""
-BATCH = ".venv/bin/python -m evaluation_api batch clientes.csv -o decisoes.csv"
 COPY = (
     '.venv/bin/python -c "import sqlite3 as s; '
     "s.connect('var/evaluations.db').backup(s.connect('record.db'))\""
@@ -62,7 +61,6 @@ ROLL_BACK = "python -m model_store rollback --why 'it was worse'"
 HERE = {
     "make run",
     ASK,
-    BATCH,
     COPY,
     SCORE,
     SCORE_NAMED,
@@ -102,6 +100,7 @@ NOT_RUN = {
     "without its picture",
     "the program in model.md": "takes minutes: 38 times what a training does",
     "the program in integration.md": "run by test_integration_page.py",
+    ".venv/bin/python -m portfolio worker": "make run starts one, which tests of files ask",
     "make logs": "follows the log until somebody at a terminal ends it",
     "make down && docker volume rm credit-card-evaluation_record": "names the one volume of a "
     "machine's own stack, which a test must not remove",
@@ -238,13 +237,13 @@ def test_a_file_of_clients_is_evaluated_and_a_bad_row_says_why(
     text = "\n".join([";".join(("name", *FEATURES)), *rows])
     (clone.folder / "clientes.csv").write_text(text, encoding="latin-1")
 
-    done = clone.run(BATCH)
-    again = clone.run(BATCH)
-    replaced = clone.run(f"{BATCH} --overwrite")
+    done = clone.run(SCORE)
+    again = clone.run(SCORE)
+    replaced = clone.run(f"{SCORE} --overwrite")
 
     assert not running.has_ended
     assert (done.returncode, again.returncode, replaced.returncode) == (1, 2, 1)
-    assert "2 decided, 1 faulty" in done.stderr
+    assert "1 faulty" in done.stdout
     assert "--overwrite replaces it" in again.stderr
     with (clone.folder / "decisoes.csv").open(encoding="utf-8-sig") as result:
         told = [dict(row) for row in csv.DictReader(result, delimiter=";")]

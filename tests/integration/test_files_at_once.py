@@ -8,11 +8,11 @@ import httpx
 import psutil
 import pytest
 
-from evaluation_api.client_files.budget import AT_ONCE
+from evaluation_api.web.client_file_routes import AT_ONCE
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.gateway import Gateway
-from tests.services import Server, evaluation_server, eventually
+from tests.services import Server, evaluation_server, eventually, worker_server
 from tests.slow_callers import CUT_OFF, MEGABYTE, answer_to, asked, most_memory, outcome, own_limit
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(120)]
@@ -35,9 +35,12 @@ def gateway(evaluation: Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def result(evaluation: Server) -> str:
+def result(evaluation: Server, bentoml_home: Path) -> str:
     """Have a file evaluated; return where its result is: 8 MB, more than sockets hold."""
-    with httpx.Client(base_url=evaluation.url, timeout=60) as http:
+    with (
+        worker_server(evaluation, bentoml_home),
+        httpx.Client(base_url=evaluation.url, timeout=60) as http,
+    ):
         client_file = send(http, clients(LINES))
         step(http, client_file, "iniciar")
         done(http, client_file)
@@ -99,10 +102,12 @@ def test_uploads_that_go_no_further_leave_room_for_evaluations_and_end(
     assert most_memory(status(evaluation)) < own_limit() * 3 // 4
 
 
-def test_who_reads_no_further_gives_the_place_back(evaluation: Server, gateway: Gateway) -> None:
+def test_who_reads_no_further_gives_the_place_back(
+    evaluation: Server, gateway: Gateway, result: str
+) -> None:
+    get = b"GET %s HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % result.encode()
     with httpx.Client(base_url=evaluation.url, timeout=60) as http:
-        large, small = (send(http, clients(count))["id"] for count in (80_000, 1))
-    get = b"GET /lotes/%s/resultado.csv HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % large.encode()
+        small = send(http, clients(1))["id"]
     url = f"{evaluation.url}/lotes/{small}/resultado.csv"
     with asked(gateway.port, get, AT_ONCE) as connections:
         statuses = {answer_to(connection).status for connection in connections}

@@ -99,10 +99,12 @@ def test_a_refusal_is_a_problem_that_names_the_field(generated: Generated) -> No
     assert (refusal.status_code, refusal.parsed.erros[0].pointer) == (422, "#/balance")
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_file_is_sent_evaluated_and_fetched(generated: Generated) -> None:
     content = generated_module("types").File(io.BytesIO(client_files.clients(3)))
 
-    sent = generated.ask("lotes.enviar_lote", body=content, nome="gerado.csv")
+    repeated = generated_module("models").Repeated.TODAS
+    sent = generated.ask("lotes.enviar_lote", body=content, nome="gerado.csv", repetidas=repeated)
     batch = sent.parsed.id
     assert sent.headers["location"] == f"/lotes/{batch}"
     generated.ask("lotes.iniciar_lote", batch)

@@ -25,7 +25,15 @@ from tests.clients import MARIA
 from tests.releases.databases import copied, new_database
 from tests.releases.filling import Filled, fill, on
 from tests.releases.serving import SECONDS, WAITING, client, command, serving
-from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, eventually, model_server
+from tests.services import (
+    ENVIRONMENT,
+    PROJECT,
+    Server,
+    evaluation_server,
+    eventually,
+    model_server,
+    worker_server,
+)
 
 NOW, BEFORE = "now", "before"
 
@@ -102,7 +110,8 @@ def halves(
         for age, project in projects.items()
         for model_age, model in models.items()
     }
-    with serving(*evaluations.values()):
+    workers = [worker_server(evaluations[NOW, age], store) for age in (NOW, BEFORE)]
+    with serving(*evaluations.values(), *workers):
         waiting = {pair: _accepted(server) for pair, server in evaluations.items()}
         with serving(*models.values()):
             for server in evaluations.values():

@@ -11,8 +11,28 @@ from tests.services import PROJECT
 
 pytestmark = pytest.mark.release
 
-#: What CHANGELOG.md tells callers of: near a border nothing is decided any more.
-TOLD = {"GET /politica: 200 application/json.fronteira.decisao may be null"}
+NEW_STATES = ("conferindo", "com_perguntas", "recusado")
+#: What CHANGELOG.md tells callers of: near a border nothing is decided any more, and a file is
+#: looked at before it can begin.
+TOLD = {
+    "GET /politica: 200 application/json.fronteira.decisao may be null",
+    *(
+        f"{asked} application/json.situacao may be '{value}'"
+        for asked in (
+            "GET /lotes/{}: 200",
+            "POST /lotes/{}/cancelar: 200",
+            "POST /lotes/{}/iniciar: 200",
+            "POST /lotes/{}/pausar: 200",
+            "POST /lotes/{}/retomar: 200",
+            "POST /lotes: 201",
+        )
+        for value in NEW_STATES
+    ),
+    *(
+        f"GET /lotes: 200 application/json.itens[].situacao may be '{value}'"
+        for value in NEW_STATES
+    ),
+}
 
 
 def test_callers_of_the_last_release_are_served_as_it_described(halves: Halves) -> None:

@@ -9,8 +9,6 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from evaluation_api.client_files import lines
-from evaluation_api.client_files.domain import FIELDS, Dialect, Line
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, Applicant
 from evaluation_api.decision.errors import InvalidRequestError
@@ -19,7 +17,7 @@ from model_store import features
 from model_store.serving import requests as model_requests
 from portfolio.files import reading
 from portfolio.files.amounts import Grammar, Mark
-from portfolio.files.header import Header
+from portfolio.files.header import FIELDS, Header
 from portfolio.files.records import Records
 from tests.clients import AMOUNTS, MARIA
 from tests.shared_cases import TABLE, Case, in_bodies, in_texts
@@ -111,35 +109,12 @@ def test_a_request_for_a_prediction(case: Case) -> None:
         assert ENGLISH[case.fault].format(field=case.field) in str(refused.value)
 
 
-def assert_line(case: Case, dialect: Dialect) -> None:
-    good = {"name": "Ana", **dict.fromkeys(FEATURES, "1")}
-    read = lines.reader(dialect)(Line(2, list({**good, case.field: case.sent}.values())))
-    if isinstance(read, Applicant):
-        assert case.fault is None
-        assert_taken(case, read)
-    else:
-        assert read.field == case.field
-        assert PORTUGUESE_OF_FILES[str(case.fault)] in read.reason
-
-
-@each(in_texts("file", "amounts", "names"))
-def test_a_line_of_a_file_with_decimal_commas(case: Case) -> None:
-    assert_line(case, Dialect("utf-8", ";", decimal_comma=True, header=FIELDS, fields=FIELDS))
-
-
-@each(in_texts("file_point", "amounts"))
-def test_a_line_of_a_file_with_decimal_points(case: Case) -> None:
-    assert_line(case, Dialect("utf-8", ",", decimal_comma=False, header=FIELDS, fields=FIELDS))
-
-
-@each(in_texts("table", "amounts", "names"))
-def test_a_line_of_a_table_with_decimal_commas(case: Case) -> None:
+def assert_line(case: Case, grammar: Grammar) -> None:
     good = {"name": "Ana", **dict.fromkeys(FEATURES, "1")}
     cells = [pa.array([text]) for text in {**good, case.field: case.sent}.values()]
     header = Header(FIELDS, {field: place for place, field in enumerate(FIELDS)}, 1)
-    records = Records(np.array([2]), cells, [])
 
-    read = reading.read(records, header, Grammar(Mark.COMMA, three_decimals=False))
+    read = reading.read(Records(np.array([2]), cells, []), header, grammar)
 
     if case.fault is None:
         assert read.faults == []
@@ -150,6 +125,16 @@ def test_a_line_of_a_table_with_decimal_commas(case: Case) -> None:
         assert PORTUGUESE_OF_FILES[str(case.fault)] in read.faults[0].reason
 
 
+@each(in_texts("file", "amounts", "names"))
+def test_a_line_of_a_file_with_decimal_commas(case: Case) -> None:
+    assert_line(case, Grammar(Mark.COMMA, three_decimals=False))
+
+
+@each(in_texts("file_point", "amounts"))
+def test_a_line_of_a_file_with_decimal_points(case: Case) -> None:
+    assert_line(case, Grammar(Mark.POINT, three_decimals=True))
+
+
 def test_the_features_have_one_order_and_one_name_each() -> None:
     assert FEATURES == features.FEATURES == tuple(TABLE["features"])
     assert {k: label.capitalize() for k, label in sentences.LABELS.items()} == TABLE["features"]
@@ -157,7 +142,7 @@ def test_the_features_have_one_order_and_one_name_each() -> None:
 
 def test_every_row_is_of_columns_that_somebody_reads() -> None:
     columns = {"what", "fields", "json", "text", "times", "value", "fault"}
-    sides = {"request", "predict", "form", "file", "file_point", "table"}
+    sides = {"request", "predict", "form", "file", "file_point"}
     for section in ("amounts", "names", "fields", "reviews"):
         for row in TABLE[section]:
             assert row.keys() <= columns | sides

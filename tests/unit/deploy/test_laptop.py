@@ -50,6 +50,15 @@ EVALUATION = (
     + ANSWERING
 )
 
+#: Listens nowhere.
+PORTFOLIO = """
+import sys, time
+
+assert sys.argv[1:] == ["worker"]
+print("at work", flush=True)
+time.sleep(600)
+"""
+
 HARDY_LOG = """
     def log_message(self, *_):
         try:
@@ -77,6 +86,7 @@ class Laptop:
         (root / "bentoml/worker.py").write_text(MODEL_WORKER)
         self.stand_in("model_store", MODEL_IMPORT)
         self.stand_in("evaluation_api", EVALUATION)
+        self.stand_in("portfolio", PORTFOLIO)
 
     def stand_in(self, package: str, source: str) -> None:
         """Let `python -m package` run this source."""

@@ -140,4 +140,6 @@ def test_a_purge_waits_for_a_review_that_is_being_written_and_vacuums_all_it_del
         "reviews",
         "batch_chunks",
         "batches",
+        "client_file_parts",
+        "client_files",
     }

@@ -1,0 +1,280 @@
+"""What callers are answered about files, as types: the field names here are the contract's."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field
+
+from evaluation_api.decision.domain import FEATURES, Outcome
+from evaluation_api.decision.sentences import COLUMNS
+from evaluation_api.record.client_file import (
+    Answers,
+    Awaited,
+    ClientFile,
+    Counts,
+    Reading,
+    Repeated,
+    Sample,
+    State,
+)
+from evaluation_api.web.answers import when
+from evaluation_api.web.contract import Moment
+
+FileId = Annotated[str, Field(description="Código do arquivo")]
+FileName = Annotated[str, Field(description="Nome do arquivo", examples=["clientes.csv"])]
+FileState = Annotated[State, Field(description="Situação do arquivo")]
+Lines = Annotated[int, Field(description="Linhas de clientes no arquivo; 0 até ser conferido")]
+Done = Annotated[int, Field(description="Linhas processadas")]
+Column = Annotated[str | None, Field(description="Coluna do arquivo; nula se for a linha inteira")]
+
+
+@dataclass(slots=True)
+class Formato:
+    """Como o arquivo está escrito; vazio até ser conferido."""
+
+    codificacao: Annotated[
+        str, Field(description="Codificação do texto; planilha ou parquet", examples=["utf-8"])
+    ]
+    separador: Annotated[str, Field(description="Entre as colunas", examples=[";"])]
+    decimal: Annotated[str, Field(description="Separador decimal", examples=[","])]
+    colunas: Annotated[tuple[str, ...], Field(description="Como o arquivo as chama")]
+    campos: Annotated[
+        tuple[str, ...], Field(description="Que campo é cada coluna; vazio se não decide nada")
+    ]
+
+
+@dataclass(slots=True)
+class LinhaLida:
+    """Uma das primeiras linhas, como está escrita e como foi entendida."""
+
+    linha: Annotated[int, Field(description="Número da linha no arquivo, a partir de 1")]
+    valores: Annotated[tuple[str, ...], Field(description="Como estão escritos, coluna por coluna")]
+    nome: Annotated[str | None, Field(description="Nulo se a linha tem erro")]
+    entendidos: Annotated[
+        dict[str, float] | None,
+        Field(description="Os cinco valores em reais, por campo; nulo se a linha tem erro"),
+    ]
+
+
+@dataclass(slots=True)
+class Resumo:
+    """Como as linhas terminaram, em contagens."""
+
+    decisoes: Annotated[dict[str, int], Field(description="Por decisão")]
+    perfis: Annotated[list[int], Field(description="Por perfil, de 0 a 4")]
+    confianca: Annotated[list[int], Field(description="Por décimos da confiança, de 0 a 1")]
+
+
+@dataclass(slots=True)
+class Pergunta:
+    """O que precisa de resposta antes de começar, dada em respostas."""
+
+    codigo: Annotated[str, Field(description="colunas ou decimais")]
+    frase: Annotated[str, Field(description="A pergunta")]
+    campos: Annotated[tuple[str, ...], Field(description="Os campos que não têm coluna")]
+    opcoes: Annotated[tuple[str, ...], Field(description="As respostas possíveis")]
+
+
+@dataclass(slots=True)
+class Respostas:
+    """O que foi respondido, para este arquivo ou para outro com as mesmas colunas."""
+
+    colunas: Annotated[dict[str, str], Field(description="Por campo, a coluna que o traz")]
+    decimais: Annotated[str | None, Field(description="virgula ou ponto")]
+    repetidas: Annotated[Repeated | None, Field(description="Os já avaliados")]
+
+
+@dataclass(slots=True)
+class ErroDeLinha:
+    """Por que uma linha não pode ser avaliada."""
+
+    linha: Annotated[int, Field(description="Número da linha no arquivo, a partir de 1")]
+    coluna: Column
+    valor: Annotated[str, Field(description="Como está escrito")]
+    motivo: Annotated[str, Field(description="O que corrigir")]
+
+
+@dataclass(slots=True)
+class TipoDeErro:
+    """Em quantas linhas há o mesmo erro na mesma coluna."""
+
+    coluna: Column
+    motivo: Annotated[str, Field(description="O que corrigir")]
+    linhas: Annotated[int, Field(description="Em quantas linhas")]
+
+
+@dataclass(slots=True)
+class JaAvaliado:
+    """De onde os mesmos clientes já foram avaliados."""
+
+    id: Annotated[str | None, Field(description="O arquivo; nulo se foi em um terminal")]
+    nome: Annotated[str | None, Field(description="Nome do arquivo")]
+
+
+@dataclass(slots=True)
+class Conferencia:
+    """O que se sabe do arquivo antes de começar."""
+
+    linhas: Annotated[int, Field(description="Com alguma célula preenchida")]
+    com_erro: Annotated[int, Field(description="Que não podem ser avaliadas")]
+    repetidas: Annotated[int, Field(description="Já avaliadas antes")]
+    a_avaliar: Annotated[int, Field(description="As que serão avaliadas")]
+    colunas_sem_uso: Annotated[
+        tuple[str, ...], Field(description="Não decidem nada, e voltam no resultado")
+    ]
+    erros: Annotated[list[ErroDeLinha], Field(description="Os primeiros 100; todos em erros.csv")]
+    tipos_de_erro: Annotated[list[TipoDeErro], Field(description="Todos, contados")]
+    ja_avaliado: JaAvaliado | None
+
+
+@dataclass(slots=True)
+class Lote:
+    """Um arquivo e até onde foi avaliado."""
+
+    id: FileId
+    nome: FileName
+    situacao: FileState
+    atualizado_em: Moment
+    formato: Formato
+    amostra: Annotated[list[LinhaLida], Field(description="As primeiras linhas")]
+    linhas: Lines
+    feitas: Done
+    decididas: Annotated[int, Field(description="Linhas com decisão")]
+    com_erro: Annotated[int, Field(description="Linhas com erro")]
+    repetidas: Annotated[int, Field(description="Linhas já avaliadas antes, e não de novo")]
+    linhas_por_segundo: Annotated[
+        float | None, Field(description="Desde que começou ou foi retomado")
+    ]
+    segundos_restantes: Annotated[
+        float | None, Field(description="Estimativa; nula se o arquivo não está em andamento")
+    ]
+    espera: Annotated[
+        Awaited | None,
+        Field(description="O que falta a um arquivo que não avança; nulo se nada"),
+    ]
+    resumo: Resumo
+    perguntas: Annotated[list[Pergunta], Field(description="As que faltam responder")]
+    respostas: Respostas
+    conferencia: Annotated[Conferencia | None, Field(description="Nula até ser conferido")]
+    comeca_sozinho: Annotated[
+        bool, Field(description="Se começa assim que for conferido, sem perguntas")
+    ]
+    recusa: Annotated[str | None, Field(description="Por que nada será avaliado")]
+
+
+@dataclass(slots=True)
+class ItemDeLote:
+    """Uma linha da lista de arquivos."""
+
+    id: FileId
+    nome: FileName
+    situacao: FileState
+    atualizado_em: Moment
+    linhas: Lines
+    feitas: Done
+
+
+@dataclass(slots=True)
+class Lotes:
+    """Os arquivos mais recentes, do mais recente ao mais antigo."""
+
+    itens: list[ItemDeLote]
+    trabalhadores: Annotated[
+        int, Field(description="Quantos avaliam arquivos agora; sem nenhum, os arquivos esperam")
+    ]
+
+
+def client_file(one: ClientFile) -> Lote:
+    """Return one file as callers see it."""
+    counts, rate = one.counts, one.lines_per_second
+    running = one.state is State.RUNNING
+    return Lote(
+        id=one.id,
+        nome=one.name,
+        situacao=one.state,
+        atualizado_em=when(one.changed_at),
+        formato=_format(one.reading or Reading()),
+        amostra=[_sample(line) for line in one.reading.sample] if one.reading else [],
+        linhas=one.line_count,
+        feitas=one.done,
+        decididas=one.decided,
+        com_erro=counts.faults,
+        repetidas=counts.repeated,
+        linhas_por_segundo=round(rate, 1) if running and rate else None,
+        segundos_restantes=round((one.line_count - one.done) / rate, 1)
+        if running and rate
+        else None,
+        espera=one.awaits,
+        resumo=_summary(counts),
+        perguntas=[_question(one.reading, at) for at in range(len(one.reading.questions))]
+        if one.reading
+        else [],
+        respostas=_answers(one.answers),
+        conferencia=_checked(one.reading),
+        comeca_sozinho=one.starts_when_ready,
+        recusa=one.refusal,
+    )
+
+
+def _format(reading: Reading) -> Formato:
+    return Formato(
+        reading.encoding, reading.delimiter, reading.decimal, reading.header, reading.fields
+    )
+
+
+def _sample(line: Sample) -> LinhaLida:
+    amounts = None
+    if line.amounts is not None:
+        amounts = {COLUMNS[feature]: line.amounts[at] for at, feature in enumerate(FEATURES)}
+    return LinhaLida(line.line, line.cells, line.name, amounts)
+
+
+def _summary(counts: Counts) -> Resumo:
+    outcomes = {outcome.value: counts.outcomes.get(outcome.value, 0) for outcome in Outcome}
+    return Resumo(outcomes, counts.clusters, counts.confidence)
+
+
+def _question(reading: Reading, at: int) -> Pergunta:
+    one = reading.questions[at]
+    fields = tuple(COLUMNS[field] for field in one.fields)
+    return Pergunta(one.code, one.sentence, fields, one.options)
+
+
+def _answers(answers: Answers) -> Respostas:
+    columns = {COLUMNS[field]: column for field, column in answers.columns.items()}
+    return Respostas(columns, answers.decimals, answers.repeated)
+
+
+def _checked(reading: Reading | None) -> Conferencia | None:
+    if reading is None or reading.questions:
+        return None
+    named = zip(reading.header, reading.fields, strict=True)
+    earlier = reading.earlier
+    return Conferencia(
+        linhas=reading.lines,
+        com_erro=reading.faulty,
+        repetidas=reading.repeated,
+        a_avaliar=reading.lines - reading.faulty - reading.repeated,
+        colunas_sem_uso=tuple(column for column, field in named if not field),
+        erros=[ErroDeLinha(one.line, one.column, one.value, one.reason) for one in reading.faults],
+        tipos_de_erro=[
+            TipoDeErro(one.column, one.reason, one.lines) for one in reading.fault_kinds
+        ],
+        ja_avaliado=None if earlier is None else JaAvaliado(earlier.id, earlier.name),
+    )
+
+
+def listed(client_files: Iterable[ClientFile], workers: int) -> Lotes:
+    """Return a list of files as callers see it. workers: how many there are."""
+    items = [
+        ItemDeLote(one.id, one.name, one.state, when(one.changed_at), one.line_count, one.done)
+        for one in client_files
+    ]
+    return Lotes(items, workers)
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Return the header that gives a download its file name (RFC 6266)."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

@@ -1,0 +1,403 @@
+"""The routes of files: bytes in, how far one is and bytes out. What is in them a worker reads."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator
+from starlette.types import Receive, Scope, Send
+
+from evaluation_api.decision.errors import (
+    ClientFileNotFoundError,
+    ClientFileStateError,
+    EvaluationError,
+    FieldError,
+    FileTooLargeError,
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    ManyFilesError,
+)
+from evaluation_api.decision.limits import UNREADABLE
+from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
+from evaluation_api.record.client_files import ClientFileLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.runtime.identity import new_id
+from evaluation_api.web import client_file_answers as answers
+from evaluation_api.web.api_route import ApiRoute
+from evaluation_api.web.client_file_answers import Lote, Lotes
+from evaluation_api.web.problems import Responses, described
+from evaluation_api.web.requests import (
+    Keys,
+    RespostasBody,
+    UploadQuery,
+    answers_of,
+    only_key,
+    read_key,
+)
+from evaluation_api.web.routes import NO_STORE, no_store
+
+MAX_BYTES: Final = 200 * 2**20
+#: How many files come in, and how many results go out, at once: each holds its place for minutes.
+AT_ONCE: Final = 8
+_PART_BYTES: Final = 2**20
+_LISTED: Final = 50
+_LONGEST_NAME: Final = 255
+#: Who sends a file is told how it was understood, unless it takes longer.
+_CHECK_SECONDS: Final = 3.0
+_LOOK_SECONDS: Final = 0.05
+
+_NAMELESS: Final = "Dê um nome ao arquivo, de 1 a 255 caracteres legíveis."
+#: Made-up clients, as spreadsheets in Brazil write them, so that it shows what amounts look like.
+_TEMPLATE: Final = (
+    "\ufeffnome;saldo_devedor;compras;saques;limite_de_credito;pagamentos\r\n"
+    "Ana Exemplo;1035,00;5788,00;0,00;2700,00;5651,00\r\n"
+    "Bruno Exemplo;1126,00;0,00;504,00;1200,00;599,00\r\n"
+).encode()
+
+_FILE: Final = {"type": "string", "format": "binary"}
+_UPLOAD: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "CSV, .xlsx ou .parquet, até 200 MB e 1.000.000 de linhas",
+        "content": {"application/octet-stream": {"schema": _FILE}, "text/csv": {"schema": _FILE}},
+    }
+}
+_CREATED: Final[Responses] = {
+    HTTPStatus.CREATED: {
+        "headers": {
+            "Location": {"description": "Onde o arquivo está", "schema": {"type": "string"}}
+        }
+    }
+}
+_DOWNLOAD: Final[Responses] = {
+    HTTPStatus.OK: {
+        "description": "O arquivo",
+        "headers": {
+            "Content-Disposition": {"description": "Nome do arquivo", "schema": {"type": "string"}}
+        },
+    }
+}
+_ONE: Final = described(ClientFileNotFoundError)
+_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError, IdempotencyKeyReusedError)
+_TAKEN: Final = described(ClientFileNotFoundError, ManyFilesError) | _DOWNLOAD
+
+router = APIRouter(route_class=ApiRoute, tags=["lotes"])
+
+
+class Budget:
+    """So many places, and whoever finds none has to come again."""
+
+    def __init__(self, places: int = AT_ONCE) -> None:
+        """Start with all of them free."""
+        self._free = places
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place. Raises ManyFilesError when there is none."""
+        if not self._free:
+            raise ManyFilesError
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+@dataclass(frozen=True)
+class ClientFiles:
+    """What the routes of files need."""
+
+    log: ClientFileLog
+    executor: RecordExecutor
+    uploads: Budget = field(default_factory=Budget)
+    downloads: Budget = field(default_factory=Budget)
+
+
+class FileResponse(StreamingResponse):
+    """A file, read while it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; to HEAD, its headers alone: it would be read for nobody."""
+        if scope["method"] == "HEAD":
+            self.body_iterator = _nothing()
+        await super().__call__(scope, receive, send)
+
+
+class CsvResponse(FileResponse):
+    """A file that is CSV."""
+
+    media_type = "text/csv"
+
+
+class SentResponse(FileResponse):
+    """A file of any kind."""
+
+    media_type = "application/octet-stream"
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def _client_files(request: Request) -> ClientFiles:
+    client_files: ClientFiles = request.app.state.client_files
+    return client_files
+
+
+Needed = Annotated[ClientFiles, Depends(_client_files)]
+
+
+async def _upload_place(client_files: Needed) -> AsyncIterator[None]:
+    with client_files.uploads.place():
+        yield
+
+
+async def _download_place(client_files: Needed) -> AsyncIterator[None]:
+    """Hold a place until the answer has gone."""
+    with client_files.downloads.place():
+        yield
+
+
+FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(str.lower)]
+
+
+@router.post(
+    "/lotes",
+    operation_id="enviar_lote",
+    status_code=HTTPStatus.CREATED,
+    responses=described(
+        FileTooLargeError, ManyFilesError, IdempotencyKeyInFlightError, IdempotencyKeyReusedError
+    )
+    | _CREATED,
+    openapi_extra=_UPLOAD,
+    dependencies=[Depends(_upload_place)],
+)
+async def receive(
+    request: Request,
+    response: Response,
+    client_files: Needed,
+    keys: Keys,
+    query: Annotated[UploadQuery, Query()],
+) -> Lote:
+    """Recebe um arquivo de clientes, para avaliar quando for pedido.
+
+    O arquivo é guardado como foi enviado e conferido logo depois: a resposta espera até 3 s por
+    isso. Se vier ainda "conferindo", consulte GET /lotes/{file_id}.
+    """
+    name, key = _read_name(query.nome), only_key(keys)
+    if _announced_bytes(request) > MAX_BYTES:
+        raise FileTooLargeError
+    file_id = await _receive(client_files, name, request, Answers(repeated=query.repetidas), key)
+    response.headers["Location"] = f"/lotes/{file_id}"
+    return answers.client_file(await _checked(client_files, file_id))
+
+
+def _read_name(sent: str | None) -> str:
+    name = ("clientes.csv" if sent is None else sent).strip()
+    if not 0 < len(name) <= _LONGEST_NAME or UNREADABLE.search(name):
+        raise InvalidRequestError([FieldError("#/nome", _NAMELESS)])
+    return name
+
+
+def _announced_bytes(request: Request) -> int:
+    """Return what Content-Length says, or 0; the server has checked that it is a number."""
+    return int(request.headers.get("content-length") or 0)
+
+
+async def _receive(
+    client_files: ClientFiles, name: str, request: Request, chosen: Answers, key: str | None
+) -> str:
+    """Keep a file as it comes in, and return its id; what breaks off leaves nothing behind."""
+    log, write = client_files.log, client_files.executor.run_write
+    file_id, sha256 = new_id(), hashlib.sha256()
+    first = await write(log.open, file_id, name, chosen, key)
+    try:
+        number = 0
+        async for part in _parts(request.stream()):
+            sha256.update(part)
+            if first is None:
+                await write(log.store, file_id, number, part)
+                number += 1
+        asked = f"{name}\n{chosen.repeated}\n{sha256.hexdigest()}".encode()
+        fingerprint = hashlib.sha256(asked).hexdigest()
+        if first is not None:
+            await client_files.executor.run_read(log.require_same, first, fingerprint)
+            return first
+        await write(log.complete, file_id, sha256.hexdigest(), fingerprint)
+    except BaseException:
+        if first is None:
+            with suppress(EvaluationError):  # the next upload tidies up what is left
+                await asyncio.shield(write(log.discard, file_id))
+        raise
+    return file_id
+
+
+async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cut a file into pieces of a megabyte. Raises FileTooLargeError."""
+    size, held = 0, bytearray()
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise FileTooLargeError
+        held += chunk
+        while len(held) >= _PART_BYTES:
+            yield bytes(held[:_PART_BYTES])
+            del held[:_PART_BYTES]
+    if held:
+        yield bytes(held)
+
+
+async def _checked(client_files: ClientFiles, file_id: str) -> ClientFile:
+    """Return a file once it was looked at, or as it is when nobody does or it takes too long."""
+    deadline = time.monotonic() + _CHECK_SECONDS
+    while True:
+        found = await client_files.executor.run_read(client_files.log.find, file_id)
+        is_waited_for = found.state is State.CHECKING and found.awaits is not Awaited.WORKER
+        if not is_waited_for or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+@router.get(
+    "/lotes",
+    operation_id="listar_lotes",
+    responses=described(),
+    dependencies=[Depends(no_store)],
+)
+async def latest(client_files: Needed) -> Lotes:
+    """Lista os arquivos mais recentes, do mais recente ao mais antigo."""
+    found, workers = await client_files.executor.run_read(client_files.log.latest, _LISTED)
+    return answers.listed(found, workers)
+
+
+@router.get(
+    "/lotes/modelo.csv",
+    operation_id="baixar_exemplo",
+    response_class=CsvResponse,
+    responses=described() | _DOWNLOAD,
+)
+async def template() -> Response:
+    """Fornece um arquivo de exemplo, com as colunas e dois clientes."""
+    return Response(_TEMPLATE, headers=answers.attachment("modelo.csv"), media_type="text/csv")
+
+
+@router.get(
+    "/lotes/{file_id}",
+    operation_id="mostrar_lote",
+    responses=_ONE,
+    dependencies=[Depends(no_store)],
+)
+async def find(client_files: Needed, file_id: FileId) -> Lote:
+    """Mostra um arquivo, como foi entendido, quanto foi avaliado e o resumo das decisões."""
+    found = await client_files.executor.run_read(client_files.log.find, file_id)
+    return answers.client_file(found)
+
+
+@router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_STEP)
+async def answer(client_files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys) -> Lote:
+    """Responde o que o arquivo não diz: colunas, decimais, clientes já avaliados.
+
+    O arquivo é conferido de novo. As colunas e os decimais valem também para os próximos arquivos
+    com os mesmos nomes de colunas.
+    """
+    chosen = answers_of(sent)
+    key = read_key(keys, (file_id, sent.model_dump(mode="json")))
+    await client_files.executor.run_write(client_files.log.answer, file_id, chosen, key)
+    return answers.client_file(await _checked(client_files, file_id))
+
+
+@router.get(
+    "/lotes/{file_id}/resultado.csv",
+    operation_id="baixar_resultado",
+    response_class=CsvResponse,
+    responses=_TAKEN,
+    dependencies=[Depends(_download_place)],
+)
+async def result(client_files: Needed, file_id: FileId) -> Response:
+    """Devolve as linhas já avaliadas, na mesma ordem, com a decisão ou o erro de cada uma."""
+    return await _download(client_files, file_id, Kind.RESULT, CsvResponse)
+
+
+@router.get(
+    "/lotes/{file_id}/erros.csv",
+    operation_id="baixar_erros",
+    response_class=CsvResponse,
+    responses=_TAKEN,
+    dependencies=[Depends(_download_place)],
+)
+async def faults(client_files: Needed, file_id: FileId) -> Response:
+    """Devolve só as linhas com erro, para corrigir e enviar como outro arquivo."""
+    return await _download(client_files, file_id, Kind.FAULTS, CsvResponse)
+
+
+@router.get(
+    "/lotes/{file_id}/enviado",
+    operation_id="baixar_enviado",
+    response_class=SentResponse,
+    responses=_TAKEN,
+    dependencies=[Depends(_download_place)],
+)
+async def sent(client_files: Needed, file_id: FileId) -> Response:
+    """Devolve o arquivo como foi enviado."""
+    return await _download(client_files, file_id, Kind.SENT, SentResponse)
+
+
+async def _download(
+    client_files: ClientFiles, file_id: str, kind: Kind, response: type[FileResponse]
+) -> Response:
+    found = await client_files.executor.run_read(client_files.log.find, file_id)
+    name = answers.attachment(_name_of(found.name, kind))
+    return response(_pieces(client_files, found.id, kind), headers=name | NO_STORE)
+
+
+def _name_of(name: str, kind: Kind) -> str:
+    """Return what a file is called when it is taken, by what it is called that was sent."""
+    if kind is Kind.SENT:
+        return name
+    ending = "" if name.lower().endswith(".csv") else ".csv"
+    return f"{'resultado' if kind is Kind.RESULT else 'erros'}-{name}{ending}"
+
+
+async def _pieces(client_files: ClientFiles, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
+    number, read = 0, client_files.executor.run_read
+    while (piece := await read(client_files.log.part, file_id, kind, number)) is not None:
+        yield piece
+        number += 1
+
+
+@router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
+async def start(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+    """Começa a avaliar o arquivo, ou assim que for conferido e não houver perguntas."""
+    return await _step(client_files, file_id, Step.START, keys)
+
+
+@router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
+async def pause(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+    """Pausa; o que está feito permanece."""
+    return await _step(client_files, file_id, Step.PAUSE, keys)
+
+
+@router.post("/lotes/{file_id}/retomar", operation_id="retomar_lote", responses=_STEP)
+async def resume(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+    """Continua de onde parou."""
+    return await _step(client_files, file_id, Step.RESUME, keys)
+
+
+@router.post("/lotes/{file_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
+async def cancel(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+    """Desiste do que falta; as decisões já tomadas permanecem."""
+    return await _step(client_files, file_id, Step.CANCEL, keys)
+
+
+async def _step(client_files: ClientFiles, file_id: str, step: Step, keys: Keys) -> Lote:
+    key = read_key(keys, (file_id, step))
+    await client_files.executor.run_write(client_files.log.step, file_id, step, key)
+    return answers.client_file(await client_files.executor.run_read(client_files.log.find, file_id))

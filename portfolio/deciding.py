@@ -1,0 +1,251 @@
+"""Decides a file that was looked at and begun, slice by slice, from where it is."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evaluation_api.decision.errors import ModelError, ModelRefusalError
+from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.record.client_file import CONFIDENCE_BINS, Awaited, ClientFile, Counts
+from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
+from model_store.errors import ModelStoreError
+from portfolio import appending, checking, frames, known
+from portfolio.files import messages, reading, writing
+from portfolio.files.amounts import Grammar
+from portfolio.files.errors import Fault, UnreadableFileError
+from portfolio.files.header import Header
+from portfolio.files.reading import Clients
+from portfolio.files.writing import ResultColumns
+from portfolio.known import Keys
+from portfolio.leases import Leases, Slice
+from portfolio.recording import Explainer, Prepared, Recording
+from portfolio.score import in_order
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_MODEL_SECONDS: Final = 0.5
+_AWAY: Final = (ModelError, ModelStoreError)
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """How files are decided.
+
+    model: opens what places clients. between: called between two blocks, and while a file waits.
+    require_wanted: called before each slice; both raise whatever ends the work. committed: told
+    after each slice how its lines ended, and seconds.
+    """
+
+    leases: Leases
+    policy: AnyPolicy
+    model: Callable[[], Explainer]
+    between: Callable[[], None]
+    require_wanted: Callable[[], None]
+    committed: Callable[[Counts, float], None]
+
+    def run(self, file: ClientFile) -> None:
+        """Decide what is left of a file. Raises LeaseLostError or RecordUnavailableError."""
+        explainer = self.waited_for(file, self.model)
+        try:
+            done = _OneFile(self, file, explainer).run()
+        except UnreadableFileError as exc:
+            self.leases.refuse(file, str(exc))
+            return
+        counts = done.counts
+        if done.line_count == done.done == done.decided + counts.faults + counts.repeated:
+            self.leases.finish(done)
+        else:  # no line may vanish
+            logger.error("client_file_read_otherwise", extra={"client_file": file.id})
+            self.leases.refuse(done, messages.NOT_AS_BEFORE)
+
+    def waited_for(self, file: ClientFile, call: Callable[[], T]) -> T:
+        """Return what needs the model, as soon as it is there. Raises ModelRefusalError."""
+        is_told = False
+        while True:
+            try:
+                found = call()
+            except ModelRefusalError:
+                raise
+            except _AWAY as exc:
+                if not is_told:
+                    logger.info("model_awaited", extra={"reason": type(exc).__name__})
+                is_told = True
+                self.leases.wait_for(file, Awaited.MODEL)
+                self.between()
+                time.sleep(_MODEL_SECONDS)
+            else:
+                if is_told:
+                    self.leases.wait_for(file, None)
+                return found
+
+
+class _Decided(NamedTuple):
+    """Some lines of a file with all that is written of them.
+
+    repeated: n flags, of those who were decided before. decisions, keys, prepared:
+    of the decided, in their order. table: n lines of the result.
+    """
+
+    clients: Clients
+    repeated: NDArray[np.bool_]
+    decisions: pd.DataFrame
+    keys: Keys
+    prepared: Prepared
+    table: pa.Table
+
+
+class _OneFile:
+    """One file on its way from where it is to its end."""
+
+    def __init__(self, deciding: Deciding, file: ClientFile, explainer: Explainer) -> None:
+        self._deciding, self._leases = deciding, deciding.leases
+        self._explainer, self._policy = explainer, deciding.policy
+        self._file = file
+        log = RecordedFiles(deciding.leases.engine)
+        so_far = RecordedFile(file.sha256, 1, file.id, "", file.decided)
+        self._slices = appending.beside(log)
+        self._recording = Recording(log, so_far, deciding.policy, explainer)
+        self._recording.leave_out(file.decided)
+
+    def run(self) -> ClientFile:
+        """Decide what is left; return how far it is at the end of the file."""
+        file = self._file
+        opened = checking.open_file(self._leases, file)
+        table = opened.table
+        grammar, blocks = reading.clients_of(table, checking.mark_of(opened.answers))
+        columns = ResultColumns(table.header, self._policy, writing.PAGE_NAMES)
+        self._known = checking.known_of(self._leases, file, opened)
+        self._number = self._leases.count_slices(file)
+        with in_order() as submit:
+            for some in blocks:
+                self._deciding.between()
+                left = _after(some, file.last_line)
+                if len(left.lines):
+                    decided = self._decide(left, table.header, columns)
+                    submit(partial(self._commit, decided, table.delimiter, grammar))
+        return self._file
+
+    def _decide(self, some: Clients, header: Header, columns: ResultColumns) -> _Decided:
+        keys = known.keys_of(some, header)
+        new, keys, _ = self._known.new_of(some, keys)
+        repeated = some.decidable & ~new.decidable
+        begun = time.perf_counter()
+        kept, decisions = self._evaluated(new)
+        if len(kept.frame) < len(keys):
+            keys = keys[kept.decidable[new.decidable]]
+        seconds = time.perf_counter() - begun
+        names = reading.names_of(kept, header)
+        prepared = self._recording.prepare(names, kept.frame, decisions, seconds)
+        shown = columns.of(kept, decisions.assign(cluster=decisions["perfil"]), prepared.ids)
+        return _Decided(kept, repeated, decisions, keys, prepared, shown)
+
+    def _evaluated(self, some: Clients) -> tuple[Clients, pd.DataFrame]:
+        """Decide clients; whom the model refuses is faulty, and the others are decided."""
+        refused = np.zeros(len(some.frame), bool)
+        while True:
+            kept = some.frame[~refused] if refused.any() else some.frame
+            try:
+                decisions = self._deciding.waited_for(self._file, partial(self._ask, kept))
+            except ModelRefusalError:
+                refused[np.flatnonzero(~refused)[self._refused(kept)]] = True
+            else:
+                return _named(some, refused), decisions
+
+    def _ask(self, clients: pd.DataFrame) -> pd.DataFrame:
+        return frames.evaluate(clients, self._policy, self._explainer)
+
+    def _refused(self, clients: pd.DataFrame) -> NDArray[np.int64]:
+        """Return the place of the first client whom the model refuses, by halves."""
+        low, high = 0, len(clients)
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                self._deciding.waited_for(self._file, partial(self._ask, clients[low:middle]))
+            except ModelRefusalError:
+                high = middle
+            else:
+                low = middle
+        return np.array([low])
+
+    def _commit(self, decided: _Decided, delimiter: str, grammar: Grammar) -> None:
+        """Write some lines in slices, letting others write in between."""
+        start, total = 0, len(decided.clients.lines)
+        while start < total:
+            pace = self._slices.pace
+            stop = min(total, start + pace.limit)
+            part = self._slice(decided, slice(start, stop), delimiter, grammar)
+            self._deciding.require_wanted()
+            begun = time.perf_counter()
+            self._file = self._leases.commit(self._file, self._number, part)
+            seconds = time.perf_counter() - begun
+            if stop - start == pace.limit:
+                pace.note(seconds)
+            self._number += 1
+            self._deciding.committed(part.counts, seconds)
+            start = stop
+            self._slices.pause()
+
+    def _slice(self, decided: _Decided, lines: slice, delimiter: str, grammar: Grammar) -> Slice:
+        """Return some lines as they are committed."""
+        decidable = decided.clients.decidable
+        first = int(decidable[: lines.start].sum())
+        rows = slice(first, first + int(decidable[lines].sum()))
+        table, count = decided.table[lines], rows.stop - rows.start
+        repeated = int(decided.repeated[lines].sum())
+        clients = decided.prepared.rows.slice(first, count)
+        return Slice(
+            appending.encoded(clients, for_server=self._leases.is_server),
+            count,
+            checking.csv_of(table, delimiter, grammar, is_begun=self._number > 0),
+            decided.keys[rows].tobytes(),
+            len(table),
+            int(decided.clients.lines[lines.stop - 1]),
+            _counts(decided.decisions[rows], len(table) - count - repeated, repeated),
+        )
+
+
+def _named(some: Clients, refused: NDArray[np.bool_]) -> Clients:
+    if not refused.any():
+        return some
+    lines = some.lines[np.flatnonzero(some.decidable)[refused]].tolist()
+    faults = [Fault(line, None, "", messages.REFUSED_BY_MODEL) for line in lines]
+    return known.without(some, refused, faults)
+
+
+def _after(some: Clients, line: int) -> Clients:
+    """Return the clients of a block that stand after a line of the file."""
+    later = some.lines > line
+    if later.all():
+        return some
+    return Clients(
+        some.lines[later],
+        [column.filter(pa.array(later)) for column in some.cells],
+        some.decidable[later],
+        some.frame[later[some.decidable]],
+        [fault for fault in some.faults if fault.line > line],
+    )
+
+
+def _counts(decisions: pd.DataFrame, faults: int, repeated: int) -> Counts:
+    counts = Counts(faults, repeated)
+    outcomes = decisions["decisao"].value_counts()
+    counts.outcomes = {str(name): int(count) for name, count in outcomes.items() if count}
+    counts.clusters = _counted(decisions["perfil"].to_numpy(), len(counts.clusters))
+    certainties = decisions["certeza"].dropna().to_numpy()
+    bins = np.minimum((certainties * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
+    counts.confidence = _counted(bins, CONFIDENCE_BINS)
+    return counts
+
+
+def _counted(places: NDArray[np.integer], kinds: int) -> list[int]:
+    return [int(count) for count in np.bincount(places, minlength=kinds)]
