@@ -47,6 +47,15 @@ class Decided(NamedTuple):
     policy_version: str
 
 
+class Clients(NamedTuple):
+    """n clients, FEATURES as float64, and how they were decided, as frames.evaluate returns it."""
+
+    who: Who
+    amounts: pd.DataFrame
+    decisions: pd.DataFrame
+    decided: Decided
+
+
 class Explained(NamedTuple):
     """What a prediction of n clients is made of, but for their changes.
 
@@ -95,14 +104,10 @@ def lines(packed: bytes) -> pa.Array:
     )
 
 
-def columns(
-    who: Who,
-    clients: pd.DataFrame,
-    decisions: pd.DataFrame,
-    decided: Decided,
-    predictions: pa.Array,
-) -> pa.RecordBatch:
+def encode(some: Clients, changes: Changes) -> pa.RecordBatch:
     """Return n rows, in the order of rows.COLUMNS, each with a salt and a digest of its own."""
+    who, clients, decisions, decided = some
+    predictions = lines(pack(explained(clients, decisions), changes))
     count = len(who.ids)
     amounts = {feature: pa.array(clients[feature].to_numpy()) for feature in FEATURES}
     made: Mapping[str, pa.Array] = {

@@ -1,4 +1,4 @@
-"""Packs predictions in processes of their own, since what would change them is most of the work.
+"""Encodes clients in processes of their own, since what would change decisions is most of the work.
 
 They are forked, so that they know the model and the policy without being told, and end with the one
 who started them: their pipe does.
@@ -19,8 +19,10 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Final, Protocol
 
+import pyarrow as pa
+
 from portfolio import encoding
-from portfolio.encoding import Changes, Explained
+from portfolio.encoding import Changes, Clients
 
 _Pipe = Connection
 #: One leaves a core to those who read, decide and write.
@@ -28,18 +30,18 @@ _MOST: Final = 4
 
 
 class Packer(Protocol):
-    """Whatever packs what clients' predictions are made of."""
+    """Whatever encodes clients."""
 
-    def __call__(self, explained: Explained, /) -> Future[bytes]:
-        """Begin to; the result is encoding.pack's."""
+    def __call__(self, some: Clients, /) -> Future[pa.RecordBatch]:
+        """Begin to; the result is encoding.encode's."""
 
 
 def here(changes: Changes) -> Packer:
-    """Return what packs at once."""
+    """Return what encodes at once."""
 
-    def pack(explained: Explained) -> Future[bytes]:
-        done: Future[bytes] = Future()
-        done.set_result(encoding.pack(explained, changes))
+    def pack(some: Clients) -> Future[pa.RecordBatch]:
+        done: Future[pa.RecordBatch] = Future()
+        done.set_result(encoding.encode(some, changes))
         return done
 
     return pack
@@ -47,7 +49,7 @@ def here(changes: Changes) -> Packer:
 
 @contextmanager
 def processes(changes: Changes) -> Iterator[Packer]:
-    """Start processes that pack, where they can be forked; here where they cannot, or no core is.
+    """Start processes that encode, where they can be forked; here where they cannot, or no core is.
 
     Raises OSError from a result when one has ended.
     """
@@ -62,7 +64,7 @@ def processes(changes: Changes) -> Iterator[Packer]:
             pipes.append(_start(changes, pipes))
             idle.put(pipes[-1])
         with ThreadPoolExecutor(count) as conversations:
-            yield lambda explained: conversations.submit(partial(_ask, idle, explained))
+            yield lambda some: conversations.submit(partial(_ask, idle, some))
     finally:
         for pipe in pipes:
             pipe.close()
@@ -87,16 +89,23 @@ def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
     gc.disable()  # lists of lists by the thousand, and no circle: to look for one took a third
     try:
         while True:
-            theirs.send_bytes(encoding.pack(theirs.recv(), changes))
+            theirs.send_bytes(_written(encoding.encode(theirs.recv(), changes)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _ask(idle: "SimpleQueue[_Pipe]", explained: Explained) -> bytes:
+def _written(rows: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_batch(rows)
+    return sink.getvalue()
+
+
+def _ask(idle: "SimpleQueue[_Pipe]", some: Clients) -> pa.RecordBatch:
     pipe = idle.get()
     try:
-        pipe.send(explained)
-        return pipe.recv_bytes()
+        pipe.send(some)
+        return pa.ipc.open_stream(pipe.recv_bytes()).read_next_batch()
     except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
         raise OSError(errno.ECHILD, "a process of it has ended", "portfolio score") from exc
     finally:

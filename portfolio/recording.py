@@ -8,10 +8,11 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 from evaluation_api import VERSION
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
-from portfolio import appending, encoding, packing
+from portfolio import appending, packing
 from portfolio.appending import Appender
-from portfolio.encoding import Decided, Who
+from portfolio.encoding import Clients, Decided, Who
 from portfolio.frames import Floats, Profiler
 from portfolio.packing import Packer
 
@@ -44,15 +45,15 @@ class RecordedOtherwiseError(Exception):
 class Prepared:
     """Some clients as they are recorded. ids: n texts, of all of them."""
 
-    def __init__(self, ids: pa.Array, make_rows: Callable[[], pa.RecordBatch]) -> None:
-        """Take the ids, and what makes rows of those who are not recorded yet."""
+    def __init__(self, ids: pa.Array, encoded: Future[pa.RecordBatch]) -> None:
+        """Take the ids, and what will be the rows of those who are not recorded yet."""
         self.ids = ids
-        self._make_rows = make_rows
+        self._encoded = encoded
 
-    @cached_property
+    @property
     def rows(self) -> pa.RecordBatch:
-        """Return the rows of those who are not recorded yet, in the file's order."""
-        return self._make_rows()
+        """Wait for the rows of those who are not recorded yet, in the file's order."""
+        return self._encoded.result()
 
 
 class Explainer(Profiler, Protocol):
@@ -63,7 +64,7 @@ class Explainer(Profiler, Protocol):
 
 
 class Ways(NamedTuple):
-    """By what clients are packed and written."""
+    """By what clients are encoded and written."""
 
     packer: Packer
     appender: Appender
@@ -116,8 +117,6 @@ class Recording:
         self._prepared += count
         made = ids(self._file.id, start, count)
         new = slice(min(count, max(0, self.before - start)), count)
-        clients, decisions = clients[new], decisions[new]
-        packed = self._packer(encoding.explained(clients, decisions))
         decided = Decided(
             self._time(self.received_at),
             self._time(datetime.now(UTC)),
@@ -125,16 +124,8 @@ class Recording:
             self._model,
             self._policy_version,
         )
-        return Prepared(
-            made,
-            lambda: encoding.columns(
-                Who(made[new], names[new]),
-                clients,
-                decisions,
-                decided,
-                encoding.lines(packed.result()),
-            ),
-        )
+        some = Clients(Who(made[new], names[new]), clients[new], decisions[new], decided)
+        return Prepared(made, self._packer(some))
 
     def _time(self, moment: datetime) -> str:
         return str(self._log.bind_time(moment))
