@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from starlette.responses import Response
 
-from model_store.features import FEATURES
+from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.geometry import CHANGEABLE, Explanation, Labels, Matrix
 from model_store.serving import npy, requests
 from model_store.serving.requests import PredictRequest, UnreadableRequestError
@@ -108,11 +108,20 @@ def headers_of(model: StoredModel, tag: str) -> dict[str, str]:
 
 
 def written(told: Matrix, asked: PredictRequest, headers: dict[str, str]) -> Response:
-    """Write answers (n x 24) as columns, as one object, or as a list in the clients' order."""
+    """Write answers (n x 24) as columns, as one object, or as a list in the clients' order.
+
+    A client whom the model gives no label is refused (422), as any that cannot be answered: whoever
+    asked about several asks again by halves.
+    """
     if asked.by_columns:
+        if np.isnan(told[:, 0]).any():
+            return _unanswered(told)
         columns = told if asked.has_targets else told[:, : CHANGES.start]
         return Response(npy.write(columns), headers=headers, media_type=npy.MEDIA_TYPE)
-    predictions = as_predictions(told, asked.clients)
+    try:
+        predictions = as_predictions(told, asked.clients)
+    except ValueError:  # no label: NaN is no whole number, which costs the others no look
+        return _unanswered(told)
     body = _encode(predictions[0] if asked.single else predictions)
     return Response(body, headers=headers, media_type="application/json")
 
@@ -123,8 +132,16 @@ def problem(status: HTTPStatus, detail: str) -> Response:
     return Response(_encode(body), status, media_type="application/problem+json")
 
 
-def labels_only(cluster: Labels) -> Matrix:
-    """Make answers of labels (n), for a model whose geometry is not known."""
+def _unanswered(told: Matrix) -> Response:
+    place = int(np.isnan(told[:, 0]).argmax())
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"The model has no label from 0 to {PROFILE_COUNT - 1} for this client - at `$[{place}]`",
+    )
+
+
+def labels_only(cluster: Labels | Matrix) -> Matrix:
+    """Make answers of labels (n; NaN for none), for a model whose geometry is not known."""
     told = np.full((len(cluster), len(COLUMNS)), np.nan)
     told[:, 0] = cluster
     return told

@@ -3,6 +3,7 @@
 A batch is n x 15, as requests.with_options makes it: each row carries what its caller wants.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store import geometry, golden
-from model_store.features import FEATURES, LARGEST_AMOUNT
+from model_store.errors import NotAModel
+from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
 from model_store.geometry import Matrix
 from model_store.numbers import Numbers
 from model_store.serving import answers
 from model_store.serving.requests import ExplanationOptions, with_options
 from model_store.version import StoredModel
+
+logger = logging.getLogger(__name__)
 
 _OPTIONS = slice(len(FEATURES), len(FEATURES) + 2)
 _LOWS = slice(_OPTIONS.stop, _OPTIONS.stop + len(geometry.CHANGEABLE))
@@ -49,7 +53,17 @@ class ServedModel:
 
 def serve(model: StoredModel) -> ServedModel:
     """Make a stored model predict. Raises GoldenMismatch or PickleRefused."""
+    if not model.is_sealed:
+        logger.warning(
+            "%s was imported by an earlier release: of all that it consists of, only its pickle is "
+            "verified; import it again",
+            model.tag,
+        )
     if model.numbers is None:
+        logger.warning(
+            "%s has no closed form: its pickle is opened, and answers labels without reasons",
+            model.tag,
+        )
         estimator = model.open_estimator()
         golden.check(estimator, model.golden)
         return ServedModel(model, _from_estimator(estimator))
@@ -61,7 +75,21 @@ def serve(model: StoredModel) -> ServedModel:
 
 def _from_estimator(estimator: golden.Predictor) -> Predict:
     """Predict through any model's own predict: labels and no reasons."""
-    return lambda batch: answers.labels_only(golden.predict(estimator, batch[:, : len(FEATURES)]))
+    return lambda batch: answers.labels_only(_labels(estimator, batch[:, : len(FEATURES)]))
+
+
+def _labels(estimator: golden.Predictor, clients: Matrix) -> Matrix:
+    """Return n labels, NaN for a client to whom the model gives none from 0 to 4.
+
+    A client with whom it fails is found by asking one by one, so that the neighbours are answered.
+    """
+    try:
+        labels = golden.predict(estimator, clients).astype(np.float64)
+    except NotAModel:
+        if len(clients) == 1:
+            return np.array([np.nan])
+        return np.concatenate([_labels(estimator, one[None]) for one in clients])
+    return np.where((labels >= 0) & (labels < PROFILE_COUNT), labels, np.nan)
 
 
 def _from_numbers(numbers: Numbers) -> Predict:

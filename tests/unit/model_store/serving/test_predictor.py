@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from model_store import geometry, golden, registry
-from model_store.errors import GoldenMismatch
+from model_store.errors import GoldenMismatch, NotAModel
 from model_store.features import FEATURES
 from model_store.geometry import Matrix
 from model_store.golden import GoldenClients
 from model_store.numbers import on_sphere
 from model_store.pickles.pickle_file import sha256_of
 from model_store.serving import answers, predictor, requests
-from model_store.serving.requests import ExplanationOptions
+from model_store.serving.requests import ExplanationOptions, PredictRequest
 from model_store.version import StoredModel
 from tests.clients import FIVE_CLIENTS
 from tests.unit.model_store import amounts
@@ -257,3 +257,52 @@ def test_a_model_without_centroids_answers_labels_alone(
     labels = geometry.predict(clients, np.asarray(stored.centroids)).tolist()
     assert labels == committed.predict(clients).tolist()
     assert read_back(told) == [{"cluster": label} for label in labels]
+
+
+class Odd:
+    """A model that fails with amounts of a million, and has a sixth label for half of that."""
+
+    def predict(self, rows: Matrix, /) -> Matrix:
+        """Answer 2 to everybody else."""
+        if (rows == 1e6).any():
+            raise NotAModel("too much")
+        return np.where((rows == 5e5).any(axis=1), 5, 2)
+
+
+def test_a_client_without_a_label_is_refused_alone(
+    stored: StoredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StoredModel, "open_estimator", lambda _: Odd())
+    clients = np.array([[1.0] * 5, [1e6] * 5, [2.0] * 5, [5e5] * 5])
+    no_golden = GoldenClients(np.ones((1, 5)), np.array([2]))
+    predict = predictor.serve(replace(stored, numbers=None, golden=no_golden)).predict
+
+    batch = requests.with_options(clients, ExplanationOptions())
+    told = predict(batch)
+
+    assert np.nan_to_num(told[:, 0], nan=-1).tolist() == [2, -1, 2, -1]
+    one_by_one: dict[str, bool] = {"single": False}
+    for how in (one_by_one, one_by_one | {"by_columns": True}):
+        refused = answers.written(told, PredictRequest(batch, **how), {})
+        assert refused.status_code == 422
+        assert b"The model has no label from 0 to 4 for this client - at `$[1]`" in refused.body
+        given = answers.written(told[[0, 2]], PredictRequest(batch[[0, 2]], **how), {})
+        assert given.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("altered", "says"),
+    [
+        ({"numbers": None}, "has no closed form: its pickle is opened"),
+        ({"is_sealed": False}, "was imported by an earlier release"),
+    ],
+)
+def test_what_is_served_as_it_used_to_be_says_so(
+    stored: StoredModel, altered: dict[str, Any], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor.serve(stored)
+    assert not caplog.messages
+
+    predictor.serve(replace(stored, **altered))
+
+    assert says in caplog.text
