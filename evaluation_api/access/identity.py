@@ -3,7 +3,7 @@
 import getpass
 import os
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -42,11 +42,12 @@ class Identity:
     name: str
     roles: frozenset[Role]
     address: str = ""
+    #: What records call them, as "chave:vendas"; None where nobody said who they are.
+    label: str | None = field(init=False)
 
-    @property
-    def label(self) -> str | None:
-        """Return what records call them, as "chave:vendas"; None where nobody said who they are."""
-        return f"{self.kind}:{self.name}" if self.name else None
+    def __post_init__(self) -> None:
+        """Make the label once, since it is asked for with each request."""
+        object.__setattr__(self, "label", f"{self.kind}:{self.name}" if self.name else None)
 
 
 _KEPT: Final = "evaluation_api.identity"

@@ -33,6 +33,8 @@ class Keyring:
         """Start with none. sessions: reads cookies."""
         self._sessions = sessions
         self._keys: dict[str, _Key] = {}
+        #: By the headers that were found to carry them, and by no other: a digest takes 3 us.
+        self._verified: dict[bytes, _Key] = {}
         self._ended: frozenset[str] = frozenset()
         #: By id, when each was last used, as time.time() has it; for whoever writes it down.
         self.used: dict[str, float] = {}
@@ -47,7 +49,7 @@ class Keyring:
             elif one.kind is CredentialKind.KEY and one.digest is not None:
                 until = one.expires_at.timestamp()
                 keys[one.digest] = _Key(one.id, one.digest, until, one.identity)
-        self._keys, self._ended = keys, frozenset(ended)
+        self._keys, self._ended, self._verified = keys, frozenset(ended), {}
 
     def end(self, session_id: str) -> None:
         """Let nobody in by a session any more, before the record is read again."""
@@ -73,12 +75,16 @@ class Keyring:
         return None if session is None or session.id in self._ended else session
 
     def _of_key(self, header: bytes) -> Identity | None:
+        known, now = self._verified.get(header) or self._verify(header), time.time()
+        if known is None or now >= known.until:
+            return None
+        self.used[known.id] = now
+        return known.identity
+
+    def _verify(self, header: bytes) -> _Key | None:
         digest = digest_of(header[len(_BEARER) :])
         known = self._keys.get(digest)
         if known is None or not hmac.compare_digest(known.digest, digest):
             return None
-        now = time.time()
-        if now >= known.until:
-            return None
-        self.used[known.id] = now
-        return known.identity
+        self._verified[header] = known
+        return known
