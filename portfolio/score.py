@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from portfolio.files import reading, sources, writing
 from portfolio.files.amounts import Mark
 from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
+from portfolio.files.records import Records
 from portfolio.files.writing import ResultColumns, Sink
 from portfolio.frames import Profiler
 from portfolio.recording import Prepared, Recording
@@ -66,6 +67,7 @@ class Scoring:
         result then.
         """
         table = sources.open_table(source, choices)
+        table = replace(table, records=ahead(table.records))
         is_recorded = self.recording is not None
         grammar, clients = reading.clients_of(table, mark, is_recorded=is_recorded)
         columns = ResultColumns(table.header, self.policy)
@@ -101,6 +103,15 @@ class Scoring:
         if self.recording is not None and prepared is not None:
             self.recording.append(prepared)
         sink.write(columns.of(some, decisions, None if prepared is None else prepared.ids))
+
+
+def ahead(items: Iterator[Records]) -> Iterator[Records]:
+    """Yield records, the next ones cut in a thread meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        upcoming = thread.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = thread.submit(next, items, None)
+            yield item
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 import csv
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +14,7 @@ from evaluation_api.decision.errors import ModelUnavailableError
 from portfolio import frames, score
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices
+from portfolio.files.records import Records
 from portfolio.frames import Profiler
 from tests.evaluations import EARLIER_POLICY, POLICY
 from tests.portfolio_files import ANA, BIA, HEADER
@@ -160,3 +163,19 @@ def test_a_line_that_ends_the_reading_leaves_no_result(tmp_path: Path, carried: 
         scored(source, tmp_path / "out.csv", carried)
 
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_what_is_read_ahead_comes_in_order_and_ends_with_the_reading() -> None:
+    read: list[int] = []
+
+    def records() -> Iterator[Records]:
+        for line in range(5):
+            read.append(line)
+            yield Records(np.array([line]), [], [])
+        raise UnreadableFileError("half a line", 5)
+
+    seen = [one for one, _ in zip(score.ahead(records()), range(4), strict=False)]
+
+    assert [int(one.lines[0]) for one in seen] == read[:4]
+    with pytest.raises(UnreadableFileError, match="half a line"):
+        list(score.ahead(records()))
