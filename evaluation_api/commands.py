@@ -21,7 +21,7 @@ from typing import Final, NoReturn
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from evaluation_api import app, audit, key_commands, replay
+from evaluation_api import app, audit, key_commands, person, replay
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
     key_commands.add_to(commands)
     audit.add_to(commands)
+    person.add_to(commands, app.model_for, _confirmed)
     return parser
 
 
@@ -215,6 +216,9 @@ async def _replayed(engine: Engine, settings: Settings, ids: list[str] | None) -
         criteria_of = _criteria(PolicyLog(engine), settings, stack)
         for chunk in EvaluationLog(engine).decided(ids, MAX_ROWS):
             unseen -= {recorded.id for recorded in chunk}
+            for one in chunk:
+                if one.erased_at is not None:
+                    print(f"{one.id}: apagado")
             async for sentence in replay.differences(chunk, criteria_of):
                 print(sentence)
                 found += 1

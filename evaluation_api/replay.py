@@ -39,10 +39,13 @@ CriteriaOf = Callable[[str], Awaitable[Criteria | None]]
 async def differences(recorded: Iterable[Recorded], criteria_of: CriteriaOf) -> AsyncIterator[str]:
     """Evaluate decided evaluations again; yield a sentence for each that differs or can't be.
 
+    Of those whose person was taken out nothing is left to evaluate.
+
     Raises ModelError when the models cannot be asked at all.
     """
     versions = attrgetter("policy_version", "model_tag")
-    for (version, tag), group in groupby(sorted(recorded, key=versions), key=versions):
+    there = [one for one in recorded if one.erased_at is None]
+    for (version, tag), group in groupby(sorted(there, key=versions), key=versions):
         same = list(group)
         criteria = await criteria_of(version)
         if criteria is None:

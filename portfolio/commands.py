@@ -451,6 +451,7 @@ def _population(chosen: argparse.Namespace) -> trials.Population:
 def _recorded(chosen: argparse.Namespace, engine: Engine) -> pd.DataFrame:
     pages = views.pages(engine, views.DECISIONS, chosen.since, chosen.until)
     recorded = pa.concat_tables(export.tables(views.DECISIONS, pages)).to_pandas()
+    recorded = recorded[recorded["saldo_devedor"].notna()]  # of who was erased no amounts are left
     if recorded.empty:
         raise Refusal("Nothing was decided in that time.")
     return recorded

@@ -277,6 +277,7 @@ class Recorded:
 
     answer: the JSON that was given, byte for byte. stored_decision: what stands in its place for
     a client out of a file, who was given none yet. Both, and what follows, are None while it waits.
+    erased_at: when the person was taken out of it.
     """
 
     id: str
@@ -294,6 +295,7 @@ class Recorded:
     policy_version: str | None = None
     reviews: tuple[Review, ...] = ()
     stored_decision: "StoredDecision | None" = None
+    erased_at: datetime | None = None
 
     @property
     def pending(self) -> bool:

@@ -7,6 +7,9 @@ import re
 import unicodedata
 from typing import Final
 
+#: What stands in the place of a person who was taken out of the record; every release can show it.
+ERASED: Final = "apagado"
+
 #: Letters that Unicode takes for whole, as people without them on the keyboard write them.
 _PLAIN: Final = str.maketrans("łøđðħŧıŋɓɗƙƴ", "loddhtinbdky") | {
     ord("æ"): "ae",

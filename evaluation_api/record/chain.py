@@ -24,7 +24,7 @@ NOTHING: Final = "0" * 64
 #: The kinds that the sealer makes by itself.
 BEGIN, SEAL, DECIDED, REVIEWS = "begin", "seal", "decided", "reviews"
 #: Those of events that audit.py reads.
-PURGE, ERASE = "purge", "erase"
+PURGE, ERASE, CORRECT = "purge", "erase", "correct"
 
 _PAGE: Final = 5_000
 

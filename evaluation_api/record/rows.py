@@ -163,6 +163,7 @@ def decode(
         model_sha256=row.model_sha256,
         policy_version=row.policy_version,
         reviews=reviews,
+        erased_at=None if row.erased_at is None else in_utc(row.erased_at),
         stored_decision=None if row.prediction is None else _stored_decision(row, policy_texts),
     )
 

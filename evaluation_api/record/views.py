@@ -67,6 +67,7 @@ REVIEWS: Final = View(
         column("decisao", String),
         column("revisor", String),
         column("justificativa", String),
+        column("motivo", String),
     ),
     "revisao",
 )

@@ -28,6 +28,7 @@ from evaluation_api.decision.domain import (
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.evaluation import decide_again
 from evaluation_api.decision.facts import Thresholds
+from evaluation_api.decision.names import ERASED
 from evaluation_api.decision.policy import BORDER, RANGE, FactPolicy, Profile
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.reasons import reasons
@@ -105,6 +106,24 @@ def answer_json(recorded: Recorded) -> str | None:
         return recorded.answer
     policy = policy_file.parse(stored.policy_text)
     return answer(evaluation_of(recorded, stored, policy), policy)
+
+
+def erased(recorded: Recorded) -> str:
+    """Return what is left of an answer when the person is taken out of it: what was decided."""
+    assert recorded.evaluated_at  # noqa: S101 - what waits is not erased
+    left: dict[str, Any] = {
+        "nome": ERASED,
+        "cluster": recorded.cluster,
+        "resposta": "Os dados desta pessoa foram apagados; ficou o que foi decidido.",
+        "id": recorded.id,
+        "decisao": recorded.outcome,
+        "motivos": [],
+        "confianca": recorded.confidence,
+        "modelo": recorded.model_tag,
+        "politica": recorded.policy_version,
+        "avaliado_em": when(recorded.evaluated_at),
+    }
+    return json.dumps(left, ensure_ascii=False, separators=(",", ":"))
 
 
 def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: AnyPolicy) -> Evaluation:
@@ -256,6 +275,7 @@ def recorded(evaluation: Recorded) -> bytes:
             degradada=evaluation.degraded,
             revisoes=[review(one) for one in evaluation.reviews],
             decisao_final=evaluation.final_outcome,
+            apagado_em=None if evaluation.erased_at is None else when(evaluation.erased_at),
         )
     )
     machine = answer_json(evaluation) or "null"

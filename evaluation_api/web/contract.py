@@ -175,6 +175,9 @@ class Registro:
     ]
     revisoes: Annotated[list[Revisao], Field(description="Da primeira à última")]
     decisao_final: FinalOutcome
+    apagado_em: Annotated[
+        str | None, Field(description="Quando a pessoa foi apagada, em UTC; ficou a decisão")
+    ]
 
 
 @dataclass(slots=True)

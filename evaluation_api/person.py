@@ -1,0 +1,141 @@
+"""A person's rights: person export, correct, erase (LGPD, art. 18). Knows no SQL.
+
+Evaluations are named by their ids, by their protocols, or by the Idempotency-Key they came with.
+"""
+
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import FEATURES, Applicant, Entry, FirstUse
+from evaluation_api.decision.evaluation import Evaluator
+from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.model.client import ModelClient
+from evaluation_api.record import schema
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.persons import PersonError, Persons
+from evaluation_api.record.policies import PolicyLog
+from evaluation_api.runtime.identity import new_id, now
+from evaluation_api.settings import Settings
+from evaluation_api.web import answers, requests
+
+#: Makes a client of the model service that looks for what a policy would approve.
+ModelFor = Callable[[AnyPolicy, Settings], AbstractAsyncContextManager[ModelClient]]
+
+
+def add_to(
+    commands: Any,  # noqa: ANN401 - argparse's own private type
+    model_for: ModelFor,
+    confirmed: Callable[[], bool],
+) -> None:
+    """Add the command. confirmed: asks whether to erase for good."""
+    parser = commands.add_parser("person", help="what a person may ask for of their data")
+    which = parser.add_subparsers(metavar="WHAT", required=True)
+
+    exporting = which.add_parser("export", help="print all that is held, as JSON")
+    exporting.set_defaults(run=_export)
+
+    correcting = which.add_parser("correct", help="evaluate anew, in the place of an evaluation")
+    correcting.add_argument("--name", help="another name")
+    for feature in FEATURES:
+        correcting.add_argument(f"--{feature.replace('_', '-')}", type=float, metavar="AMOUNT")
+    correcting.set_defaults(run=partial(_correct, model_for))
+
+    erasing = which.add_parser("erase", help="take a person out of evaluations, for good")
+    erasing.add_argument("--yes", action="store_true", help="do not ask")
+    erasing.set_defaults(run=partial(_erase, confirmed))
+
+    for one in (exporting, erasing):
+        one.add_argument("evaluations", nargs="+", metavar="ID_PROTOCOL_OR_KEY")
+    correcting.add_argument("evaluation", metavar="ID_PROTOCOL_OR_KEY")
+
+
+def _export(chosen: argparse.Namespace, settings: Settings) -> int:
+    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+        persons, log = Persons(engine), EvaluationLog(engine)
+        ids = [persons.find(named) for named in chosen.evaluations]
+        held = [
+            {
+                **json.loads(answers.recorded(log.find(one))),
+                "chaves": persons.keys(one),
+                "corrigida_por": persons.corrected_by(one),
+            }
+            for one in ids
+        ]
+        persons.note_export(ids)
+    print(json.dumps(held, ensure_ascii=False, indent=2))
+    return 0
+
+
+def _correct(model_for: ModelFor, chosen: argparse.Namespace, settings: Settings) -> int:
+    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+        identity = Persons(engine).find(chosen.evaluation)
+        recorded = EvaluationLog(engine).find(identity)
+        if recorded.erased_at is not None:
+            raise PersonError(f"{identity}: was erased, and there is nothing to correct")
+        record = _InPlaceOf(Persons(engine), identity)
+        policy, source = policy_file.read(settings.policy_path)
+        PolicyLog(engine).remember(policy.version, source)
+        applicant = _corrected(recorded.applicant, chosen)
+        made = _evaluated(record, policy, model_for(policy, settings), applicant)
+        answer = asyncio.run(made)
+    print(answer)
+    return 0
+
+
+def _corrected(applicant: Applicant, chosen: argparse.Namespace) -> Applicant:
+    """Return a person with what is told otherwise. Raises InvalidRequestError, as POST /avaliar."""
+    told = {name: getattr(chosen, name) for name in ("name", *FEATURES)}
+    known = {"name": applicant.name, **asdict(applicant.usage)}
+    body = known | {name: value for name, value in told.items() if value is not None}
+    return requests.applicant_of(requests.read_applicant_body(json.dumps(body).encode()))
+
+
+async def _evaluated(
+    record: "_InPlaceOf",
+    policy: AnyPolicy,
+    opened: AbstractAsyncContextManager[ModelClient],
+    applicant: Applicant,
+) -> str | None:
+    async with opened as model:
+        render = partial(answers.answer, policy=policy)
+        evaluator = Evaluator(model, policy, record, render, new_id=new_id, now=now)
+        return (await evaluator.evaluate(applicant)).answer
+
+
+class _InPlaceOf:
+    """Records one evaluation, in the place of another."""
+
+    def __init__(self, persons: Persons, evaluation_id: str) -> None:
+        self._persons = persons
+        self._evaluation_id = evaluation_id
+
+    async def append(self, entry: Entry) -> FirstUse | None:
+        self._persons.correct(self._evaluation_id, entry)
+        return None
+
+    async def find_by_key(self, _key: str) -> FirstUse | None:
+        return None
+
+
+def _erase(confirmed: Callable[[], bool], chosen: argparse.Namespace, settings: Settings) -> int:
+    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+        persons = Persons(engine)
+        ids = sorted({persons.find(named) for named in chosen.evaluations})
+        print(f"{len(ids)} evaluations: {', '.join(ids)}")
+        if not (chosen.yes or confirmed()):
+            print("Nothing was erased.")
+            return 0
+        files = persons.erase(ids, answers.erased)
+    for file in files:
+        print(f"File {file}: what was sent and its result are gone; its other clients are not.")
+    print("Erased. Backups keep what was recorded until they are deleted.")
+    return 0

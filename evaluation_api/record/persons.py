@@ -1,0 +1,230 @@
+"""What the record holds of one person: found, corrected and taken out of it.
+
+Synchronous, as evaluations.py. A person is known by evaluations; who they are is for people to
+find out. Knows nothing of sentences: what is left of an answer is made by others.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Engine, Select, delete, insert, null, select, text, update
+
+from evaluation_api.decision.domain import FEATURES, Entry, Recorded
+from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.decision.names import ERASED, fold
+from evaluation_api.record import chain, database, digests, retention, rows
+from evaluation_api.record.client_file import Reading, State
+from evaluation_api.record.sealer import Seals, keep_out
+from evaluation_api.record.tables import (
+    batch_chunks,
+    batches,
+    client_file_parts,
+    client_files,
+    corrections,
+    evaluations,
+    idempotency_keys,
+    posts,
+    reviews,
+)
+from evaluation_api.record.writer import writer_for
+
+#: Letters of an id that are its time.
+_MOMENT: Final = 13
+#: Where nobody reads a file any more.
+_OVER: Final = frozenset({State.DONE, State.CANCELLED, State.REFUSED})
+#: As pages show it, "3F2A 91BC", without the space.
+_PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
+
+#: Makes what is left of an answer.
+Remains = Callable[[Recorded], str]
+
+
+class PersonError(EvaluationError):
+    """What cannot be done for a person, in one sentence."""
+
+
+class Persons:
+    """The persons in one database. Every method raises RecordUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine; its tables are schema.migrate's business."""
+        self._engine = engine
+        self._writer = writer_for(engine)
+
+    def find(self, named: str) -> str:
+        """Return the id of the evaluation that has an id, a protocol or an Idempotency-Key.
+
+        Raises PersonError where that is none, or several.
+        """
+        with database.transaction(self._engine) as connection:
+            found = connection.execute(select(evaluations.c.id).where(_is(named))).scalars().all()
+            if not found:
+                by_key = select(idempotency_keys.c.evaluation_id)
+                used = by_key.where(idempotency_keys.c.key == named)
+                found = connection.execute(used).scalars().all()
+        if not found:
+            raise PersonError(f"{named}: no evaluation has this id, protocol or key")
+        if len(found) > 1:
+            raise PersonError(f"{named}: is the protocol of {', '.join(found)}")
+        return str(found[0])
+
+    def note_export(self, ids: Sequence[str]) -> None:
+        """Note that what is held was handed out."""
+        with database.transaction(self._engine) as connection:
+            told = chain.by_terminal("person_export", evaluations=list(ids))
+            chain.note(connection, told)
+
+    def keys(self, evaluation_id: str) -> list[str]:
+        """Return the Idempotency-Key of an evaluation, if it has one."""
+        query = select(idempotency_keys.c.key).where(
+            idempotency_keys.c.evaluation_id == evaluation_id
+        )
+        with database.transaction(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def corrected_by(self, evaluation_id: str) -> str | None:
+        """Return the evaluation that stands in the place of one, if another does."""
+        with database.transaction(self._engine) as connection:
+            return _corrected_by(connection, evaluation_id)
+
+    def correct(self, evaluation_id: str, entry: Entry) -> None:
+        """Record what a person was evaluated as anew, in the place of an evaluation.
+
+        Raises PersonError where another stands there already.
+        """
+        encoded = [self._writer.encode(entry)]
+        link = {"evaluation_id": evaluation_id, "by_id": entry.id}
+        with database.transaction(self._engine) as connection:
+            database.begin_writing(connection)
+            if newer := _corrected_by(connection, evaluation_id):
+                raise PersonError(f"{evaluation_id}: was corrected by {newer}; correct that one")
+            self._writer.insert(connection, encoded)
+            connection.execute(insert(corrections).values(link))
+            told = chain.by_terminal(chain.CORRECT, before=evaluation_id, after=entry.id)
+            chain.note(connection, told)
+
+    def erase(self, ids: Sequence[str], remains: Remains) -> list[str]:
+        """Take persons out of evaluations: names, amounts, answers, keys, words of reviews, lines.
+
+        What was decided, when and by what is left, and the chain with its digests, without salts.
+        Returns the files of clients that they came in: gone as they were sent and answered. Raises
+        PersonError for what waits for the model, or whose file is not done; nothing is erased then.
+        """
+        Seals(self._engine).seal_all()
+        with database.transaction(self._engine) as connection:
+            database.begin_writing(connection)
+            keep_out(connection)
+            found = _to_be_erased(connection, ids)
+            left = dict(_erased(connection, found, remains))
+            _forget_what_leads_to(connection, ids)
+            files = sorted({*_forget_lines(connection, ids), *_forget_files(connection, ids)})
+            chain.note(connection, chain.by_terminal(chain.ERASE, left=left))
+        retention.finish(self._engine)
+        return files
+
+
+def _is(named: str) -> Any:  # noqa: ANN401 - a condition
+    sought = "".join(named.lower().replace("-", " ").split())
+    if _PROTOCOL.fullmatch(sought):
+        return text("substr(evaluations.id, 29) = :sought").bindparams(sought=sought)
+    return evaluations.c.id == named.strip().lower()
+
+
+def _corrected_by(connection: Connection, evaluation_id: str) -> str | None:
+    by = select(corrections.c.by_id).where(corrections.c.evaluation_id == evaluation_id)
+    return connection.scalar(by)
+
+
+def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
+    """Return evaluations without what they are explained by. Raises PersonError."""
+    columns = [column for column in evaluations.c if column.name != "prediction"]
+    these: Select[Any] = select(*columns, null().label("prediction")).where(
+        evaluations.c.id.in_(ids)
+    )
+    found = [rows.decode(row) for row in connection.execute(these.with_for_update())]
+    for one in found:
+        if one.pending:
+            raise PersonError(f"{one.id}: waits for the model; erase it once it is decided")
+    return found
+
+
+def _erased(
+    connection: Connection, found: Sequence[Recorded], remains: Remains
+) -> Iterator[tuple[str, str]]:
+    """Take persons out of rows and their reviews; yield ids, and digests of what is left."""
+    no_amounts = dict.fromkeys(FEATURES, 0.0)
+    for row in found:
+        values = {
+            "name": ERASED,
+            "name_folded": fold(ERASED),
+            **no_amounts,
+            "answer": remains(row),
+            "prediction": None,
+            "salt": None,
+            "erased_at": datetime.now(UTC),
+        }
+        connection.execute(update(evaluations).where(evaluations.c.id == row.id).values(values))
+    ids = [row.id for row in found]
+    of_them = reviews.c.evaluation_id.in_(ids)
+    connection.execute(update(reviews).where(of_them).values(justification=ERASED, salt=None))
+    yield from _left(connection, evaluations, evaluations.c.id.in_(ids))
+    yield from _left(connection, reviews, of_them)
+
+
+def _left(connection: Connection, table: Any, which: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    columns = text(digests.selected(connection.dialect.name, table.name))
+    for row in connection.execute(select(columns).select_from(table).where(which)):
+        yield row[0], digests.of_values(b"", tuple(row)).hex()
+
+
+def _forget_what_leads_to(connection: Connection, ids: Sequence[str]) -> None:
+    """Delete keys, which callers make of whatever they know a person by."""
+    for column in (idempotency_keys.c.evaluation_id, posts.c.subject_id):
+        connection.execute(delete(column.table).where(column.in_(ids)))
+
+
+def _forget_lines(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
+    """Take the cells of persons out of the last release's files; yield those files."""
+    for identity in ids:
+        is_in = batch_chunks.c.endings.contains(f'"{identity}"')
+        for chunk in connection.execute(select(batch_chunks).where(is_in)).all():
+            lines, endings = json.loads(chunk.lines), json.loads(chunk.endings)
+            at = endings.index(identity)
+            lines[at][1] = [ERASED] * len(lines[at][1])
+            own = (batch_chunks.c.batch_id == chunk.batch_id) & (
+                batch_chunks.c.number == chunk.number
+            )
+            told = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
+            connection.execute(update(batch_chunks).where(own).values(lines=told))
+            this = update(batches).where(batches.c.id == chunk.batch_id)
+            connection.execute(this.values(sample="[]"))  # its first rows
+            yield chunk.batch_id
+
+
+def _forget_files(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
+    """Take out of the record, as they were sent and answered, the files that persons came in.
+
+    The ids of a file's evaluations begin as its own does. Yields the files. Raises PersonError.
+    """
+    for beginning in sorted({identity[:_MOMENT] for identity in ids}):
+        begun_then = client_files.c.id.startswith(beginning)
+        for file in connection.execute(select(client_files).where(begun_then)).all():
+            if file.state not in _OVER:
+                raise PersonError(f"file {file.id}: is not done; erase once it is, or cancel it")
+            of_it = client_file_parts.c.file_id == file.id
+            connection.execute(delete(client_file_parts).where(of_it))
+            this = update(client_files).where(client_files.c.id == file.id)
+            connection.execute(this.values(reading=_without_cells(file.reading)))
+            yield file.id
+
+
+def _without_cells(reading: str | None) -> str | None:
+    if reading is None:
+        return None
+    understood = msgspec.json.decode(reading, type=Reading)
+    left = msgspec.structs.replace(understood, sample=(), faults=())
+    return msgspec.json.encode(left).decode()

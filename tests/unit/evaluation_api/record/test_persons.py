@@ -1,0 +1,196 @@
+"""What a person may ask for: to be corrected, and to be taken out of the record."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import Engine, text
+
+from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search
+from evaluation_api.decision.names import ERASED
+from evaluation_api.record import audit, database, name_index, schema
+from evaluation_api.record.client_file import Answers, Reading, Sample
+from evaluation_api.record.client_files import ClientFileLog
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.history import History
+from evaluation_api.record.persons import PersonError, Persons
+from evaluation_api.record.sealer import Seals
+from evaluation_api.web import answers
+from tests.evaluations import USAGE, decided_entry, pending_entry
+from tests.unit.evaluation_api.record.test_chain import entry_now, exported, review
+
+NAME = "Quitéria Zzyzx"
+KEY = IdempotencyKey("cliente-77", "f")
+
+
+@pytest.fixture
+def persons(engine: Engine) -> Persons:
+    return Persons(engine)
+
+
+def test_an_evaluation_is_found_by_id_protocol_or_key(log: EvaluationLog, persons: Persons) -> None:
+    entry = replace(entry_now(), idempotency_key=KEY)
+    log.append([entry])
+    end = entry.id[-8:].upper()
+
+    for named in (entry.id, entry.id.upper(), f"{end[:4]} {end[4:]}", end.lower(), KEY.key):
+        assert persons.find(named) == entry.id
+    with pytest.raises(PersonError, match="nobody: no evaluation has this"):
+        persons.find("nobody")
+
+
+def test_who_is_erased_leaves_the_decision_the_statistics_and_a_whole_chain(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    erased, other = replace(entry_now(NAME), idempotency_key=KEY), entry_now("Bia")
+    log.append([erased, other])
+    log.review(review(erased.id))
+    before = log.find(erased.id)
+
+    persons.erase([erased.id], answers.erased)
+
+    found = log.find(erased.id)
+    assert (found.applicant.name, found.applicant.usage.balance) == (ERASED, 0.0)
+    assert [one.justification for one in found.reviews] == [ERASED]
+    assert found.erased_at is not None
+    assert _decided(found) == _decided(before)
+    shown = json.loads(answers.recorded(found))
+    assert (shown["avaliacao"]["decisao"], shown["pedido"]["name"]) == (before.outcome, ERASED)
+    assert log.find_by_keys([KEY.key]) == [None]
+    assert History(engine).search(Search(9, name="quiteria")) == []
+    assert log.find(other.id).applicant.name == "Bia"
+    verified = audit.verify(engine)
+    assert (verified.faults, verified.unsealed) == ([], 0)
+    assert exported(engine)[-1]["kind"] == "erase"
+    assert not any("uit" in json.dumps(one) for one in exported(engine))
+
+
+def _decided(one: Recorded) -> tuple[object, ...]:
+    return one.outcome, one.cluster, one.confidence, one.model_tag, one.policy_version
+
+
+def test_what_is_left_of_an_erased_person_is_sealed_too(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([entry := entry_now(NAME)])
+    persons.erase([entry.id], answers.erased)
+
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE evaluations SET outcome = 'recusado'"))
+
+    assert audit.verify(engine).faults == [
+        f"evaluation {entry.id}: was changed after it was sealed"
+    ]
+
+
+def test_who_waits_for_the_model_is_erased_later(log: EvaluationLog, persons: Persons) -> None:
+    log.append([entry := pending_entry(NAME)])
+
+    with pytest.raises(PersonError, match="waits for the model"):
+        persons.erase([entry.id], answers.erased)
+    assert log.find(entry.id).applicant.name == NAME
+
+
+def test_a_correction_stands_in_the_place_of_an_evaluation_and_counts_once(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([wrong := entry_now("Bia")])
+    right = replace(entry_now(), applicant=Applicant("Bia Sá", USAGE))
+
+    persons.correct(wrong.id, right)
+
+    assert persons.corrected_by(wrong.id) == right.id
+    with engine.connect() as connection:
+        counted = connection.execute(text("SELECT avaliacao FROM decisoes")).scalars().all()
+    assert counted == [right.id]
+    with pytest.raises(PersonError, match=f"was corrected by {right.id}"):
+        persons.correct(wrong.id, replace(right, id=decided_entry().id))
+    Seals(engine).seal_all()
+    assert audit.verify(engine).faults == []
+    assert exported(engine)[-2]["what"] == {"before": wrong.id, "after": right.id}
+
+
+def test_nothing_of_a_person_who_was_erased_is_left_in_the_files(tmp_path: Path) -> None:
+    """Neither in the record, nor in its log, nor in the index of names."""
+    file = tmp_path / "evaluations.db"
+    engine = database.connect(f"sqlite:///{file}")
+    schema.migrate(engine)
+    indexed = database.connect_again(engine)
+    name_index.attach(indexed)
+    log = EvaluationLog(engine)
+    log.append([entry := entry_now(NAME), *(entry_now() for _ in range(200))])
+    log.review(replace(review(entry.id), justification=f"{NAME} não apresentou renda."))
+    name_index.index_some(indexed)
+    came_in = _file_of(engine, entry.id)
+    assert any(_holds(path) for path in file.parent.iterdir())
+
+    assert Persons(engine).erase([entry.id], answers.erased) == [came_in]
+
+    assert [path.name for path in file.parent.iterdir() if _holds(path)] == []
+    indexed.dispose()
+    engine.dispose()
+
+
+def _file_of(engine: Engine, evaluation_id: str, state: str = "concluido") -> str:
+    """Leave a file out of which somebody was evaluated."""
+    file_id = f"{evaluation_id[:13]}-7000-8000-000000000000"
+    log = ClientFileLog(engine)
+    log.open(file_id, "clientes.csv", Answers())
+    log.store(file_id, 0, f"nome\n{NAME}\n".encode())
+    log.complete(file_id, "sha", "")
+    sample = Sample(2, (NAME,), NAME)
+    reading = msgspec.json.encode(Reading(sample=(sample,), lines=1)).decode()
+    with engine.begin() as connection:
+        known = {"state": state, "reading": reading, "of": file_id}
+        statement = "UPDATE client_files SET state = :state, reading = :reading WHERE id = :of"
+        connection.execute(text(statement), known)
+    return file_id
+
+
+def test_who_came_in_a_file_that_is_not_done_is_erased_later(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([entry := entry_now(NAME)])
+    _file_of(engine, entry.id, "em_andamento")
+
+    with pytest.raises(PersonError, match="is not done"):
+        persons.erase([entry.id], answers.erased)
+    assert log.find(entry.id).applicant.name == NAME
+
+
+def test_the_cells_of_who_was_erased_go_from_a_file_of_the_last_release(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    entry, other = entry_now(NAME), entry_now("Bia")
+    log.append([entry, other])
+    lines = json.dumps([[2, [NAME, "1"]], [3, ["Bia", "2"]]])
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO batches (id, name, state, changed_at, sample, line_count)"
+                " VALUES ('b', 'a.csv', 'concluido', '2026-11-26 12:00:00', :lines, 2)"
+            ),
+            {"lines": lines},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO batch_chunks (batch_id, number, line_count, lines, endings)"
+                " VALUES ('b', 0, 2, :lines, :endings)"
+            ),
+            {"lines": lines, "endings": json.dumps([entry.id, other.id])},
+        )
+
+    assert persons.erase([entry.id], answers.erased) == ["b"]
+
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT lines FROM batch_chunks")).scalar_one()
+        sample = connection.execute(text("SELECT sample FROM batches")).scalar_one()
+    assert json.loads(kept) == [[2, ["apagado", "apagado"]], [3, ["Bia", "2"]]]
+    assert sample == "[]"
+
+
+def _holds(path: Path) -> bool:
+    content = path.read_bytes().lower()
+    return b"zzyzx" in content or "quitéria".encode() in content or b"zyz" in content
