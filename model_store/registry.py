@@ -26,7 +26,7 @@ from model_store.errors import (
 from model_store.features import FEATURES
 from model_store.pickles import kinds
 from model_store.pickles.foreign import inspect_apart, printable
-from model_store.pickles.pickle_file import read, sha256_of
+from model_store.pickles.pickle_file import MAX_BYTES, read, sha256_of
 
 NAME: Final = "credit_card_clusters"
 YAML_NAME: Final = "model.yaml"
@@ -34,6 +34,9 @@ DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_NAME: Final = 100
+#: An anchor or an alias of YAML, which begins a value.
+_ALIAS: Final = re.compile(rb"(?:^|[\s\[{,:-])[&*]\S", re.MULTILINE)
 _TAG: Final = re.compile(rf"{NAME}:[0-9a-f]{{12}}")
 
 
@@ -82,7 +85,7 @@ def _described(
 ) -> dict[str, Any]:
     """Return what a file is, by itself, by what its training noted, and by what the owner says."""
     noted = notes.beside(path, content)
-    origin = {"origin": printable(path.name)}
+    origin = {"origin": re.sub("[&*]", "_", printable(path.name))[:_LONGEST_NAME]}
     if noted is None:
         return origin | inspect(content, columns=columns)
     if columns is not None and tuple(columns) != noted.columns:
@@ -139,6 +142,7 @@ def load(tag: str) -> version.StoredModel:
     import bentoml  # noqa: PLC0415 - the fast path must not pay for it
 
     explicit(tag)
+    _require_plain_yaml(tag)
     try:
         with usable_store():
             stored = bentoml.models.get(tag)
@@ -149,6 +153,18 @@ def load(tag: str) -> version.StoredModel:
     except Exception as exc:  # BentoML lets YAML's and attrs' own errors through
         raise version.corrupt(tag, "its model.yaml cannot be read") from exc
     return version.open_folder(tag, Path(stored.path), dict(stored.info.metadata))
+
+
+def _require_plain_yaml(tag: str) -> None:
+    """Refuse what BentoML would read for ever: nine lines of aliases are a billion values."""
+    path = _folder(tag) / YAML_NAME
+    if path.exists():
+        try:
+            content = read(path)
+        except UnreadablePickle as exc:
+            raise version.corrupt(tag, str(exc)) from exc
+        if len(content) > MAX_BYTES or _ALIAS.search(content):
+            raise version.corrupt(tag, "its model.yaml is none of ours")
 
 
 def holds(tag: str, digest: str) -> bool:
@@ -183,13 +199,13 @@ def _folder(tag: str) -> Path:
 def _is_whole(folder: Path) -> bool:
     """Tell a finished import from one that was killed: BentoML copies file after file."""
     try:
-        content = (folder / version.PICKLE_NAME).read_bytes()
-        golden = (folder / version.GOLDEN_NAME).read_text(encoding="utf-8")
-        recorded = (folder / YAML_NAME).read_text(encoding="utf-8")
-    except OSError:
+        content = read(folder / version.PICKLE_NAME)
+        golden, recorded = read(folder / version.GOLDEN_NAME), read(folder / YAML_NAME)
+    except UnreadablePickle:
         return False
     sha256 = sha256_of(content)
-    return sha256.startswith(folder.name) and sha256 in recorded and golden.endswith("]}\n")
+    is_named = sha256.startswith(folder.name) and sha256.encode() in recorded
+    return is_named and golden.endswith(b"]}\n")
 
 
 def _is_imported(folder: Path, content: bytes) -> bool:

@@ -238,6 +238,40 @@ def test_another_file_with_the_same_twelve_digits_is_not_taken_for_it(
     assert models_home.is_dir()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)),
+        "labels: &here [*here]\n",
+        "#" * ((1 << 20) + 1),
+    ],
+    ids=["a billion values", "a list in itself", "a megabyte"],
+)
+def test_metadata_that_would_take_for_ever_is_not_read(
+    imported: str, models_home: Path, text: str
+) -> None:
+    file = models_home / imported.partition(":")[2] / "model.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+    with pytest.raises(CorruptModel, match="is none of ours"):
+        registry.load(imported)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.yaml", version.PICKLE_NAME, version.GOLDEN_NAME, version.NUMBERS_NAME]
+)
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
+    imported: str, models_home: Path, name: str
+) -> None:
+    file = models_home / imported.partition(":")[2] / name
+    file.unlink()
+    os.mkfifo(file)
+
+    with pytest.raises(CorruptModel, match="is a pipe, not a file"):
+        registry.load(imported)
+    assert registry.list_versions() == ([imported] if name == version.NUMBERS_NAME else [])
+
+
 def test_another_versions_file_under_this_tag_is_not_loaded(
     imported: str, models_home: Path
 ) -> None:
