@@ -1,7 +1,8 @@
 """The model service: reads clients, predicts, explains. One Bento, adaptive batching, port 8001.
 
 It knows nothing of decisions, of Portuguese or of who asks. The model is an explicit version in
-BentoML's store (model_store/production, or CREDIT_CARD_MODEL_TAG), never "latest".
+BentoML's store, never "latest": what is published (model_store/production), from the moment it is,
+or what CREDIT_CARD_MODEL_TAG tries.
 """
 
 import anyio.to_thread
@@ -12,7 +13,7 @@ from model_store.serving import (
     admission,
     answers,
     bentoml_tuning,
-    predictor,
+    live,
     protocol,
     published,
     requests,
@@ -20,8 +21,8 @@ from model_store.serving import (
     settings,
 )
 
-CHOICE = published.choose()
-MODEL = published.PublishedModel(CHOICE.tag)
+MODEL = published.declare()
+LIVE = live.LiveModel()
 CALLERS = settings.callers()
 #: "off" serves as BentoML does by itself, the same answers later: to see what an upgrade broke.
 SHORTCUTS = settings.has_shortcuts()
@@ -36,7 +37,7 @@ class AdmittedService(bentoml.Service):  # type: ignore[misc]  # BentoML is not 
         """Make the application that each worker serves."""
         protocol.bound_connections()
         bentoml_tuning.describe_problems()
-        hosts, plain = settings.allowed_hosts(), routes.create_app(CHOICE)
+        hosts, plain = settings.allowed_hosts(), routes.create_app(LIVE)
         return admission.Admission(
             super().to_asgi(is_main), plain=plain, hosts=hosts, callers=CALLERS
         )
@@ -67,14 +68,14 @@ class CreditCardClusters:
         """Open the model, or there is no service."""
         if SHORTCUTS:
             bentoml_tuning.dispatch_at_once()
-        self._model: predictor.ServedModel = self.model
+        published.open_live(LIVE)
         self.predict = self.predict  # once: BentoML would inspect its signature at each request
-        answers.Predictions.headers = answers.headers_of(self._model.stored, CHOICE.told_tag)
         bentoml_tuning.spare_the_garbage_collector()
+        LIVE.watch()
 
     def __is_ready__(self) -> bool:
         """Tell whether a few golden clients still come out as recorded."""
-        return self._model.keeps_its_labels()
+        return LIVE.now.model.keeps_its_labels()
 
     @bentoml.api(  # type: ignore[untyped-decorator]
         batchable=True,
@@ -96,9 +97,13 @@ class CreditCardClusters:
         (-1 where no change reaches a target, NaN where none is needed), confidence and until (NaN
         for as far as the limits go). NaN is what the model does not say. Problems are JSON.
         """
-        if self._model.is_slow:
-            return await anyio.to_thread.run_sync(self._model.predict, clients)
-        return self._model.predict(clients)
+        model = LIVE.now.model  # one for the whole batch, whatever is published meanwhile
+        if model.is_slow:
+            told = await anyio.to_thread.run_sync(model.predict, clients)
+        else:
+            told = model.predict(clients)
+        told[:, answers.MODEL] = model.number
+        return told
 
 
 if SHORTCUTS:

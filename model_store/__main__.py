@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
-from model_store import publications, registry
+from model_store import publications, registry, workers
 from model_store.errors import ModelStoreError, TrainingRefused
 from model_store.features import FEATURES
 from model_store.ledger import Ledger
@@ -124,12 +124,28 @@ def _import(chosen: argparse.Namespace) -> None:
 
 
 def _list(_chosen: argparse.Namespace) -> None:
+    """Print the published version first, then the others, each with the processes it serves in."""
     pin, history = Ledger().published()
+    serving = [*workers.notes()]
     if pin and history.since:
-        print(f"{pin.tag}  published since {history.since.told_in_words}")
+        print(
+            f"{pin.tag}  published since {history.since.told_in_words}{_served(pin.tag, serving)}"
+        )
     for tag in registry.list_versions():
         if pin is None or tag != pin.tag:
-            print(tag)
+            print(f"{tag}{_served(tag, serving)}")
+    for reason in sorted({note["refused"] for note in serving if note["refused"]}):
+        print(f"{pin and pin.tag} is refused by processes that serve: {reason}")
+
+
+def _served(tag: str, serving: list[workers.Note]) -> str:
+    """Say in how many processes a version serves, and since when the first of them."""
+    since = sorted(note["since"] for note in serving if note["serves"].split(" ")[0] == tag)
+    if not since:
+        return ""
+    return (
+        f"  serves in {len(since)} {'process' if len(since) == 1 else 'processes'} since {since[0]}"
+    )
 
 
 def _show(chosen: argparse.Namespace) -> None:
@@ -146,7 +162,7 @@ def _promote(chosen: argparse.Namespace) -> None:
     if entry and chosen.dry_run:
         print(json.dumps(entry.as_json()))
     elif entry:
-        print(f"{chosen.tag} is published; services serve it from their next start")
+        print(f"{chosen.tag} is published; services that run serve it within seconds")
     else:
         print(f"{chosen.tag} is already published")
 
@@ -155,7 +171,7 @@ def _rollback(chosen: argparse.Namespace) -> None:
     from model_store import promotion  # noqa: PLC0415 - brings scipy
 
     entry = promotion.rollback(chosen.why, by=chosen.by)
-    print(f"{entry.version.tag} is published again")
+    print(f"{entry.version.tag} is published again; services that run serve it within seconds")
 
 
 def _set_baseline(chosen: argparse.Namespace) -> None:

@@ -110,10 +110,14 @@ class History:
         return standing[-1].version if standing else None
 
     @property
+    def moves(self) -> list[Entry]:
+        """The lines that changed what is published, the oldest first."""
+        return [entry for entry in self.entries if entry.action != BASELINE]
+
+    @property
     def since(self) -> Entry | None:
         """The line by which what is published came to be."""
-        moves = [entry for entry in self.entries if entry.action != BASELINE]
-        return moves[-1] if moves else None
+        return self.moves[-1] if self.moves else None
 
     @property
     def baseline(self) -> Pin | None:
@@ -136,6 +140,11 @@ class Ledger:
         self.production = folder / "production"
         self.archives = folder / "published"
         self._file = folder / "ledger.jsonl"
+
+    @property
+    def looked_at(self) -> tuple[Path, ...]:
+        """What changes when something is published."""
+        return self.production, self._file, self.archives
 
     def history(self) -> History:
         """Return the lines, each following the one before. Raises LedgerBroken."""

@@ -122,7 +122,7 @@ def _say(unconfined: Sequence[str], trained_by: dict[str, str] | None) -> None:
 
 def list_versions() -> list[str]:
     """Return the tags in the store, the last imported first."""
-    whole = [folder for folder in (_models_home() / NAME).glob("*/") if _is_whole(folder)]
+    whole = [folder for folder in (models_home() / NAME).glob("*/") if _is_whole(folder)]
     whole.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
     return [f"{NAME}:{folder.name}" for folder in whole]
 
@@ -186,14 +186,14 @@ def replace(tag: str, folder: Path) -> None:
         bentoml.models.import_model(str(folder), "folder")
 
 
-def _models_home() -> Path:
+def models_home() -> Path:
     """Return the folder that BentoML keeps models in, found as BentoML itself finds it."""
     home = os.environ.get("BENTOML_HOME", str(Path.home() / "bentoml"))
     return Path(os.path.expandvars(home)).expanduser() / "models"
 
 
 def _folder(tag: str) -> Path:
-    return _models_home() / tag.replace(":", "/")
+    return models_home() / tag.replace(":", "/")
 
 
 def _is_whole(folder: Path) -> bool:
@@ -233,13 +233,13 @@ def usable_store() -> Iterator[None]:
     except OSError as exc:
         # shutil.Error tells of several files by one argument alone.
         reason = exc.strerror or exc.args[0][0][2].partition("] ")[2].partition(":")[0]
-        raise StoreUnusable(f"The model store {_models_home()} is not usable: {reason}.") from exc
+        raise StoreUnusable(f"The model store {models_home()} is not usable: {reason}.") from exc
 
 
 @contextmanager
 def _store_lock() -> Iterator[None]:
     """Let one import write at a time: BentoML refuses a tag that another one is still writing."""
-    home = _models_home()
+    home = models_home()
     home.mkdir(parents=True, exist_ok=True)
     with (home / f".{NAME}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

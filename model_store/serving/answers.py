@@ -1,7 +1,8 @@
 """Writes what /predict answers: predictions, or why there are none.
 
-A model's answers are a matrix, n x 24, its columns as COLUMNS names them; NaN is what a model does
-not say. It goes out as it is, or as JSON for people.
+A model's answers are a matrix, n x 25: the columns that COLUMNS names, NaN for what a model does
+not say, and last which model it was. They go out as they are, or as JSON for people, and which
+model it was as headers.
 """
 
 import math
@@ -31,7 +32,12 @@ COLUMNS = (
     *(f"{FEATURES[column]}_change_{part}" for column in CHANGEABLE for part in _CHANGE),
 )
 _CONTRIBUTIONS = slice(3, len(_REASONS))
-CHANGES = slice(len(_REASONS), None)
+CHANGES = slice(len(_REASONS), len(COLUMNS))
+#: The column that says which of this process's models answered: requests share batches, and what is
+#: published changes between two of them.
+MODEL = len(COLUMNS)
+_WIDTH = MODEL + 1
+_MOST_INTRODUCED = 16
 CLUSTER = _CHANGE.index("cluster")
 NO_CLUSTER = -1
 CHANGE_WIDTH = len(_CHANGE)
@@ -73,8 +79,19 @@ class Prediction(msgspec.Struct, omit_defaults=True, gc=False):
 class Predictions(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not typed
     """The answer of /predict, written without a pydantic model for each client."""
 
-    #: Which model answers, by tag and sha256; the service sets it once it has opened one.
-    headers: ClassVar[dict[str, str]] = {}
+    #: What the models of this process tell of themselves, by their numbers.
+    _headers: ClassVar[dict[int, dict[str, str]]] = {}
+
+    @classmethod
+    def introduce(cls, number: int, headers: dict[str, str]) -> None:
+        """Keep the headers of a model that answers from now on; those of long ago are forgotten."""
+        cls._headers[number] = headers
+        cls._headers.pop(number - _MOST_INTRODUCED, None)
+
+    @classmethod
+    def headers_for(cls, told: Matrix) -> dict[str, str]:
+        """Return the headers of the model that answered, of the newest where nobody was asked."""
+        return cls._headers[int(told[0, MODEL]) if len(told) else max(cls._headers)]
 
     @classmethod
     async def to_http_response(cls, obj: Matrix, serde: object) -> Response:  # noqa: ARG003
@@ -82,7 +99,7 @@ class Predictions(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not
         asked = requests.asked.get()
         if isinstance(asked, UnreadableRequestError):
             return problem(asked.status, str(asked))
-        return written(obj, asked, cls.headers)
+        return written(obj, asked, cls.headers_for(obj))
 
     @classmethod
     def model_json_schema(cls, *_: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -108,7 +125,7 @@ def headers_of(model: StoredModel, tag: str) -> dict[str, str]:
 
 
 def written(told: Matrix, asked: PredictRequest, headers: dict[str, str]) -> Response:
-    """Write answers (n x 24) as columns, as one object, or as a list in the clients' order.
+    """Write answers (n x 25) as columns, as one object, or as a list in the clients' order.
 
     A client whom the model gives no label is refused (422), as any that cannot be answered: whoever
     asked about several asks again by halves.
@@ -116,7 +133,7 @@ def written(told: Matrix, asked: PredictRequest, headers: dict[str, str]) -> Res
     if asked.by_columns:
         if np.isnan(told[:, 0]).any():
             return _unanswered(told)
-        columns = told if asked.has_targets else told[:, : CHANGES.start]
+        columns = told[:, : MODEL if asked.has_targets else CHANGES.start]
         return Response(npy.write(columns), headers=headers, media_type=npy.MEDIA_TYPE)
     try:
         predictions = as_predictions(told, asked.clients)
@@ -142,14 +159,14 @@ def _unanswered(told: Matrix) -> Response:
 
 def labels_only(cluster: Labels | Matrix) -> Matrix:
     """Make answers of labels (n; NaN for none), for a model whose geometry is not known."""
-    told = np.full((len(cluster), len(COLUMNS)), np.nan)
+    told = np.full((len(cluster), _WIDTH), np.nan)
     told[:, 0] = cluster
     return told
 
 
 def explained(explanation: Explanation) -> Matrix:
     """Make n answers that say why, and not yet what would change that."""
-    told = np.empty((len(explanation.cluster), len(COLUMNS)))
+    told = np.empty((len(explanation.cluster), _WIDTH))
     told[:, 0], told[:, 1] = explanation.cluster, explanation.runner_up
     told[:, 2], told[:, _CONTRIBUTIONS] = explanation.confidence, explanation.contributions
     told[:, CHANGES] = np.nan
@@ -157,7 +174,7 @@ def explained(explanation: Explanation) -> Matrix:
 
 
 def as_predictions(told: Matrix, clients: Matrix) -> list[Prediction]:
-    """Return answers (n x 24, or n x 8) about clients (n x 5) as they are in JSON.
+    """Return answers (n x 25, or n x 8) about clients (n x 5) as they are in JSON.
 
     By map over columns, which halves what 1,024 of them take.
     """

@@ -55,7 +55,7 @@ class FastPath:
             return answers.problem(exc.status, str(exc))
         except ServiceUnavailable as exc:
             return answers.problem(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
-        return answers.written(told, asked, answers.Predictions.headers)
+        return answers.written(told, asked, answers.Predictions.headers_for(told))
 
 
 def _infer_in_batches(app: Starlette) -> Callable[[Matrix], Awaitable[Matrix]]:

@@ -38,6 +38,8 @@ class ServedModel:
 
     stored: StoredModel
     predict: Predict
+    #: Which of a process's models it is, as its answers say (answers.MODEL).
+    number: int = 0
 
     @property
     def is_slow(self) -> bool:
@@ -51,7 +53,7 @@ class ServedModel:
         return bool(np.array_equal(self.predict(asked)[:, 0], labels))
 
 
-def serve(model: StoredModel) -> ServedModel:
+def serve(model: StoredModel, number: int = 0) -> ServedModel:
     """Make a stored model predict. Raises GoldenMismatch or PickleRefused."""
     if not model.is_sealed:
         logger.warning(
@@ -66,11 +68,11 @@ def serve(model: StoredModel) -> ServedModel:
         )
         estimator = model.open_estimator()
         golden.check(estimator, model.golden)
-        return ServedModel(model, _from_estimator(estimator))
+        return ServedModel(model, _from_estimator(estimator), number)
     golden.check(model.numbers, model.golden)
     if model.centroids is None:
-        return ServedModel(model, _from_numbers(model.numbers))
-    return ServedModel(model, _from_centroids(model.centroids))
+        return ServedModel(model, _from_numbers(model.numbers), number)
+    return ServedModel(model, _from_centroids(model.centroids), number)
 
 
 def _from_estimator(estimator: golden.Predictor) -> Predict:

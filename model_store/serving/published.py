@@ -12,24 +12,31 @@ from bentoml.exceptions import BentoMLException
 from model_store import publications
 from model_store.errors import ModelStoreError
 from model_store.serving import predictor
+from model_store.serving.live import LiveModel
 
 
 class PublishedModel(bentoml.models.BentoModel):  # type: ignore[misc]  # BentoML is not typed
     """A version in BentoML's store that opens as what predicts with it."""
 
     def resolve(self, *_: object, **__: object) -> predictor.ServedModel:
-        """Open the model: its bytes and its golden clients come out as recorded, or it is refused.
+        """Open what is to be served: all of it comes out as it was published, or it is refused.
 
         Raises BentoMLException.
         """
         with _in_one_sentence():
-            return predictor.serve(publications.load(choose()))
+            return predictor.serve(publications.load(publications.choose()))
 
 
-def choose() -> publications.Choice:
+def declare() -> PublishedModel:
     """Name the version to serve, without opening it. Raises BentoMLException."""
     with _in_one_sentence():
-        return publications.choose()
+        return PublishedModel(publications.choose().tag)
+
+
+def open_live(model: LiveModel) -> None:
+    """Open what a worker serves. Raises BentoMLException."""
+    with _in_one_sentence():
+        model.open()
 
 
 @contextmanager

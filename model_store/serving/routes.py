@@ -18,21 +18,21 @@ from model_store import publications, registry
 from model_store.errors import InvalidTag, ModelNotFound, ModelStoreError
 from model_store.features import FEATURES
 from model_store.ledger import Ledger
-from model_store.publications import Choice
 from model_store.serving import answers, predictor, requests
+from model_store.serving.live import LiveModel, Serving
 
 
-def create_app(choice: Choice, ledger: Ledger | None = None) -> Starlette:
+def create_app(live: LiveModel, ledger: Ledger | None = None) -> Starlette:
     """Make the application beside the API of the model that serves; it knows no other path."""
-    told = {"status": "ok", "model": choice.told_tag, "published": choice.entry is not None}
-    describe_once = lru_cache(maxsize=1)(partial(_description, choice))
     open_once = lru_cache(maxsize=8)(partial(_version, ledger or Ledger()))
 
     async def health(_: Request) -> JSONResponse:
-        return JSONResponse(told)
+        choice = live.now.choice
+        told = {"status": "ok", "model": choice.told_tag, "published": choice.entry is not None}
+        return JSONResponse(told | ({"refused": live.refusal} if live.refusal else {}))
 
     async def describe(_: Request) -> JSONResponse:
-        return JSONResponse(await run_in_threadpool(describe_once))
+        return JSONResponse(_description(live.now))
 
     async def predict_as(request: Request) -> Response:
         return await _predict_as(request, open_once)
@@ -57,8 +57,8 @@ async def _refuse(_: Request, exc: Exception) -> Response:
     return refusal
 
 
-def _description(choice: Choice) -> dict[str, object]:
-    model = publications.load(choice)
+def _description(serving: Serving) -> dict[str, object]:
+    model, choice = serving.model.stored, serving.choice
     return {
         "tag": choice.told_tag,
         "sha256": model.sha256,

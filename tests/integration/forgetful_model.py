@@ -7,7 +7,7 @@ import numpy as np
 
 from model_store.geometry import Matrix
 from model_store.serving import answers
-from service import CreditCardClusters
+from service import LIVE, CreditCardClusters
 
 __all__ = ["CreditCardClusters"]
 
@@ -25,7 +25,7 @@ class Forgetful(Right):  # type: ignore[misc]
     def __init__(self) -> None:
         """Open the published model, and forget it."""
         super().__init__()
-        self._model = replace(self.model, predict=everybody_is_3)
+        LIVE.now = LIVE.now._replace(model=replace(LIVE.now.model, predict=everybody_is_3))
 
 
 bento.inner = Forgetful

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -12,10 +13,12 @@ from starlette.types import Message, Receive, Scope, Send
 from model_store.publications import Choice
 from model_store.serving import routes
 from model_store.serving.admission import LOOPBACK, Admission, Callers
+from model_store.serving.live import LiveModel, Serving
 
 #: What BentoML counts each request under, if it is asked.
 BENTOMLS = ("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/schema.json")
-TRIED = Choice("x:1", None, None)
+LIVE = LiveModel()
+LIVE.now = Serving(cast("Any", None), Choice("x:1", None, None))
 JSON = {"content-type": "application/json"}
 
 
@@ -24,7 +27,7 @@ async def bentoml(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def admission(plain: Starlette | None = None, hosts: str = LOOPBACK) -> Admission:
-    return Admission(bentoml, plain=plain or routes.create_app(TRIED), hosts=hosts.split(","))
+    return Admission(bentoml, plain=plain or routes.create_app(LIVE), hosts=hosts.split(","))
 
 
 def ask(method: str, path: str, hosts: str = LOOPBACK, **headers: str) -> httpx.Response:
@@ -146,7 +149,7 @@ def test_the_metrics_are_read_once_for_all_who_ask_at_a_time_and_again_a_moment_
         await PlainTextResponse(str(read))(scope, receive, send)
 
     async def asked() -> None:
-        app = Admission(count, plain=routes.create_app(TRIED), hosts=[])
+        app = Admission(count, plain=routes.create_app(LIVE), hosts=[])
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://any"
         ) as one:
@@ -180,7 +183,7 @@ RIGHT = {"authorization": f"Bearer {TOKEN.decode()}"}
 def test_callers_are_known_by_a_token_and_probes_and_metrics_need_none(
     callers: Callers, headers: dict[str, str], status: int
 ) -> None:
-    app = Admission(bentoml, plain=routes.create_app(TRIED), hosts=["localhost"], callers=callers)
+    app = Admission(bentoml, plain=routes.create_app(LIVE), hosts=["localhost"], callers=callers)
 
     async def asked() -> dict[str, int]:
         transport = httpx.ASGITransport(app)

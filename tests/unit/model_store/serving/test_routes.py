@@ -5,14 +5,15 @@ from pathlib import Path
 
 import httpx
 
-from model_store import promotion, publications, registry, version
+from model_store import promotion, registry, version
 from model_store.ledger import Ledger
 from model_store.serving import routes
+from model_store.serving.live import LiveModel
 from tests.clients import AMOUNTS
 
 
 async def ask_as(tag: str, ledger: Ledger) -> httpx.Response:
-    app = routes.create_app(publications.choose(ledger), ledger)
+    app = routes.create_app(LiveModel(ledger), ledger)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
         return await client.post(f"/models/{tag}/predict", json=[AMOUNTS])

@@ -1,0 +1,82 @@
+"""What each serving process says of itself, beside the store, for whoever lists versions.
+
+A process keeps one small file, locked for as long as it lives; what is not locked any more was left
+by one that is gone, however it ended.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from typing import IO, Final, TypedDict
+
+from model_store import registry
+
+MAX_NOTES: Final = 1024
+_MAX_BYTES: Final = 4096
+
+logger = logging.getLogger(__name__)
+
+
+class Note(TypedDict):
+    """What a process serves (a tag, as it is told), since when, and why nothing newer."""
+
+    serves: str
+    since: str
+    refused: str | None
+
+
+class WorkerNote:
+    """This process's file; where none can be kept, as in a container, it says nothing."""
+
+    def __init__(self) -> None:
+        """Open nothing before there is something to say."""
+        self._file: IO[str] | None = None
+
+    def say(self, told: Note) -> None:
+        """Write what is true of this process from now on."""
+        try:
+            if self._file is None:
+                self._file = _open_own()
+            self._file.seek(0)
+            self._file.truncate()
+            json.dump(told, self._file)
+            self._file.flush()
+        except OSError as exc:
+            logger.info("what this process serves is not listed: %s", exc.strerror)
+
+
+def notes() -> Iterator[Note]:
+    """Yield what each process that lives says; remove the files of those that are gone."""
+    for path in sorted(registry.models_home().glob(f"{_PREFIX}*"))[:MAX_NOTES]:
+        try:
+            with path.open(encoding="utf-8") as file:
+                if _is_left_behind(file):
+                    path.unlink(missing_ok=True)
+                    continue
+                told = json.loads(file.read(_MAX_BYTES))
+                note = Note(serves=told["serves"], since=told["since"], refused=told["refused"])
+        except (OSError, ValueError, KeyError, TypeError):  # gone, or just being written
+            continue
+        yield note
+
+
+_PREFIX: Final = f".{registry.NAME}.worker-"
+
+
+def _open_own() -> IO[str]:
+    home = registry.models_home()
+    path = home / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}"
+    file = path.open("w", encoding="utf-8")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _is_left_behind(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
