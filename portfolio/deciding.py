@@ -114,7 +114,7 @@ class _OneFile:
         log = RecordedFiles(deciding.leases.engine)
         so_far = RecordedFile(file.sha256, 1, file.id, "", file.decided)
         self._slices = appending.beside(log)
-        self._recording = Recording(log, so_far, deciding.policy, explainer)
+        self._recording = Recording(log, so_far, deciding.policy, explainer, made_by=file.made_by)
         self._recording.leave_out(file.decided)
 
     def run(self) -> ClientFile:

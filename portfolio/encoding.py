@@ -38,13 +38,17 @@ class Who(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """How clients were decided. Times as the database takes them; milliseconds: of all."""
+    """How clients were decided. Times as the database takes them; milliseconds: of all.
+
+    made_by: who asked for it, as the record calls them.
+    """
 
     received_at: str
     evaluated_at: str
     milliseconds: float
     model: Model
     policy_version: str
+    made_by: str | None = None
 
 
 class Clients(NamedTuple):
@@ -118,7 +122,7 @@ def encode(some: Clients, changes: Changes) -> pa.RecordBatch:
         "cluster": pa.array(decisions["perfil"].to_numpy()),
         "confidence": pa.array(decisions["certeza"].to_numpy(), from_pandas=True),
         "outcome": _texts(decisions["decisao"]),
-        "made_by": pa.nulls(count, pa.string()),
+        "made_by": pa.repeat(pa.scalar(decided.made_by, pa.string()), count),
         "answer": pa.nulls(count, pa.string()),
         "prediction": predictions,
         **{name: pa.repeat(value, count) for name, value in _same(decided)},

@@ -83,15 +83,20 @@ def fast_ways(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> It
 class Recording:
     """One file on its way into the record."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, the last by name
         self,
         log: RecordedFiles,
         file: RecordedFile,
         policy: AnyPolicy,
         explainer: Explainer,
         ways: Ways | None = None,
+        *,
+        made_by: str | None = None,
     ) -> None:
-        """Take the parts. file: as begin returns it. ways: by the log's own connections if none."""
+        """Take the parts. file: as begin returns it. ways: by the log's own connections if none.
+
+        made_by: who asks for it, as the record calls them.
+        """
         #: How many of the file's clients were recorded before, and how many are by now.
         self.before, self.now = file.recorded, file.recorded
         self.received_at = _received_at(file)
@@ -100,6 +105,7 @@ class Recording:
         packer = packing.here(partial(explainer.changes, policy=policy))
         self._packer, self._appender = ways or Ways(packer, appending.beside(log))
         self._prepared = 0
+        self._made_by = made_by
 
     def leave_out(self, count: int) -> None:
         """Take it that the file's next clients are recorded and come no more."""
@@ -123,6 +129,7 @@ class Recording:
             1000 * seconds,
             self._model,
             self._policy_version,
+            self._made_by,
         )
         some = Clients(Who(made[new], names[new]), clients[new], decisions[new], decided)
         return Prepared(made, self._packer(some))

@@ -180,7 +180,8 @@ class Counts(msgspec.Struct):
 class ClientFile:
     """A file that was received whole, and how far it is.
 
-    reading: None until it was looked at. lines_per_second: since its worker is at it, if it is.
+    made_by: who sent it, where they had to say who they are. reading: None until it was looked at.
+    lines_per_second: since its worker is at it, if it is.
     """
 
     id: str
@@ -199,3 +200,4 @@ class ClientFile:
     awaits: Awaited | None
     refusal: str | None
     starts_when_ready: bool
+    made_by: str | None

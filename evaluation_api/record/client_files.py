@@ -57,7 +57,15 @@ class ClientFileLog:
         """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
-    def open(self, file_id: str, name: str, answers: Answers, key: str | None = None) -> str | None:
+    def open(
+        self,
+        file_id: str,
+        name: str,
+        answers: Answers,
+        *,
+        key: str | None = None,
+        made_by: str | None = None,
+    ) -> str | None:
         """Begin to receive a file; return the one that its Idempotency-Key stands for, if any."""
         with self._transaction() as connection:
             database.begin_writing(connection)
@@ -65,7 +73,7 @@ class ClientFileLog:
             if key and (first := _first_file(connection, key, file_id)):
                 return first
             row = new_row(file_id, name, State.RECEIVING, self._now(), answers)
-            connection.execute(insert(client_files).values(row))
+            connection.execute(insert(client_files).values(row | {"made_by": made_by}))
         return None
 
     def store(self, file_id: str, number: int, content: bytes) -> None:
@@ -278,6 +286,7 @@ def to_client_file(row: Row[Any], *, has_worker: bool = True) -> ClientFile:
         awaits=awaits if has_worker or not is_at_work else Awaited.WORKER,
         refusal=row.refusal,
         starts_when_ready=row.starts_when_ready,
+        made_by=row.made_by,
     )
 
 

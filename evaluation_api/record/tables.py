@@ -215,8 +215,6 @@ batches = Table(
     Column("dialect", Text),
     Column("sample", Text),
     Column("line_count", Integer, nullable=False),
-    #: Who sent it, as of an evaluation.
-    Column("made_by", String(LONGEST_LABEL)),
 )
 
 #: About 1,024 lines of a file each, in its order; evaluated and committed as one.
@@ -315,6 +313,8 @@ client_files = Table(
     Column("run_from", Integer, nullable=False),
     #: How lines ended, counted, as JSON (client_files.Counts).
     Column("counts", Text),
+    #: Who sent it, as of an evaluation.
+    Column("made_by", String(LONGEST_LABEL)),
     #: Why nothing is decided of it, a sentence.
     Column("refusal", Text),
     #: How it was understood, as JSON (client_files.Reading); long, so it stands last.

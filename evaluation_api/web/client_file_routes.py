@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 from starlette.types import Receive, Scope, Send
 
+from evaluation_api.access.identity import label_of
 from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
@@ -218,7 +219,8 @@ async def _receive(
     """Keep a file as it comes in, and return its id; what breaks off leaves nothing behind."""
     log, write = client_files.log, client_files.executor.run_write
     file_id, sha256 = new_id(), hashlib.sha256()
-    first = await write(log.open, file_id, name, chosen, key)
+    made_by = label_of(request.scope)
+    first = await write(log.open, file_id, name, chosen, key=key, made_by=made_by)
     try:
         number = 0
         async for part in _parts(request.stream()):

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
 
 from evaluation_api.commands import main
-from tests import commands
+from tests import client_files, commands
 from tests.access import SECRET
 from tests.clients import MARIA
-from tests.services import Server, evaluation_server, eventually
+from tests.services import Server, evaluation_server, eventually, worker_server
 
 REVIEW = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
 
@@ -80,6 +81,23 @@ def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> No
     refused = maker.post(f"{made}/revisao", json=REVIEW)
     assert (refused.status_code, refused.json()["codigo"]) == (403, "avaliacao_propria")
     assert other.post(f"{made}/revisao", json=REVIEW).status_code == 201
+
+
+def test_nobody_reviews_the_clients_of_a_file_that_they_sent_themselves(
+    replicas: Replicas, bentoml_home: Path
+) -> None:
+    sender = replicas.caller("quem enviou", "revisor")
+    other = replicas.caller("outro revisor", "revisor")
+
+    with worker_server(replicas.one, bentoml_home):
+        sent = client_files.send(sender, client_files.clients(2))
+        client_files.step(sender, sent, "iniciar")
+        client_files.done(sender, sent)
+    (newest,) = sender.get("/avaliacoes?limite=1").json()["itens"]
+    address = f"/avaliacoes/{newest['id']}/revisao"
+
+    assert sender.post(address, json=REVIEW).json()["codigo"] == "avaliacao_propria"
+    assert other.post(address, json=REVIEW).status_code == 201
 
 
 def test_a_key_lets_in_on_every_replica_until_five_seconds_after_it_is_revoked(

@@ -1,4 +1,4 @@
-"""Keep what lets somebody in, and who asked for an evaluation or sent a file."""
+"""Keep what lets somebody in, and who asked for an evaluation."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,13 +9,11 @@ branch_labels = None
 depends_on = None
 
 _WHEN = sa.DateTime(timezone=True)
-_MADE = ("evaluations", "batches")
 
 
 def upgrade() -> None:
     """Add a table, and a column that the last release leaves empty: neither rewrites a row."""
-    for table in _MADE:
-        op.add_column(table, sa.Column("made_by", sa.String(136)))
+    op.add_column("evaluations", sa.Column("made_by", sa.String(136)))
     op.create_table(
         "credentials",
         sa.Column("id", sa.String(36), primary_key=True),
@@ -34,5 +32,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove them; nobody is let in any more."""
     op.drop_table("credentials")
-    for table in _MADE:
-        op.drop_column(table, "made_by")
+    op.drop_column("evaluations", "made_by")
