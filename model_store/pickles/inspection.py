@@ -81,6 +81,10 @@ def agreed(names: Sequence[str] | None, columns: Sequence[str] | None) -> tuple[
 
     Raises NotAModel where neither tells, or where they tell two things.
     """
+    if names is not None and len(names) != len(FEATURES):
+        raise NotAModel(
+            f"The file names {len(names)} columns of a model that takes five amounts: fit it anew."
+        )
     if names is not None:
         known = tuple(re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names)
         if sorted(known) == sorted(FEATURES):

@@ -44,21 +44,27 @@ def open_model(source: Path | bytes, expected_sha256: str | None = None) -> Open
         raise ChecksumMismatch(
             f"The model file's sha256 is {sha256_of(content)}, not {expected_sha256} as recorded."
         )
-    kind = kinds.of(content)
-    if kind is not None:
-        raise UnreadablePickle(f"The file is {kind}.")
+    _require_pickle(content)
     if len(content) > MAX_BYTES:
         raise PickleTooLarge(
             f"The model file is over {MAX_BYTES:,} bytes, more than any model needs: "
             "drop `labels_`, which predicting does not need, and save it again."
         )
-    thing, saved_by = restricted.unpickle(_plain(content))
+    plain = _plain(content)
+    _require_pickle(plain)
+    thing, saved_by = restricted.unpickle(plain)
     estimator, beside = _one_model(thing)
     checked = attributes.check(estimator)
     names = _names_of(checked, beside)
     for one in checked:
         _prepare(one)
     return OpenedModel(estimator, names, saved_by=saved_by)
+
+
+def _require_pickle(content: bytes) -> None:
+    kind = kinds.of(content)
+    if kind is not None:
+        raise UnreadablePickle(f"The file is {kind}.")
 
 
 def _one_model(thing: Any) -> tuple[BaseEstimator, Any]:  # noqa: ANN401 - whatever the file holds

@@ -229,6 +229,7 @@ ATTRIBUTES: dict[str, tuple[Edit, str]] = {
     "names without an end": (on_first("feature_names_in_", objects(*"x" * 65)), "than numbers"),
     "a name that is too long": (on_first("feature_names_in_", objects("x" * 201)), "than numbers"),
     "names nobody knows": (on_first("feature_names_in_", objects(*"abcde")), "columns a, b, c, d"),
+    "three names": (on_first("feature_names_in_", objects(*"abc")), "names 3 columns of a model"),
     "names a terminal obeys": (
         on_first("feature_names_in_", objects("\x1b[2J", *"bcde")),
         r"columns \\x1b\[2J, b",
@@ -342,6 +343,8 @@ SIZES: dict[str, tuple[bytes, str]] = {
     "over the limit": (b"\x80\x04" + bytes(1 << 20), "over 1,048,576 bytes"),
     "a zlib bomb": (zlib.compress(bytes(64 << 20)), "unpacks to over 1,048,576 bytes"),
     "a gzip bomb": (gzip.compress(bytes(64 << 20)), "unpacks to over 1,048,576 bytes"),
+    "a program in a gzip": (gzip.compress(b"import os\n"), "a program: run it"),
+    "nothing in a gzip": (gzip.compress(b""), "empty: save the model again"),
     "half a gzip": (gzip.compress(b"x" * 1000)[:20], "damaged"),
     "zlib without content": (b"\x78\x9cnonsense", "compressed, but damaged"),
 }

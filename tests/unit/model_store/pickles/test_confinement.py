@@ -28,6 +28,12 @@ def tried(*what):
         return exc.strerror
     return "done"
 
+def called(*what):
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(*what) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
 def forked():
     if os.fork() == 0:
         os._exit(0)
@@ -43,6 +49,12 @@ print(json.dumps({{"left": left, "tried": [
     tried(forked),
     tried(os.execv, sys.executable, [sys.executable, "-c", ""]),
     tried(os.kill, os.getppid(), 0),
+    tried(os.chmod, {secret!r}, 0o777),
+    tried(os.utime, {secret!r}),
+    tried(os.setxattr, {secret!r}, "user.a", b""),
+    tried(os.chroot, "/"),
+    tried(called, 0x40000000 + 41, 2, 1, 0),
+    tried(called, 425, 8, None),
     tried(Path({readable!r}, "here").read_text),
 ]}}))
 """
@@ -72,7 +84,7 @@ def test_a_confined_process_reads_libraries_and_reaches_nothing_else(tmp_path: P
     told = json.loads(done.stdout)
     assert told["left"] == []
     denied, not_permitted = "Permission denied", "Operation not permitted"
-    assert told["tried"] == [denied] * 6 + [not_permitted] * 4 + ["done"]
+    assert told["tried"] == [denied] * 6 + [not_permitted] * 10 + ["done"]
     assert secret.read_text() == "kept"
     assert not (tmp_path / "new").exists()
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import Normalizer, PowerTransformer, StandardScaler
 from model_store import golden
 from model_store.errors import ForbiddenContent, NotAModel
 from model_store.features import FEATURES, PROFILE_COUNT
+from model_store.numbers import Numbers
 from model_store.pickles import inspection
 from model_store.pickles.foreign import inspect_apart
 
@@ -119,3 +120,89 @@ def test_a_file_that_kills_or_blocks_its_reader_is_refused(
 ) -> None:
     with pytest.raises(NotAModel, match=reason):
         inspect_apart(b"", command=(sys.executable, "-c", program), timeout_seconds=timeout_seconds)
+
+
+TURNED = ("payments", "credit_limit", "cash_advance", "purchases", "balance")
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "order"),
+    [
+        (FEATURES, None, FEATURES),
+        (FEATURES, FEATURES, FEATURES),
+        (TURNED, None, TURNED),
+        (None, TURNED, TURNED),
+        (("PAYMENTS", "Credit Limit", "cash-advance", " purchases ", "BALANCE"), None, TURNED),
+        (("saldo", "compras", "saques", "limite", "pagamentos"), FEATURES, FEATURES),
+    ],
+)
+def test_the_order_of_columns_is_the_files_or_the_owners(
+    names: tuple[str, ...] | None, columns: tuple[str, ...] | None, order: tuple[str, ...]
+) -> None:
+    assert inspection.agreed(names, columns) == order
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "says"),
+    [
+        (None, None, "does not say in which order"),
+        (None, FEATURES[:4], "does not say in which order"),
+        (None, (*FEATURES[:4], "balance"), "does not say in which order"),
+        (FEATURES, TURNED, "leave out --columns"),
+        (("a", "b", "c", "d", "e"), None, "say which of balance"),
+        ((*FEATURES[:4], "balance"), None, "say which of balance"),
+        (FEATURES[:4], FEATURES, "names 4 columns"),
+    ],
+)
+def test_an_order_that_nobody_knows_is_asked_for(
+    names: tuple[str, ...] | None, columns: tuple[str, ...] | None, says: str
+) -> None:
+    with pytest.raises(NotAModel, match=says):
+        inspection.agreed(names, columns)
+
+
+def test_a_model_on_columns_in_another_order_answers_the_same_clients_alike(
+    clients: NDArray[np.float64], tmp_path: Path
+) -> None:
+    order = [FEATURES.index(name) for name in TURNED]
+    model = fitted_on(clients[:, order], StandardScaler(), KMeans(5, random_state=0))
+
+    told = inspection.describe(dumped(model, tmp_path), TURNED)
+
+    labels = Numbers.from_json(told["numbers"]).predict(clients)
+    assert labels.tolist() == model.predict(clients[:, order]).tolist()
+    assert told["columns"] == [*TURNED]
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(copy=False), Normalizer(copy=False)])
+def test_golden_clients_are_amounts_whatever_a_model_does_to_its_input(
+    scaler: Any,  # noqa: ANN401 - any estimator
+    clients: NDArray[np.float64],
+    tmp_path: Path,
+) -> None:
+    model = fitted_on(clients.copy(), scaler, KMeans(5, random_state=0))
+
+    told = inspection.describe(dumped(model, tmp_path), FEATURES)
+
+    made = golden.GoldenClients.from_json(told["golden"])
+    assert np.round(made.rows, 2).tolist() == made.rows.tolist()
+    assert (made.rows[:, 3] > 0).all()
+    assert model.predict(made.rows.copy()).tolist() == made.labels.tolist()
+
+
+class Rule:
+    """A model with a rule on one amount, far from where anybody is."""
+
+    def predict(self, rows: NDArray[np.float64], /) -> NDArray[np.int64]:
+        """Answer a sixth label to whoever owes more than nine million."""
+        return np.where(rows[:, 0] > 9e6, 5, 0)
+
+
+def test_probe_clients_go_from_a_cent_to_the_largest_amount() -> None:
+    probe = golden.every_probe_row()
+
+    assert probe.min() == 0
+    assert (probe.max(axis=0) == 1e7).all()
+    assert (np.sort(probe, axis=0)[:32] <= 0.01).all()
+    assert Rule().predict(probe).max() == 5
+    assert Rule().predict(golden.probe_rows()).max() == 0
