@@ -174,9 +174,23 @@ class Evaluation:
     milliseconds: float
 
 
+class ReviewReason(StrEnum):
+    """Why a person decides, to be counted; their words stand beside it."""
+
+    INCOME = "renda"
+    DOCUMENTS = "documentos"
+    RELATIONSHIP = "relacionamento"
+    WRONG_DATA = "dados_incorretos"
+    OTHER_RISK = "outro_risco"
+    OTHER = "outro"
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's decision; it stands beside the machine's, never in its place."""
+    """A person's decision; it stands beside the machine's, never in its place.
+
+    reason: a ReviewReason; of another release maybe another, of the last one None.
+    """
 
     id: str
     evaluation_id: str
@@ -184,6 +198,7 @@ class Review:
     justification: str
     reviewer: str
     reviewed_at: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

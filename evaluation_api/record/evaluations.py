@@ -209,6 +209,7 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
             row.justification,
             row.reviewer,
             rows.in_utc(row.reviewed_at),
+            row.reason,
         )
         for row in connection.execute(in_order)
     )

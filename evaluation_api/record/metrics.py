@@ -7,11 +7,12 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from evaluation_api.decision.domain import Evaluation
+from evaluation_api.decision.domain import Evaluation, Review
 
 DECISIONS: Final = Counter(
     "evaluation_decisions", "Decisions recorded", ["outcome", "cluster", "model", "policy"]
 )
+REVIEWS: Final = Counter("evaluation_reviews", "Reviews recorded", ["outcome", "reason"])
 RECORD_AWAY: Final = Gauge("evaluation_record_away", "1 while the record cannot be written")
 
 
@@ -29,6 +30,11 @@ def count_decisions(evaluations: Iterable[Evaluation | None]) -> None:
     )
     for labels, count in decided.items():
         _series(*labels).inc(count)
+
+
+def count_review(review: Review) -> None:
+    """Count a review that was recorded."""
+    REVIEWS.labels(review.outcome, review.reason).inc()
 
 
 @cache

@@ -314,6 +314,7 @@ def review(review: Review) -> Revisao:
         justificativa=review.justification,
         revisor=review.reviewer,
         revisado_em=when(review.reviewed_at),
+        motivo=review.reason,
     )
 
 

@@ -159,6 +159,9 @@ class Revisao:
     justificativa: Annotated[str, Field(description="Por quê")]
     revisor: Annotated[str, Field(description="Nome de quem revisou")]
     revisado_em: Moment
+    motivo: Annotated[
+        str | None, Field(description="Por quê, em um código; nulo nas de versões anteriores")
+    ]
 
 
 @dataclass(slots=True)

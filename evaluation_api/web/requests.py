@@ -35,6 +35,7 @@ from evaluation_api.decision.domain import (
     Outcome,
     Position,
     Review,
+    ReviewReason,
     Search,
 )
 from evaluation_api.decision.errors import FieldError, InvalidRequestError, MalformedJsonError
@@ -151,7 +152,14 @@ class ReviewBody(Body):
             strip_whitespace=True, min_length=10, max_length=2000, pattern=READABLE_LINES
         ),
     ] = Field(description="Por quê", examples=["Renda comprovada por holerite."])
-    revisor: _Name = Field(description="Nome de quem revisou", examples=["Ana"])
+    revisor: _Name | None = Field(
+        None,
+        description="Nome de quem revisou; quem se identificou revisa com o próprio",
+        examples=["Ana"],
+    )
+    motivo: Annotated[ReviewReason, Field(strict=False)] = Field(
+        ReviewReason.OTHER, description="Por quê, em um código que se conta"
+    )
     revisoes_vistas: int | None = Field(
         None, ge=0, description="Quantas revisões quem revisa viu; com outras, é recusada (409)"
     )
@@ -298,16 +306,28 @@ def applicant_of(sent: ApplicantBody) -> Applicant:
     return Applicant(sent.name, usage)
 
 
-def review_of(sent: ReviewBody, review_id: str, evaluation_id: str) -> Review:
-    """Return a review, made now, as the domain has it."""
+def review_of(sent: ReviewBody, review_id: str, evaluation_id: str, signed_in: str) -> Review:
+    """Return a review, made now, as the domain has it.
+
+    signed_in: who, empty where nobody had to say. Raises InvalidRequestError where nobody is named.
+    """
+    reviewer = signed_in or sent.revisor
+    if reviewer is None:
+        raise refusal([{"type": "missing", "loc": ("revisor",)}])
     return Review(
         review_id,
         evaluation_id,
         sent.decisao,
         sent.justificativa,
-        sent.revisor,
+        reviewer,
         datetime.now(UTC),
+        sent.motivo,
     )
+
+
+def asked_in_review(sent: ReviewBody) -> object:
+    """Return what a review's key is known by, as the last release did where it tells no more."""
+    return sent if "motivo" in sent.model_fields_set else sent.model_dump(exclude={"motivo"})
 
 
 def answers_of(sent: RespostasBody) -> Answers:

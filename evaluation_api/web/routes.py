@@ -37,6 +37,7 @@ from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.journal import Journal
+from evaluation_api.record.metrics import count_review
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
@@ -295,16 +296,20 @@ async def review(
 ) -> Revisao:
     """Acrescenta a decisão de uma pessoa; a do sistema permanece.
 
-    Quem manda `revisoes_vistas` não revisa sem saber de outra revisão: se há uma que não viu,
-    recebe 409 com todas, e nada é registrado.
+    `motivo` diz por quê em um código, para que se contem as decisões mudadas. Quem se identificou
+    revisa com o próprio nome. Quem manda `revisoes_vistas` não revisa sem saber de outra revisão:
+    se há uma que não viu, recebe 409 com todas, e nada é registrado.
     """
-    made = requests.review_of(sent, new_id(), evaluation_id)
-    key = requests.read_key(keys, (evaluation_id, sent))
+    made = requests.review_of(sent, new_id(), evaluation_id, asking.name)
+    key = requests.read_key(keys, (evaluation_id, requests.asked_in_review(sent)))
     not_made_by = None if services.policy.allows_own_reviews else asking.label
     add = partial(
         services.evaluations.review, key=key, seen=sent.revisoes_vistas, not_made_by=not_made_by
     )
-    return answers.review(await services.executor.run_write(add, made))
+    kept = await services.executor.run_write(add, made)
+    if kept.id == made.id:
+        count_review(kept)
+    return answers.review(kept)
 
 
 @evaluations.get(

@@ -19,8 +19,9 @@ import { DECISIONS } from "./words.js";
  * Returns `{ review, errors }` as `readApplicant` does: a list of `{ field, message }`, and
  * the body for the server or null.
  */
-export function readReview({ decisao, justificativa = "", revisor = "" }) {
-  const review = { decisao, justificativa: trimmed(justificativa), revisor: trimmed(revisor) };
+export function readReview({ decisao, justificativa = "", revisor = "", ...chosen }) {
+  const typed = { justificativa: trimmed(justificativa), revisor: trimmed(revisor) };
+  const review = { decisao, ...typed, ...chosen };
   const errors = [
     { field: "decisao", message: decisionError(review.decisao) },
     { field: "justificativa", message: justificationError(review.justificativa) },

@@ -80,7 +80,8 @@ def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> No
 
     refused = maker.post(f"{made}/revisao", json=REVIEW)
     assert (refused.status_code, refused.json()["codigo"]) == (403, "avaliacao_propria")
-    assert other.post(f"{made}/revisao", json=REVIEW).status_code == 201
+    review = other.post(f"{made}/revisao", json={**REVIEW, "revisor": "Outro Nome"})
+    assert (review.status_code, review.json()["revisor"]) == (201, "outra pessoa")
 
 
 def test_nobody_reviews_the_clients_of_a_file_that_they_sent_themselves(

@@ -338,6 +338,23 @@ def test_a_review_stands_beside_the_decision_in_order(http: httpx.Client) -> Non
     assert recorded["decisao_final"] == "aprovado"
 
 
+def test_a_review_says_why_by_a_code_that_is_counted(http: httpx.Client) -> None:
+    given = http.post("/avaliar", json=asked(FIVE_CLIENTS[0][0])).json()
+    address = f"/avaliacoes/{given['id']}/revisao"
+    review = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
+    for sent in (review, {**review, "motivo": "renda"}):
+        http.post(address, json=sent).raise_for_status()
+
+    told = [one["motivo"] for one in http.get(address.removesuffix("/revisao")).json()["revisoes"]]
+    assert told == ["outro", "renda"]
+    counted = http.get("/metrics").text
+    assert 'evaluation_reviews_total{outcome="aprovado",reason="renda"} 1.0' in counted
+    unknown = http.post(address, json={**review, "motivo": "sorte"})
+    assert assert_problem(unknown, 422)["erros"][0]["pointer"] == "#/motivo"
+    nobody = http.post(address, json={**review, "revisor": None})
+    assert assert_problem(nobody, 422)["erros"][0]["pointer"] == "#/revisor"
+
+
 def test_the_dossier_escapes_what_a_caller_sent(http: httpx.Client) -> None:
     given = http.post("/avaliar", json={**MARIA, "name": "<script>alert(1)</script>"}).json()
 
