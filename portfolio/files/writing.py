@@ -228,9 +228,15 @@ class Csv:
         """Write shares with the file's decimal mark."""
         for place, field in enumerate(block.schema):
             if self._comma and pa.types.is_floating(field.type):
-                text = pc.replace_substring(pc.cast(block.column(place), pa.string()), ".", ",")
-                block = block.set_column(place, field.name, text)
+                block = block.set_column(place, field.name, _with_commas(block.column(place)))
         return block
+
+
+def _with_commas(amounts: pa.ChunkedArray) -> pa.Array:
+    """Write numbers with decimal commas, each kind once: of shares with four digits few differ."""
+    kinds = amounts.combine_chunks().dictionary_encode()
+    text = pc.replace_substring(pc.cast(kinds.dictionary, pa.string()), ".", ",")
+    return text.take(kinds.indices)
 
 
 class _Parquet:
