@@ -25,6 +25,7 @@ from evaluation_api.record.tables import (
     client_file_parts,
     client_files,
     corrections,
+    credentials,
     evaluations,
     idempotency_keys,
     marks,
@@ -88,7 +89,8 @@ def purge(
 ) -> int:
     """Delete evaluations received before a time, and all that is theirs; return how many.
 
-    Files received before it go as they were sent, with their results. tell: is told after each
+    Files received before it go as they were sent, with their results, and so do keys, links and
+    sessions that had run out by then. tell: is told after each
     slice how many evaluations are deleted so far. Each slice leaves an entry in the chain.
     Raises RecordUnavailableError; what is deleted by then stays deleted.
     """
@@ -114,6 +116,7 @@ def purge(
         connection.execute(delete(client_files).where(client_files.c.id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
         connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))
+        connection.execute(delete(credentials).where(credentials.c.expires_at < before))
     finish(engine)
     return deleted
 

@@ -2,15 +2,18 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, select, text
 
+from evaluation_api.access.credentials import CredentialKind, issue
+from evaluation_api.access.identity import Role
 from evaluation_api.decision.domain import IdempotencyKey, Outcome, Review, Search
 from evaluation_api.record import database, name_index, retention, schema
+from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
 from evaluation_api.record.tables import evaluations, reviews
@@ -40,6 +43,18 @@ def test_a_purge_takes_what_is_older_with_its_reviews_and_keys(
     assert [one.id for one in History(engine).search(Search(limit=9))] == [new.id]
     assert log.find_by_keys(["old"]) == [None]
     assert log.append([decided_entry(key=KEY)]) == [None]
+
+
+def test_a_purge_takes_keys_links_and_sessions_that_had_run_out(engine: Engine) -> None:
+    credentials = CredentialLog(engine)
+    for kind in CredentialKind:
+        made, _ = issue(kind, "ana", frozenset({Role.ANALYST}), timedelta(hours=1))
+        credentials.add(replace(made, expires_at=day(1)))
+        credentials.add(issue(kind, "ana", frozenset({Role.ANALYST}), timedelta(hours=1))[0])
+
+    retention.purge(engine, day(3))
+
+    assert [one.kind for one in credentials.everything()] == list(CredentialKind)
 
 
 def test_others_write_while_much_is_deleted_and_the_disk_gets_it_back(tmp_path: Path) -> None:
