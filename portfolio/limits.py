@@ -13,7 +13,7 @@ from evaluation_api.decision.limits import LARGEST_AMOUNT
 from evaluation_api.decision.policy import FactPolicy
 from evaluation_api.decision.policy_file import AnyPolicy
 from model_store.geometry import CHANGEABLE
-from model_store.serving.requests import ANY_AMOUNT
+from model_store.serving.columns import ANY_AMOUNT
 from portfolio import frames
 from portfolio.frames import Floats, Whole
 

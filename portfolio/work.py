@@ -2,16 +2,19 @@
 
 from functools import cached_property
 
+import httpx
+
 from evaluation_api.decision import policy_file
+from evaluation_api.decision.domain import Geometry
 from evaluation_api.record.client_file import ClientFile, State
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.settings import Settings
 from model_store import publications
-from portfolio import checking
+from portfolio import checking, served
 from portfolio.deciding import Deciding
-from portfolio.profiler import StoredProfiler
-from portfolio.worker import Worker, committed
+from portfolio.recording import Explainer
+from portfolio.worker import Worker, WorkerSettings, committed
 
 
 class Files:
@@ -21,7 +24,7 @@ class Files:
         """Take who works."""
         self._worker = worker
         self._leases = worker.leases
-        self._opened: tuple[publications.Choice, StoredProfiler] | None = None
+        self._opened: tuple[publications.Choice, Explainer] | None = None
 
     def check(self, file: ClientFile) -> State:
         """Look at a file before anything is decided."""
@@ -40,11 +43,32 @@ class Files:
             self._leases, policy, self._model, worker.between, worker.require_wanted, committed
         )
 
-    def _model(self) -> StoredProfiler:
-        """Open the published model, once for each version. Raises ModelStoreError."""
+    def _model(self) -> Explainer:
+        """Meet the model that is to decide a file. Raises ModelStoreError or ModelError."""
+        return self._stored() if self._http is None else self._served(self._http)
+
+    def _stored(self) -> Explainer:
+        """Open the published model, once for each version."""
         choice = publications.choose()
         if self._opened is None or self._opened[0] != choice:
+            # Brings BentoML, which a worker that asks the service does without.
+            from portfolio.profiler import StoredProfiler  # noqa: PLC0415
+
             profiler = StoredProfiler(publications.load(choice))
-            ModelLog(self._leases.engine).remember(profiler.describe())
+            self._remember(profiler.describe())
             self._opened = choice, profiler
         return self._opened[1]
+
+    def _served(self, http: httpx.Client) -> Explainer:
+        """Meet what is served: one version for a file, whatever is promoted meanwhile."""
+        profiler = served.ServedProfiler(http)
+        self._remember(profiler.describe())
+        return profiler
+
+    def _remember(self, described: Geometry) -> None:
+        ModelLog(self._leases.engine).remember(described)
+
+    @cached_property
+    def _http(self) -> httpx.Client | None:
+        url, token = WorkerSettings().model_url, Settings().model_token
+        return served.connect(url, token.get_secret_value() if token else None) if url else None

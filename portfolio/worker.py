@@ -66,6 +66,9 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PORTFOLIO_", frozen=True)
 
+    model_url: str = Field(
+        "", description="Where the model service is, whose model decides; else BentoML's store"
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics and /health")
     metrics_port: int = Field(0, ge=0, le=65535, description="Their port; 0 for none")
 

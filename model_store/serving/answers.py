@@ -1,8 +1,7 @@
 """Writes what /predict answers: predictions, or why there are none.
 
-A model's answers are a matrix, n x 25: the columns that COLUMNS names, NaN for what a model does
-not say, and last which model it was. They go out as they are, or as JSON for people, and which
-model it was as headers.
+A model's answers are a matrix, n x 25: those of columns.COLUMNS, and last which model it was. They
+go out as they are, or as JSON for people, and which model it was as headers.
 """
 
 import math
@@ -17,32 +16,16 @@ import numpy as np
 from starlette.responses import Response
 
 from model_store.features import FEATURES, PROFILE_COUNT
-from model_store.geometry import CHANGEABLE, Explanation, Labels, Matrix
-from model_store.serving import npy, requests
+from model_store.geometry import Explanation, Labels, Matrix
+from model_store.serving import columns, npy, requests
 from model_store.serving.requests import PredictRequest, UnreadableRequestError
 from model_store.version import StoredModel
 
-_CHANGE = ("amount", "cluster", "confidence", "until")
-_REASONS = ("cluster", "runner_up", "confidence", *(f"{name}_contribution" for name in FEATURES))
-#: What is answered of each client; the last 16 only where targets are asked for. Of each amount
-#: that may be changed: the new one, and then the label (-1 where no change reaches a target, NaN
-#: where none is needed), how sure, and until where that holds (NaN for as far as the limits go).
-COLUMNS = (
-    *_REASONS,
-    *(f"{FEATURES[column]}_change_{part}" for column in CHANGEABLE for part in _CHANGE),
-)
-_CONTRIBUTIONS = slice(3, len(_REASONS))
-CHANGES = slice(len(_REASONS), len(COLUMNS))
 #: The column that says which of this process's models answered: requests share batches, and what is
 #: published changes between two of them.
-MODEL = len(COLUMNS)
+MODEL = len(columns.COLUMNS)
 _WIDTH = MODEL + 1
 _MOST_INTRODUCED = 16
-CLUSTER = _CHANGE.index("cluster")
-NO_CLUSTER = -1
-CHANGE_WIDTH = len(_CHANGE)
-#: Each changeable amount: its name, its place in FEATURES, and where its change begins in CHANGES.
-_CHANGED = tuple((FEATURES[c], c, len(_CHANGE) * place) for place, c in enumerate(CHANGEABLE))
 
 Contributions = msgspec.defstruct(
     "Contributions",
@@ -133,8 +116,8 @@ def written(told: Matrix, asked: PredictRequest, headers: dict[str, str]) -> Res
     if asked.by_columns:
         if np.isnan(told[:, 0]).any():
             return _unanswered(told)
-        columns = told[:, : MODEL if asked.has_targets else CHANGES.start]
-        return Response(npy.write(columns), headers=headers, media_type=npy.MEDIA_TYPE)
+        wanted = told[:, : MODEL if asked.has_targets else columns.CHANGES.start]
+        return Response(npy.write(wanted), headers=headers, media_type=npy.MEDIA_TYPE)
     try:
         predictions = as_predictions(told, asked.clients)
     except ValueError:  # no label: NaN is no whole number, which costs the others no look
@@ -168,8 +151,8 @@ def explained(explanation: Explanation) -> Matrix:
     """Make n answers that say why, and not yet what would change that."""
     told = np.empty((len(explanation.cluster), _WIDTH))
     told[:, 0], told[:, 1] = explanation.cluster, explanation.runner_up
-    told[:, 2], told[:, _CONTRIBUTIONS] = explanation.confidence, explanation.contributions
-    told[:, CHANGES] = np.nan
+    told[:, 2], told[:, columns.CONTRIBUTIONS] = explanation.confidence, explanation.contributions
+    told[:, columns.CHANGES] = np.nan
     return told
 
 
@@ -178,15 +161,15 @@ def as_predictions(told: Matrix, clients: Matrix) -> list[Prediction]:
 
     By map over columns, which halves what 1,024 of them take.
     """
-    cluster, runner_up, confidence, *contributions = told[:, : CHANGES.start].T.tolist()
+    cluster, runner_up, confidence, *contributions = told[:, : columns.CHANGES.start].T.tolist()
     labels = map(int, cluster)
     if runner_up and math.isnan(runner_up[0]):
         return list(map(Prediction, labels))
     reasons = map(Contributions, *contributions)
     predictions = list(map(Prediction, labels, map(int, runner_up), confidence, reasons))
-    changes = told[:, CHANGES]
+    changes = told[:, columns.CHANGES]
     if changes.size:
-        (places,) = (changes[:, CLUSTER] >= NO_CLUSTER).nonzero()
+        (places,) = (changes[:, columns.CLUSTER] >= columns.NO_CLUSTER).nonzero()
         told_of = zip(changes[places].tolist(), clients[places].tolist(), strict=True)
         for place, (change, own) in zip(places.tolist(), told_of, strict=True):
             predictions[place].counterfactuals = _counterfactuals(change, own)
@@ -196,8 +179,8 @@ def as_predictions(told: Matrix, clients: Matrix) -> list[Prediction]:
 def _counterfactuals(changes: Sequence[float], own: list[float]) -> list[Counterfactual]:
     """Return what changes (16 numbers) of one client's amounts (5) reach a target, least first."""
     found = []
-    for feature, column, start in _CHANGED:
-        amount, cluster, confidence, until = changes[start : start + len(_CHANGE)]
+    for feature, column, start in columns.CHANGED:
+        amount, cluster, confidence, until = changes[start : start + columns.CHANGE_WIDTH]
         if cluster >= 0:
             told = None if math.isnan(until) else until
             one = Counterfactual(feature, amount, int(cluster), confidence, told)

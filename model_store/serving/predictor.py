@@ -16,7 +16,7 @@ from model_store.errors import NotAModel
 from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
 from model_store.geometry import Matrix
 from model_store.numbers import Numbers
-from model_store.serving import answers
+from model_store.serving import answers, columns
 from model_store.serving.requests import ExplanationOptions, with_options
 from model_store.version import StoredModel
 
@@ -34,7 +34,7 @@ Predict = Callable[[Matrix], Matrix]
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A stored model that predicts: a batch, n x 15, gives n answers, as answers.COLUMNS says."""
+    """A stored model that predicts: a batch, n x 15, gives n answers, as columns.COLUMNS says."""
 
     stored: StoredModel
     predict: Predict
@@ -115,7 +115,7 @@ def _from_centroids(centroids: Matrix) -> Predict:
             if len(elsewhere):
                 within = geometry.Limits(*(bounds[elsewhere] for bounds in limits))
                 found = _counterfactuals(clients[elsewhere], centroids, cones, within, margin)
-                told[elsewhere, answers.CHANGES] = found
+                told[elsewhere, columns.CHANGES] = found
         return told
 
     return predict
@@ -166,22 +166,22 @@ def _counterfactuals(
     limits: geometry.Limits,
     margin: float,
 ) -> Matrix:
-    """Find each client's ways to a target and keep those that hold: n x 16, as answers.COLUMNS has.
+    """Find each client's ways to a target and keep those that hold: n x 16, as columns.COLUMNS has.
 
     Every changed client is predicted: what is promised must come out.
     """
     found = geometry.counterfactuals(clients, cones, limits, _has_limits(limits))
     who, which = (found.cluster >= 0).nonzero()
-    columns = _CHANGEABLE[which]
+    places = _CHANGEABLE[which]
     amounts = found.amount[who, which]
     changed = clients[who]
-    changed[np.arange(len(who)), columns] = amounts
+    changed[np.arange(len(who)), places] = amounts
     squared = geometry.squared_distances(geometry.directions(changed), centroids)
     cluster, runner_up = geometry.nearest_two(squared)
     confidence = geometry.confidence(squared, cluster, runner_up)
     held = (cluster == found.cluster[who, which]) & (confidence >= margin)
-    changes = np.full((len(clients), len(_CHANGEABLE), answers.CHANGE_WIDTH), np.nan)
-    changes[:, :, 1] = answers.NO_CLUSTER
+    changes = np.full((len(clients), len(_CHANGEABLE), columns.CHANGE_WIDTH), np.nan)
+    changes[:, :, 1] = columns.NO_CLUSTER
     kept = np.array((amounts, cluster, confidence, found.until[who, which]))
     changes[who[held], which[held]] = kept[:, held].T
     return changes.reshape(len(clients), -1)

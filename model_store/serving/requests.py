@@ -20,6 +20,7 @@ from starlette.types import Scope
 from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
 from model_store.geometry import CHANGEABLE, Matrix
 from model_store.serving import npy
+from model_store.serving.columns import ANY_AMOUNT
 
 MAX_CLIENTS = 1024
 #: Four times what 1,024 clients of seven-digit amounts take.
@@ -53,8 +54,6 @@ _decode = msgspec.json.Decoder(
 )
 _COLUMNS = tuple(operator.attrgetter(feature) for feature in FEATURES)
 NO_CLIENTS = np.empty((0, len(FEATURES)))
-#: Where no limits are sent: 1 x 8.
-ANY_AMOUNT = np.repeat([[0.0, LARGEST_AMOUNT]], len(_CHANGEABLE), axis=1)
 _NPY = npy.MEDIA_TYPE.encode()
 _LIMIT_COLUMN = FEATURES.index("credit_limit")
 #: Amounts, and amounts with what each changeable one may become.

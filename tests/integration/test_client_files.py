@@ -211,6 +211,27 @@ def test_two_workers_share_the_files_and_decide_each_line_once(
     assert all(took_part)
 
 
+def test_a_worker_that_asks_the_model_service_says_the_same_and_needs_no_store(
+    own: httpx.Client,
+    own_evaluation: Server,
+    model_service: Server,
+    bentoml_home: Path,
+    tmp_path: Path,
+) -> None:
+    sent = clients(3_000, bad_every=50)
+
+    def decided(home: Path, model_url: str = "") -> list[dict[str, str]]:
+        with worker_server(own_evaluation, home, PORTFOLIO_MODEL_URL=model_url):
+            client_file = send(own, sent, repetidas="todas")
+            step(own, client_file, "iniciar")
+            done(own, client_file)
+        return [{**row, "id": ""} for row in result(own, client_file)]
+
+    empty = tmp_path / "no store"
+    assert decided(empty, model_service.url) == decided(bentoml_home)
+    assert not empty.exists()
+
+
 def test_a_pause_holds_until_it_is_lifted_and_a_cancel_for_good(
     own: httpx.Client, own_evaluation: Server, own_worker: Server
 ) -> None:

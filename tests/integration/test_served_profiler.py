@@ -17,7 +17,8 @@ from evaluation_api.decision.errors import (
 )
 from model_store import publications, registry
 from model_store.serving import npy
-from portfolio.profiler import ServedProfiler, StoredProfiler
+from portfolio.profiler import StoredProfiler
+from portfolio.served import ServedProfiler, connect
 from tests.evaluations import POLICY
 from tests.services import Server
 from tests.unit.model_store.amounts import spread
@@ -35,9 +36,8 @@ def stored(bentoml_home: Path, monkeypatch: pytest.MonkeyPatch) -> StoredProfile
 
 @pytest.fixture
 def served(model_service: Server) -> Iterator[ServedProfiler]:
-    profiler = ServedProfiler.at(model_service.url, 20)
-    yield profiler
-    profiler.close()
+    with connect(model_service.url) as http:
+        yield ServedProfiler(http)
 
 
 def test_profiles_are_those_of_the_stored_model(

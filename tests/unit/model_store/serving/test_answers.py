@@ -11,7 +11,7 @@ import pytest
 
 from model_store import geometry
 from model_store.geometry import Matrix
-from model_store.serving import answers, requests
+from model_store.serving import answers, columns, requests
 from model_store.serving.answers import Prediction, Predictions
 from model_store.serving.requests import ExplanationOptions, PredictRequest
 from tests.unit.model_store import amounts
@@ -24,9 +24,9 @@ def explained(clients: Matrix, centroids: Matrix) -> Matrix:
     told = answers.explained(geometry.explain(clients, centroids))
     changes = np.full((4, 4), np.nan)
     changes[:, 1] = -1
-    told[-1, answers.CHANGES] = changes.ravel()
+    told[-1, columns.CHANGES] = changes.ravel()
     changes[3] = 12.34, 1, 0.0625, np.nan
-    told[0, answers.CHANGES] = changes.ravel()
+    told[0, columns.CHANGES] = changes.ravel()
     return told
 
 
@@ -57,7 +57,7 @@ def test_columns_read_as_they_were_written_to_the_last_bit(centroids: Matrix) ->
 
     by_name = np.load(io.BytesIO(body_of(told, clients, by_columns=True)), allow_pickle=False)
 
-    assert by_name.shape == (300, len(answers.COLUMNS)) == (300, 24)
+    assert by_name.shape == (300, len(columns.COLUMNS)) == (300, 24)
     assert by_name.tobytes() == told[:, : answers.MODEL].tobytes()
     from_columns = msgspec.json.encode(answers.as_predictions(by_name, clients))
     assert from_columns == body_of(told, clients)
@@ -73,7 +73,7 @@ def test_columns_without_targets_are_the_eight_of_why(centroids: Matrix) -> None
     read = np.load(io.BytesIO(bytes(answers.written(told, plain, HEADERS).body)))
 
     assert read.tolist() == told[:, :8].tolist()
-    assert answers.COLUMNS[:3] == ("cluster", "runner_up", "confidence")
+    assert columns.COLUMNS[:3] == ("cluster", "runner_up", "confidence")
 
 
 def test_counterfactuals_are_told_least_change_first_and_none_is_not_nothing(
@@ -81,9 +81,9 @@ def test_counterfactuals_are_told_least_change_first_and_none_is_not_nothing(
 ) -> None:
     clients = np.array([[300.0, 0, 10, 400, 20]] * 3)
     told = explained(clients, centroids)
-    told[0, answers.COLUMNS.index("balance_change_amount")] = 250.0
-    told[0, answers.COLUMNS.index("balance_change_cluster")] = 3
-    told[0, answers.COLUMNS.index("balance_change_until")] = 240.0
+    told[0, columns.COLUMNS.index("balance_change_amount")] = 250.0
+    told[0, columns.COLUMNS.index("balance_change_cluster")] = 3
+    told[0, columns.COLUMNS.index("balance_change_until")] = 240.0
 
     first, other, last = answers.as_predictions(told, clients)
 

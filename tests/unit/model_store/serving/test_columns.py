@@ -18,7 +18,7 @@ from starlette.types import Message
 
 from model_store.features import FEATURES, LARGEST_AMOUNT
 from model_store.geometry import CHANGEABLE, Matrix
-from model_store.serving import npy, requests
+from model_store.serving import columns, npy, requests
 from model_store.serving.requests import PredictRequest, UnreadableRequestError
 from tests.unit.model_store import amounts
 
@@ -59,7 +59,7 @@ def test_amounts_are_read_as_they_were_sent_by_row_or_by_column(order: Any) -> N
     read, limits, single = requests.read_columns(body(np.array(CLIENTS, order=order)))
 
     assert read.tobytes() == CLIENTS.tobytes()
-    assert limits is requests.ANY_AMOUNT
+    assert limits is columns.ANY_AMOUNT
     assert not single
 
 
@@ -116,7 +116,7 @@ def test_limits_go_with_their_client_as_those_of_json() -> None:
 def test_limits_that_are_none_are_named_as_in_json(feature: str, value: float, end: int) -> None:
     span = [1.0, 2.0]
     span[end] = value
-    limits = np.repeat(requests.ANY_AMOUNT, 1, axis=0)
+    limits = np.repeat(columns.ANY_AMOUNT, 1, axis=0)
     limits[0, NAMES.index(feature) + 4 * end] = value
 
     said = said_of(body(np.hstack([CLIENTS[:1], limits])))
