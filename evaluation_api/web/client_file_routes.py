@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 from starlette.types import Receive, Scope, Send
 
-from evaluation_api.access.identity import label_of
+from evaluation_api.access.identity import identity_of, label_of
 from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
@@ -43,7 +43,7 @@ from evaluation_api.web.requests import (
     only_key,
     read_key,
 )
-from evaluation_api.web.routes import NO_STORE, no_store
+from evaluation_api.web.routes import NO_STORE, no_store, services_of
 
 MAX_BYTES: Final = 200 * 2**20
 #: How many files come in, and how many results go out, at once: each holds its place for minutes.
@@ -197,6 +197,7 @@ async def receive(
     if _announced_bytes(request) > MAX_BYTES:
         raise FileTooLargeError
     file_id = await _receive(client_files, name, request, Answers(repeated=query.repetidas), key)
+    _note(request, "file", file=file_id)
     response.headers["Location"] = f"/lotes/{file_id}"
     return answers.client_file(await _checked(client_files, file_id))
 
@@ -323,9 +324,9 @@ async def answer(client_files: Needed, file_id: FileId, sent: RespostasBody, key
     responses=_TAKEN,
     dependencies=[Depends(_download_place)],
 )
-async def result(client_files: Needed, file_id: FileId) -> Response:
+async def result(request: Request, client_files: Needed, file_id: FileId) -> Response:
     """Devolve as linhas já avaliadas, na mesma ordem, com a decisão ou o erro de cada uma."""
-    return await _download(client_files, file_id, Kind.RESULT, CsvResponse)
+    return await _download(request, client_files, file_id, Kind.RESULT, CsvResponse)
 
 
 @router.get(
@@ -335,9 +336,9 @@ async def result(client_files: Needed, file_id: FileId) -> Response:
     responses=_TAKEN,
     dependencies=[Depends(_download_place)],
 )
-async def faults(client_files: Needed, file_id: FileId) -> Response:
+async def faults(request: Request, client_files: Needed, file_id: FileId) -> Response:
     """Devolve só as linhas com erro, para corrigir e enviar como outro arquivo."""
-    return await _download(client_files, file_id, Kind.FAULTS, CsvResponse)
+    return await _download(request, client_files, file_id, Kind.FAULTS, CsvResponse)
 
 
 @router.get(
@@ -347,17 +348,27 @@ async def faults(client_files: Needed, file_id: FileId) -> Response:
     responses=_TAKEN,
     dependencies=[Depends(_download_place)],
 )
-async def sent(client_files: Needed, file_id: FileId) -> Response:
+async def sent(request: Request, client_files: Needed, file_id: FileId) -> Response:
     """Devolve o arquivo como foi enviado."""
-    return await _download(client_files, file_id, Kind.SENT, SentResponse)
+    return await _download(request, client_files, file_id, Kind.SENT, SentResponse)
 
 
 async def _download(
-    client_files: ClientFiles, file_id: str, kind: Kind, response: type[FileResponse]
+    request: Request,
+    client_files: ClientFiles,
+    file_id: str,
+    kind: Kind,
+    response: type[FileResponse],
 ) -> Response:
     found = await client_files.executor.run_read(client_files.log.find, file_id)
+    _note(request, "export", file=file_id, part=kind)
     name = answers.attachment(_name_of(found.name, kind))
     return response(_pieces(client_files, found.id, kind), headers=name | NO_STORE)
+
+
+def _note(request: Request, kind: str, **what: str) -> None:
+    """Note for the chain who does what with a file."""
+    services_of(request).journal.note(identity_of(request.scope), kind, **what)
 
 
 def _name_of(name: str, kind: Kind) -> str:

@@ -152,8 +152,7 @@ class ReviewBody(Body):
             strip_whitespace=True, min_length=10, max_length=2000, pattern=READABLE_LINES
         ),
     ] = Field(description="Por quê", examples=["Renda comprovada por holerite."])
-    revisor: _Name | None = Field(
-        None,
+    revisor: _Name = Field(
         description="Nome de quem revisou; quem se identificou revisa com o próprio",
         examples=["Ana"],
     )
@@ -309,17 +308,14 @@ def applicant_of(sent: ApplicantBody) -> Applicant:
 def review_of(sent: ReviewBody, review_id: str, evaluation_id: str, signed_in: str) -> Review:
     """Return a review, made now, as the domain has it.
 
-    signed_in: who, empty where nobody had to say. Raises InvalidRequestError where nobody is named.
+    signed_in: who, empty where nobody had to say.
     """
-    reviewer = signed_in or sent.revisor
-    if reviewer is None:
-        raise refusal([{"type": "missing", "loc": ("revisor",)}])
     return Review(
         review_id,
         evaluation_id,
         sent.decisao,
         sent.justificativa,
-        reviewer,
+        signed_in or sent.revisor,
         datetime.now(UTC),
         sent.motivo,
     )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import signal
 import sqlite3
 import time
@@ -16,6 +17,8 @@ import httpx
 import pytest
 
 from evaluation_api.decision.domain import FEATURES
+from evaluation_api.record import audit, database
+from evaluation_api.record.chain import ChainLog
 from evaluation_api.web.client_file_routes import MAX_BYTES
 from tests.client_files import (
     CSV,
@@ -157,6 +160,29 @@ def test_a_result_keeps_the_separator_and_the_decimals_and_runs_no_formula(
     assert rows[1][:4] == ["2", "5651", "'=cmd()", "1035.5"]
     assert 0 <= float(rows[1][rows[0].index("confianca")]) <= 1
     assert "resultado-clientes.csv" in answer.headers["content-disposition"]
+
+
+def test_who_sends_a_file_and_takes_its_result_leaves_entries_and_all_of_it_is_sealed(
+    http: httpx.Client, evaluation_service: Server
+) -> None:
+    file = send(http, clients(5), "selado.csv")
+    step(http, file, "iniciar")
+    done(http, file)
+    assert len(result(http, file)) == 5
+    engine = database.connect(evaluation_service.environment["EVALUATION_DATABASE_URL"])
+
+    def told() -> set[tuple[str, str]]:
+        bodies = [json.loads(body) for body in ChainLog(engine).bodies()]
+        return {
+            (one["kind"], one["what"].get("part", ""))
+            for one in bodies
+            if one["what"].get("file") == file["id"]
+        }
+
+    eventually(lambda: told() == {("file", ""), ("export", "decisoes")}, 5)
+    eventually(lambda: not audit.verify(engine).unsealed, SECONDS)
+    assert audit.verify(engine).faults == []
+    engine.dispose()
 
 
 def test_each_line_is_decided_once_though_the_worker_is_killed_midway(

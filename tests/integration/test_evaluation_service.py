@@ -351,8 +351,6 @@ def test_a_review_says_why_by_a_code_that_is_counted(http: httpx.Client) -> None
     assert 'evaluation_reviews_total{outcome="aprovado",reason="renda"} 1.0' in counted
     unknown = http.post(address, json={**review, "motivo": "sorte"})
     assert assert_problem(unknown, 422)["erros"][0]["pointer"] == "#/motivo"
-    nobody = http.post(address, json={**review, "revisor": None})
-    assert assert_problem(nobody, 422)["erros"][0]["pointer"] == "#/revisor"
 
 
 def test_the_dossier_escapes_what_a_caller_sent(http: httpx.Client) -> None:
