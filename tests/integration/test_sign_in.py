@@ -44,7 +44,7 @@ def link(site: Server, name: str, *roles: str) -> str:
     command = ("keys", "link", name, "--role", *(roles or ("analista",)))
     done = commands.run(main, *command, environment=site.environment)
     address, _, secret = done.stdout.strip().partition("#")
-    assert address == f"{site.url}/entrar.html"
+    assert address == f"{site.environment['EVALUATION_PUBLIC_URL']}/entrar.html"
     return secret
 
 
@@ -118,6 +118,7 @@ def test_who_came_in_who_went_and_who_read_what_is_in_the_chain(
     with httpx.Client(base_url=site.url) as maker:
         entered = maker.post("/entrar", json={"link": link(site, "Olga", "analista")})
         assert entered.status_code == 200
+        assert "Secure" in entered.headers["set-cookie"]  # as it is reached by HTTPS
         given = maker.post("/avaliar", json=MARIA).raise_for_status().json()["id"]
         for reader in (maker, browser):
             reader.get(f"/avaliacoes/{given}").raise_for_status()
@@ -246,7 +247,9 @@ def test_a_provider_that_is_away_is_a_problem_and_keys_go_on(
     model_service: Server, tmp_path: Path
 ) -> None:
     nobody = Server([], "", tmp_path / "log", port=9)
-    with signing_in(tmp_path, model_service.url, nobody) as server:
+    server = signing_in(tmp_path, model_service.url, nobody)
+    server.environment["EVALUATION_PUBLIC_URL"] = "https://clientes.example"
+    with server:
         refused = httpx.get(f"{server.url}/entrar/oidc/inicio", timeout=20)
 
         assert (refused.status_code, refused.json()["codigo"]) == (503, "provedor_indisponivel")
