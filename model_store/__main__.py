@@ -150,9 +150,14 @@ def _served(tag: str, serving: list[workers.Note]) -> str:
 
 def _show(chosen: argparse.Namespace) -> None:
     stored = registry.load(chosen.tag) if chosen.tag else publications.load(publications.choose())
-    golden_count = len(stored.golden.labels)
-    summary = {"tag": stored.tag, **stored.metadata, "golden_clients": golden_count}
-    print(json.dumps(summary, indent=2))
+    told = {
+        "tag": stored.tag,
+        "digest": stored.digest,
+        **stored.metadata,
+        "numbers": None if stored.numbers is None else stored.numbers.as_json(),
+        "golden_clients": len(stored.golden.labels),
+    }
+    print(json.dumps(told, indent=2))
 
 
 def _promote(chosen: argparse.Namespace) -> None:

@@ -68,7 +68,7 @@ def import_pickle(
         _require_columns(tag, columns)
         return tag, False
     description = _described(path, content, inspect, columns)
-    _say(description.pop("unconfined", ()), description.get("trained_by"))
+    _say(description)
     with usable_store(), _store_lock():
         if _is_imported(_folder(tag), content):
             return tag, False
@@ -109,15 +109,24 @@ def _require_columns(tag: str, columns: Sequence[str] | None) -> None:
         )
 
 
-def _say(unconfined: Sequence[str], trained_by: dict[str, str] | None) -> None:
+def _say(description: dict[str, Any]) -> None:
+    """Say what the owner should know of a file that is imported; `unconfined` is said, not kept."""
+    unconfined = description.pop("unconfined", ())
     if unconfined:
         logger.warning(
             "this machine cannot keep the process that opens a file from %s: import only files of "
             "people whom you trust",
-            ", ".join(map(str, unconfined)),
+            printable(", ".join(map(str, unconfined))),
         )
-    if trained_by:
-        logger.info("saved by scikit-learn %s", printable(str(trained_by.get("scikit-learn"))))
+    saved_by = (description.get("trained_by") or {}).get("scikit-learn")
+    if saved_by:
+        logger.info("saved by scikit-learn %s", printable(str(saved_by)))
+    if description.get("numbers") is None:
+        logger.info(
+            "no closed form is known of this model: compare it, and try it with %s, but it cannot "
+            "be published",
+            version.TAG_VARIABLE,
+        )
 
 
 def list_versions() -> list[str]:

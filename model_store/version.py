@@ -111,7 +111,7 @@ def sealed_metadata(content: bytes, description: dict[str, Any]) -> dict[str, An
             golden.check(numbers, clients)
     except (ValueError, KeyError, TypeError, GoldenMismatch) as exc:
         raise NotAModel(
-            "What the file's process said of it cannot be true: do not trust the file."
+            f"What the file's process said of it cannot be true: do not trust the file ({exc})."
         ) from exc
     metadata["sha256"] = sha256_of(content)
     if numbers is not None and numbers.is_on_sphere:

@@ -355,6 +355,7 @@ def test_another_model_is_imported_published_and_taken_back(clone: Clone, runnin
 def test_a_training_prints_what_the_document_shows_and_gives_the_same_bytes(clone: Clone) -> None:
     (clone.folder / "cc_general.csv").symlink_to(Path(str(REAL_CSV)).resolve())
     pickle = Path("model_store/modelo_cluster_cartao_credito.pkl")
+    (clone.folder / "new.pkl").unlink(missing_ok=True)
 
     trained = clone.run(TRAIN)
 

@@ -1,5 +1,6 @@
 """Versions by content, published one at a time, loaded only as they were imported."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -22,6 +24,7 @@ from model_store.errors import (
     CorruptModel,
     InvalidTag,
     ModelNotFound,
+    NoClosedForm,
     NotAModel,
     PickleRefused,
     StoreUnusable,
@@ -87,6 +90,51 @@ def test_what_was_imported_is_loaded(
     assert stored.sha256.startswith(registry.version_of(pickled))
     assert stored.metadata["cluster_sizes"] == [60, 30, 40, 90, 50]
     assert len(stored.golden.labels) == 60
+
+
+def test_a_model_without_numbers_is_imported_and_that_is_said(
+    models_home: Path,
+    tmp_path: Path,
+    clients: NDArray[np.float64],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mixture = GaussianMixture(5, random_state=0).fit(clients)
+    with caplog.at_level(logging.INFO):
+        tag = brought_in(mixture, tmp_path / "m.pkl")
+
+    stored = registry.load(tag)
+
+    assert models_home.is_dir()
+    assert stored.numbers is None
+    assert stored.open_estimator().predict(clients).tolist() == mixture.predict(clients).tolist()
+    with pytest.raises(NoClosedForm, match=r"tried with CREDIT_CARD_MODEL_TAG=.*not published"):
+        stored.predict(clients)
+    assert "no closed form is known of this model" in caplog.text
+    assert "cannot keep the process" not in caplog.text
+
+
+def test_a_machine_that_cannot_confine_a_file_says_so_in_one_line(
+    model_file: Path, models_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def elsewhere(content: bytes, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - as describe
+        return inspection.describe(content, **options) | {"unconfined": ["memory", "the network"]}
+
+    tag, _ = registry.import_pickle(model_file, elsewhere, FEATURES)
+
+    (line,) = [message for message in caplog.messages if "cannot keep" in message]
+    assert "from memory, the network: import only files of people whom you trust" in line
+    assert "\n" not in line
+    assert "unconfined" not in registry.load(tag).metadata
+    assert models_home.is_dir()
+
+
+def test_another_order_of_columns_is_no_version_that_is_there(
+    imported: str, model_file: Path
+) -> None:
+    assert registry.import_pickle(model_file, never, FEATURES) == (imported, False)
+
+    with pytest.raises(PickleRefused, match="is already there with the columns balance,purchases"):
+        registry.import_pickle(model_file, never, FEATURES[::-1])
 
 
 def test_a_refused_file_leaves_nothing_behind(models_home: Path, tmp_path: Path) -> None:
