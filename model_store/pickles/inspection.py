@@ -38,8 +38,6 @@ from model_store.pickles.pickle_file import MAX_BYTES, sha256_of
 LIBRARIES: Final = ("scikit-learn", "numpy", "scipy", "joblib")
 
 _PACKAGE: Final = Path(__file__).parents[1]
-#: What is imported at the first prediction is there, and threadpoolctl looks for loaded libraries.
-_LIBRARIES_FROM: Final = (sys.prefix, sys.base_prefix, "/proc/self/maps")
 #: Of squared distances, against the squares that they are made of: float64's, float32's.
 _ROUNDING: Final = (1e-12, 1e-5)
 
@@ -236,13 +234,22 @@ def _sizes(model: OpenedModel) -> list[int] | None:
     return [int(size) for size in np.bincount(labels, minlength=PROFILE_COUNT)]
 
 
+def _libraries() -> list[Path]:
+    """Return where what is imported at the first prediction is; an environment may be of links.
+
+    threadpoolctl looks for libraries among those that are loaded.
+    """
+    found = {Path(place) for place in (*sys.path, sys.prefix, sys.base_prefix)}
+    return [*found - {_PACKAGE.parent}, Path("/proc/self/maps")]
+
+
 def main() -> int:
     """Describe the pickle on standard input as JSON; 2 and one sentence when it is refused.
 
     Options come first, as a line of JSON.
     """
     options = json.loads(sys.stdin.buffer.readline(confinement.OUTPUT_BYTES))
-    left = confinement.confine([_PACKAGE, *map(Path, _LIBRARIES_FROM)])
+    left = confinement.confine([_PACKAGE, *_libraries()])
     try:
         description = describe(sys.stdin.buffer.read(MAX_BYTES + 1), **options)
     except ModelStoreError as refusal:

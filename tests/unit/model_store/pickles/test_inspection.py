@@ -18,7 +18,7 @@ from model_store.errors import ForbiddenContent, NotAModel
 from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.numbers import Numbers
 from model_store.pickles import inspection
-from model_store.pickles.foreign import inspect_apart
+from model_store.pickles.foreign import INSPECTION, inspect_apart
 
 
 def fitted_on(rows: NDArray[np.float64], *steps: Any) -> Pipeline:  # noqa: ANN401 - estimators
@@ -105,6 +105,20 @@ def test_another_process_describes_alike(pickled: bytes) -> None:
 
     assert told.pop("unconfined") == []
     assert told == inspection.describe(pickled, FEATURES)
+
+
+def test_an_environment_made_of_links_is_read_where_it_really_is(
+    pickled: bytes, tmp_path: Path
+) -> None:
+    environment = tmp_path / "environment"
+    environment.mkdir()
+    for part in Path(sys.prefix).iterdir():
+        (environment / part.name).symlink_to(part)
+    command = (str(environment / "bin" / "python"), *INSPECTION[1:])
+
+    told = inspect_apart(pickled, command, columns=FEATURES)
+
+    assert told["library_versions"] == inspection.library_versions()
 
 
 @pytest.mark.parametrize(
