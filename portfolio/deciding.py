@@ -145,7 +145,8 @@ class _OneFile:
             keys = keys[kept.decidable[new.decidable]]
         seconds = time.perf_counter() - begun
         names = reading.names_of(kept, header)
-        prepared = self._recording.prepare(names, kept.frame, decisions, seconds)
+        prepare = partial(self._recording.prepare, names, kept.frame, decisions, seconds)
+        prepared = self._deciding.waited_for(self._file, prepare)
         shown = columns.of(kept, decisions.assign(cluster=decisions["perfil"]), prepared.ids)
         return _Decided(kept, repeated, decisions, keys, prepared, shown)
 

@@ -120,7 +120,6 @@ class Recording:
         it took.
         """
         start, count = self._prepared, len(names)
-        self._prepared += count
         made = ids(self._file.id, start, count)
         new = slice(min(count, max(0, self.before - start)), count)
         decided = Decided(
@@ -132,7 +131,9 @@ class Recording:
             self._made_by,
         )
         some = Clients(Who(made[new], names[new]), clients[new], decisions[new], decided)
-        return Prepared(made, self._packer(some))
+        packing_them = self._packer(some)
+        self._prepared += count  # not before: who is refused here asks again
+        return Prepared(made, packing_them)
 
     def _time(self, moment: datetime) -> str:
         return str(self._log.bind_time(moment))

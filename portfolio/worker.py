@@ -10,7 +10,6 @@ printed.
 import argparse
 import importlib
 import logging
-import os
 import signal
 import sys
 import threading
@@ -44,8 +43,6 @@ _APPEAR_SECONDS: Final = 0.5
 _CONVERT_SECONDS: Final = 15.0
 #: Whose one block takes longer than this does nothing any more.
 _STUCK_SECONDS: Final = 120.0
-#: Single callers come first where cores are few.
-_NICE: Final = 5
 #: Each statement of a transaction waits for the interpreter, by default 5 ms, and others meanwhile.
 _SWITCH_SECONDS: Final = 0.0005
 
@@ -230,7 +227,6 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"The database cannot be used: {exc}")
     except (PolicyError, OSError) as exc:
         return _refuse(str(exc))
-    os.nice(_NICE)
     sys.setswitchinterval(_SWITCH_SECONDS)
     worker = Worker(Leases(engine), _load)
     for signum in (signal.SIGINT, signal.SIGTERM):

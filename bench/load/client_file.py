@@ -23,6 +23,7 @@ from bench.subjects.systems import System
 from deploy.ports import HOST
 
 _LOOK_SECONDS = 0.2
+_GOING = {"conferindo", "em_andamento"}
 _LONGEST_SECONDS = 600
 _HEADER = "nome;saldo_devedor;compras;saques;limite_de_credito;pagamentos\n"
 _PROJECT = Path(__file__).parents[2]
@@ -178,7 +179,8 @@ def _through_the_page(way: Way, port: int, source: Path, lines: int) -> None:
 
 def _send(http: httpx.Client, source: Path) -> str:
     csv = {"Content-Type": "text/csv"}
-    answer = http.post("/lotes", params={"nome": "bench.csv"}, content=_chunks(source), headers=csv)
+    asked = {"nome": "bench.csv", "repetidas": "todas"}  # each round sends the same clients
+    answer = http.post("/lotes", params=asked, content=_chunks(source), headers=csv)
     return str(answer.raise_for_status().json()["id"])
 
 
@@ -191,7 +193,7 @@ def _chunks(source: Path) -> Iterator[bytes]:
 def _evaluate(http: httpx.Client, batch: str, lines: int) -> None:
     start = http.post(f"/lotes/{batch}/iniciar", headers={"Content-Type": "application/json"})
     start.raise_for_status()
-    while (told := http.get(f"/lotes/{batch}").json())["situacao"] == "em_andamento":
+    while (told := http.get(f"/lotes/{batch}").json())["situacao"] in _GOING:
         time.sleep(_LOOK_SECONDS)
     if told["decididas"] != lines:
         raise WrongAnswerError(f"{told['decididas']} of {lines} lines decided")

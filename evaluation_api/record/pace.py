@@ -10,14 +10,19 @@ _FIRST_SLICE: Final = 100
 class Pace:
     """The size of the next slice, by how long the last one took."""
 
-    def __init__(self, largest: int, slice_seconds: float | None = _SLICE_SECONDS) -> None:
-        """Begin with a small one. largest: in rows. slice_seconds: None where nobody waits."""
+    def __init__(
+        self, largest: int, slice_seconds: float | None = _SLICE_SECONDS, least: int = 1
+    ) -> None:
+        """Begin with a small one.
+
+        largest, least: in rows. slice_seconds: None where nobody waits.
+        """
         self.limit = largest if slice_seconds is None else _FIRST_SLICE
-        self._largest, self._seconds = largest, slice_seconds
+        self._largest, self._least, self._seconds = largest, least, slice_seconds
 
     def note(self, seconds: float) -> None:
         """Take how long a slice of limit rows took."""
         if self._seconds is None:
             return
         fitting = int(self.limit * self._seconds / seconds)
-        self.limit = max(1, min(self._largest, 2 * self.limit, fitting))
+        self.limit = max(self._least, min(self._largest, 2 * self.limit, fitting))
