@@ -104,13 +104,14 @@ def _columns(text: str) -> list[str]:
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    from model_store import report, training  # noqa: PLC0415 - scikit-learn takes a second
+    from model_store import report, stability, training  # noqa: PLC0415 - scikit-learn: a second
 
     if chosen.output.exists() and not chosen.replace:
         raise TrainingRefused(f"{chosen.output} is there: name another --output, or say --replace.")
     model = training.train(chosen.data)
-    print(report.text(model))
-    training.save(model, chosen.output)
+    judged = {"scores": report.scores(model), "stability": stability.of(model)}
+    print(report.text(model, judged["scores"]))
+    training.save(model, chosen.output, judged)
     if chosen.report:
         print(f"plot: {report.draw(model, chosen.report)}")
 

@@ -83,7 +83,7 @@ def whoever() -> str:
     return f"unknown@{socket.gethostname()}"
 
 
-_OF_THE_VERSION: Final = frozenset({"origin", "trainer", "importer", "promise"})
+_OF_THE_VERSION: Final = frozenset({"origin", "trainer", "importer", "promise", "measured"})
 
 
 def _candidate(tag: str, history: History) -> StoredModel:

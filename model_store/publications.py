@@ -112,6 +112,24 @@ def bring(pin: Pin, ledger: Ledger, inspect: Inspect = inspect_apart) -> bool:
     return True
 
 
+def card(model: StoredModel, entry: Entry | None) -> dict[str, Any]:
+    """Return what one should know of a version before one trusts it, as JSON.
+
+    data: what it was trained on, by sha256. scores and stability: how good the training found it,
+    and how much of it is the sample's doing. limits: each number that was measured before it was
+    published, against its limit. approved: by whom it was, when and why. Whatever is not known is
+    None: of a version that is tried, and of one that was not trained here.
+    """
+    told = model.metadata
+    return {
+        "data": told.get("data"),
+        "scores": told.get("scores"),
+        "stability": told.get("stability"),
+        "limits": entry and entry.told.get("measured"),
+        "approved": entry and {"by": entry.by, "at": entry.at, "why": entry.why},
+    }
+
+
 def _as_pinned(model: StoredModel, pin: Pin) -> StoredModel:
     if model.digest != pin.digest:
         raise CorruptModel(

@@ -4,6 +4,7 @@ Reads a trained model only. matplotlib is a developer's dependency, asked for wh
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,9 +42,9 @@ def scores(model: "TrainedModel") -> dict[str, float]:
     }
 
 
-def text(model: "TrainedModel") -> str:
+def text(model: "TrainedModel", found: Mapping[str, float]) -> str:
     """Return the report as lines of text: scores, then size, centroid and meaning per label."""
-    lines = [f"{name:<18} {value:10.3f}" for name, value in scores(model).items()]
+    lines = [f"{name:<18} {value:10.3f}" for name, value in found.items()]
     lines += [
         "",
         "label  clients  " + "  ".join(f"{f:>12}" for f in FEATURES) + "  margin  meaning",

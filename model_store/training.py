@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -128,13 +128,14 @@ def relabel(kmeans: KMeans) -> None:
     kmeans.labels_ = np.argsort(order)[kmeans.labels_].astype(kmeans.labels_.dtype)
 
 
-def save(model: TrainedModel, path: Path) -> None:
+def save(model: TrainedModel, path: Path, judged: Mapping[str, object] | None = None) -> None:
     """Write the pickle, and beside it what the training notes, each in one step.
 
+    judged: what else the version's card is to say of it, by name.
     Whoever reads `path` sees the old one or the new one. Raises TrainingRefused.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    noting = _notes(model)
+    noting = _notes(model, judged or {})
     kept = vars(model.pipeline[-1]).pop("labels_", None) if model.is_large else None
     try:
         joblib.dump(model.pipeline, unfinished)
@@ -149,8 +150,12 @@ def save(model: TrainedModel, path: Path) -> None:
     logger.info("wrote %s, %d bytes, and %s", path, path.stat().st_size, noted.name)
 
 
-def _notes(model: TrainedModel) -> notes.TrainingNotes:
-    about: dict[str, object] = {"cluster_sizes": model.sizes, "trained_by": _libraries()}
+def _notes(model: TrainedModel, judged: Mapping[str, object]) -> notes.TrainingNotes:
+    about: dict[str, object] = {
+        "cluster_sizes": model.sizes,
+        "trained_by": _libraries(),
+        **judged,
+    }
     if model.data:
         has_limit = model.rows[:, FEATURES.index(MAY_BE_BLANK)] > 0  # shares of it are counted
         about["reference"] = reference.of(

@@ -146,6 +146,10 @@ def _is_reference(told: Any) -> bool:  # noqa: ANN401 - the same
     return reference.is_one(told) and len(json.dumps(told, allow_nan=False)) <= _LARGEST_REFERENCE
 
 
+def _are_shares(told: Any) -> bool:  # noqa: ANN401 - the same
+    return all(_is_line(name) and type(told[name]) is float for name in told) and len(told) <= 8  # noqa: PLR2004
+
+
 def _are_versions(told: Any) -> bool:  # noqa: ANN401 - the same
     return isinstance(told, dict) and all(map(_is_line, [*told, *told.values()]))
 
@@ -165,6 +169,8 @@ _CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
     "golden": lambda told: isinstance(told, str),
     "data": _are_versions,
     "reference": _is_reference,
+    "scores": _are_shares,
+    "stability": _are_shares,
 }
 
 

@@ -73,17 +73,51 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """A number that was measured of a model, and what it had to reach, or must not pass."""
+
+    what: str
+    value: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """By whom a model was published, when (RFC 3339) and why."""
+
+    by: str
+    at: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What the model service tells of how a model was made, measured and approved.
+
+    data: what it was trained on, by name, its sha256 among it. scores, stability: by name.
+    """
+
+    data: dict[str, str] | None = None
+    scores: dict[str, float] | None = None
+    stability: dict[str, float] | None = None
+    limits: tuple[Bound, ...] | None = None
+    approved: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """The model in service, as far as it can be drawn.
 
     centroids: 5 x 5 by label, on the unit sphere; sizes: clients per label in training. Both
-    None for a model without geometry.
+    None for a model without geometry. card: None where the model service tells none.
     """
 
     model: Model
     features: tuple[str, ...]
     centroids: tuple[tuple[float, ...], ...] | None = None
     sizes: tuple[int, ...] | None = None
+    card: ModelCard | None = None
 
 
 @dataclass(frozen=True, slots=True)

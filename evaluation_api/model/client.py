@@ -26,6 +26,7 @@ from evaluation_api.decision.domain import (
     Counterfactual,
     Geometry,
     Model,
+    ModelCard,
     Prediction,
 )
 from evaluation_api.decision.errors import (
@@ -112,6 +113,7 @@ class _Description(msgspec.Struct):
     centroids: tuple[_Vector, _Vector, _Vector, _Vector, _Vector] | None = None
     cluster_sizes: tuple[_Count, _Count, _Count, _Count, _Count] | None = None
     promise: _Promise | None = None
+    card: ModelCard | None = None
 
 
 @dataclass(slots=True)
@@ -374,7 +376,13 @@ def geometry_of(content: bytes) -> Geometry:
         raise ModelAnswerError(str(exc)) from exc
     promise = None if described.promise is None else _read_promise(described.promise)
     model = Model(described.tag, described.sha256, promise)
-    return Geometry(model, described.features, described.centroids, described.cluster_sizes)
+    return Geometry(
+        model,
+        described.features,
+        described.centroids,
+        described.cluster_sizes,
+        described.card,
+    )
 
 
 def _prediction_or_raise(predicted: Predicted) -> Prediction:

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _EVENTS = Events("model_not_remembered", "model_watch_failed")
 _TICK_SECONDS = 0.5
+#: How the model service ends the tag of a version that it only tries: the same model, once for all.
+_TRIED = " (not published)"
 _REMEMBER = text(
     "INSERT INTO models (sha256, tag, description, first_met_at)"
     " VALUES (:sha256, :tag, :description, :first_met_at) ON CONFLICT (sha256) DO NOTHING"
@@ -54,7 +56,8 @@ class ModelLog:
 
     def find(self, tag: str) -> Geometry | None:
         """Return what the model with a tag said of itself when it was met, or None."""
-        query = select(models.c.description).where(models.c.tag == tag)
+        bare = tag.removesuffix(_TRIED)
+        query = select(models.c.description).where(models.c.tag.in_((bare, bare + _TRIED)))
         newest_first = query.order_by(models.c.first_met_at.desc()).limit(1)
         with database.transaction(self._engine) as connection:
             description = connection.execute(newest_first).scalar_one_or_none()

@@ -18,6 +18,7 @@ from evaluation_api.decision.domain import (
     Facts,
     Geometry,
     Model,
+    ModelCard,
     Recorded,
     Review,
     Search,
@@ -39,9 +40,11 @@ from evaluation_api.web.contract import (
     Criterios,
     Faixa,
     Fato,
+    Ficha,
     Fronteira,
     Item,
     Limite,
+    Medida,
     Modelo,
     Motivo,
     MotivoPossivel,
@@ -443,7 +446,25 @@ def _limites(policy: AnyPolicy) -> Iterator[Limite]:
 def geometry(geometry: Geometry) -> Modelo:
     """Return the model in service, for drawings."""
     model = geometry.model
-    return Modelo(model.tag, model.sha256, geometry.features, geometry.centroids, geometry.sizes)
+    card = None if geometry.card is None else _card(geometry.card)
+    return Modelo(
+        model.tag, model.sha256, geometry.features, geometry.centroids, geometry.sizes, card
+    )
+
+
+def _card(card: ModelCard) -> Ficha:
+    approved = card.approved
+    return Ficha(
+        dados=card.data,
+        indices=card.scores,
+        estabilidade=card.stability,
+        limites=tuple(
+            Medida(one.what, one.value, one.at_least, one.at_most) for one in card.limits or ()
+        ),
+        publicado_por=None if approved is None else approved.by,
+        publicado_em=None if approved is None else approved.at,
+        motivo=None if approved is None else approved.why,
+    )
 
 
 def when(moment: datetime) -> str:

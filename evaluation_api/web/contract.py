@@ -307,6 +307,31 @@ class Politica:
 
 
 @dataclass(slots=True)
+class Medida:
+    """Um número medido antes da publicação, e o limite que respeita."""
+
+    o_que: str
+    valor: float
+    no_minimo: float | None
+    no_maximo: float | None
+
+
+@dataclass(slots=True)
+class Ficha:
+    """De onde vem o modelo, quão bom e estável é, e quem o publicou."""
+
+    dados: Annotated[dict[str, str] | None, Field(description="Do treino, com o seu sha256")]
+    indices: Annotated[dict[str, float] | None, Field(description="Da separação dos perfis")]
+    estabilidade: Annotated[
+        dict[str, float] | None, Field(description="Índice de Rand ajustado, por reamostragem")
+    ]
+    limites: Annotated[tuple[Medida, ...], Field(description="O que foi exigido dele")]
+    publicado_por: str | None
+    publicado_em: str | None
+    motivo: str | None
+
+
+@dataclass(slots=True)
 class Modelo:
     """O modelo em serviço."""
 
@@ -318,6 +343,7 @@ class Modelo:
         Field(description="Centro de cada perfil na esfera unitária, se há"),
     ]
     tamanhos: Annotated[tuple[int, ...] | None, Field(description="Clientes em cada perfil")]
+    ficha: Annotated[Ficha | None, Field(description="Se o serviço do modelo a informa")] = None
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ LOOK_SECONDS: Final = 1.0
 #: Files that belong together are written one after the other, and by git in any order.
 _SETTLED_SECONDS: Final = 0.1
 #: For what leaves no trace in what is looked at: a version in the store that was mended.
-_RETRY_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 10.0
 
 logger = logging.getLogger("bentoml.model")
 

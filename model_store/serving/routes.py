@@ -68,6 +68,7 @@ def _description(serving: Serving) -> dict[str, object]:
         "centroids": None if model.centroids is None else model.centroids.tolist(),
         "cluster_sizes": model.metadata.get("cluster_sizes"),
         "promise": model.promise,
+        "card": publications.card(model, choice.entry),
     }
 
 

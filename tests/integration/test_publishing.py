@@ -233,7 +233,7 @@ def test_a_version_that_fails_is_never_served_and_says_why_until_it_is_mended(
             later.wait_for(PER_SECOND)
             assert later.counted.keys() == load.counted.keys() == {first}
             whole.replace(owner.folder / "model_store/published" / whole.name)
-            eventually(lambda: later.latest(20) == {second}, COMMAND_SECONDS)
+            eventually(lambda: later.latest(20) == {second}, 2 * COMMAND_SECONDS)
         later.require_whole()
         assert "credit_card_model_refused 0" in told(server, "metrics")
 

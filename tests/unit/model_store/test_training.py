@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from model_store import report, training
+from model_store import report, stability, training
 from model_store.errors import TrainingRefused
 from model_store.pickles import safe_pickle
 
@@ -158,8 +158,21 @@ def test_the_report_says_what_each_label_means_and_draws_the_same_plot_twice(
     plots = [report.draw(model, tmp_path / folder).read_bytes() for folder in ("a", "b")]
 
     assert plots[0] == plots[1]
-    assert "in debt to the limit" in report.text(model)
-    assert report.text(model).splitlines()[0].startswith("silhouette")
+    told = report.text(model, report.scores(model))
+    assert "in debt to the limit" in told
+    assert told.splitlines()[0].startswith("silhouette")
+
+
+def test_stability_is_near_one_for_profiles_that_lie_apart_and_the_same_twice(
+    clients_csv: Path,
+) -> None:
+    model = training.train(clients_csv)
+
+    found = stability.of(model)
+
+    assert found == stability.of(model)
+    assert found["bootstraps"] == stability.BOOTSTRAPS
+    assert 0.9 < found["least"] <= found["mean"] <= 1
 
 
 def test_the_committed_model_places_known_clients() -> None:

@@ -5,13 +5,27 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
-from evaluation_api.decision.domain import FEATURES, Geometry, Model
+from evaluation_api.decision.domain import (
+    FEATURES,
+    Approval,
+    Bound,
+    Geometry,
+    Model,
+    ModelCard,
+)
 from evaluation_api.decision.errors import ModelUnavailableError
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.models import ModelLog, ModelWatch
 from tests.evaluations import MODEL
 
 MET = Geometry(MODEL, FEATURES, ((0.1, 0.2, 0.3, 0.4, 0.5),) * 5, (1, 2, 3, 4, 5))
+CARD = ModelCard(
+    {"sha256": "d" * 64},
+    {"silhouette": 0.411},
+    {"least": 0.97},
+    (Bound("lead of label 0 in balance", 0.5, at_least=0.15), Bound("move", 0.1, at_most=0.15)),
+    Approval("ana", "2026-11-26T12:00:00Z", "the first"),
+)
 OTHER = replace(MET, model=Model("credit_card_clusters:fedcba987654", "f" * 64), centroids=None)
 
 
@@ -23,6 +37,26 @@ def test_a_model_is_remembered_once_as_it_was_when_it_was_met(engine: Engine) ->
     assert log.find(MODEL.tag) == MET
     assert log.find(OTHER.model.tag) == OTHER
     assert log.find("credit_card_clusters:000000000000") is None
+
+
+def test_a_model_that_was_tried_before_it_was_published_is_found_by_either_name(
+    engine: Engine,
+) -> None:
+    log, tried = ModelLog(engine), f"{MODEL.tag} (not published)"
+    log.remember(replace(MET, model=Model(tried, MODEL.sha256)))
+    log.remember(MET)
+
+    for tag in (tried, MODEL.tag):
+        found = log.find(tag)
+        assert found
+        assert found.centroids == MET.centroids
+
+
+def test_a_model_is_remembered_with_its_card(engine: Engine) -> None:
+    log, carded = ModelLog(engine), replace(MET, card=CARD)
+    log.remember(carded)
+
+    assert log.find(MODEL.tag) == carded
 
 
 class Service:
