@@ -33,7 +33,7 @@ class Keyring:
         """Start with none. sessions: reads cookies."""
         self._sessions = sessions
         self._keys: dict[str, _Key] = {}
-        #: By the headers that were found to carry them, and by no other: a digest takes 3 us.
+        #: By the headers that were found to carry them, and by no other, which saves the digest.
         self._verified: dict[bytes, _Key] = {}
         self._ended: frozenset[str] = frozenset()
         #: By id, when each was last used, as time.time() has it; for whoever writes it down.

@@ -1,8 +1,8 @@
 """How often one caller may ask: a burst, and then so many requests a second.
 
 A leaky bucket that keeps one number for each caller (the generic cell rate algorithm,
-https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): 0.5 us a request, in bounded memory. The
-fixed windows of limits 5.8 take 3 us, let twice the rate through, and are forgotten by a thread.
+https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm), in bounded memory. The fixed windows of
+limits 5.8 take eight times as long, let twice the rate through, and are forgotten by a thread.
 """
 
 import time
