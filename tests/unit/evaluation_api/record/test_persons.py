@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search
 from evaluation_api.decision.names import ERASED
@@ -133,6 +133,32 @@ def test_nothing_of_a_person_who_was_erased_is_left_in_the_files(tmp_path: Path)
     engine.dispose()
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_that_is_vacuumed_in_full_keeps_nothing_of_who_was_erased_but_its_log(
+    url: str, engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([entry := entry_now(NAME), *(entry_now() for _ in range(50))])
+    log.review(replace(review(entry.id), justification=f"{NAME} não apresentou renda."))
+    _file_of(engine, entry.id)
+    tables = Path(str(make_url(url).query["host"])) / "cluster" / "base"
+    own = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with own.connect() as server:
+        server.execute(text("CHECKPOINT"))
+    assert _held(tables)
+
+    persons.erase([entry.id], answers.erased)
+    with own.connect() as server:
+        for statement in ("VACUUM FULL", "CHECKPOINT"):
+            server.execute(text(statement))
+
+    assert _held(tables) == []
+
+
+def _held(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and _holds(path)]
+
+
 def _file_of(engine: Engine, evaluation_id: str, state: str = "concluido") -> str:
     """Leave a file out of which somebody was evaluated."""
     file_id = f"{evaluation_id[:13]}-7000-8000-000000000000"
@@ -192,5 +218,10 @@ def test_the_cells_of_who_was_erased_go_from_a_file_of_the_last_release(
 
 
 def _holds(path: Path) -> bool:
+    """Tell whether a file holds the name, or the index of names a part of it."""
     content = path.read_bytes().lower()
-    return b"zzyzx" in content or "quitéria".encode() in content or b"zyz" in content
+    return (
+        b"zzyzx" in content
+        or "quitéria".encode() in content
+        or ("-names" in path.name and b"zyz" in content)
+    )
