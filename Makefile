@@ -6,12 +6,13 @@ PYTHON ?= $(or $(shell for python in python3.11 python3.12 python3.13; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 MLSERVER := var/bench-mlserver
+SPARK := var/spark
 # No command of BentoML's tells its maker that it was used.
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
-	roll-model roll-evaluation backup restore test fuzz test-stack \
+	roll-model roll-evaluation backup restore spark test fuzz test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-replicas bench-unkind soak \
 	check check-lock lock openapi upgrade release clean
 
@@ -93,6 +94,8 @@ restore: ## Read a backup into an empty database: make restore FILE=record.dump
 		|| { echo "The database is not empty; nothing was changed: docs/operations.md" >&2; exit 2; }
 	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --single-transaction < "$(FILE)"
 
+spark: $(SPARK)/run.stamp ## Install what python -m portfolio.spark needs in var/spark; needs Java 17, takes minutes
+
 test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
 
@@ -156,7 +159,7 @@ upgrade: UPGRADE := --upgrade
 upgrade: lock ## Lock the newest versions that fit
 
 clean: ## Remove the environment and the caches; the decisions recorded in var/ stay
-	rm -rf $(VENV) $(MLSERVER) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MLSERVER) $(SPARK) var/lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 release: ## Make a release of what is committed: make release VERSION=1.0.0
@@ -190,4 +193,9 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 $(MLSERVER)/run.stamp: bench/requirements-mlserver.txt
 	$(PYTHON) -m venv $(MLSERVER)
 	$(MLSERVER)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(SPARK)/run.stamp: requirements/run.txt requirements/spark.txt
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --disable-pip-version-check --require-hashes $(addprefix -r ,$^)
 	@touch $@

@@ -1,8 +1,8 @@
 """Which tests may be left out, and where.
 
-Tests marked `browser`, `disk`, `helm`, `nginx`, `pgbouncer`, `postgres`, `release` or `stack` need
-something that a laptop may not have; there they are skipped with what is missing. With CI=true
-nothing is skipped: a skip for any reason fails.
+Tests marked `browser`, `disk`, `helm`, `nginx`, `pgbouncer`, `postgres`, `release`, `spark` or
+`stack` need something that a laptop may not have; there they are skipped with what is missing. With
+CI=true nothing is skipped: a skip for any reason fails.
 """
 
 import functools
@@ -26,6 +26,7 @@ NEEDS: Final[dict[str, tuple[Callable[[], object], str]]] = {
     "nginx": (tiers.nginx, "no nginx: none on PATH or in /usr/sbin"),
     "helm": (tiers.helm, "no helm: none on PATH"),
     "release": (tiers.last_release, "no last release: git has no commit of it; a shallow clone?"),
+    "spark": (tiers.spark, "no Spark: `make spark` installs it, and it needs Java"),
     "stack": (tiers.docker_engine, "no Docker: no engine answers `docker info`"),
 }
 

@@ -48,6 +48,12 @@ def docker_engine() -> Path | None:
     return Path(docker)
 
 
+def spark() -> Path | None:
+    """Find the Python that has PySpark, where there is a Java for it."""
+    python = PROJECT / "var/spark/bin/python"
+    return python if python.exists() and shutil.which("java") else None
+
+
 def last_release() -> str | None:
     """Find the commit of the last release before this one."""
     return release_before(PROJECT)
