@@ -20,8 +20,17 @@ try {
 function show({ aberto: open, nome: name, pode: allowed }) {
   if (!open && name === null) return location.replace(ENTRY);
   offerOnly(allowed);
+  if (name !== null) nameFor(name);
   fill(hook("who"), ...(open ? ["Acesso aberto: ninguém precisa se identificar"] : signedIn(name)));
   if (isOfNoUse(allowed)) location.replace(firstOfUse());
+}
+
+// Whoever signed in is who the service records, whatever else is sent.
+function nameFor(person) {
+  for (const field of document.querySelectorAll("[data-person]")) {
+    field.value = person;
+    field.readOnly = true;
+  }
 }
 
 function signedIn(name) {

@@ -98,7 +98,8 @@ function reviewEntry({ id, decisao, justificativa, revisor, revisado_em: when })
 
 function prepareForm(root, shown) {
   const form = hook("review-form", root);
-  form.elements.namedItem("revisor").value = sessionStorage.getItem(REVIEWER_KEY) ?? "";
+  const reviewer = form.elements.namedItem("revisor");
+  if (!reviewer.readOnly) reviewer.value = sessionStorage.getItem(REVIEWER_KEY) ?? "";
   form.onsubmit = (event) => {
     event.preventDefault();
     submitReview(root, form, shown);

@@ -90,6 +90,22 @@ def test_a_link_signs_in_an_analyst_who_evaluates_and_reviews_nothing(
         expect(page).to_have_url(f"{closed_site.url}/entrar.html")
 
 
+def test_a_reviewer_who_signed_in_is_not_asked_for_a_name(
+    browser: Browser, closed_site: Server
+) -> None:
+    with own_window(browser, closed_site) as page:
+        page.goto(link(closed_site, "Davi Lima", "revisor"))
+        page.get_by_role("button", name="Entrar com este link").click()
+        expect(page.locator("[data-who]")).to_contain_text("Davi Lima")
+        enter(page, "Joana", BUYS_AND_PAYS)
+        ask(page)
+        answer(page)
+        page.locator("[data-review-link]").click()
+
+        expect(page.locator("#revisor")).to_have_value("Davi Lima")
+        expect(page.locator("#revisor")).not_to_be_editable()
+
+
 def test_a_used_link_says_so(browser: Browser, closed_site: Server) -> None:
     address = link(closed_site, "Bia", "revisor")
     with own_window(browser, closed_site) as page:
