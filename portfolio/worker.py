@@ -175,13 +175,14 @@ class Worker:
         return State.DONE.value
 
     def between(self) -> None:
-        """Look at files that somebody waits to see, in the middle of another one.
+        """Look at files that somebody waits to see, in the middle of another one or while it waits.
 
         Raises StoppedError.
         """
         self.require_wanted()
         if self._is_checking:
             return
+        self._convert()
         with suppress(TriedOftenError):  # work_once refuses it
             while (file := self.leases.take(State.CHECKING)) is not None:
                 self._handle(file)
