@@ -33,17 +33,15 @@ class WorkerNote:
 
     def __init__(self) -> None:
         """Open nothing before there is something to say."""
-        self._file: IO[str] | None = None
+        self._descriptor: int | None = None  # open, and locked, for as long as the process lives
 
     def say(self, told: Note) -> None:
         """Write what is true of this process from now on."""
         try:
-            if self._file is None:
-                self._file = _open_own()
-            self._file.seek(0)
-            self._file.truncate()
-            json.dump(told, self._file)
-            self._file.flush()
+            if self._descriptor is None:
+                self._descriptor = _open_own()
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(told).encode(), 0)
         except OSError as exc:
             logger.info("what this process serves is not listed: %s", exc.strerror)
 
@@ -66,12 +64,12 @@ def notes() -> Iterator[Note]:
 _PREFIX: Final = f".{registry.NAME}.worker-"
 
 
-def _open_own() -> IO[str]:
+def _open_own() -> int:
     home = registry.models_home()
     path = home / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}"
-    file = path.open("w", encoding="utf-8")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
 
 
 def _is_left_behind(file: IO[str]) -> bool:

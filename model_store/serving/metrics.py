@@ -3,6 +3,7 @@
 The newest word of any worker counts: each says it once a second.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from model_store.publications import Choice
@@ -16,17 +17,15 @@ REFUSED: Final = "credit_card_model_refused"
 
 
 class ModelMetrics:
-    """The gauges, made when first used: BentoML says late where several processes keep them."""
+    """Tells of one process. Gauges are made late: BentoML says late where they are kept."""
 
     def __init__(self) -> None:
-        """Make nothing yet."""
-        self._gauges: tuple[Gauge, Gauge, Gauge] | None = None
+        """Have said nothing."""
         self._told: str | None = None
 
     def tell(self, choice: Choice, *, refused: bool) -> None:
         """Say which version serves, whether it is published, and whether a newer one fails."""
-        self._gauges = self._gauges or _gauges()
-        serving, published, refusing = self._gauges
+        serving, published, refusing = _gauges()
         if self._told not in {None, choice.told_tag}:
             serving.labels(self._told).set(0)
         serving.labels(choice.told_tag).set(1)
@@ -35,6 +34,7 @@ class ModelMetrics:
         self._told = choice.told_tag
 
 
+@lru_cache(maxsize=1)
 def _gauges() -> "tuple[Gauge, Gauge, Gauge]":
     from prometheus_client import Gauge  # noqa: PLC0415 - see above
 

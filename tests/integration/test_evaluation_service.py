@@ -307,7 +307,12 @@ def test_health_says_that_every_part_is_well(http: httpx.Client) -> None:
 
 def test_both_sides_of_the_process_boundary_name_the_same_features(http: httpx.Client) -> None:
     assert features.FEATURES == FEATURES
-    assert tuple(http.get("/modelo").json()["caracteristicas"]) == FEATURES
+    model = http.get("/modelo").json()
+    assert tuple(model["caracteristicas"]) == FEATURES
+    assert len(model["ficha"]["dados"]["sha256"]) == 64
+    assert model["ficha"]["publicado_por"]
+    assert model["ficha"]["estabilidade"]["least"] > 0.9
+    assert all(one["no_minimo"] or one["no_maximo"] for one in model["ficha"]["limites"])
 
 
 def test_the_evaluation_service_loads_nothing_of_the_model() -> None:

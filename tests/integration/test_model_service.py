@@ -320,7 +320,10 @@ def test_a_version_that_is_tried_says_that_it_is_not_published(bentoml_home: Pat
     with model_server(bentoml_home, CREDIT_CARD_MODEL_TAG=published_tag()) as server:
         answer = httpx.post(f"{server.url}/predict", json=AMOUNTS, verify=CERTIFICATES)
         health = httpx.get(f"{server.url}/health", verify=CERTIFICATES).json()
+        metrics = httpx.get(f"{server.url}/metrics", verify=CERTIFICATES).text
+        assert f"serving {published_tag()} (not published)" in server.printed()
 
+    assert "credit_card_model_published 0" in metrics
     assert answer.headers["x-model-tag"] == f"{published_tag()} (not published)"
     assert health["published"] is False
 

@@ -1,0 +1,124 @@
+"""What a worker serves follows what is published, unless that fails."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from model_store import promotion, registry, training, version, workers
+from model_store.errors import ModelStoreError
+from model_store.features import FEATURES
+from model_store.ledger import Ledger
+from model_store.pickles import inspection
+from model_store.serving import answers
+from model_store.serving.live import LiveModel
+from tests.unit.model_store.conftest import dumped
+
+WHY = "as the test says"
+
+
+@pytest.fixture
+def ledger(imported: str, tmp_path: Path) -> Ledger:
+    """Return a history in which the fitted model is published."""
+    (tmp_path / "publishing").mkdir()
+    made = Ledger(tmp_path / "publishing")
+    promotion.promote(imported, WHY, ledger=made)
+    return made
+
+
+@pytest.fixture
+def other(imported: str, clients: NDArray[np.float64], tmp_path: Path) -> str:
+    """Return the tag of another version in the store, which may be published."""
+    assert imported
+    return brought_in(training.fit(clients[::2]), tmp_path / "other.pkl")
+
+
+def brought_in(model: Pipeline, path: Path) -> str:
+    path.write_bytes(dumped(model))
+    return registry.import_pickle(path, inspection.describe, FEATURES)[0]
+
+
+def opened(ledger: Ledger) -> LiveModel:
+    live = LiveModel(ledger)
+    live.open()
+    return live
+
+
+def test_what_is_published_and_taken_back_is_served_from_the_next_look_on(
+    ledger: Ledger, imported: str, other: str
+) -> None:
+    live = opened(ledger)
+    live.look()
+    first = live.now
+    assert first.choice.told_tag == imported
+
+    promotion.promote(other, WHY, ledger=ledger)
+    live.look()
+    assert live.now.choice.told_tag == other
+    assert live.now.model.number != first.model.number
+
+    promotion.rollback(WHY, ledger=ledger)
+    live.look()
+    assert live.now.choice.told_tag == imported
+    assert [note["serves"] for note in workers.notes()] == [imported]
+
+
+def test_what_fails_is_refused_until_it_is_mended(
+    ledger: Ledger, imported: str, other: str, models_home: Path
+) -> None:
+    live = opened(ledger)
+    golden = models_home / other.partition(":")[2] / version.GOLDEN_NAME
+    promotion.promote(other, WHY, ledger=ledger)
+    whole = golden.read_text()
+    golden.write_text("{}")
+
+    live.look()
+
+    assert live.now.choice.told_tag == imported
+    assert live.refusal
+    assert "is corrupt" in live.refusal
+    assert [note["refused"] for note in workers.notes()] == [live.refusal]
+    back = opened(ledger)  # a worker that comes back
+    assert (back.now.choice.told_tag, back.refusal) == (imported, live.refusal)
+
+    golden.write_text(whole)
+    ledger.production.touch()
+    live.look()
+    assert live.now.choice.told_tag == other
+    assert not live.refusal
+
+
+def test_a_production_that_was_edited_is_refused_and_the_model_goes_on(
+    ledger: Ledger, imported: str
+) -> None:
+    live = opened(ledger)
+    ledger.production.write_text("credit_card_clusters:0123456789ab 00\n")
+
+    live.look()
+
+    assert live.now.choice.told_tag == imported
+    assert live.refusal
+    with pytest.raises(ModelStoreError, match="the last line"):
+        LiveModel(ledger).open()
+
+
+def test_an_answer_has_the_headers_of_the_model_that_computed_it() -> None:
+    for number in range(20):
+        answers.Predictions.introduce(number, {"X-Model-Tag": str(number)})
+    told = answers.labels_only(np.array([1, 2]))
+    told[:, answers.MODEL] = 18
+
+    assert answers.Predictions.headers_for(told) == {"X-Model-Tag": "18"}
+    assert answers.Predictions.headers_for(told[:0]) == {"X-Model-Tag": "19"}
+
+
+def test_what_a_process_left_behind_is_not_listed(models_home: Path) -> None:
+    left = models_home.parent / f".{registry.NAME}.worker-here-1"
+    left.write_text('{"serves": "a:1", "since": "then", "refused": null}')
+    note = workers.WorkerNote()
+    note.say(workers.Note(serves="a:2", since="now", refused=None))
+
+    assert [one["serves"] for one in workers.notes()] == ["a:2"]
+    assert not left.exists()
