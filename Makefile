@@ -11,8 +11,8 @@ SPARK := var/spark
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help run train bento images image-web image-evaluation image-model up down logs scale \
-	roll-model roll-evaluation backup restore spark test fuzz test-stack \
+.PHONY: help run train bento images image-web image-evaluation image-portfolio image-model up down logs \
+	scale roll-model roll-evaluation roll-portfolio backup restore spark test fuzz test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-replicas bench-unkind soak \
 	check check-lock lock openapi upgrade release clean
 
@@ -41,13 +41,16 @@ bento: $(VENV)/run.stamp ## Build the Bento: the model service with its model in
 	@mkdir -p var && $(BIN)/python -m model_store import
 	@$(BIN)/bentoml build --output tag > var/bento.tag
 
-images: image-web image-evaluation image-model ## Build the three container images (VERSION=local)
+images: image-web image-evaluation image-portfolio image-model ## Build the four container images (VERSION=local)
 
 image-web:
 	$(DOCKER_BUILD) $(if $(NGINX_IMAGE),--build-arg NGINX_IMAGE=$(NGINX_IMAGE)) -t $(IMAGE_PREFIX)web:$(VERSION) -f deploy/docker/web.Dockerfile .
 
 image-evaluation:
 	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)evaluation:$(VERSION) -f deploy/docker/evaluation.Dockerfile .
+
+image-portfolio:
+	$(DOCKER_BUILD) -t $(IMAGE_PREFIX)portfolio:$(VERSION) -f deploy/docker/portfolio.Dockerfile .
 
 # From a folder of its own: BentoML 1.4.39 reads a template only below the current folder, and copies
 # the Bento's to the one for temporary files. Its last words would name a port that is not ours, and its
@@ -67,15 +70,19 @@ down: ## Stop the stack; what is recorded stays
 logs: ## Follow the stack's logs
 	@$(COMPOSE) logs --follow --tail 100
 
-scale: ## Change the numbers of replicas: make scale MODEL=3 EVAL=2
-	@test -n "$(MODEL)$(EVAL)" || { echo "Say how many: make scale MODEL=3 EVAL=2" >&2; exit 2; }
-	@$(STACK) scale $(if $(MODEL),--model $(MODEL)) $(if $(EVAL),--evaluation $(EVAL))
+scale: ## Change the numbers of replicas: make scale MODEL=3 EVAL=2 PORTFOLIO=2
+	@test -n "$(MODEL)$(EVAL)$(PORTFOLIO)" || { echo "Say how many: make scale MODEL=3 EVAL=2 PORTFOLIO=2" >&2; exit 2; }
+	@$(STACK) scale $(if $(MODEL),--model $(MODEL)) $(if $(EVAL),--evaluation $(EVAL)) \
+		$(if $(PORTFOLIO),--portfolio $(PORTFOLIO))
 
 roll-model: ## Replace the model service without a gap: make roll-model VERSION=1.2.3
 	@$(STACK) roll ml_model_service $(VERSION)
 
 roll-evaluation: ## Replace the evaluation service without a gap: make roll-evaluation VERSION=1.2.3
 	@$(STACK) roll client_evaluation_service $(VERSION)
+
+roll-portfolio: ## Replace the worker for files, which others go on with: make roll-portfolio VERSION=1.2.3
+	@$(STACK) roll client_portfolio_worker $(VERSION)
 
 COUNT_TABLES := "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 

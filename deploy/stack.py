@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {
     "ml_model_service": "MODEL",
     "client_evaluation_service": "EVALUATION",
+    "client_portfolio_worker": "PORTFOLIO",
 }
 #: What make up writes to .env where it is not there: a release may need one that the last did not.
 SECRETS = ("POSTGRES_PASSWORD", "ACCESS_SECRET", "MODEL_SERVICE_TOKEN")
@@ -72,10 +73,9 @@ class Stack:
         if link:
             sys.stdout.write(f"Sign in, once and within an hour: {link}\n")
 
-    def scale(self, model: int | None, evaluation: int | None) -> None:
+    def scale(self, wanted: Mapping[str, int | None]) -> None:
         """Have so many replicas of each, now and after the next start; None leaves them alone."""
         self._require_settings()
-        wanted = {"ml_model_service": model, "client_evaluation_service": evaluation}
         for service, replicas in wanted.items():
             if replicas is not None:
                 self._start_beside(service, replicas)
@@ -239,8 +239,8 @@ def parser() -> argparse.ArgumentParser:
     chosen = commands.add_subparsers(dest="command", required=True)
     chosen.add_parser("up", help="start everything")
     scale = chosen.add_parser("scale", help="change how many replicas there are")
-    scale.add_argument("--model", type=replica_count)
-    scale.add_argument("--evaluation", type=replica_count)
+    for service, name in SETTINGS.items():
+        scale.add_argument(f"--{name.lower()}", dest=service, type=replica_count)
     roll = chosen.add_parser("roll", help="replace a service's replicas by another version's")
     roll.add_argument("service", choices=SETTINGS)
     roll.add_argument("version")
@@ -255,7 +255,7 @@ def main(arguments: Sequence[str] | None = None, settle_seconds: float = SETTLE_
         if chosen.command == "up":
             stack.up()
         elif chosen.command == "scale":
-            stack.scale(chosen.model, chosen.evaluation)
+            stack.scale({service: getattr(chosen, service) for service in SETTINGS})
         else:
             stack.roll(chosen.service, chosen.version)
     except StackError as error:

@@ -84,7 +84,7 @@ IN_CONTAINERS = {
     "make images": "conftest.py",
     "make up": "conftest.py",
     "make down": "test_record.py",
-    "make scale MODEL=3 EVAL=2": "test_scaling.py",
+    "make scale MODEL=3 EVAL=2 PORTFOLIO=2": "test_scaling.py",
     "make image-model VERSION=1.2.3": "conftest.py",
     "make roll-model VERSION=1.2.3": "test_update.py",
     "make roll-model VERSION=1.2.2": "test_update.py",

@@ -59,7 +59,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, figures: Figures) -> Iterato
         running.remove(log)
 
 
-IMAGES = ("web", "evaluation", "model")
+IMAGES = ("web", "evaluation", "portfolio", "model")
 
 
 def timed(stack: Stack, target: str) -> float:

@@ -16,6 +16,7 @@ from tests.services import eventually
 COMMAND_SECONDS = 600
 
 WEB, EVALUATION, MODEL, DB = "web", "client_evaluation_service", "ml_model_service", "db"
+WORKER = "client_portfolio_worker"
 
 #: Of the machine: no browser takes it for a secure place, as it does loopback's.
 NAME = "cartoes.example"

@@ -18,17 +18,20 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 PRIVATE = {"/metrics"}
 
 
-def test_only_the_evaluation_service_shares_a_network_with_the_model_or_the_record() -> None:
+def test_only_who_decides_shares_a_network_with_the_model_or_the_record() -> None:
     def sharing(service: str) -> set[str]:
         networks = set(SERVICES[service]["networks"])
         return {name for name, other in SERVICES.items() if networks & set(other["networks"])}
 
-    assert sharing("ml_model_service") == {"ml_model_service", "client_evaluation_service"}
-    assert sharing("db") == {"db", "client_evaluation_service"}
+    deciding = {"client_evaluation_service", "client_portfolio_worker"}
+    assert sharing("ml_model_service") == {"ml_model_service", *deciding}
+    assert sharing("db") == {"db", *deciding}
+    assert sharing("web") == {"web", "client_evaluation_service"}
 
 
 def test_the_model_service_is_known_by_the_name_that_it_is_called_by() -> None:
     called = SERVICES["client_evaluation_service"]["environment"]["EVALUATION_MODEL_URL"]
+    assert called == SERVICES["client_portfolio_worker"]["environment"]["PORTFOLIO_MODEL_URL"]
     allowed = SERVICES["ml_model_service"]["environment"]["MODEL_SERVICE_ALLOWED_HOSTS"]
 
     assert urlsplit(called).hostname in allowed.split(",")
@@ -45,7 +48,7 @@ def test_every_container_is_limited_hardened_and_started_again(name: str) -> Non
     assert service["stop_grace_period"]
 
 
-@pytest.mark.parametrize("name", ["web", "evaluation", "model"])
+@pytest.mark.parametrize("name", ["web", "evaluation", "portfolio", "model"])
 def test_every_image_of_ours_runs_unprivileged_and_says_whether_it_is_well(name: str) -> None:
     recipe = "".join(p.read_text() for p in (ROOT / "deploy/docker").glob(f"{name}.Dockerfile*"))
 
@@ -67,12 +70,14 @@ def unset(environment: dict[str, str | None]) -> list[str]:
     return [name for name, value in environment.items() if value is None]
 
 
-def test_both_services_are_told_one_token_and_nobody_starts_without_secrets() -> None:
-    evaluation, model = (
-        SERVICES[name]["environment"] for name in ("client_evaluation_service", "ml_model_service")
+def test_all_are_told_one_token_and_nobody_starts_without_secrets() -> None:
+    evaluation, worker, model = (
+        SERVICES[name]["environment"]
+        for name in ("client_evaluation_service", "client_portfolio_worker", "ml_model_service")
     )
 
     assert evaluation["MODEL_SERVICE_TOKEN"] == model["MODEL_SERVICE_TOKEN"]
+    assert worker["MODEL_SERVICE_TOKEN"] == model["MODEL_SERVICE_TOKEN"]
     for secret in (evaluation["MODEL_SERVICE_TOKEN"], evaluation["EVALUATION_ACCESS_SECRET"]):
         assert ":?" in secret
 

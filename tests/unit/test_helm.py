@@ -21,7 +21,7 @@ VALUES = {
     "small": CHART / "examples/small.yaml",
     "production": CHART / "examples/production.yaml",
 }
-SERVICES = ("web", "evaluation", "model")
+SERVICES = ("web", "evaluation", "portfolio", "model")
 QUANTITY = re.compile(r"([0-9.]+)(m|Ki|Mi|Gi|)")
 FACTORS = {"m": 1e-3, "": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
@@ -197,8 +197,9 @@ def admitted(rendered: Rendered, component: str) -> set[str]:
     }
 
 
-def test_only_the_evaluation_service_reaches_the_model(production: Rendered) -> None:
-    assert admitted(production, "model") == {"evaluation"}
+def test_only_who_decides_reaches_the_model(production: Rendered) -> None:
+    assert admitted(production, "model") == {"evaluation", "portfolio"}
+    assert admitted(production, "portfolio") == set()
     assert admitted(production, "evaluation") == {"web"}
 
 
@@ -211,7 +212,11 @@ def test_everything_not_named_is_denied(production: Rendered) -> None:
 
 
 def test_egress_goes_to_ports_that_somebody_listens_on(production: Rendered) -> None:
-    for component, target in (("web", "evaluation"), ("evaluation", "model")):
+    for component, target in (
+        ("web", "evaluation"),
+        ("evaluation", "model"),
+        ("portfolio", "model"),
+    ):
         rules = production.named("NetworkPolicy", component)["spec"]["egress"]
         rule = next(r for r in rules if "podSelector" in r.get("to", [{}])[0])
         (pod,) = production.selected(rule["to"][0]["podSelector"]["matchLabels"])
@@ -237,6 +242,7 @@ def test_service_monitors_find_services_and_their_ports(production: Rendered) ->
 
 def test_the_model_service_is_known_by_the_name_that_it_is_called_by(rendered: Rendered) -> None:
     called = settings(rendered, "evaluation")["EVALUATION_MODEL_URL"]
+    assert called == settings(rendered, "portfolio")["PORTFOLIO_MODEL_URL"]
     allowed = settings(rendered, "model")["MODEL_SERVICE_ALLOWED_HOSTS"]
 
     assert urlsplit(called).hostname in allowed.split(",")
@@ -262,6 +268,7 @@ def test_images_and_ports_agree_with_compose() -> None:
     published = {
         "web": compose["web"],
         "evaluation": compose["client_evaluation_service"],
+        "portfolio": compose["client_portfolio_worker"],
         "model": compose["ml_model_service"],
     }
     default = Rendered(VALUES["default"])
@@ -281,7 +288,7 @@ def test_each_service_can_have_a_version_of_its_own(production: Rendered) -> Non
         for name in SERVICES
     ]
 
-    assert [tag.rpartition(":")[2] for tag in tags] == ["1.4.2", "1.4.2", "1.4.2-model-3"]
+    assert [tag.rpartition(":")[2] for tag in tags] == ["1.4.2", "1.4.2", "1.4.2", "1.4.2-model-3"]
 
 
 def test_the_gateway_knows_the_names_by_which_it_is_asked(production: Rendered) -> None:
@@ -292,10 +299,10 @@ def test_the_gateway_knows_the_names_by_which_it_is_asked(production: Rendered) 
     assert production.named("Service", "web")["metadata"]["name"] in names
 
 
-def test_both_services_are_told_one_token_out_of_one_secret(rendered: Rendered) -> None:
-    told = [secret_of(rendered, name, "MODEL_SERVICE_TOKEN") for name in ("evaluation", "model")]
-
-    assert told[0] == told[1] == {"name": "evaluation-access", "key": "model-token"}
+def test_all_are_told_one_token_out_of_one_secret(rendered: Rendered) -> None:
+    for name in ("evaluation", "portfolio", "model"):
+        told = secret_of(rendered, name, "MODEL_SERVICE_TOKEN")
+        assert told == {"name": "evaluation-access", "key": "model-token"}
 
 
 def test_people_say_who_they_are_and_the_gateway_is_believed(rendered: Rendered) -> None:
