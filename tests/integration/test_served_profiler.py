@@ -67,7 +67,7 @@ def test_the_model_is_described_as_the_stored_one(
     stored: StoredProfiler, served: ServedProfiler
 ) -> None:
     assert served.model == stored.model
-    assert served.describe() == stored.describe()
+    assert replace(served.describe(), card=None) == stored.describe()
 
 
 def test_nobody_is_placed_nowhere(served: ServedProfiler) -> None:
