@@ -85,7 +85,7 @@ OPCODES: dict[str, tuple[bytes, str]] = {
     "a frame of 8 EB": (b"\x80\x04\x95" + struct.pack("<Q", 8 << 59) + b"x.", "damaged"),
     "a place far away": (b"\x80\x04Nr\xff\xff\xff\xff.", "holds a NoneType"),
     "a number of a million digits": (b"I" + b"9" * 1_000_000 + b"\n.", "damaged"),
-    "lists within lists": (b"(" * 200_000 + b"l" * 200_000 + b".", "holds a list"),
+    "lists within lists": (b"(" * 20_000 + b"l" * 20_000 + b".", "holds a list"),
     "a key that takes for ever": (
         b"\x80\x04)\x94"
         + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(60))
