@@ -80,7 +80,7 @@ def _checked(leases: Leases, file: ClientFile, between: Callable[[], None]) -> S
     try:
         grammar, blocks = reading.clients_of(table, mark_of(answers))
     except AmbiguousMarkError as exc:
-        question = Question(_DECIMALS_CODE, str(exc), options=tuple(Mark))
+        question = Question(_DECIMALS_CODE, str(exc), options=tuple(Mark), examples=exc.examples)
         return _ask(leases, file, _reading(table), question, (sha256, answers))
     found = _Findings(table.header, known_of(leases, file, opened))
     faulty = _FaultyLines(leases, file, table.delimiter, grammar)

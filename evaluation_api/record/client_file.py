@@ -89,12 +89,16 @@ class Answers(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What has to be answered before the start. fields: those that have no column."""
+    """What has to be answered before the start.
+
+    fields: those that have no column. examples: cells that can be read in two ways.
+    """
 
     code: str
     sentence: str
     fields: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -75,6 +75,9 @@ class Pergunta:
     frase: Annotated[str, Field(description="A pergunta")]
     campos: Annotated[tuple[str, ...], Field(description="Os campos que não têm coluna")]
     opcoes: Annotated[tuple[str, ...], Field(description="As respostas possíveis")]
+    exemplos: Annotated[
+        tuple[str, ...], Field(description="Valores do arquivo que podem ser lidos de dois modos")
+    ]
 
 
 @dataclass(slots=True)
@@ -219,9 +222,8 @@ def client_file(one: ClientFile) -> Lote:
 
 
 def _format(reading: Reading) -> Formato:
-    return Formato(
-        reading.encoding, reading.delimiter, reading.decimal, reading.header, reading.fields
-    )
+    fields = tuple(COLUMNS.get(field, "") for field in reading.fields)
+    return Formato(reading.encoding, reading.delimiter, reading.decimal, reading.header, fields)
 
 
 def _sample(line: Sample) -> LinhaLida:
@@ -239,7 +241,7 @@ def _summary(counts: Counts) -> Resumo:
 def _question(reading: Reading, at: int) -> Pergunta:
     one = reading.questions[at]
     fields = tuple(COLUMNS[field] for field in one.fields)
-    return Pergunta(one.code, one.sentence, fields, one.options)
+    return Pergunta(one.code, one.sentence, fields, one.options, one.examples)
 
 
 def _answers(answers: Answers) -> Respostas:

@@ -94,12 +94,18 @@ export const batchAddress = (id) => `/lote.html?id=${encodeURIComponent(id)}`;
 /** What became of each line of a batch, as a file. */
 export const resultAddress = (id) => `/lotes/${encodeURIComponent(id)}/resultado.csv`;
 
+/** Its faulty lines alone, to be mended. */
+export const faultsAddress = (id) => `/lotes/${encodeURIComponent(id)}/erros.csv`;
+
+/** It, as it was sent. */
+export const sentAddress = (id) => `/lotes/${encodeURIComponent(id)}/enviado`;
+
 export const fetchBatch = (id) => getJson(`/lotes/${encodeURIComponent(id)}`);
 export const fetchBatches = () => getJson("/lotes");
 
-/** Send a file; answers the batch, ready to start. */
+/** Send a file; answers the batch, which is looked at before it can start. */
 export async function sendBatch(file) {
-  const options = { method: "POST", headers: { "Content-Type": "text/csv" }, body: file };
+  const options = { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file };
   const address = `/lotes?${new URLSearchParams({ nome: file.name })}`;
   const { answer } = await request(address, options, UPLOAD_DEADLINE_MILLISECONDS);
   return answer;
@@ -108,6 +114,15 @@ export async function sendBatch(file) {
 /** Start, pause, resume or cancel a batch (`iniciar`, `pausar`, …); answers the batch. */
 export async function stepBatch(id, step) {
   const { answer } = await request(`/lotes/${encodeURIComponent(id)}/${step}`, { method: "POST" });
+  return answer;
+}
+
+/** Answer what a batch asks, in place of what was answered before; answers the batch, looked at again. */
+export async function answerBatch(id, answers) {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify(answers);
+  const address = `/lotes/${encodeURIComponent(id)}/respostas`;
+  const { answer } = await request(address, { method: "POST", headers, body });
   return answer;
 }
 

@@ -1,11 +1,11 @@
 /** A new batch: choosing a file, sending it, and the list of the batches before it. */
 
 import { batchAddress, fetchBatches, sendBatch, TEMPLATE_ADDRESS } from "./api.js";
-import { linesWords, stateWords } from "./batch-words.js";
+import { countWords, stateWords, WORKER_AWAY } from "./batch-words.js";
 import { element, endLoading, fill, hook, named, onReturn } from "./dom.js";
-import { clearErrors, showErrors } from "./errors.js";
+import { clearErrors, problemErrors, showErrors } from "./errors.js";
 import { acceptDrops } from "./file-drop.js";
-import { problemBlocks } from "./notice.js";
+import { notice, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { formatMoment } from "./words.js";
 
@@ -58,7 +58,7 @@ async function send(form) {
 }
 
 function mistakeOf(files) {
-  if (files.length === 0) return "Escolha um arquivo CSV.";
+  if (files.length === 0) return "Escolha um arquivo.";
   if (files.length > 1) return "Envie um arquivo de cada vez.";
   const [file] = files;
   if (file.size === 0) return "O arquivo está vazio.";
@@ -66,9 +66,8 @@ function mistakeOf(files) {
 }
 
 // The service names columns and lines; all of them are faults of the one file.
-function fileErrors({ title, detail, errors }) {
-  if (errors.length === 0) return [{ field: "arquivo", message: `${title}. ${detail}` }];
-  return errors.map(({ message }, i) => ({ field: i === 0 ? "arquivo" : null, message }));
+function fileErrors(problem) {
+  return problemErrors(problem).map(({ message }, i) => ({ field: i === 0 ? "arquivo" : null, message }));
 }
 
 function setBusy(form, busy) {
@@ -82,8 +81,9 @@ function setBusy(form, busy) {
 async function showEarlier(root) {
   const place = hook("earlier", root);
   try {
-    const { itens } = await fetchBatches();
-    fill(place, itens.length === 0 ? nothing() : listOf(itens));
+    const { itens, trabalhadores: workers } = await fetchBatches();
+    const away = workers === 0 ? notice("pending", "Nada é avaliado agora", WORKER_AWAY) : null;
+    fill(place, away, itens.length === 0 ? nothing() : listOf(itens));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     fill(place, ...problemBlocks(problem, () => showEarlier(root)));
@@ -104,7 +104,7 @@ function listOf(batches) {
       element(
         "span",
         { class: "quiet" },
-        `${stateWords(batch.situacao)} · ${linesWords(batch.linhas)} · ${formatMoment(batch.atualizado_em)}`,
+        [stateWords(batch.situacao), ...countWords(batch), formatMoment(batch.atualizado_em)].join(" · "),
       ),
     ),
   );

@@ -1,14 +1,15 @@
 /** One batch: how its file was read, how far it is, what came out, and the buttons for it. */
 
 import { definitions } from "./answer.js";
-import { fetchBatch, fetchPolicy, resultAddress, stepBatch } from "./api.js";
+import { answerBatch, fetchBatch, fetchPolicy, resultAddress, stepBatch } from "./api.js";
 import { countedBars } from "./batch-charts.js";
+import { checkFacts, faultBlocks, previewBlocks, repeatedBlocks } from "./batch-check.js";
+import { changesForm, questionsForm } from "./batch-choices.js";
 import {
   announcement,
-  formatPairs,
+  countWords,
   isMoving,
   isOver,
-  linesWords,
   lookDelay,
   obstacleWords,
   shareDone,
@@ -26,18 +27,20 @@ import { DECISIONS, formatCount, formatShare } from "./words.js";
 
 const BEFORE_CANCELLING =
   "Cancelar a avaliação deste arquivo? As linhas que faltam não serão avaliadas, e isso não pode ser desfeito.";
+const BEFORE_GIVING_UP = "Desistir deste arquivo? Nenhuma linha dele será avaliada, e isso não pode ser desfeito.";
 
 const STEP_BUTTONS = {
   iniciar: { words: "Começar a avaliar", look: "btn-primary" },
   pausar: { words: "Pausar", look: "btn-outline-primary" },
   retomar: { words: "Continuar", look: "btn-primary" },
   cancelar: { words: "Cancelar a avaliação", look: "btn-outline-primary" },
+  desistir: { words: "Desistir deste arquivo", look: "btn-outline-primary" },
 };
 
 /** Show the batch with this id, and follow it for as long as it runs. */
 export async function showBatch(root, id) {
   root.hidden = false;
-  const page = { root, id, profiles: [], followed: false };
+  const page = { root, id, profiles: [], followed: false, shown: {} };
   try {
     const batch = await fetchBatch(id);
     page.profiles = (await fetchPolicy().catch(() => null))?.perfis ?? [];
@@ -45,7 +48,7 @@ export async function showBatch(root, id) {
     fill(hook("batch-name", root), named(batch.nome));
     show(page, batch);
     endLoading();
-    if (batch.situacao === "pronto") hook("batch-name", root).focus(); // the buttons come next
+    hook("batch-name", root).focus(); // what there is to do comes next
     await follow(page, batch);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -84,14 +87,56 @@ async function look(page) {
 }
 
 function show(page, batch) {
-  const state = hook("batch-state", page.root);
-  state.textContent = `${stateWords(batch.situacao)} · ${linesWords(batch.linhas)}`;
+  const state = [stateWords(batch.situacao), ...countWords(batch)];
+  hook("batch-state", page.root).textContent = state.join(" · ");
   showProgress(page, batch);
   showActions(page, batch);
   showSummary(page, batch);
-  showPreview(page, batch);
-  hook("preview-panel", page.root).hidden = isOver(batch.situacao) || batch.amostra.length === 0;
+  showCheck(page, batch);
   announce(batch);
+}
+
+function showCheck(page, batch) {
+  const { perguntas, formato, amostra, conferencia, situacao } = batch;
+  const save = (chosen) => answer(page, batch, chosen);
+  const isAsked = perguntas.length > 0 && !isOver(situacao);
+  panel(page, "questions", isAsked, [perguntas, formato], () => [questionsForm(batch, save)]);
+  panel(page, "faults", conferencia?.com_erro > 0, conferencia, () => faultBlocks(batch));
+  const isShown = amostra.length > 0 && !isOver(situacao);
+  panel(page, "preview", isShown, [formato, amostra, conferencia, situacao], () => [
+    ...previewBlocks(batch),
+    situacao === "pronto" ? changes(batch, save) : null,
+  ]);
+}
+
+// Drawn anew only when there is something else to show, or a form would lose what was chosen in it.
+function panel({ root, shown }, name, isShown, content, blocks) {
+  hook(`${name}-panel`, root).hidden = !isShown;
+  const key = isShown ? JSON.stringify(content) : "";
+  if (shown[name] === key) return;
+  shown[name] = key;
+  fill(hook(name, root), ...(isShown ? blocks() : []));
+}
+
+function changes(batch, save) {
+  return element(
+    "details",
+    { "data-changes": "", "data-needs": "POST /lotes/{file_id}/respostas" },
+    element("summary", {}, "Algo foi entendido errado? Mude as colunas ou os decimais"),
+    changesForm(batch, save),
+  );
+}
+
+// What is sent takes the place of what was answered before.
+async function answer(page, { respostas }, { decimais, repetidas, ...columns }) {
+  const latest = await answerBatch(page.id, {
+    colunas: { ...respostas.colunas, ...columns },
+    decimais: decimais ?? respostas.decimais,
+    repetidas: repetidas ?? respostas.repetidas,
+  });
+  show(page, latest);
+  hook("batch-name", page.root).focus();
+  await follow(page, latest);
 }
 
 function announce(batch) {
@@ -100,25 +145,28 @@ function announce(batch) {
   if (status.textContent !== words) status.textContent = words;
 }
 
-function showProgress({ root }, batch) {
-  hook("progress-panel", root).hidden = false;
-  const place = hook("progress", root);
+function showProgress(page, batch) {
+  const place = hook("progress", page.root);
   const obstacle = obstacleWords(batch);
-  if (obstacle) {
-    fill(place, element("p", {}, obstacle));
-    return;
-  }
-  if (batch.situacao === "pronto") {
-    fill(place, element("p", {}, "Confira abaixo como o arquivo foi lido. Nada foi avaliado ainda."));
-    return;
-  }
+  if (obstacle) return fill(place, element("p", {}, obstacle));
+  if (batch.situacao === "pronto") return fill(place, ...readyBlocks(page, batch));
   if (!hook("progress-bar", place))
     fill(place, progressBar(), element("div", { "data-progress-words": "" }));
   const share = shareDone(batch);
   const bar = hook("progress-bar", place);
   bar.value = share;
   bar.textContent = formatShare(share);
-  fill(hook("progress-words", place), facts(batch));
+  const waiting = waitWords(batch);
+  fill(hook("progress-words", place), waiting ? element("p", {}, waiting) : null, facts(batch));
+}
+
+function readyBlocks(page, batch) {
+  const words =
+    batch.conferencia.a_avaliar > 0
+      ? "Nada foi avaliado ainda. Confira os números e, abaixo, como o arquivo foi lido."
+      : "Não há nada novo a avaliar neste arquivo.";
+  const choose = (repetidas) => attempt(page, () => answer(page, batch, { repetidas }));
+  return [element("p", {}, words), checkFacts(batch.conferencia), ...repeatedBlocks(batch, choose)];
 }
 
 function progressBar() {
@@ -141,8 +189,8 @@ function facts(batch) {
   if (batch.linhas_por_segundo !== null) {
     pairs.push(["Linhas por segundo", formatCount(Math.round(batch.linhas_por_segundo))]);
   }
-  if (batch.situacao === "em_andamento") {
-    pairs.push(["Tempo restante", waitWords(batch) || timeLeftWords(batch.segundos_restantes)]);
+  if (batch.situacao === "em_andamento" && !waitWords(batch)) {
+    pairs.push(["Tempo restante", timeLeftWords(batch.segundos_restantes)]);
   }
   return definitions("batch-facts", pairs);
 }
@@ -150,11 +198,11 @@ function facts(batch) {
 // Buttons stay as long as they are the same ones, or the focus would be lost with every look.
 function showActions(page, batch) {
   const place = hook("actions", page.root);
-  const key = `${batch.situacao} ${batch.feitas > 0}`;
+  const key = `${batch.situacao} ${batch.feitas > 0} ${batch.conferencia?.a_avaliar > 0}`;
   if (place.dataset.shown === key) return;
   place.dataset.shown = key;
   const focused = place.contains(document.activeElement) ? document.activeElement : null;
-  const steps = stepsOf(batch.situacao).map((step) => stepButton(page, step));
+  const steps = stepsOf(batch).map((step) => stepButton(page, step));
   fill(place, ...steps, batch.feitas > 0 ? resultLink(batch) : null);
   if (focused) successor(place, focused, hook("batch-name", page.root)).focus();
 }
@@ -165,9 +213,11 @@ function successor(place, focused, otherwise) {
   return same ?? place.firstElementChild ?? otherwise;
 }
 
-function stepButton(page, step) {
-  const { words, look } = STEP_BUTTONS[step];
-  const made = button(step, look, words, () => take(page, step, made));
+function stepButton(page, name) {
+  const { words, look } = STEP_BUTTONS[name];
+  const step = name === "desistir" ? "cancelar" : name;
+  const made = button(step, look, words, () => take(page, name, step, made));
+  made.dataset.needs = `POST /lotes/{file_id}/${step}`;
   return made;
 }
 
@@ -178,19 +228,27 @@ function resultLink(batch) {
   return element("a", { class: `btn ${look}`, href: address, download: "", "data-result": "" }, words);
 }
 
-async function take(page, step, pressed) {
+async function take(page, name, step, pressed) {
   if (pressed.ariaBusy === "true") return;
-  if (step === "cancelar" && !window.confirm(BEFORE_CANCELLING)) return;
+  const question = { cancelar: BEFORE_CANCELLING, desistir: BEFORE_GIVING_UP }[name];
+  if (question && !window.confirm(question)) return;
   pressed.ariaBusy = "true"; // a disabled button would lose the focus
-  try {
+  await attempt(page, async () => {
     const batch = await stepBatch(page.id, step);
-    fill(hook("batch-problem", page.root));
     show(page, batch);
     await follow(page, batch);
+  });
+  pressed.ariaBusy = "false";
+}
+
+async function attempt(page, act) {
+  const place = hook("batch-problem", page.root);
+  try {
+    fill(place);
+    await act();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    fill(hook("batch-problem", page.root), ...problemBlocks(problem, () => location.reload()));
-    pressed.ariaBusy = "false";
+    fill(place, ...problemBlocks(problem, () => location.reload()));
   }
 }
 
@@ -212,38 +270,5 @@ function showSummary({ root, profiles }, { feitas, resumo }) {
     countedBars("Decisões", "decisions", decisions),
     countedBars("Perfis", "profiles", clusters),
     countedBars("Certeza do perfil, de 0 (na fronteira) a 1", "confidence", tenths),
-  );
-}
-
-function showPreview({ root }, { formato, amostra }) {
-  const place = hook("preview", root);
-  const key = JSON.stringify([formato, amostra]);
-  if (place.dataset.shown === key) return;
-  place.dataset.shown = key;
-  fill(hook("preview", root), definitions("batch-facts", formatPairs(formato)), sample(formato, amostra));
-}
-
-function sample({ colunas }, lines) {
-  const words = "Primeiras linhas";
-  const heads = ["Linha", ...colunas].map((name) => element("th", { scope: "col" }, name));
-  const rows = lines.map(({ linha, valores }) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, String(linha)),
-      ...valores.map((value) => element("td", {}, value)),
-    ),
-  );
-  const table = element(
-    "table",
-    { class: "table batch-sample", translate: "no" },
-    element("caption", {}, words),
-    element("thead", {}, element("tr", {}, ...heads)),
-    element("tbody", {}, ...rows),
-  );
-  return element(
-    "div",
-    { class: "scroll-sideways", tabindex: "0", role: "region", "aria-label": words },
-    table,
   );
 }

@@ -24,6 +24,11 @@ export function showErrors(form, errors, problem = {}) {
   document.title = TITLE_MARK + document.title;
 }
 
+/** The mistakes that a refusal tells: each of its own, or itself as the only one. */
+export function problemErrors({ title, detail, errors }) {
+  return errors.length > 0 ? errors : [{ field: null, message: `${title}. ${detail}` }];
+}
+
 /** Take every message away again. */
 export function clearErrors(form) {
   hook("error-summary", form).hidden = true;

@@ -70,9 +70,11 @@ function fieldError({ pointer, detail }) {
   return { field, message: LINE_NUMBER.test(field) ? detail : withoutLabel(detail) };
 }
 
-// The service names the field in its sentence ("Nome: preencha este campo."); beside the field
-// itself that name would stand twice.
-function withoutLabel(detail) {
+/**
+ * A sentence without the field that the service names in it ("Nome: preencha este campo."): beside the
+ * field itself that name would stand twice.
+ */
+export function withoutLabel(detail) {
   const sentence = detail.replace(/^[^:.]+: /, "");
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -18,6 +18,8 @@ _CURRENCY: Final = re.compile(r"^(-?)\s*R\$\s*", re.IGNORECASE)
 #: How a spreadsheet's accounting format writes zero, after the currency.
 _NOTHING: Final = "-"
 _GROUPED_DECIMALS: Final = 3
+#: Cells that whoever chooses a mark is shown.
+_EXAMPLES: Final = 3
 
 
 class Mark(StrEnum):
@@ -66,33 +68,34 @@ class NegativeAmountError(NotAnAmountError):
 class Evidence(NamedTuple):
     """What some cells of a file say of its decimal mark.
 
-    comma, point: cells that can be read in that way alone. ambiguous: one with three decimals,
+    comma, point: cells that can be read in that way alone. ambiguous: some with three decimals,
     or groups, and nothing to tell which. precise: some cells have more than three decimals, as
     programs write them, so that three mean no group.
     """
 
     comma: int
     point: int
-    ambiguous: str | None
+    ambiguous: tuple[str, ...]
     precise: bool
 
 
 def evidence_of(cells: Iterable[str]) -> Evidence:
     """Look at cells one by one."""
     comma = point = 0
-    ambiguous, precise = None, False
+    ambiguous: dict[str, None] = {}
+    precise = False
     for cell in cells:
         bare, _ = _bare(cell)
         readings = {mark: p.whole.fullmatch(bare) for mark, p in _PATTERNS.items()}
         if all(readings.values()):
-            if not bare.isdigit():
-                ambiguous = ambiguous or cell.strip()
+            if not bare.isdigit() and len(ambiguous) < _EXAMPLES:
+                ambiguous[cell.strip()] = None
             continue
         comma += readings[Mark.COMMA] is not None
         point += readings[Mark.POINT] is not None
         found = readings[Mark.COMMA] or readings[Mark.POINT]
         precise = precise or (found is not None and len(found[2] or "") > _GROUPED_DECIMALS)
-    return Evidence(comma, point, ambiguous, precise)
+    return Evidence(comma, point, tuple(ambiguous), precise)
 
 
 def read(cell: str, grammar: Grammar) -> float:

@@ -28,7 +28,15 @@ class MissingColumnsError(UnreadableFileError):
 
 
 class AmbiguousMarkError(UnreadableFileError):
-    """Amounts that can be read in two ways, and nothing in the file says which."""
+    """Amounts that can be read in two ways, and nothing in the file says which.
+
+    examples: some of them, as written.
+    """
+
+    def __init__(self, sentence: str, examples: Sequence[str]) -> None:
+        """Take the sentence and what a person has to choose by."""
+        super().__init__(sentence)
+        self.examples = tuple(examples)
 
 
 class Fault(NamedTuple):

@@ -85,7 +85,7 @@ def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Gr
     seen = amounts.evidence_of(islice(cells, _LOOKED_AT * len(FEATURES)))
     if seen.comma == seen.point:
         if seen.ambiguous:
-            raise AmbiguousMarkError(messages.which_mark(seen.ambiguous))
+            raise AmbiguousMarkError(messages.which_mark(seen.ambiguous[0]), seen.ambiguous)
         return Grammar(Mark.COMMA if table.delimiter == ";" else Mark.POINT, three_decimals=False)
     return Grammar(Mark.COMMA if seen.comma > seen.point else Mark.POINT, seen.precise)
 

@@ -68,6 +68,18 @@ def ready(page: Page) -> None:
     expect(page.locator("[data-preview] table")).to_be_visible()
 
 
+def exported(first: int = 10_001) -> bytes:
+    """Return clients as a program in English exports them, its debts under a name of its own."""
+    header = "CUST_ID,OWED,BALANCE_FREQUENCY,PURCHASES,CASH_ADVANCE,CREDIT_LIMIT,PAYMENTS,TENURE"
+    lines = (f"C{first + i},{1040 + i}.9007,0.8,95.4,0,3000,201.8,{12 - i}" for i in range(3))
+    return "\n".join([header, *lines]).encode()
+
+
+def use_choices(page: Page) -> None:
+    """Send what was chosen for what the file does not say."""
+    page.click("[data-choices] [type=submit]")
+
+
 def start(page: Page) -> None:
     """Start the batch that is shown."""
     page.click("[data-iniciar]")
@@ -78,7 +90,7 @@ def in_state(page: Page, words: str) -> None:
     expect(page.locator("[data-batch-state]")).to_contain_text(words)
 
 
-def result(page: Page, folder: Path) -> list[dict[str, str]]:
+def result(page: Page, folder: Path, delimiter: str = ";") -> list[dict[str, str]]:
     """Download the result of the batch that is shown, and read it as a spreadsheet would."""
     name = page.inner_text("[data-batch-name]")
     with page.expect_download() as download:
@@ -86,4 +98,4 @@ def result(page: Page, folder: Path) -> list[dict[str, str]]:
     assert download.value.suggested_filename == f"resultado-{name}"
     path = folder / "resultado.csv"
     download.value.save_as(path)
-    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig")), delimiter=";"))
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig")), delimiter=delimiter))

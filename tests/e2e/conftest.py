@@ -51,6 +51,14 @@ def site_without_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 @pytest.fixture(scope="session")
+def site_without_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of pages behind which nobody works on files."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with evaluation_server(tmp_path_factory.mktemp("workless"), nobody) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
 def kept_windows(browser: Browser) -> Callable[[str], Window]:
     """Keep a window open at each site, for every test that needs none of its own."""
     return functools.cache(lambda site: Window(browser, site).keep())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
-from tests.client_files import clients
+from tests.client_files import HEADER, clients, csv_of
 from tests.e2e import analyst, clerk
 
 
@@ -138,6 +138,55 @@ def bad_file(site: Site) -> None:
     clerk.in_state(site.page, "Com perguntas")
 
 
+def asked_batch(site: Site) -> None:
+    """Have a file ask for columns, and choose none."""
+    clerk.choose(site.page, clerk.exported().replace(b"OWED", b"DEBT"))
+    clerk.send(site.page)
+    clerk.in_state(site.page, "Com perguntas")
+    clerk.use_choices(site.page)
+    expect(site.page.locator("[data-error-summary]")).to_be_focused()
+
+
+def ambiguous_batch(site: Site) -> None:
+    """Have a file ask for its decimal mark."""
+    clerk.choose(site.page, csv_of("Ana;1.234;2.500;0;5.000;1.000", header=f"{HEADER};z"))
+    clerk.send(site.page)
+    clerk.in_state(site.page, "Com perguntas")
+
+
+def repeated_batch(site: Site) -> None:
+    """Send a file twice, and unfold what may be changed."""
+    content = clerk.fresh()
+    for _ in range(2):
+        clerk.choose(site.page, content)
+        clerk.send(site.page)
+        clerk.in_state(site.page, "Pronto para começar")
+        if site.page.locator("[data-iniciar]").is_visible():
+            clerk.start(site.page)
+            clerk.in_state(site.page, "Concluído")
+    site.page.click("[data-changes] summary")
+
+
+def refused_batch(site: Site) -> None:
+    """Send a file with nothing in it."""
+    clerk.choose(site.page, b"\r\n")
+    clerk.send(site.page)
+    clerk.in_state(site.page, "Recusado")
+
+
+def worker_away(site: Site) -> None:
+    """Send a file that nobody looks at."""
+    clerk.choose(site.page)
+    clerk.send(site.page)
+    clerk.in_state(site.page, "Em conferência")
+
+
+def nobody_works(site: Site) -> None:
+    """Look at the files while nobody works on any."""
+    site.page.goto("/lote.html")
+    expect(site.page.locator("[data-earlier]")).to_contain_text("está parado")
+
+
 def batch_ready(site: Site) -> None:
     """Have a file read, waiting for somebody to start."""
     clerk.ready(site.page)
@@ -199,6 +248,10 @@ WITH_MODEL: list[Callable[[Site], None]] = [
     not_found,
     new_batch,
     bad_file,
+    asked_batch,
+    ambiguous_batch,
+    repeated_batch,
+    refused_batch,
     batch_ready,
     batch_done,
     criteria,
@@ -210,3 +263,4 @@ WITHOUT_MODEL: list[Callable[[Site], None]] = [
     pending_dossier,
     batch_running,
 ]
+WITHOUT_WORKER: list[Callable[[Site], None]] = [worker_away, nobody_works]

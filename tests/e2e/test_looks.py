@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 DESK, TELEPHONE = 1280, 320
 SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
-EVERY_STATE = [*states.WITH_MODEL, *states.WITHOUT_MODEL]
+EVERY_STATE = [*states.WITH_MODEL, *states.WITHOUT_MODEL, *states.WITHOUT_WORKER]
 
 SCROLLS_SIDEWAYS = """() => {
     const { scrollWidth, clientWidth } = document.documentElement;
@@ -42,12 +42,18 @@ def reach(request: pytest.FixtureRequest) -> Reach:
 
 
 @pytest.fixture
-def page_in_state(reach: Reach, site: str, site_without_model: str, open_page: Opener) -> Page:
+def page_in_state(request: pytest.FixtureRequest, reach: Reach, open_page: Opener) -> Page:
     """Bring a page into a state."""
-    address = site if reach in states.WITH_MODEL else site_without_model
+    address = request.getfixturevalue(_site_of(reach))
     page = open_page(address)
     reach(states.Site(page, address))
     return page
+
+
+def _site_of(reach: Reach) -> str:
+    if reach in states.WITHOUT_WORKER:
+        return "site_without_worker"
+    return "site" if reach in states.WITH_MODEL else "site_without_model"
 
 
 def test_a_look_sees_what_is_not_accessible_or_does_not_fit(page: Page) -> None:

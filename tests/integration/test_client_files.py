@@ -335,6 +335,7 @@ def test_what_a_file_does_not_say_is_asked_once_and_remembered_for_its_columns(
 
     assert answered["situacao"] == "pronto"
     assert answered["conferencia"]["colunas_sem_uso"] == ["BALANCE_FREQUENCY"]
+    assert answered["formato"]["campos"][:4] == ["nome", "saldo_devedor", "", "compras"]
     assert answered["amostra"][0]["entendidos"]["saldo_devedor"] == 40.9
     assert (again["situacao"], again["respostas"]["colunas"]) == ("pronto", {"nome": "CUST_ID"})
 
@@ -343,6 +344,7 @@ def test_amounts_that_can_be_read_in_two_ways_are_asked_about(http: httpx.Client
     client_file = send(http, csv_of("Ana;1.234;2.345;0;5.000;1.000"))
     (question,) = client_file["perguntas"]
     assert (question["codigo"], question["opcoes"]) == ("decimais", ["virgula", "ponto"])
+    assert question["exemplos"] == ["1.234", "2.345", "5.000"]
 
     address = f"/lotes/{client_file['id']}/respostas"
     answered = http.post(address, json={"decimais": "virgula"}).json()
