@@ -137,7 +137,10 @@ def test_both_halves_are_well_and_the_model_is_described(mixed: Mixed) -> None:
     assert health["situacao"] == "ok"
     assert set(health["partes"].values()) == {"ok"}
     assert mixed.is_promised or health["avisos"]
-    assert lost(mixed.alike.get("/modelo").json(), mixed.http.get("/modelo").json()) == []
+    described = mixed.alike.get("/modelo").json()
+    if not mixed.is_promised:
+        assert described.pop("ficha")["publicado_por"]  # the last release's model has no card
+    assert lost(described, mixed.http.get("/modelo").json()) == []
 
 
 def test_a_replay_finds_all_as_recorded_and_names_a_model_version_that_is_gone(
