@@ -78,7 +78,8 @@ class Deciding:
                 raise
             except _AWAY as exc:
                 if not is_told:
-                    logger.info("model_awaited", extra={"reason": type(exc).__name__})
+                    reason = f"{type(exc).__name__}: {exc}"
+                    logger.warning("model_awaited", extra={"reason": reason})
                 is_told = True
                 self.leases.wait_for(file, Awaited.MODEL)
                 self.between()
