@@ -135,7 +135,7 @@ def bad_file(site: Site) -> None:
     """Send a file that lacks what it needs."""
     clerk.choose(site.page, b"nome;sexo\r\nAna;F\r\n")
     clerk.send(site.page)
-    clerk.in_state(site.page, "Com perguntas")
+    clerk.in_state(site.page, "Recusado")
 
 
 def asked_batch(site: Site) -> None:
@@ -144,7 +144,7 @@ def asked_batch(site: Site) -> None:
     clerk.send(site.page)
     clerk.in_state(site.page, "Com perguntas")
     clerk.use_choices(site.page)
-    expect(site.page.locator("[data-error-summary]")).to_be_focused()
+    expect(site.page.locator("[data-choices] [data-error-summary]")).to_be_focused()
 
 
 def ambiguous_batch(site: Site) -> None:
@@ -165,13 +165,6 @@ def repeated_batch(site: Site) -> None:
             clerk.start(site.page)
             clerk.in_state(site.page, "Concluído")
     site.page.click("[data-changes] summary")
-
-
-def refused_batch(site: Site) -> None:
-    """Send a file with nothing in it."""
-    clerk.choose(site.page, b"\r\n")
-    clerk.send(site.page)
-    clerk.in_state(site.page, "Recusado")
 
 
 def worker_away(site: Site) -> None:
@@ -251,7 +244,6 @@ WITH_MODEL: list[Callable[[Site], None]] = [
     asked_batch,
     ambiguous_batch,
     repeated_batch,
-    refused_batch,
     batch_ready,
     batch_done,
     criteria,

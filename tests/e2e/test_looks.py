@@ -42,18 +42,20 @@ def reach(request: pytest.FixtureRequest) -> Reach:
 
 
 @pytest.fixture
-def page_in_state(request: pytest.FixtureRequest, reach: Reach, open_page: Opener) -> Page:
+def page_in_state(
+    reach: Reach,
+    site: str,
+    site_without_model: str,
+    site_without_worker: str,
+    open_page: Opener,
+) -> Page:
     """Bring a page into a state."""
-    address = request.getfixturevalue(_site_of(reach))
+    address = site if reach in states.WITH_MODEL else site_without_model
+    if reach in states.WITHOUT_WORKER:
+        address = site_without_worker
     page = open_page(address)
     reach(states.Site(page, address))
     return page
-
-
-def _site_of(reach: Reach) -> str:
-    if reach in states.WITHOUT_WORKER:
-        return "site_without_worker"
-    return "site" if reach in states.WITH_MODEL else "site_without_model"
 
 
 def test_a_look_sees_what_is_not_accessible_or_does_not_fit(page: Page) -> None:
