@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from evaluation_api.commands import main
 from tests import commands, provider
+from tests.e2e import clerk
 from tests.e2e.analyst import BUYS_AND_PAYS, answer, ask, enter
 from tests.e2e.conftest import Opener
 from tests.provider import know, signing_in
@@ -104,6 +105,31 @@ def test_a_reviewer_who_signed_in_is_not_asked_for_a_name(
 
         expect(page.locator("#revisor")).to_have_value("Davi Lima")
         expect(page.locator("#revisor")).not_to_be_editable()
+
+
+def test_a_file_is_shown_to_an_auditor_who_is_offered_no_step_of_it(
+    browser: Browser, closed_site: Server
+) -> None:
+    with own_window(browser, closed_site) as page:
+        page.goto(link(closed_site, "Ana", "analista"))
+        page.get_by_role("button", name="Entrar com este link").click()
+        expect(page.locator("[data-who]")).to_contain_text("Ana")
+        clerk.choose(page)
+        clerk.send(page)
+        page.wait_for_url("**id=*")
+        expect(page.locator("[data-cancelar]")).to_be_visible()
+        address = page.url
+    with own_window(browser, closed_site) as page:
+        page.goto(link(closed_site, "Rui", "auditor"))
+        page.get_by_role("button", name="Entrar com este link").click()
+        expect(page.locator("[data-who]")).to_contain_text("Rui")
+        page.goto(address)
+
+        clerk.in_state(page, "Em conferência")
+        expect(page.locator("[data-cancelar]")).to_be_hidden()
+        page.goto("/lote.html")
+        expect(page.locator("[data-earlier-batch]")).to_be_visible()
+        expect(page.locator("[data-upload]")).to_be_hidden()
 
 
 def test_a_used_link_says_so(browser: Browser, closed_site: Server) -> None:
