@@ -93,6 +93,7 @@ IN_CONTAINERS = {
     "curl -s http://127.0.0.1:8001/metrics": "test_documents.py",
 }
 COMPOSE = "docker compose "
+BY_FILES = "run by test_portfolio_commands.py"
 
 NOT_RUN = {
     "make test": "runs this test",
@@ -101,6 +102,13 @@ NOT_RUN = {
     "the program in model.md": "takes minutes: 38 times what a training does",
     "the program in integration.md": "run by test_integration_page.py",
     ".venv/bin/python -m portfolio worker": "make run starts one, which tests of files ask",
+    ".venv/bin/python -m portfolio compare 2f20dd3b8091 0a1b2c3d4e5f --record "
+    "--since 30d": BY_FILES,
+    ".venv/bin/python -m portfolio compare A B --data clientes.csv --json found.json "
+    "--changes who.csv": BY_FILES,
+    ".venv/bin/python -m portfolio drift --record --since 30d": BY_FILES,
+    '.venv/bin/python -m portfolio drift --file clientes.csv --reference "CC GENERAL.csv" '
+    "--name CUST_ID": BY_FILES,
     "git add model_store && git commit -m 'Publish what October taught' && git push": "run by "
     "test_publishing.py",
     "git pull": "run by test_publishing.py",

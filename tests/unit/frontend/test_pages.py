@@ -107,6 +107,9 @@ def test_a_page_introduces_itself_and_keeps_room_for_its_pictures(page: Path) ->
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_page_has_the_same_navigation_and_marks_itself(page: Path) -> None:
+    if page.name == "entrar.html":  # whoever reads it may not go anywhere yet
+        assert "<nav" not in page.read_text(encoding="utf-8")
+        return
     links = Elements(page).named("a")
     current = [link["href"] for link in links if link.get("aria-current") == "page"]
 
