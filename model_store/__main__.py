@@ -118,7 +118,7 @@ def _train(chosen: argparse.Namespace) -> None:
 
 def _import(chosen: argparse.Namespace) -> None:
     if chosen.path:
-        tag, created = registry.import_pickle(chosen.path, columns=chosen.columns)
+        tag, created = publications.import_pickle(chosen.path, chosen.columns)
     else:
         tag, created = publications.bring_published()
     print(f"{tag} imported" if created else f"{tag} is already there, the same model")

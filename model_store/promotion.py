@@ -92,7 +92,8 @@ def _candidate(tag: str, history: History) -> StoredModel:
     if pinned and pinned.digest != candidate.digest:
         raise PromotionRefused(
             f"{tag} in the store is not what was published as {tag}: its sha256 over all is "
-            f"{candidate.digest[:12]}..., not {pinned.digest[:12]}...."
+            f"{candidate.digest[:12]}..., not {pinned.digest[:12]}...: run `python -m model_store "
+            "import` with its pickle to have that one again."
         )
     if not candidate.is_sealed:
         raise PromotionRefused(

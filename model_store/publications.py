@@ -7,7 +7,7 @@ repository; one that differs from what was published is not opened.
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from model_store.errors import CorruptModel, InvalidTag, ModelNotFound
 from model_store.features import FEATURES
 from model_store.ledger import Entry, Ledger, Pin
 from model_store.pickles.foreign import inspect_apart
+from model_store.pickles.pickle_file import read
 from model_store.version import TAG_VARIABLE, StoredModel
 
 Inspect = Callable[..., dict[str, Any]]
@@ -85,6 +86,34 @@ def bring_published(
     if pin is None:
         raise InvalidTag(_NOTHING)
     return pin.tag, bring(pin, ledger, inspect)
+
+
+def import_pickle(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    ledger: Ledger | None = None,
+    inspect: Inspect = inspect_apart,
+) -> tuple[str, bool]:
+    """Bring a pickle into the store; return its tag, and whether the store did not have it so.
+
+    columns: as registry.import_pickle takes them. One that was ever published comes in as it was
+    published, whatever lies beside the file now: notes of its training, or none, would make the
+    same tag with another digest, which nothing serves. Raises what `bring` and
+    registry.import_pickle raise.
+    """
+    ledger = ledger or Ledger()
+    pin = ledger.history().pins.get(registry.tag_of(read(path)))
+    travels = pin is not None and archive.path_of(pin.tag, ledger.archives).exists()
+    was_brought = pin is not None and travels and bring(pin, ledger, inspect)
+    tag, created = registry.import_pickle(path, inspect, columns)
+    if pin is not None and not registry.holds(tag, pin.digest):
+        logger.warning(
+            "%s was published as something else, and %s/ lacks its archive: `git log` on that "
+            "folder shows where it went",
+            tag,
+            ledger.archives.name,
+        )
+    return tag, created or was_brought
 
 
 def bring(pin: Pin, ledger: Ledger, inspect: Inspect = inspect_apart) -> bool:

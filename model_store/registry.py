@@ -45,6 +45,11 @@ def version_of(pickle_bytes: bytes) -> str:
     return sha256_of(pickle_bytes)[:12]
 
 
+def tag_of(pickle_bytes: bytes) -> str:
+    """Return the tag of the version that these bytes are."""
+    return f"{NAME}:{version_of(pickle_bytes)}"
+
+
 def import_pickle(
     path: Path = DEFAULT_PICKLE,
     inspect: Callable[..., dict[str, Any]] = inspect_apart,
@@ -63,7 +68,7 @@ def import_pickle(
     kind = kinds.of(content)
     if kind is not None:
         raise UnreadablePickle(f"{path} is {kind}.")
-    tag = f"{NAME}:{version_of(content)}"
+    tag = tag_of(content)
     if _is_imported(_folder(tag), content):
         _require_columns(tag, columns)
         return tag, False

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -475,14 +476,107 @@ def test_an_archive_is_trusted_in_nothing(
 def test_what_an_earlier_release_imported_is_replaced_by_what_was_published(
     published: str, ledger: Ledger, models_home: Path
 ) -> None:
-    folder = models_home / published.partition(":")[2]
-    (folder / version.NUMBERS_NAME).unlink()
-    text = (folder / "model.yaml").read_text()
-    (folder / "model.yaml").write_text(text.replace("digest:", "former:"))
+    as_the_last_release_imported_it(models_home / published.partition(":")[2])
 
     assert publications.bring_published(ledger, inspection.describe) == (published, True)
 
     assert publications.load(publications.choose(ledger), ledger).is_sealed
+
+
+@pytest.fixture
+def noted(
+    models_home: Path,
+    ledger: Ledger,
+    fitted: Pipeline,
+    clients: NDArray[np.float64],
+    tmp_path: Path,
+) -> Pin:
+    """Return what was published with the notes of its training, whose pickle is at model.pkl."""
+    assert models_home.parent.is_dir()
+    path = tmp_path / "trained.pkl"
+    training.save(training.TrainedModel(fitted, clients, {"sha256": "ab" * 32}), path)
+    tag, _ = publications.import_pickle(path, None, ledger, inspection.describe)
+    promotion.promote(tag, WHY, ledger=ledger)
+    (tmp_path / "model.pkl").write_bytes(path.read_bytes())
+    return ledger.history().pins[tag]
+
+
+def as_imported(_folder: Path) -> None:
+    pass
+
+
+def as_never_imported(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def as_a_killed_import_left_it(folder: Path) -> None:
+    (folder / version.GOLDEN_NAME).unlink()
+
+
+def as_the_last_release_imported_it(folder: Path) -> None:
+    (folder / version.NUMBERS_NAME).unlink()
+    text = (folder / "model.yaml").read_text()
+    (folder / "model.yaml").write_text(text.replace("digest:", "former:"))
+
+
+def as_imported_without_its_notes(folder: Path) -> None:
+    shutil.rmtree(folder)
+    path = folder.parent.parent.parent / "there.pkl"
+    path.write_bytes((path.parent.parent / "model.pkl").read_bytes())
+    registry.import_pickle(path, inspection.describe, FEATURES)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        as_imported,
+        as_never_imported,
+        as_a_killed_import_left_it,
+        as_the_last_release_imported_it,
+        as_imported_without_its_notes,
+    ],
+)
+@pytest.mark.parametrize("name", ["model.pkl", "trained.pkl"])
+def test_a_pickle_that_was_published_is_imported_as_it_was_published(  # noqa: PLR0913, PLR0917 - fixtures
+    noted: Pin,
+    ledger: Ledger,
+    models_home: Path,
+    tmp_path: Path,
+    leave: Callable[[Path], None],
+    name: str,
+) -> None:
+    leave(models_home / noted.tag.partition(":")[2])
+
+    tag, created = publications.import_pickle(
+        tmp_path / name, None if name == "trained.pkl" else FEATURES, ledger, inspection.describe
+    )
+
+    assert (tag, created) == (noted.tag, leave is not as_imported)
+    assert publications.load(publications.choose(ledger), ledger).digest == noted.digest
+    assert promotion.promote(tag, WHY, ledger=ledger) is None
+
+
+def test_a_pickle_that_was_published_and_has_no_archive_is_imported_with_a_warning(
+    noted: Pin,
+    ledger: Ledger,
+    models_home: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    archive.path_of(noted.tag, ledger.archives).unlink()
+    forget_everything(models_home)
+    bring_in = partial(publications.import_pickle, ledger=ledger, inspect=inspection.describe)
+
+    assert bring_in(tmp_path / "model.pkl", FEATURES) == (noted.tag, True)
+    assert "was published as something else, and published/ lacks its archive" in caplog.text
+    with pytest.raises(PromotionRefused, match=r"import` with its pickle"):
+        promotion.promote(noted.tag, WHY, ledger=ledger)
+
+    shutil.rmtree(models_home / noted.tag.partition(":")[2])
+    caplog.clear()
+    assert bring_in(tmp_path / "trained.pkl") == (noted.tag, True)
+    assert "something else" not in caplog.text
+    assert promotion.promote(noted.tag, WHY, ledger=ledger) is None
 
 
 def test_a_version_without_an_archive_is_named(
