@@ -6,7 +6,7 @@
  */
 
 import { fetchAccess, leave } from "./api.js";
-import { button, fill, hook, named } from "./dom.js";
+import { button, element, fill, hook, named } from "./dom.js";
 import { Problem } from "./problem.js";
 
 const ENTRY = "/entrar.html";
@@ -25,11 +25,11 @@ function show({ aberto: open, nome: name, pode: allowed }) {
   if (isOfNoUse(allowed)) location.replace(firstOfUse());
 }
 
-// Whoever signed in is who the service records, whatever else is sent.
+// Whoever signed in is who the service records, whatever else is sent: shown, and not asked for.
 function nameFor(person) {
-  for (const field of document.querySelectorAll("[data-person]")) {
-    field.value = person;
-    field.readOnly = true;
+  for (const { name, parentElement: asked } of document.querySelectorAll("[data-person]")) {
+    const sent = element("input", { type: "hidden", name, value: person });
+    fill(asked, sent, element("p", { "data-signs": "" }, "Quem assina: ", named(person)));
   }
 }
 

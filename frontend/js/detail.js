@@ -99,7 +99,7 @@ function reviewEntry({ id, decisao, justificativa, revisor, revisado_em: when })
 function prepareForm(root, shown) {
   const form = hook("review-form", root);
   const reviewer = form.elements.namedItem("revisor");
-  if (!reviewer.readOnly) reviewer.value = sessionStorage.getItem(REVIEWER_KEY) ?? "";
+  if (reviewer.type !== "hidden") reviewer.value = sessionStorage.getItem(REVIEWER_KEY) ?? "";
   form.onsubmit = (event) => {
     event.preventDefault();
     submitReview(root, form, shown);

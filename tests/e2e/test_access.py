@@ -41,6 +41,13 @@ def link(site: Server, name: str, *roles: str) -> str:
     return commands.run(main, *command, environment=site.environment).stdout.strip()
 
 
+def sign_in(page: Page, site: Server, name: str, *roles: str) -> None:
+    """Come in by a link, and wait until the page says who one is."""
+    page.goto(link(site, name, *roles))
+    page.get_by_role("button", name="Entrar com este link").click()
+    expect(page.locator("[data-who]")).to_contain_text(name)
+
+
 @contextmanager
 def own_window(browser: Browser, site: Server) -> Iterator[Page]:
     """Open a window that may go to a provider's page, too."""
@@ -91,38 +98,39 @@ def test_a_link_signs_in_an_analyst_who_evaluates_and_reviews_nothing(
         expect(page).to_have_url(f"{closed_site.url}/entrar.html")
 
 
-def test_a_reviewer_who_signed_in_is_not_asked_for_a_name(
+def test_a_reviewer_who_signed_in_is_shown_who_signs_and_not_asked_for_a_name(
     browser: Browser, closed_site: Server
 ) -> None:
     with own_window(browser, closed_site) as page:
-        page.goto(link(closed_site, "Davi Lima", "revisor"))
-        page.get_by_role("button", name="Entrar com este link").click()
-        expect(page.locator("[data-who]")).to_contain_text("Davi Lima")
+        sign_in(page, closed_site, "Ana", "analista")
         enter(page, "Joana", BUYS_AND_PAYS)
         ask(page)
         answer(page)
-        page.locator("[data-review-link]").click()
+    with own_window(browser, closed_site) as page:
+        sign_in(page, closed_site, "Davi Lima", "revisor")
+        page.goto("/historico.html")
+        page.get_by_role("link", name="Joana").first.click()
 
-        expect(page.locator("#revisor")).to_have_value("Davi Lima")
-        expect(page.locator("#revisor")).not_to_be_editable()
+        expect(page.locator("[data-signs]")).to_have_text("Quem assina: Davi Lima")
+        expect(page.get_by_label("Nome do revisor")).to_have_count(0)
+        page.check("[data-review-form] [value=aprovado]")
+        page.fill("#justificativa", "Renda comprovada por holerite.")
+        page.click("[data-send-review]")
+        expect(page.locator("[data-review]")).to_contain_text("Davi Lima")
 
 
 def test_a_file_is_shown_to_an_auditor_who_is_offered_no_step_of_it(
     browser: Browser, closed_site: Server
 ) -> None:
     with own_window(browser, closed_site) as page:
-        page.goto(link(closed_site, "Ana", "analista"))
-        page.get_by_role("button", name="Entrar com este link").click()
-        expect(page.locator("[data-who]")).to_contain_text("Ana")
+        sign_in(page, closed_site, "Ana", "analista")
         clerk.choose(page)
         clerk.send(page)
         page.wait_for_url("**id=*")
         expect(page.locator("[data-cancelar]")).to_be_visible()
         address = page.url
     with own_window(browser, closed_site) as page:
-        page.goto(link(closed_site, "Rui", "auditor"))
-        page.get_by_role("button", name="Entrar com este link").click()
-        expect(page.locator("[data-who]")).to_contain_text("Rui")
+        sign_in(page, closed_site, "Rui", "auditor")
         page.goto(address)
 
         clerk.in_state(page, "Em conferência")
