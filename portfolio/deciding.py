@@ -34,6 +34,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _MODEL_SECONDS: Final = 0.5
+#: Blocks decided and not yet committed: both sides share one interpreter, and each holds 25 MB.
+_AHEAD: Final = 2
 _AWAY: Final = (ModelError, ModelStoreError)
 
 
@@ -127,7 +129,7 @@ class _OneFile:
         columns = ResultColumns(table.header, self._policy, writing.PAGE_NAMES)
         self._known = checking.known_of(self._leases, file, opened)
         self._number = self._leases.count_slices(file)
-        with in_order() as submit:
+        with in_order(_AHEAD) as submit:
             for some in blocks:
                 self._deciding.between()
                 left = _after(some, file.last_line)

@@ -115,17 +115,17 @@ def ahead(items: Iterator[Records]) -> Iterator[Records]:
 
 
 @contextmanager
-def in_order() -> Iterator[Callable[[Callable[[], None]], None]]:
+def in_order(most: int = _AHEAD) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Have calls done one after the other in a thread, since Arrow lets others work meanwhile.
 
-    Whatever one raises is raised by a later submission, or at the end.
+    most: how many may wait. Whatever one raises is raised by a later submission, or at the end.
     """
     ahead: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1) as thread:
 
         def submit(call: Callable[[], None]) -> None:
             ahead.append(thread.submit(call))
-            if len(ahead) > _AHEAD:
+            if len(ahead) > most:
                 ahead.popleft().result()
 
         yield submit

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 _CURRENCY: Final = re.compile(r"^(-?)\s*R\$\s*", re.IGNORECASE)
 #: How a spreadsheet's accounting format writes zero, after the currency.
 _NOTHING: Final = "-"
+#: The same for Arrow.
+_CURRENCY_FIRST: Final = r"(?i)^R\$\s*"
+_CURRENCY_AND_NOTHING: Final = rf"{_CURRENCY_FIRST}{_NOTHING}$"
 _GROUPED_DECIMALS: Final = 3
 #: Cells that whoever chooses a mark is shown.
 _EXAMPLES: Final = 3
@@ -30,7 +33,7 @@ class Mark(StrEnum):
 
 
 class _Pattern(NamedTuple):
-    """plain: read at once by Arrow. whole: with groups. decimal, group: the two marks."""
+    """plain: read at once by Arrow. whole: of any length. decimal, group: the two marks."""
 
     decimal: str
     group: str
@@ -42,7 +45,7 @@ def _pattern(decimal: str, group: str) -> _Pattern:
     return _Pattern(
         decimal,
         group,
-        rf"^\d{{1,8}}([{decimal}](\d{{1,2}}|\d{{4,17}}))?$",
+        rf"^(\d{{1,8}}|\d{{1,3}}([{group}]\d{{3}}){{1,2}})([{decimal}](\d{{1,2}}|\d{{4,17}}))?$",
         re.compile(rf"(\d{{1,3}}(?:[{group}]\d{{3}})+|\d+)(?:[{decimal}](\d+))?", re.ASCII),
     )
 
@@ -141,7 +144,9 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
     pattern = _PATTERNS[grammar.mark]
     plain = pc.match_substring_regex(cells, pattern.plain)
     if not pc.all(plain, min_count=0).as_py():
-        cells = pc.if_else(plain, cells, pa.scalar(None, pa.string()))
+        others = pc.invert(plain)
+        cells = pc.replace_with_mask(cells, others, _in_reais(cells.filter(others), pattern))
+    cells = pc.replace_substring(cells, pattern.group, "")
     if grammar.mark is Mark.COMMA:
         cells = pc.replace_substring(cells, ",", ".")
     amounts = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
@@ -149,3 +154,15 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
     if not len(others):
         return amounts, others
     return np.array(amounts), others  # Arrow's own memory cannot be written to
+
+
+def _in_reais(cells: pa.Array, pattern: _Pattern) -> pa.Array:
+    """Return cells that are plain once space and currency have gone, as _bare reads them.
+
+    Null in place of the others.
+    """
+    trimmed = pc.utf8_trim_whitespace(cells)
+    nought = pc.replace_substring_regex(trimmed, _CURRENCY_AND_NOTHING, "0")
+    bare = pc.replace_substring_regex(nought, _CURRENCY_FIRST, "")
+    is_plain = pc.match_substring_regex(bare, pattern.plain)
+    return pc.if_else(is_plain, bare, pa.scalar(None, pa.string()))

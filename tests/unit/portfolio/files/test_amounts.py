@@ -1,0 +1,51 @@
+"""Amounts by columns are those that are read one by one."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portfolio.files import amounts
+from portfolio.files.amounts import Grammar, Mark
+
+CELLS = st.one_of(
+    st.text("0123456789.,-()R$r \u00a0+", max_size=18),
+    st.from_regex(
+        r" {0,2}(R\$ ?)?[0-9]{1,3}([.,][0-9]{3}){0,3}([.,][0-9]{0,5})? ?", fullmatch=True
+    ),
+    st.sampled_from(
+        ["R$ -", " r$-  ", "R$ R$ 5", "-", "R$ -5,00", "1.234", "1,234", "1.234.567,891"]
+    ),
+)
+GRAMMARS = st.builds(Grammar, st.sampled_from(Mark), st.booleans())
+
+
+def one_by_one(cell: str, grammar: Grammar) -> float | None:
+    try:
+        return amounts.read(cell, grammar)
+    except amounts.NotAnAmountError:
+        return None
+
+
+@given(st.lists(CELLS, min_size=1, max_size=8), GRAMMARS)
+def test_what_is_read_at_once_is_what_is_read_one_by_one(
+    cells: list[str], grammar: Grammar
+) -> None:
+    read, others = amounts.columns(pa.array(cells, pa.string()), grammar)
+
+    at_once = set(range(len(cells))) - set(others.tolist())
+    assert {at: read[at] for at in at_once} == {
+        at: one_by_one(cells[at], grammar) for at in at_once
+    }
+
+
+@pytest.mark.parametrize(
+    "cell", ["3000", "3000,5", "3.000,00", "1.234.567", " R$ 1.234,50 ", "R$ -  "]
+)
+def test_amounts_as_spreadsheets_in_brazil_write_them_are_read_at_once(cell: str) -> None:
+    grammar = Grammar(Mark.COMMA, three_decimals=False)
+
+    read, others = amounts.columns(pa.array([cell, "mil", None]), grammar)
+
+    assert others.tolist() == [1, 2]
+    assert read[0] == one_by_one(cell, grammar)
