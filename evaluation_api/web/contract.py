@@ -310,10 +310,10 @@ class Politica:
 class Medida:
     """Um número medido antes da publicação, e o limite que respeita."""
 
-    o_que: str
-    valor: float
-    no_minimo: float | None
-    no_maximo: float | None
+    o_que: Annotated[str, Field(description="O que foi medido, como o repositório o chama")]
+    valor: Annotated[float, Field(description="O valor medido")]
+    no_minimo: Annotated[float | None, Field(description="O menor aceito")]
+    no_maximo: Annotated[float | None, Field(description="O maior aceito")]
 
 
 @dataclass(slots=True)
@@ -326,9 +326,9 @@ class Ficha:
         dict[str, float] | None, Field(description="Índice de Rand ajustado, por reamostragem")
     ]
     limites: Annotated[tuple[Medida, ...], Field(description="O que foi exigido dele")]
-    publicado_por: str | None
-    publicado_em: str | None
-    motivo: str | None
+    publicado_por: Annotated[str | None, Field(description="Quem publicou")]
+    publicado_em: Annotated[str | None, Field(description="Quando, em UTC")]
+    motivo: Annotated[str | None, Field(description="Por que foi publicado")]
 
 
 @dataclass(slots=True)
