@@ -52,19 +52,28 @@ class Opened(NamedTuple):
     sha256: str
 
 
-def check(leases: Leases, file: ClientFile, between: Callable[[], None]) -> State:
+def check(
+    leases: Leases,
+    file: ClientFile,
+    between: Callable[[], None],
+    *,
+    most_lines: int = MOST_LINES,
+) -> State:
     """Look at a file that is being checked; return what becomes of it.
 
-    between: called after each block. Raises LeaseLostError or RecordUnavailableError.
+    between: called after each block. most_lines: with more it is refused. Raises
+    LeaseLostError or RecordUnavailableError.
     """
     try:
-        return _checked(leases, file, between)
+        return _checked(leases, file, between, most_lines)
     except UnreadableFileError as exc:
         leases.refuse(file, str(exc))
         return State.REFUSED
 
 
-def _checked(leases: Leases, file: ClientFile, between: Callable[[], None]) -> State:
+def _checked(
+    leases: Leases, file: ClientFile, between: Callable[[], None], most_lines: int
+) -> State:
     try:
         opened = open_file(leases, file)
     except MissingColumnsError as exc:
@@ -82,7 +91,7 @@ def _checked(leases: Leases, file: ClientFile, between: Callable[[], None]) -> S
     except AmbiguousMarkError as exc:
         question = Question(_DECIMALS_CODE, str(exc), options=tuple(Mark), examples=exc.examples)
         return _ask(leases, file, _reading(table), question, (sha256, answers))
-    found = _Findings(table.header, known_of(leases, file, opened))
+    found = _Findings(table.header, known_of(leases, file, opened), most_lines)
     faulty = _FaultyLines(leases, file, table.delimiter, grammar)
     for some in blocks:
         faulty.add(found.add(some), table.header)
@@ -185,8 +194,8 @@ def _shown(cell: object) -> str:
 class _Findings:
     """What is found in a file, block by block."""
 
-    def __init__(self, names: Header, known_clients: Known) -> None:
-        self._header, self._known = names, known_clients
+    def __init__(self, names: Header, known_clients: Known, most_lines: int) -> None:
+        self._header, self._known, self._most_lines = names, known_clients, most_lines
         self._sample: list[Sample] = []
         self._lines = self._faulty = self._repeated = 0
         self._faults: list[words.Fault] = []
@@ -195,7 +204,7 @@ class _Findings:
     def add(self, some: Clients) -> Clients:
         """Count a block in, and return it. Raises UnreadableFileError for too many lines."""
         self._lines += len(some.lines)
-        if self._lines > MOST_LINES:
+        if self._lines > self._most_lines:
             raise UnreadableFileError(messages.TOO_MANY)
         self._faulty += int((~some.decidable).sum())
         self._sample += _understood(some, self._header, _SAMPLED - len(self._sample))

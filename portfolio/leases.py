@@ -160,11 +160,13 @@ class Leases:
             return int(connection.scalar(query) or 0)
 
     def remembered(self, header_sha256: str) -> Answers | None:
-        """Return what was chosen last for a file with the same columns."""
+        """Return what was chosen last for a file with the same columns, if it was enough."""
         files = client_files.c
+        unread = [state.value for state in (State.CHECKING, State.ASKING, State.REFUSED)]
         query = (
             select(client_files)
             .where(files.header_sha256 == header_sha256, files.answers != "{}")
+            .where(files.state.not_in(unread))
             .order_by(files.id.desc())
             .limit(1)
         )

@@ -20,6 +20,9 @@ _DELIMITERS: Final = (";", ",", "\t", "|")
 #: Lines looked through for the one that names the columns: titles stand above it.
 LOOKED_THROUGH: Final = 20
 
+#: What erros.csv says of each line, beside its cells.
+TOLD_OF_FAULTY: Final = ("linha", "erro_campo", "erro_motivo")
+
 _JOINED: Final = re.compile(r"[\s_-]+")
 #: The unit that people write behind an amount's name, as the form does.
 _UNIT: Final = re.compile(r"\(r\$\)$", re.IGNORECASE)
@@ -62,6 +65,13 @@ class Header:
         return tuple(name for place, name in enumerate(self.names) if place not in used)
 
     @property
+    def first_sent(self) -> list[int]:
+        """Return the places of what was sent at first: what erros.csv says beside it was not."""
+        told = {at for at, name in enumerate(self.names) if name in TOLD_OF_FAULTY}
+        is_told = told.isdisjoint(self.places.values()) and len(told) == len(TOLD_OF_FAULTY)
+        return [at for at in range(len(self.names)) if not is_told or at not in told]
+
+    @property
     def has_numbered_clients(self) -> bool:
         """Tell whether a column was chosen to name the clients: numbers may do so, too."""
         return _FIELD_OF.get(_plain(self.names[self.places["name"]])) != "name"
@@ -100,6 +110,7 @@ def no_header(rows: Iterable[Sequence[object]]) -> UnreadableFileError:
     sentence = messages.no_header([COLUMNS[field] for field in FIELDS])
     for cells in rows:
         named = [str(cell or "").strip() for cell in cells]
+        named = [named[at] for at in Header(tuple(named), {}, 0).first_sent]
         if len(set(filter(None, named))) >= len(FIELDS):
             return MissingColumnsError(sentence, None, FIELDS, list(filter(None, named)))
     return UnreadableFileError(sentence)
@@ -118,7 +129,7 @@ def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | No
 
 
 def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
-    """Say which field each cell of a line names, if any. Raises UnreadableFileError for twins."""
+    """Say which field each cell of a line names, if any. Raises MissingColumnsError for twins."""
     columns = [str(cell or "").strip() for cell in cells]
     while columns and not columns[-1]:
         columns.pop()
@@ -129,7 +140,8 @@ def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
         if not field or (field in choices.columns and name not in chosen):
             continue
         if field in places:
-            raise UnreadableFileError(messages.repeated_column(name, field), line)
+            sentence = messages.repeated_column(name, field)
+            raise MissingColumnsError(sentence, line, [field], list(filter(None, columns)))
         places[field] = place
     return Header(tuple(columns), places, line)
 

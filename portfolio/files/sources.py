@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +59,7 @@ def open_table(path: Path, choices: Choices) -> Table:
         else:
             table = _csv(_chunks(path), path.stat().st_size, choices)
     header.require(table.header)
-    return table
+    return _as_first_sent(table)
 
 
 def open_sent(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
@@ -72,12 +72,25 @@ def open_sent(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
     whole = chain([first], pieces)
     with _readable():
         if first.startswith(_PARQUET):
-            return _parquet(io.BytesIO(_held(whole)), choices)
+            return _as_first_sent(_parquet(io.BytesIO(_held(whole)), choices))
         if first.startswith(_ZIP):
             content = _held(whole)
             _require_small(content)
-            return _workbook(lambda: python_calamine.load_workbook(io.BytesIO(content)), choices)
-    return _csv(whole, size, choices)
+            return _as_first_sent(
+                _workbook(lambda: python_calamine.load_workbook(io.BytesIO(content)), choices)
+            )
+    return _as_first_sent(_csv(whole, size, choices))
+
+
+def _as_first_sent(table: Table) -> Table:
+    """Leave out what erros.csv says of its lines: mended, they have the columns of their file."""
+    found, kept = table.header, table.header.first_sent
+    if len(kept) == len(found.names):
+        return table
+    places = {field: kept.index(place) for field, place in found.places.items()}
+    names = tuple(found.names[at] for at in kept)
+    cut = (some._replace(cells=[some.cells[at] for at in kept]) for some in table.records)
+    return replace(table, header=Header(names, places, found.line), records=cut)
 
 
 @contextmanager

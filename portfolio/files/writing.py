@@ -25,10 +25,10 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.sentences import possible
 from portfolio import frames
 from portfolio.files.amounts import Grammar, Mark
-from portfolio.files.header import Header
+from portfolio.files.header import TOLD_OF_FAULTY, Header
 from portfolio.files.reading import Clients
 
-LINE_COLUMN: Final = "linha"
+LINE_COLUMN: Final = TOLD_OF_FAULTY[0]
 _AS_THEY_ARE: Final = ("avaliacao", "cluster")
 _SHARES: Final = ("certeza", "uso", "parte_paga", "saques")
 _DIGITS: Final = 10_000
@@ -51,7 +51,7 @@ NAMES: Final = {
 _ID: Final = "avaliacao"
 #: The same in a result that is taken from the page, whose callers know some by older names.
 PAGE_NAMES: Final = {"cluster": "cluster", **NAMES, "certeza": "confianca", _ID: "id"}
-_WRONG: Final = ("erro_campo", "erro_motivo")
+_WRONG: Final = TOLD_OF_FAULTY[1:]
 
 
 class Sink(Protocol):

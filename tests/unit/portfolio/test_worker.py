@@ -1,0 +1,298 @@
+"""What a worker makes of the files that somebody sends, in one process and on real tables."""
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from sqlalchemy import Engine
+
+from evaluation_api.decision.errors import ModelRefusalError
+from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.record.client_file import Answers, ClientFile, Kind, State, Step
+from evaluation_api.record.client_files import ClientFileLog
+from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.policies import PolicyLog
+from evaluation_api.runtime.identity import new_id
+from model_store.version import StoredModel
+from portfolio import checking
+from portfolio.changes import Change
+from portfolio.deciding import Deciding
+from portfolio.files import messages, sources
+from portfolio.files.errors import UnreadableFileError
+from portfolio.files.header import Choices
+from portfolio.files.sources import MOST_HELD_BYTES
+from portfolio.frames import Floats, Profiles
+from portfolio.leases import MOST_ATTEMPTS, Leases
+from portfolio.profiler import StoredProfiler
+from portfolio.worker import Worker, committed
+from tests.client_files import HEADER, csv_of
+from tests.evaluations import POLICY, POLICY_TEXT
+
+REFUSED_BALANCE = 666.0
+KAGGLE = "CUST_ID,BALANCE,PURCHASES,CASH_ADVANCE,CREDIT_LIMIT,PAYMENTS"
+
+
+class Choosy(StoredProfiler):
+    """A model that refuses whoever owes one amount, and with them all who are asked about."""
+
+    def profiles(self, amounts: Floats) -> Profiles:
+        """Place n clients."""
+        self._require(amounts)
+        return super().profiles(amounts)
+
+    def changes(self, amounts: Floats, policy: AnyPolicy) -> list[list[Change]]:
+        """Return what n clients might change."""
+        self._require(amounts)
+        return super().changes(amounts, policy)
+
+    def _require(self, amounts: Floats) -> None:
+        if (amounts[:, 0] == REFUSED_BALANCE).any():
+            raise ModelRefusalError("balance")
+
+
+@dataclass
+class Files:
+    """The work of a worker; it checks files of so many lines."""
+
+    worker: Worker
+    deciding: Deciding
+    most_lines: int = checking.MOST_LINES
+
+    def check(self, file: ClientFile) -> State:
+        """Look at a file."""
+        leases, between = self.worker.leases, self.worker.between
+        return checking.check(leases, file, between, most_lines=self.most_lines)
+
+    def decide(self, file: ClientFile) -> None:
+        """Decide a file."""
+        self.deciding.run(file)
+
+
+@dataclass
+class Office:
+    """Where files are sent, looked at and decided."""
+
+    log: ClientFileLog
+    worker: Worker
+
+    def send(self, content: bytes, name: str = "clientes.csv") -> str:
+        """Send a file; return its id."""
+        file_id = new_id()
+        self.log.open(file_id, name, Answers())
+        for number, start in enumerate(range(0, len(content), 2**20)):
+            self.log.store(file_id, number, content[start : start + 2**20])
+        self.log.complete(file_id, hashlib.sha256(content).hexdigest(), "")
+        return file_id
+
+    def checked(self, content: bytes) -> ClientFile:
+        """Send a file and have it looked at."""
+        return self.worked(self.send(content))
+
+    def answered(self, file: ClientFile, **columns: str) -> ClientFile:
+        """Choose columns, and have the file looked at again."""
+        self.log.answer(file.id, Answers(columns))
+        return self.worked(file.id)
+
+    def decided(self, file: ClientFile) -> list[dict[str, str]]:
+        """Begin a file, and return the lines of its result."""
+        self.log.step(file.id, Step.START)
+        assert self.worked(file.id).state is State.DONE
+        return self.lines(file, Kind.RESULT)
+
+    def worked(self, file_id: str) -> ClientFile:
+        """Do what there is to do."""
+        while self.worker.work_once():
+            pass
+        return self.log.find(file_id)
+
+    def lines(self, file: ClientFile, kind: Kind) -> list[dict[str, str]]:
+        """Return the lines of a file that was made of it."""
+        text = self.content(file, kind).decode("utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text), delimiter=";" if ";" in text else ","))
+
+    def content(self, file: ClientFile, kind: Kind) -> bytes:
+        """Return a file that was made of it."""
+        pieces, number = [], 0
+        while piece := self.log.part(file.id, kind, number):
+            pieces.append(piece)
+            number += 1
+        return b"".join(pieces)
+
+
+def office_with(engine: Engine, stored: StoredModel, **limits: int) -> Office:
+    """Open an office whose worker has a choosy model."""
+    PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
+    leases, profiler = Leases(engine), Choosy(stored)
+
+    def load(worker: Worker) -> Files:
+        between, wanted = worker.between, worker.require_wanted
+        deciding = Deciding(leases, POLICY, lambda: profiler, between, wanted, committed)
+        return Files(worker, deciding, **limits)
+
+    return Office(ClientFileLog(engine), Worker(leases, load))
+
+
+@pytest.fixture
+def office(engine: Engine, stored: StoredModel) -> Office:
+    return office_with(engine, stored)
+
+
+def test_whom_the_model_refuses_is_named_and_all_others_are_decided(
+    office: Office, engine: Engine
+) -> None:
+    balances = [f"{balance},00" for balance in range(1, 301)]
+    for line in (0, 150, 299):
+        balances[line] = "666,00"
+    lines = (f"Cliente {at};{b};10;0;1000,00;100" for at, b in enumerate(balances))
+    file = office.checked(csv_of(*lines))
+
+    rows = office.decided(file)
+
+    refused = [int(row["linha"]) for row in rows if row["erro_motivo"] == messages.REFUSED_BY_MODEL]
+    assert refused == [2, 152, 301]
+    assert [bool(row["decisao"]) for row in rows] == [
+        row["saldo_devedor"] != "666,00" for row in rows
+    ]
+    told = office.log.find(file.id)
+    assert (told.done, told.decided, told.counts.faults) == (300, 297, 3)
+    for row in rows[1:150:50]:
+        assert EvaluationLog(engine).find(row["id"]).applicant.name == row["nome"]
+
+
+def test_a_file_that_ends_its_worker_five_times_is_refused_and_others_go_on(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    file_id, other = office.send(csv_of("Ana;10;1;1;100;5")), None
+    for _ in range(MOST_ATTEMPTS):  # each worker is killed, and its lease ends
+        assert office.worker.leases.take(State.CHECKING)
+    other = office.send(csv_of("Bia;10;1;1;100;5"), "outro.csv")
+
+    refused = office.worked(file_id)
+
+    assert (refused.state, refused.refusal) == (State.REFUSED, messages.NEVER_READ)
+    assert "client_file_tried_often" in caplog.text
+    assert office.log.find(other).state is State.READY
+
+
+def test_a_workbook_is_decided_and_its_amounts_are_those_of_the_same_file_in_csv(
+    office: Office,
+) -> None:
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    assert book.active
+    for cells in (
+        [*HEADER.split(";")],
+        ["Ana", 1035.5, 5788, 0, 2700, 5651],
+        ["Zé", "x", 1, 1, 1, 1],
+    ):
+        book.active.append(cells)
+    book.save(content)
+
+    file = office.checked(content.getvalue())
+    rows = office.decided(file)
+
+    assert file.reading
+    assert (file.reading.encoding, file.reading.faulty) == ("planilha", 1)
+    assert [row["erro_campo"] for row in rows] == ["", "saldo_devedor"]
+    assert [row["decisao"] for row in rows] == ["aprovado", ""]
+    assert is_known_from_csv(office)
+
+
+def test_a_parquet_file_is_decided_and_its_amounts_are_those_of_the_same_file_in_csv(
+    office: Office,
+) -> None:
+    content = io.BytesIO()
+    cells = ["Ana", 1035.5, 5788.0, 0.0, 2700.0, 5651.0]
+    frame = pd.DataFrame([cells, ["Zé", float("nan"), *cells[2:]]], columns=HEADER.split(";"))
+    frame.to_parquet(content)
+
+    file = office.checked(content.getvalue())
+    rows = office.decided(file)
+
+    assert file.reading
+    assert (file.reading.encoding, file.reading.faulty) == ("parquet", 1)
+    assert [row["erro_campo"] for row in rows] == ["", "saldo_devedor"]
+    assert [row["decisao"] for row in rows] == ["aprovado", ""]
+    assert is_known_from_csv(office)
+
+
+def is_known_from_csv(office: Office) -> bool:
+    """Tell whether the same client in CSV was decided before, so that all amounts are the same."""
+    reading = office.checked(csv_of("Ana;1035,50;5788;0;2700;5651")).reading
+    return reading is not None and reading.repeated == 1
+
+
+@pytest.mark.parametrize(("lines", "state"), [(20, State.READY), (21, State.REFUSED)])
+def test_a_file_has_so_many_lines_and_no_more(
+    engine: Engine, stored: StoredModel, lines: int, state: State
+) -> None:
+    office = office_with(engine, stored, most_lines=20)
+
+    file = office.checked(csv_of(*(f"Ana {at};10;1;1;100;5" for at in range(lines))))
+
+    assert (file.state, file.refusal) == (state, messages.TOO_MANY if lines > 20 else None)
+
+
+@pytest.mark.parametrize(("beyond", "refusal"), [(0, messages.NOT_TEXT), (1, messages.TOO_LARGE)])
+def test_what_is_read_as_a_whole_is_as_large_as_it_may_be(
+    beyond: int, refusal: str, tmp_path: Path
+) -> None:
+    with (tmp_path / "sent").open("wb+") as sent:
+        sent.write(b"PAR1")
+        sent.truncate(MOST_HELD_BYTES + beyond)
+        sent.seek(0)
+        pieces = iter(lambda: sent.read(2**20), b"")
+        with pytest.raises(UnreadableFileError, match=refusal[:20]):
+            sources.open_sent(pieces, MOST_HELD_BYTES + beyond, Choices({}))
+
+
+def test_faulty_lines_that_are_mended_are_a_file_like_the_one_they_come_from(
+    office: Office,
+) -> None:
+    header = f"{KAGGLE.replace(',', ';')};AGENCIA"
+    first = office.checked(csv_of("C1;1,50;1;1;100;5;01", "C2;abc;1;1;100;5;02", header=header))
+    ready = office.answered(first, name="CUST_ID")
+    office.decided(ready)
+    faulty = office.content(ready, Kind.FAULTS)
+    assert faulty.decode("utf-8-sig").splitlines()[0].endswith('"linha";"erro_campo";"erro_motivo"')
+
+    mended = office.checked(faulty.replace(b"abc", b"2,50"))
+    assert mended.reading
+    assert ready.reading
+    assert (mended.state, mended.reading.header) == (State.READY, ready.reading.header)
+    assert mended.answers.columns == {"name": "CUST_ID"}
+    (row,) = office.decided(mended)
+    again = office.checked(faulty.replace(b"abc", b"2,50") + b"\r\n")
+
+    assert row["decisao"]
+    assert [name for name in row if name.endswith("_") or name.startswith("erro")] == [
+        "erro_campo",
+        "erro_motivo",
+    ]
+    assert again.reading
+    assert again.reading.repeated == 1
+
+
+def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_other_file(
+    office: Office,
+) -> None:
+    header = KAGGLE.replace("PAYMENTS", "PAYMENTS,VALOR,VALOR")
+    content = csv_of("C1,40.90,95.40,0,1000,201.80,1,2", header=header)
+    first = office.checked(content)
+
+    wrong = office.answered(first, name="CUST_ID", payments="VALOR")
+    other = office.checked(content.replace(b"C1", b"C2"))
+    right = office.answered(wrong, name="CUST_ID")
+    later = office.checked(content.replace(b"C1", b"C3"))
+
+    assert wrong.reading
+    assert (wrong.state, wrong.reading.questions[0].fields) == (State.ASKING, ("payments",))
+    assert "VALOR" in wrong.reading.questions[0].sentence
+    assert other.reading
+    assert (other.answers, other.reading.questions[0].fields) == (Answers(), ("name",))
+    assert right.state is State.READY
+    assert (later.state, later.answers.columns) == (State.READY, {"name": "CUST_ID"})
