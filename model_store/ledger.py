@@ -1,9 +1,9 @@
 """What was published, when, by whom and why: one line of JSON each, chained by hash.
 
 The history lies outside the store, beside `production`, and both are committed. Each line names
-the sha256 of the line before it, so that none is edited or taken out of the middle unnoticed; the
-end is held by `production`, which must name what the last line says. Whoever may write to both
-files can write another history: against that stands git. Standard library only; knows versions by
+the sha256 of the line before it, and `production` that of the last one beside what it publishes, so
+that none is edited or taken out unnoticed. Whoever may write to both files can write another
+history: against that stands git. Standard library only; knows versions by
 tag and digest, and opens none.
 """
 
@@ -88,9 +88,10 @@ _OWN: Final = frozenset({"action", "at", "by", "why", "version", "replaces", "pr
 
 @dataclass(frozen=True)
 class History:
-    """The verified lines, the oldest first."""
+    """The verified lines, the oldest first. head: the sha256 of the last one."""
 
     entries: tuple[Entry, ...] = ()
+    head: str = _NONE_BEFORE
 
     @property
     def standing(self) -> list[Entry]:
@@ -162,7 +163,7 @@ class Ledger:
                 )
             entries.append(entry)
             previous = _hash(line)
-        return History(tuple(entries))
+        return History(tuple(entries), previous)
 
     def published(self) -> tuple[Pin | None, History]:
         """Return what is published, and the history that says so; None where nothing is.
@@ -170,10 +171,10 @@ class Ledger:
         Raises LedgerBroken when `production` and the history do not agree.
         """
         history = self.history()
-        named, told = self._named(), history.published
-        if named != (told and _line_of(told)):
-            raise LedgerBroken(self._disagreement(named, told))
-        return told, history
+        named = self._named()
+        if named != _line_of(history):
+            raise LedgerBroken(self._disagreement(named, history.published))
+        return history.published, history
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -204,11 +205,11 @@ class Ledger:
 
     def settle(self) -> None:
         """Have `production` name what the history says; for whoever holds the lock."""
-        published = self.history().published
-        if published is None or self._named() == _line_of(published):
+        line = _line_of(self.history())
+        if line is None or self._named() == line:
             return
         unfinished = self.production.with_name(f".{self.production.name}.{os.getpid()}")
-        unfinished.write_text(f"{_line_of(published)}\n", encoding="utf-8")
+        unfinished.write_text(f"{line}\n", encoding="utf-8")
         unfinished.chmod(_FOR_ALL)
         unfinished.replace(self.production)
 
@@ -231,20 +232,30 @@ class Ledger:
             return None
 
     def _disagreement(self, named: str | None, told: Pin | None) -> str:
-        says = f"names {named[:120]!a}" if named else "is missing"
+        says = f"names {named[:_MOST_SHOWN]!a}" if named else "is missing"
         if told is None:
             return f"{self.production} {says}, and {self._file.name} has no line that publishes it."
+        advice = f"run `python -m model_store promote {told.tag} --why REASON`"
+        if named and named.startswith(f"{told.tag} {told.digest}"):
+            return (
+                f"The last line of {self._file} is not the one that {self.production.name} names: "
+                f"it was edited, or one was taken out. See `git diff` on the file; to keep it as "
+                f"it is, {advice}."
+            )
         return (
             f"{self.production} {says}, and the last line of {self._file.name} publishes "
-            f"{told.tag}: run `python -m model_store promote {told.tag}` to have that one again."
+            f"{told.tag}: {advice} to have that one again."
         )
 
 
 _MOST_NAMED: Final = 1000
+_MOST_SHOWN: Final = 60
 
 
-def _line_of(pin: Pin) -> str:
-    return f"{pin.tag} {pin.digest}"
+def _line_of(history: History) -> str | None:
+    """Return what `production` must say: the version, its digest, and the last line's sha256."""
+    pin = history.published
+    return pin and f"{pin.tag} {pin.digest} {history.head}"
 
 
 def _hash(line: bytes) -> str:

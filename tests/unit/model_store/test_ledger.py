@@ -1,5 +1,6 @@
 """The history of what was published holds together, or nothing is read from it."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_what_was_written_is_read(ledger: Ledger) -> None:
     assert history.baseline == ONE
     assert set(history.pins.values()) == {ONE, TWO, THREE}
     assert ledger.published() == (THREE, history)
-    assert ledger.production.read_text() == f"{THREE.tag} {THREE.digest}\n"
+    last = hashlib.sha256(lines(ledger).read_bytes().splitlines()[-1]).hexdigest()
+    assert ledger.production.read_text() == f"{THREE.tag} {THREE.digest} {last}\n"
 
 
 def test_a_history_of_nothing_publishes_nothing(tmp_path: Path) -> None:
@@ -53,6 +55,11 @@ def without_second(content: bytes) -> bytes:
 def swapped(content: bytes) -> bytes:
     first, second, *others = content.splitlines(keepends=True)
     return b"".join([second, first, *others])
+
+
+def last_line_edited(content: bytes) -> bytes:
+    before, _, after = content.rpartition(b"a reason")
+    return before + b"a raisin" + after
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,7 @@ def swapped(content: bytes) -> bytes:
         (lambda content: b"[" * 100_000 + b"\n" + content, "Line 1 .* no line of ours"),
         (lambda content: content + b" " * MAX_BYTES, "is over"),
         (lambda content: content.rstrip(b"\n").rpartition(b"\n")[0] + b"\n", "publishes .*:1111"),
+        (last_line_edited, "last line .* edited, or one was taken out"),
         (lambda _: b"", "has no line that publishes it"),
     ],
 )
@@ -94,6 +102,18 @@ def test_an_edited_production_publishes_nothing_in_one_sentence(ledger: Ledger, 
     with pytest.raises(LedgerBroken, match=f"the last line .* publishes {THREE.tag}") as refusal:
         ledger.published()
     assert str(refusal.value).isprintable()
+
+
+def test_a_baseline_that_was_taken_out_is_missed(ledger: Ledger) -> None:
+    """It publishes nothing, so that `production` names the same version with it and without."""
+    before = lines(ledger).read_bytes()
+    with ledger.locked():
+        ledger.append(entry("baseline", TWO))
+    assert ledger.published()[1].baseline == TWO
+    lines(ledger).write_bytes(before)
+
+    with pytest.raises(LedgerBroken, match=f"taken out.*promote {THREE.tag} --why REASON"):
+        ledger.published()
 
 
 def test_a_missing_production_is_written_again_by_whoever_publishes(ledger: Ledger) -> None:
