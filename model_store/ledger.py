@@ -255,7 +255,7 @@ _MOST_SHOWN: Final = 60
 def _line_of(history: History) -> str | None:
     """Return what `production` must say: the version, its digest, and the last line's sha256."""
     pin = history.published
-    return pin and f"{pin.tag} {pin.digest} {history.head}"
+    return f"{pin.tag} {pin.digest} {history.head}" if pin else None
 
 
 def _hash(line: bytes) -> str:
