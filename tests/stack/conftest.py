@@ -89,8 +89,9 @@ def other_model(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     clients = np.abs(directions + rng.normal(0, 0.03, directions.shape)) * 1000
     joblib.dump(training.fit(clients), pickle)
     python = str(Path(".venv/bin/python"))
-    tag = stack.run(
+    told = stack.run(
         python, "-m", "model_store", "import", str(pickle), "--columns", ",".join(FEATURES)
-    ).split()[0]
+    )
+    tag = next(word for word in told.split() if word.startswith("credit_card_clusters:"))
     stack.make("image-model", VERSION="second", CREDIT_CARD_MODEL_TAG=tag)
     return tag

@@ -1,6 +1,6 @@
 """What docs/operations.md has an operator type at the running stack, as it stands there."""
 
-import shlex
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,14 +16,22 @@ COMPOSE = "docker compose "
 LOOK = ("curl", "-s")
 
 
-def test_what_is_typed_at_docker_compose_works(stack: Stack, client: httpx.Client) -> None:
-    evaluate(client)
-    stack.environment["KEY"] = stack.key["Authorization"].partition(" ")[2]
+def test_what_is_typed_at_docker_compose_works(
+    stack: Stack, client: httpx.Client, tmp_path: Path
+) -> None:
+    evaluated = evaluate(client)
+    key = stack.key["Authorization"].partition(" ")[2]
     typed = [command for command in commands_of(PROJECT) if command.startswith(COMPOSE)]
+    ours = f"{COMPOSE}--project-directory {PROJECT} --env-file {stack.env_file} "
 
-    told = {command: stack.compose(*shlex.split(command)[2:]) for command in typed}
+    def told_by(command: str) -> str:
+        meant = command.replace(COMPOSE, ours).replace("3F2A 91BC", evaluated.answer["id"])
+        return stack.run("bash", "-ec", f"cd {tmp_path}; {meant}", KEY=key)
 
-    assert len(told) == 5
+    told = {command: told_by(command) for command in typed}
+
+    assert len(told) == 9
+    assert (tmp_path / "heads.txt").read_text()
     for command, printed in told.items():
         if "metrics" in command:
             assert "evaluation_decisions_total" in printed
