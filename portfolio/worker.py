@@ -219,6 +219,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings, own = Settings(), WorkerSettings()
         logs.configure(settings.log_level, settings.log_format)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for 1,024 clients
         policy_file.read(settings.policy_path)  # or nothing could be decided
         engine = database.connect(settings.database_url.get_secret_value())
         schema.migrate(engine)

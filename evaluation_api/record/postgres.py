@@ -13,6 +13,12 @@ from evaluation_api.record import deadline
 #: After these a connection is of no more use: the server is read-only (25006), and was perhaps
 #: writable when it was connected to; it shuts down (57P01), has crashed (57P02), or starts (57P03).
 _USELESS_AFTER: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
+#: For the server to look whether who has left a transaction open is still there: a container that
+#: is killed may take its network away before it has said so, and a file's row stays locked
+#: meanwhile, by the system's own settings for two hours.
+_LOOK_FOR_THE_CLIENT: Final = (
+    "SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2"
+)
 #: libpq's least.
 _CONNECT_SECONDS: Final = 2
 
@@ -70,6 +76,8 @@ def _set_up(opened: Connection, statement_seconds: float | None) -> None:
     row = opened.execute("SELECT pg_backend_pid()").fetchone()
     if row is None or row[0] != opened.info.backend_pid:
         opened.prepare_threshold = None
-    elif statement_seconds is not None:
-        opened.execute(f"SET statement_timeout = {1000 * statement_seconds:.0f}")
+    else:
+        opened.execute(_LOOK_FOR_THE_CLIENT)
+        if statement_seconds is not None:
+            opened.execute(f"SET statement_timeout = {1000 * statement_seconds:.0f}")
     opened.autocommit = False
