@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+import math
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from evaluation_api.decision.domain import FEATURES
@@ -22,6 +24,7 @@ from evaluation_api.record.chain import ChainLog
 from evaluation_api.web.client_file_routes import MAX_BYTES
 from tests.client_files import (
     CSV,
+    HEADER,
     clients,
     csv_of,
     done,
@@ -395,6 +398,36 @@ def test_faulty_lines_are_taken_apart_mended_and_sent_again(http: httpx.Client) 
     )
     mended = send(http, text.replace("abc", "2,50").encode(), "corrigido.csv")
     assert (mended["situacao"], mended["conferencia"]["a_avaliar"]) == ("pronto", 1)
+
+
+def as_workbook(frame: pd.DataFrame, into: io.BytesIO) -> None:
+    frame.to_excel(into, index=False)
+
+
+def as_parquet(frame: pd.DataFrame, into: io.BytesIO) -> None:
+    frame.to_parquet(into)
+
+
+@pytest.mark.parametrize(("write", "kind"), [(as_workbook, "planilha"), (as_parquet, "parquet")])
+def test_a_workbook_and_a_parquet_file_are_decided_like_their_lines_in_csv(
+    http: httpx.Client, write: Callable[[pd.DataFrame, io.BytesIO], None], kind: str
+) -> None:
+    amounts = [1035.5, 5788.0, 0.0, 2700.0, 5651.0]
+    lines = [[f"Cliente {kind}", *amounts], ["Sem saldo", math.nan, *amounts[1:]]]
+    content = io.BytesIO()
+    write(pd.DataFrame(lines, columns=HEADER.split(";")), content)
+
+    client_file = send(http, content.getvalue(), f"clientes.{kind}")
+    step(http, client_file, "iniciar")
+    done(http, client_file)
+    decided, faulty = result(http, client_file)
+    same = send(http, csv_of(f"Cliente {kind};1035,50;5788;0;2700;5651"), "clientes.csv")
+
+    assert client_file["formato"]["codificacao"] == kind
+    assert (decided["decisao"], faulty["erro_campo"]) == ("aprovado", "saldo_devedor")
+    assert same["conferencia"]["repetidas"] == 1
+    sent = http.get(f"/lotes/{client_file['id']}/enviado").raise_for_status()
+    assert sent.content == content.getvalue()
 
 
 def test_a_file_is_given_back_as_it_was_sent(http: httpx.Client) -> None:

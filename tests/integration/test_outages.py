@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from evaluation_api.model.transport import KeptAliveTransport
-from tests.client_files import clients, done, send, step
+from tests.client_files import clients, done, look, send, step
 from tests.clients import FIVE_CLIENTS, MARIA, asked
 from tests.integration_page import end, start
 from tests.services import Server, evaluation_server, eventually, model_server, worker_server
@@ -86,6 +86,30 @@ def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Serv
     ]
     assert told["decididas"] == 50
     assert count(evaluation) == before + 150
+
+
+def test_a_file_that_is_decided_by_the_model_service_waits_for_it_and_goes_on(
+    model: Server, tmp_path: Path
+) -> None:
+    lines, home = 60_000, tmp_path / "no store"
+    evaluation = evaluation_server(tmp_path, model.url)
+    asking = worker_server(evaluation, home, PORTFOLIO_MODEL_URL=model.url)
+    with evaluation, asking, httpx.Client(base_url=evaluation.url, timeout=30) as http:
+        file = send(http, clients(lines, bad_every=100))
+        step(http, file, "iniciar")
+        eventually(lambda: look(http, file)["feitas"] > 0)
+        model.kill()
+        eventually(lambda: look(http, file).get("espera") == "modelo")
+        midway = look(http, file)
+        model.start().wait_until_ready()
+        told = done(http, file)
+        sent = list(range(2, lines + 2))
+        names = [name for (name,) in rows(evaluation, "SELECT name FROM evaluations ORDER BY id")]
+
+    assert (midway["situacao"], 0 < midway["feitas"] < lines) == ("em_andamento", True)
+    assert (told["feitas"], told["com_erro"], told.get("espera")) == (lines, lines // 100, None)
+    assert names == [f"Cliente {number}" for number in sent if number % 100]
+    assert asking.printed().count("model_awaited") == 1
 
 
 def test_the_program_of_the_integration_page_waits_until_the_model_is_back(

@@ -3,20 +3,26 @@
 import csv
 import hashlib
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import openpyxl
 import pandas as pd
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
+from bench.subjects import postgres
 from evaluation_api.decision.errors import ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
+from evaluation_api.record import database, schema
 from evaluation_api.record.client_file import Answers, ClientFile, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.tables import evaluations
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
 from portfolio import checking
@@ -30,9 +36,11 @@ from portfolio.frames import Floats, Profiles
 from portfolio.leases import MOST_ATTEMPTS, Leases
 from portfolio.profiler import StoredProfiler
 from portfolio.worker import Worker, committed
-from tests.client_files import HEADER, csv_of
+from tests.client_files import HEADER, clients, csv_of
 from tests.evaluations import POLICY, POLICY_TEXT
+from tests.services import eventually
 
+SECONDS = 60
 REFUSED_BALANCE = 666.0
 KAGGLE = "CUST_ID,BALANCE,PURCHASES,CASH_ADVANCE,CREDIT_LIMIT,PAYMENTS"
 
@@ -296,3 +304,41 @@ def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_ot
     assert (other.answers, other.reading.questions[0].fields) == (Answers(), ("name",))
     assert right.state is State.READY
     assert (later.state, later.answers.columns) == (State.READY, {"name": "CUST_ID"})
+
+
+@pytest.mark.postgres
+def test_a_file_is_decided_once_though_its_database_crashes_midway(stored: StoredModel) -> None:
+    lines = 40_000
+    with postgres.primary("-c fsync=off") as server:
+        engine = database.connect(server.url)
+        schema.migrate(engine)
+        office = office_with(engine, stored)
+        file = office.checked(clients(lines, bad_every=100))
+        office.log.step(file.id, Step.START)
+        with at_work(office.worker):
+            eventually(lambda: office.log.find(file.id).done > 0, SECONDS)
+            server.stop()
+            server.start()
+            midway = office.log.find(file.id)
+            eventually(lambda: office.log.find(file.id).state is State.DONE, SECONDS)
+        told, rows = office.log.find(file.id), office.lines(file, Kind.RESULT)
+        with engine.connect() as connection:
+            recorded = connection.execute(select(evaluations.c.id)).scalars().all()
+        engine.dispose()
+
+    assert 0 < midway.done < lines
+    assert (told.done, told.decided, told.counts.faults) == (lines, lines * 99 // 100, lines // 100)
+    assert [int(row["linha"]) for row in rows] == list(range(2, lines + 2))
+    assert sorted(recorded) == sorted(row["id"] for row in rows if row["id"])
+
+
+@contextmanager
+def at_work(worker: Worker) -> Iterator[None]:
+    """Have a worker work beside what looks at it."""
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join()
