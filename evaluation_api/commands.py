@@ -23,7 +23,12 @@ from sqlalchemy import Engine
 
 from evaluation_api import app, audit, key_commands, person, replay
 from evaluation_api.decision import policy_file
-from evaluation_api.decision.errors import EvaluationError, ModelError, RecordUnavailableError
+from evaluation_api.decision.errors import (
+    EvaluationError,
+    InvalidRequestError,
+    ModelError,
+    RecordUnavailableError,
+)
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
 from evaluation_api.record import retention, schema
@@ -82,6 +87,8 @@ def _sentence(exc: Exception) -> str:
             return f"The database cannot be used: {first_line}"
         case ModelError():
             return f"The model service gives no predictions: {first_line}"
+        case InvalidRequestError():
+            return "; ".join(f"{field.pointer}: {field.detail}" for field in exc.fields)
         case OSError():
             return ": ".join(filter(None, (exc.filename, exc.strerror)))
         case _:

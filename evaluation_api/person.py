@@ -67,6 +67,7 @@ def _export(chosen: argparse.Namespace, settings: Settings) -> int:
                 **json.loads(answers.recorded(log.find(one))),
                 "chaves": persons.keys(one),
                 "corrigida_por": persons.corrected_by(one),
+                "arquivos": persons.files(one),
             }
             for one in ids
         ]
@@ -129,7 +130,8 @@ class _InPlaceOf:
 def _erase(confirmed: Callable[[], bool], chosen: argparse.Namespace, settings: Settings) -> int:
     with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         persons = Persons(engine)
-        ids = sorted({persons.find(named) for named in chosen.evaluations})
+        found = {persons.find(named) for named in chosen.evaluations}
+        ids = sorted({one for named in found for one in persons.same_person(named)})
         print(f"{len(ids)} evaluations: {', '.join(ids)}")
         if not (chosen.yes or confirmed()):
             print("Nothing was erased.")

@@ -43,6 +43,12 @@ _PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 Remains = Callable[[Recorded], str]
 
 
+class _LeftOut(msgspec.Struct):
+    """Of a reading, and of counts: how many lines were decided before."""
+
+    repeated: int = 0
+
+
 class PersonError(EvaluationError):
     """What cannot be done for a person, in one sentence."""
 
@@ -91,6 +97,16 @@ class Persons:
         with database.transaction(self._engine) as connection:
             return _corrected_by(connection, evaluation_id)
 
+    def same_person(self, evaluation_id: str) -> list[str]:
+        """Return an evaluation, those that it corrects and those that correct it, oldest first."""
+        with database.transaction(self._engine) as connection:
+            return _same_person(connection, evaluation_id)
+
+    def files(self, evaluation_id: str) -> list[str]:
+        """Return the files of clients that hold what was sent of a person, or may."""
+        with database.transaction(self._engine) as connection:
+            return [file.id for file in _files_of(connection, [evaluation_id])]
+
     def correct(self, evaluation_id: str, entry: Entry) -> None:
         """Record what a person was evaluated as anew, in the place of an evaluation.
 
@@ -137,6 +153,15 @@ def _is(named: str) -> Any:  # noqa: ANN401 - a condition
 def _corrected_by(connection: Connection, evaluation_id: str) -> str | None:
     by = select(corrections.c.by_id).where(corrections.c.evaluation_id == evaluation_id)
     return connection.scalar(by)
+
+
+def _same_person(connection: Connection, evaluation_id: str) -> list[str]:
+    found, before = [evaluation_id], corrections.c.evaluation_id
+    while older := connection.scalar(select(before).where(corrections.c.by_id == found[0])):
+        found.insert(0, older)
+    while newer := _corrected_by(connection, found[-1]):
+        found.append(newer)
+    return found
 
 
 def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
@@ -208,18 +233,42 @@ def _forget_lines(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
 def _forget_files(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
     """Take out of the record, as they were sent and answered, the files that persons came in.
 
-    The ids of a file's evaluations begin as its own does. Yields the files. Raises PersonError.
+    Yields the files. Raises PersonError.
     """
-    for beginning in sorted({identity[:_MOMENT] for identity in ids}):
+    for file in _files_of(connection, ids):
+        if file.state not in _OVER:
+            raise PersonError(f"file {file.id}: is not done; erase once it is, or cancel it")
+        of_it = client_file_parts.c.file_id == file.id
+        connection.execute(delete(client_file_parts).where(of_it))
+        this = update(client_files).where(client_files.c.id == file.id)
+        connection.execute(this.values(reading=_without_cells(file.reading)))
+        yield file.id
+
+
+def _files_of(connection: Connection, ids: Iterable[str]) -> list[Any]:
+    """Return the files that persons were evaluated from, and those that may have left them out.
+
+    The ids of a file's evaluations begin as its own does. A later one with its columns leaves out
+    who was decided before, and whom is not kept: so each is returned that left anybody out.
+    """
+    found: dict[str, Any] = {}
+    for beginning in {identity[:_MOMENT] for identity in ids}:
         begun_then = client_files.c.id.startswith(beginning)
         for file in connection.execute(select(client_files).where(begun_then)).all():
-            if file.state not in _OVER:
-                raise PersonError(f"file {file.id}: is not done; erase once it is, or cancel it")
-            of_it = client_file_parts.c.file_id == file.id
-            connection.execute(delete(client_file_parts).where(of_it))
-            this = update(client_files).where(client_files.c.id == file.id)
-            connection.execute(this.values(reading=_without_cells(file.reading)))
-            yield file.id
+            has_its_columns = client_files.c.header_sha256 == file.header_sha256
+            is_later = has_its_columns & (client_files.c.id > file.id)
+            later = connection.execute(select(client_files).where(is_later)).all()
+            found |= {one.id: one for one in (file, *filter(_may_leave_out, later))}
+    return [found[identity] for identity in sorted(found)]
+
+
+def _may_leave_out(file: Any) -> bool:  # noqa: ANN401 - a Row
+    """Tell whether a file left out who was decided before, or may come to."""
+    return file.state not in _OVER or _leaves_out(file.reading) or _leaves_out(file.counts)
+
+
+def _leaves_out(told: str | None) -> bool:
+    return told is not None and msgspec.json.decode(told, type=_LeftOut).repeated > 0
 
 
 def _without_cells(reading: str | None) -> str | None:

@@ -42,6 +42,7 @@ def test_all_that_is_held_is_handed_out(written: tuple[dict[str, str], list[str]
     assert [one["id"] for one in held] == ids[:3]
     assert (held[0]["pedido"]["name"], held[0]["chaves"]) == ("Pessoa 0", ["ref-0"])
     assert held[0]["avaliacao"]["motivos"]
+    assert held[0]["arquivos"] == []
 
 
 def test_a_correction_is_evaluated_anew_and_checked_as_a_request_is(
@@ -56,6 +57,7 @@ def test_a_correction_is_evaluated_anew_and_checked_as_a_request_is(
     refused = run(written, "person", "correct", ids[2], "--balance", "-1")
     again = run(written, "person", "correct", ids[1], "--name", "Outra")
     assert (refused.returncode, again.returncode) == (2, 2)
+    assert refused.stderr == "#/balance: Saldo devedor: o valor não pode ser negativo.\n"
     assert made["id"] in again.stderr
     held = json.loads(run(written, "person", "export", ids[1]).stdout)
     assert held[0]["corrigida_por"] == made["id"]
@@ -68,13 +70,15 @@ def test_who_is_erased_is_gone_and_replay_and_verify_go_on(
     refused = run(written, "person", "erase", ids[3])
     assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
 
+    made = json.loads(run(written, "person", "correct", ids[3], "--balance", "10").stdout)["id"]
+
     erased = run(written, "person", "erase", ids[3], "ref-4", "--yes")
 
     assert erased.returncode == 0, erased.stderr
     replayed = run(written, "replay", "--all")
     assert (replayed.returncode, sorted(replayed.stdout.splitlines())) == (
         0,
-        sorted(f"{one}: apagado" for one in ids[3:]),
+        sorted(f"{one}: apagado" for one in (*ids[3:], made)),
     )
     verified = run(written, "audit", "verify")
     assert (verified.returncode, verified.stdout) == (0, "")
@@ -83,7 +87,7 @@ def test_who_is_erased_is_gone_and_replay_and_verify_go_on(
     with engine.connect() as connection:
         shown = connection.execute(
             text("SELECT nome, compras, decisao FROM decisoes WHERE avaliacao = :of"),
-            {"of": ids[3]},
+            {"of": made},
         ).one()
     engine.dispose()
     assert (shown.nome, shown.compras, bool(shown.decisao)) == ("apagado", None, True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import Engine, make_url, text
 
 from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search
 from evaluation_api.decision.names import ERASED
-from evaluation_api.record import audit, database, name_index, schema
+from evaluation_api.record import audit, database, name_index, retention, schema
 from evaluation_api.record.client_file import Answers, Reading, Sample
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
@@ -110,6 +111,8 @@ def test_a_correction_stands_in_the_place_of_an_evaluation_and_counts_once(
     Seals(engine).seal_all()
     assert audit.verify(engine).faults == []
     assert exported(engine)[-2]["what"] == {"before": wrong.id, "after": right.id}
+    retention.purge(engine, datetime.now(UTC))
+    assert audit.verify(engine).faults == []
 
 
 def test_nothing_of_a_person_who_was_erased_is_left_in_the_files(tmp_path: Path) -> None:
@@ -131,6 +134,33 @@ def test_nothing_of_a_person_who_was_erased_is_left_in_the_files(tmp_path: Path)
     assert [path.name for path in file.parent.iterdir() if _holds(path)] == []
     indexed.dispose()
     engine.dispose()
+
+
+def test_who_was_left_out_of_a_later_file_as_decided_before_is_erased_from_it_too(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    entry, later, last = (
+        decided_entry(NAME, when=datetime(2026, month, 1, tzinfo=UTC)) for month in (1, 2, 3)
+    )
+    log.append([entry])
+    came_in = _file_of(engine, entry.id)
+    left_out = _file_of(engine, later.id, repeated=1)
+    _file_of(engine, last.id)  # left nobody out
+
+    assert persons.files(entry.id) == [came_in, left_out]
+    assert persons.erase([entry.id], answers.erased) == [came_in, left_out]
+
+
+def test_a_correction_and_what_it_corrects_are_of_one_person(
+    log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([first := entry_now(NAME), other := entry_now()])
+    second, third = entry_now(NAME), entry_now(NAME)
+    persons.correct(first.id, second)
+    persons.correct(second.id, third)
+
+    assert persons.same_person(second.id) == [first.id, second.id, third.id]
+    assert persons.same_person(other.id) == [other.id]
 
 
 @pytest.mark.postgres
@@ -159,18 +189,23 @@ def _held(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and _holds(path)]
 
 
-def _file_of(engine: Engine, evaluation_id: str, state: str = "concluido") -> str:
-    """Leave a file out of which somebody was evaluated."""
+def _file_of(
+    engine: Engine, evaluation_id: str, state: str = "concluido", repeated: int = 0
+) -> str:
+    """Leave a file out of which somebody was evaluated; repeated: of how many it says so."""
     file_id = f"{evaluation_id[:13]}-7000-8000-000000000000"
     log = ClientFileLog(engine)
     log.open(file_id, "clientes.csv", Answers())
     log.store(file_id, 0, f"nome\n{NAME}\n".encode())
     log.complete(file_id, "sha", "")
     sample = Sample(2, (NAME,), NAME)
-    reading = msgspec.json.encode(Reading(sample=(sample,), lines=1)).decode()
+    reading = msgspec.json.encode(Reading(sample=(sample,), lines=1, repeated=repeated)).decode()
     with engine.begin() as connection:
         known = {"state": state, "reading": reading, "of": file_id}
-        statement = "UPDATE client_files SET state = :state, reading = :reading WHERE id = :of"
+        statement = (
+            "UPDATE client_files SET state = :state, reading = :reading, header_sha256 = 'columns'"
+            " WHERE id = :of"
+        )
         connection.execute(text(statement), known)
     return file_id
 
