@@ -20,7 +20,7 @@ from evaluation_api.decision.domain import Position
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Head
 from evaluation_api.record.sealer import last_sealed
-from evaluation_api.record.tables import chain_events, chain_waiting, purged_digests
+from evaluation_api.record.tables import chain_events, chain_waiting, corrections, purged_digests
 
 #: Rows that the database hands over at once.
 _AT_ONCE: Final = 2_000
@@ -71,7 +71,8 @@ class _Told:
     """What the chain says of single rows, by their ids.
 
     received, decided: digests of what was sealed twice. purges: by the event's id, the digests of
-    what a purge took, put together. erased: digests of what was left.
+    what a purge took, put together. erased: digests of what was left. corrections: the evaluation,
+    and the one in its place.
     """
 
     received: dict[str, bytes] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class _Told:
     purges: dict[str, str] = field(default_factory=dict)
     purged_reviews: set[str] = field(default_factory=set)
     erased: dict[str, str] = field(default_factory=dict)
+    corrections: set[tuple[str, str]] = field(default_factory=set)
     recorded_before: Position = field(default_factory=lambda: Position(0, ""))
     #: Up to where evaluations are sealed, and which of those as they were received.
     sealed: Position = field(default_factory=lambda: Position(0, ""))
@@ -102,6 +104,8 @@ class _Told:
                 self.purged_reviews.update(what["reviews"])
             case chain.ERASE:
                 self.erased.update(what["left"])
+            case chain.CORRECT:
+                self.corrections.add((what["before"], what["after"]))
 
 
 class _Row(NamedTuple):
@@ -125,6 +129,7 @@ def verify(engine: Engine, kept: Head | None = None) -> Audit:
         told = _read_chain(connection, found, kept)
         _compare_evaluations(connection, found, told)
         _compare_reviews(connection, found, told)
+        _compare_corrections(connection, found, told)
     return found
 
 
@@ -323,3 +328,18 @@ def _compare_reviews(connection: Connection, found: Audit, told: _Told) -> None:
         elif not _is_same(values, salt, digest, told):
             found.faults.append(f"review {identity}: was changed after it was sealed")
     found.faults += [f"review {identity}: is gone" for identity in sorted(gone)]
+
+
+def _compare_corrections(connection: Connection, found: Audit, told: _Told) -> None:
+    """Compare which evaluation counts in whose place; a purge of either takes that with it."""
+    query = select(corrections.c.evaluation_id, corrections.c.by_id)
+    kept = {(before, after) for before, after in connection.execute(query)}
+    for before, after in sorted(kept - told.corrections):
+        found.faults.append(
+            f"evaluation {before}: was not corrected by {after}, which is in its place"
+        )
+    for before, after in sorted(told.corrections - kept):
+        purged = select(purged_digests.c.evaluation_id)
+        is_purged = purged_digests.c.evaluation_id.in_((before, after))
+        if connection.execute(purged.where(is_purged)).first() is None:
+            found.faults.append(f"evaluation {before}: that {after} is in its place is gone")

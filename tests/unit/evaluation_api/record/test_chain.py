@@ -23,6 +23,7 @@ from evaluation_api.record import audit, chain, database, digests, retention
 from evaluation_api.record.chain import ChainLog, Event, Head
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.persons import Persons
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.sealer import Sealer, Seals
 from evaluation_api.runtime.identity import new_id
@@ -169,6 +170,17 @@ def erase_quietly(engine: Engine, ids: list[str]) -> None:
     )
 
 
+def put_in_the_place_of_another(engine: Engine, ids: list[str]) -> None:
+    statement = "INSERT INTO corrections (evaluation_id, by_id) VALUES (:of, :by)"
+    run(engine, statement, of=ids[0], by=ids[1])
+
+
+def take_a_correction_back(engine: Engine, ids: list[str]) -> None:
+    Persons(engine).correct(ids[0], entry_now())
+    assert audit.verify(engine).faults == []
+    run(engine, "DELETE FROM corrections")
+
+
 @pytest.mark.parametrize(
     ("tamper", "told"),
     [
@@ -185,6 +197,8 @@ def erase_quietly(engine: Engine, ids: list[str]) -> None:
         (change_an_entry, "was changed"),
         (drop_an_entry, "what stood between is gone"),
         (erase_quietly, "was changed after it was sealed"),
+        (put_in_the_place_of_another, "was not corrected by"),
+        (take_a_correction_back, "is in its place is gone"),
     ],
     ids=lambda one: getattr(one, "__name__", None),
 )
