@@ -55,12 +55,11 @@ def _add_whom(parser: argparse.ArgumentParser, default: list[Role] | None) -> No
         "--role",
         dest="roles",
         metavar="ROLE",
-        type=Role,
-        choices=list(Role),
+        choices=[role.value for role in Role],
         nargs="+",
         required=default is None,
         default=default,
-        help="what for" + ("" if default is None else f" ({' '.join(default)})"),
+        help=f"one or more of {', '.join(Role)}" + (f" ({' '.join(default)})" if default else ""),
     )
 
 
@@ -79,7 +78,9 @@ def _days(text: str) -> int:
 
 def _create(chosen: argparse.Namespace, settings: Settings) -> int:
     lifetime = timedelta(days=chosen.days)
-    made, secret = issue(CredentialKind.KEY, chosen.name, frozenset(chosen.roles), lifetime)
+    made, secret = issue(
+        CredentialKind.KEY, chosen.name, frozenset(map(Role, chosen.roles)), lifetime
+    )
     with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         CredentialLog(engine).add(made)
     print(secret)
@@ -88,7 +89,7 @@ def _create(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _link(chosen: argparse.Namespace, settings: Settings) -> int:
-    roles = frozenset(chosen.roles)
+    roles = frozenset(map(Role, chosen.roles))
     made, secret = issue(CredentialKind.LINK, chosen.name, roles, _LINK_LIFETIME)
     with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         log = CredentialLog(engine)

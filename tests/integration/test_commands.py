@@ -414,3 +414,10 @@ def test_a_days_of_none_is_refused() -> None:
 
     assert refused.returncode == 2
     assert "from 1 to" in refused.stderr
+
+
+def test_an_unknown_role_is_answered_with_those_that_there_are() -> None:
+    refused = run_apart("keys", "create", "vendas", "--role", "chefe", environment={})
+
+    assert refused.returncode == 2
+    assert "choose from 'integracao', 'analista'" in refused.stderr
