@@ -15,6 +15,8 @@ from model_store.features import FEATURES
 from model_store.pickles.pickle_file import read, sha256_of
 
 SUFFIX: Final = ".training.json"
+KEPT: Final = frozenset({"trained_by", "cluster_sizes", "scores", "stability", "reference", "data"})
+"""What notes may say of a model: never what its file says by itself, its numbers above all."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ def beside(pickle: Path, content: bytes) -> TrainingNotes | None:
         if told["sha256"] != sha256_of(content):
             return None
         columns, answers, about = tuple(told["columns"]), told["answers"], told["about"]
-        if sorted(columns) != sorted(FEATURES) or not isinstance(about, dict):
+        if sorted(columns) != sorted(FEATURES) or not about.keys() <= KEPT:
             raise ValueError("no such notes")  # noqa: TRY301 - one sentence for all of them
         return TrainingNotes(columns, None if answers is None else str(answers), about)
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise UnreadablePickle(
             f"{path} is not as the training wrote it: train again, or remove it and name --columns."
         ) from exc

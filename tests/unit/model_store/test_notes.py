@@ -15,6 +15,7 @@ from model_store import golden, notes, registry, training
 from model_store.errors import GoldenMismatch, NotAModel, PickleRefused
 from model_store.features import FEATURES
 from model_store.pickles import inspection
+from model_store.pickles.opened import OpenedModel
 
 ABOUT: dict[str, Any] = {"data": {"sha256": "ab" * 32, "clients": "270"}}
 
@@ -79,6 +80,33 @@ def test_notes_on_another_file_are_none(trained: Path, models_home: Path, fitted
 def test_columns_that_contradict_the_notes_are_refused(trained: Path, models_home: Path) -> None:
     with pytest.raises(PickleRefused, match="leave out --columns"):
         registry.import_pickle(trained, inspection.describe, FEATURES[::-1])
+    assert not models_home.exists()
+
+
+def test_notes_cannot_say_what_the_numbers_of_a_pickle_are(
+    trained: Path, models_home: Path, fitted: Pipeline
+) -> None:
+    """They would be served in its name: a centroid that is another one, and answers to match."""
+    planted = inspection.numbers_of(OpenedModel(fitted))
+    assert planted
+    planted.centroids[4, 0] += 0.02
+    about = {"numbers": planted.as_json(), "golden": golden.make(planted).to_json()}
+    notes.write(trained, notes.TrainingNotes(FEATURES, None, about))
+
+    with pytest.raises(PickleRefused, match="not as the training wrote it"):
+        registry.import_pickle(trained, inspection.describe)
+    assert not models_home.exists()
+
+
+@pytest.mark.parametrize("name", ["origin", "estimator", "sha256", "columns_from", "features"])
+def test_notes_cannot_say_what_a_pickle_says_by_itself(
+    trained: Path, models_home: Path, name: str
+) -> None:
+    told = [*FEATURES] if name == "features" else "ab"
+    notes.write(trained, notes.TrainingNotes(FEATURES, None, {name: told}))
+
+    with pytest.raises(PickleRefused, match="not as the training wrote it"):
+        registry.import_pickle(trained, inspection.describe)
     assert not models_home.exists()
 
 
