@@ -90,7 +90,10 @@ def _checked(estimator: Any, depth: int, places: Iterator[int]) -> Iterator[Base
     if type(estimator) not in _ARRAYS:
         raise ForbiddenContent(f"The model has a {type(estimator).__name__} for a step.")
     if depth > DEEPEST or next(places, None) is None:
-        raise ForbiddenContent("The model has more steps within steps than any model needs.")
+        raise ForbiddenContent(
+            "The model has more steps within steps than any model needs: put them into one "
+            "Pipeline, in the order in which they work, and save that."
+        )
     for name, value in vars(estimator).items():
         if type(estimator) is Pipeline and name == "steps":
             for step in _steps(value):

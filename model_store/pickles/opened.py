@@ -1,7 +1,7 @@
 """A pickle that was opened: an estimator, and what the file says of its columns and its origin."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -9,6 +9,9 @@ from sklearn.base import BaseEstimator
 from model_store.errors import NotAModel
 from model_store.features import FEATURES, PROFILE_COUNT
 from model_store.geometry import Labels, Matrix
+
+_LONGEST_REASON: Final = 150
+"""Of a library's own words, so that what to do is not cut off."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ class OpenedModel:
             labels = np.asarray(self.estimator.predict(own))
         except Exception as exc:
             reason = f"{type(exc).__name__}: {exc}"
-            raise NotAModel(f"The model fails when it predicts ({reason}).") from exc
+            raise NotAModel(
+                f"The model fails when it predicts ({reason[:_LONGEST_REASON]}): fit it anew, and "
+                "save it as it is then."
+            ) from exc
         if labels.shape != (len(rows),) or labels.dtype.kind not in "iu":
             raise NotAModel("The model does not answer one whole number per client.")
         return labels.astype(np.int64)

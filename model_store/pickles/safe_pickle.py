@@ -27,6 +27,7 @@ _COMPRESSED: Final = (b"\x78", b"\x1f\x8b")
 _ZLIB_OR_GZIP: Final = 47
 #: Keys under which people keep the columns beside a model.
 _FEATURES_KEYS: Final = ("features", "feature_names", "columns", "feature_names_in_")
+_SMALLER: Final = "drop `labels_`, which predicting does not need, and save it again"
 
 
 def load(source: Path | bytes, expected_sha256: str | None = None) -> BaseEstimator:
@@ -47,8 +48,7 @@ def open_model(source: Path | bytes, expected_sha256: str | None = None) -> Open
     _require_pickle(content)
     if len(content) > MAX_BYTES:
         raise PickleTooLarge(
-            f"The model file is over {MAX_BYTES:,} bytes, more than any model needs: "
-            "drop `labels_`, which predicting does not need, and save it again."
+            f"The model file is over {MAX_BYTES:,} bytes, more than any model needs: {_SMALLER}."
         )
     plain = _plain(content)
     _require_pickle(plain)
@@ -131,9 +131,12 @@ def _plain(content: bytes) -> bytes:
     try:
         unpacked = zlib.decompressobj(_ZLIB_OR_GZIP).decompress(content, MAX_BYTES + 1)
     except zlib.error as exc:
-        raise UnreadablePickle("The model file is compressed, but damaged.") from exc
+        raise UnreadablePickle(
+            "The model file is compressed, but damaged: copy it again, or save it again."
+        ) from exc
     if len(unpacked) > MAX_BYTES:
         raise PickleTooLarge(
-            f"The model file unpacks to over {MAX_BYTES:,} bytes, more than any model needs."
+            f"The model file unpacks to over {MAX_BYTES:,} bytes, more than any model needs: "
+            f"{_SMALLER}."
         )
     return unpacked
