@@ -303,8 +303,10 @@ def _purged(connection: Connection, found: Audit, told: _Told) -> Iterator[_Row]
     )
     for row in connection.execution_options(yield_per=_AT_ONCE).execute(query):
         found.purged += 1
-        with suppress(KeyError):
+        if row.event_id in joined:
             joined[row.event_id].update(row.digest)
+        else:
+            found.faults.append(f"evaluation {row.evaluation_id}: no purge tells that it took it")
         digest = told.received.get(row.evaluation_id, row.digest)
         yield _Row(Position(row.position, row.evaluation_id), digest)
     for event_id, sealed in told.purges.items():
