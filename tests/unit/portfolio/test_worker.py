@@ -4,9 +4,10 @@ import csv
 import hashlib
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import openpyxl
@@ -18,7 +19,7 @@ from bench.subjects import postgres
 from evaluation_api.decision.errors import ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record import database, schema
-from evaluation_api.record.client_file import Answers, ClientFile, Kind, State, Step
+from evaluation_api.record.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
@@ -41,6 +42,7 @@ from tests.evaluations import POLICY, POLICY_TEXT
 from tests.services import eventually
 
 SECONDS = 60
+CRASH_AFTER = 2
 REFUSED_BALANCE = 666.0
 KAGGLE = "CUST_ID,BALANCE,PURCHASES,CASH_ADVANCE,CREDIT_LIMIT,PAYMENTS"
 
@@ -132,14 +134,19 @@ class Office:
         return b"".join(pieces)
 
 
-def office_with(engine: Engine, stored: StoredModel, **limits: int) -> Office:
-    """Open an office whose worker has a choosy model."""
+def office_with(
+    engine: Engine,
+    stored: StoredModel,
+    told: Callable[[Counts, float], None] = committed,
+    **limits: int,
+) -> Office:
+    """Open an office whose worker has a choosy model. told: of each slice."""
     PolicyLog(engine).remember(POLICY.version, POLICY_TEXT)
     leases, profiler = Leases(engine), Choosy(stored)
 
     def load(worker: Worker) -> Files:
         between, wanted = worker.between, worker.require_wanted
-        deciding = Deciding(leases, POLICY, lambda: profiler, between, wanted, committed)
+        deciding = Deciding(leases, POLICY, lambda: profiler, between, wanted, told)
         return Files(worker, deciding, **limits)
 
     return Office(ClientFileLog(engine), Worker(leases, load))
@@ -307,26 +314,31 @@ def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_ot
 
 
 @pytest.mark.postgres
-def test_a_file_is_decided_once_though_its_database_crashes_midway(stored: StoredModel) -> None:
-    lines = 40_000
+def test_a_file_is_decided_once_though_its_database_crashes_midway(
+    stored: StoredModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines, slices = 30_000, count(1)
     with postgres.primary("-c fsync=off") as server:
         engine = database.connect(server.url)
         schema.migrate(engine)
-        office = office_with(engine, stored)
+
+        def crash_once(_counts: Counts, _seconds: float) -> None:
+            if next(slices) == CRASH_AFTER:
+                server.stop()
+
+        office = office_with(engine, stored, crash_once)
         file = office.checked(clients(lines, bad_every=100))
         office.log.step(file.id, Step.START)
         with at_work(office.worker):
-            eventually(lambda: office.log.find(file.id).done > 0, SECONDS)
-            server.stop()
+            eventually(lambda: "record_away" in caplog.text, SECONDS)
             server.start()
-            midway = office.log.find(file.id)
             eventually(lambda: office.log.find(file.id).state is State.DONE, SECONDS)
         told, rows = office.log.find(file.id), office.lines(file, Kind.RESULT)
         with engine.connect() as connection:
             recorded = connection.execute(select(evaluations.c.id)).scalars().all()
         engine.dispose()
 
-    assert 0 < midway.done < lines
+    assert next(slices) > CRASH_AFTER + 1
     assert (told.done, told.decided, told.counts.faults) == (lines, lines * 99 // 100, lines // 100)
     assert [int(row["linha"]) for row in rows] == list(range(2, lines + 2))
     assert sorted(recorded) == sorted(row["id"] for row in rows if row["id"])
