@@ -41,7 +41,8 @@ class Formato:
     decimal: Annotated[str, Field(description="Separador decimal", examples=[","])]
     colunas: Annotated[tuple[str, ...], Field(description="Como o arquivo as chama")]
     campos: Annotated[
-        tuple[str, ...], Field(description="Que campo é cada coluna; vazio se não decide nada")
+        tuple[str, ...],
+        Field(description="Que campo de POST /avaliar é cada coluna; vazio se não decide nada"),
     ]
 
 
@@ -222,8 +223,8 @@ def client_file(one: ClientFile) -> Lote:
 
 
 def _format(reading: Reading) -> Formato:
-    fields = tuple(COLUMNS.get(field, "") for field in reading.fields)
-    return Formato(reading.encoding, reading.delimiter, reading.decimal, reading.header, fields)
+    form = (reading.encoding, reading.delimiter, reading.decimal, reading.header, reading.fields)
+    return Formato(*form)
 
 
 def _sample(line: Sample) -> LinhaLida:

@@ -3,7 +3,7 @@
 import { formatMoney } from "./amounts.js";
 import { definitions } from "./answer.js";
 import { batchAddress, faultsAddress, sentAddress } from "./api.js";
-import { FIELDS, formatPairs, linesWords } from "./batch-words.js";
+import { FIELD_OF, FIELDS, formatPairs, linesWords } from "./batch-words.js";
 import { button, element, named } from "./dom.js";
 import { notice } from "./notice.js";
 import { withoutLabel } from "./problem.js";
@@ -112,7 +112,8 @@ function unusedWords(columns) {
   return element("p", { class: "batch-next", "data-unused": "" }, words, ...names, ".");
 }
 
-function sample({ colunas, campos }, lines, isUnderstood) {
+function sample({ colunas, campos: named }, lines, isUnderstood) {
+  const campos = named.map((field) => FIELD_OF[field]);
   const heads = colunas.map((column, place) => {
     const field = FIELDS[campos[place]];
     if (!field && !isUnderstood) return column;

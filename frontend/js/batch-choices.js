@@ -1,6 +1,6 @@
 /** What a person chooses where a file does not say it: a column for each field, the decimal mark. */
 
-import { FIELDS, MARKS, markReading } from "./batch-words.js";
+import { FIELD_OF, FIELDS, MARKS, markReading } from "./batch-words.js";
 import { element, fill } from "./dom.js";
 import { clearErrors, problemErrors, showErrors } from "./errors.js";
 import { Problem } from "./problem.js";
@@ -20,7 +20,7 @@ export function questionsForm({ perguntas, formato }, save) {
 
 /** The same form for what was understood already, to be understood otherwise. */
 export function changesForm({ formato: { colunas, campos, decimal, codificacao } }, save) {
-  const shown = Object.fromEntries(campos.map((field, place) => [field, colunas[place]]));
+  const shown = Object.fromEntries(campos.map((field, place) => [FIELD_OF[field], colunas[place]]));
   shown.decimais = decimal === "," ? "virgula" : "ponto";
   const asked = Object.keys(FIELDS).map((field) => select(field, colunas, shown[field]));
   const isTyped = codificacao === "parquet";

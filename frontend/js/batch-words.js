@@ -37,6 +37,16 @@ export const FIELDS = {
   pagamentos: "Pagamentos",
 };
 
+/** The same by what `formato.campos` calls them, as POST /avaliar does. */
+export const FIELD_OF = {
+  name: "nome",
+  balance: "saldo_devedor",
+  purchases: "compras",
+  cash_advance: "saques",
+  credit_limit: "limite_de_credito",
+  payments: "pagamentos",
+};
+
 /** What may stand before the decimals. */
 export const MARKS = { virgula: "Vírgula", ponto: "Ponto" };
 

@@ -338,7 +338,7 @@ def test_what_a_file_does_not_say_is_asked_once_and_remembered_for_its_columns(
 
     assert answered["situacao"] == "pronto"
     assert answered["conferencia"]["colunas_sem_uso"] == ["BALANCE_FREQUENCY"]
-    assert answered["formato"]["campos"][:4] == ["nome", "saldo_devedor", "", "compras"]
+    assert answered["formato"]["campos"][:4] == ["name", "balance", "", "purchases"]
     assert answered["amostra"][0]["entendidos"]["saldo_devedor"] == 40.9
     assert (again["situacao"], again["respostas"]["colunas"]) == ("pronto", {"nome": "CUST_ID"})
 

@@ -26,7 +26,8 @@ def test_what_is_typed_at_docker_compose_works(
 
     def told_by(command: str) -> str:
         meant = command.replace(COMPOSE, ours).replace("3F2A 91BC", evaluated.answer["id"])
-        return stack.run("bash", "-ec", f"cd {tmp_path}; {meant}", KEY=key)
+        confirmed = " --yes" if "erase" in command else ""
+        return stack.run("bash", "-ec", f"cd {tmp_path}; {meant}{confirmed}", KEY=key)
 
     told = {command: told_by(command) for command in typed}
 
