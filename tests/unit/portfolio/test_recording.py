@@ -30,7 +30,7 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.decision.evaluation import decide_again
-from evaluation_api.record import audit, retention, tables
+from evaluation_api.record import audit, database, retention, schema, tables
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.policies import PolicyLog
@@ -332,11 +332,11 @@ def test_of_a_slice_that_cannot_be_written_nothing_is(
 
 
 def test_a_record_that_somebody_else_writes_to_for_too_long_is_busy(
-    source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
+    source: Path, stored: StoredModel, tmp_path: Path
 ) -> None:
-    if engine.dialect.name != "sqlite":
-        pytest.skip("several write to a server at a time")
-    pytest.importorskip("adbc_driver_sqlite")
+    engine = database.connect(f"sqlite:///{tmp_path / 'record.db'}")
+    schema.migrate(engine)
+    files = RecordedFiles(engine)
     begun = recording.begin(files, source, CRITERIA)
     with recording.fast_ways(files, POLICY, StoredProfiler(stored)) as ways:
         assert isinstance(ways.appender, _Columns)
