@@ -1,6 +1,7 @@
 """Who is let in through the real nginx files: by key, by cookie, and by no word of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -55,14 +56,25 @@ def key(site: tuple[Server, Gateway], name: str) -> dict[str, str]:
     return header
 
 
+def in_turn(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """Ask until the address may: looking whether a key is known yet uses up what it may ask."""
+    answers: list[httpx.Response] = []
+
+    def is_heard() -> bool:
+        answers.append(ask())
+        return answers[-1].status_code != 429
+
+    eventually(is_heard, seconds=10)
+    return answers[-1]
+
+
 def test_a_key_passes_the_gateway_and_who_has_none_is_asked_for_it(
     site: tuple[Server, Gateway],
 ) -> None:
     url = f"{site[1].url}/avaliar"
 
     assert httpx.post(url, json=MARIA, headers=key(site, "vendas")).status_code == 200
-    # Looking whether the key is known yet has used up what the address may ask.
-    eventually(lambda: httpx.post(url, json=MARIA).status_code == 401, seconds=5)
+    assert in_turn(partial(httpx.post, url, json=MARIA)).status_code == 401
 
 
 def test_a_person_comes_in_and_goes_through_the_gateway(site: tuple[Server, Gateway]) -> None:
@@ -70,12 +82,12 @@ def test_a_person_comes_in_and_goes_through_the_gateway(site: tuple[Server, Gate
     secret = keys(server, "link", "Ana").partition("#")[2]
 
     with httpx.Client(base_url=gateway.url) as browser:
-        entered = browser.post("/entrar", json={"link": secret})
+        entered = in_turn(partial(browser.post, "/entrar", json={"link": secret}))
         assert (entered.status_code, entered.json()["nome"]) == (200, "Ana")
         assert browser.get("/avaliacoes").status_code == 200
         assert browser.post("/sair").status_code == 200
-        assert browser.get("/avaliacoes").status_code == 401
-        assert browser.get("/entrar.html").status_code == 200
+        assert in_turn(partial(browser.get, "/avaliacoes")).status_code == 401
+        assert in_turn(partial(browser.get, "/entrar.html")).status_code == 200
 
 
 def test_what_a_caller_says_of_its_own_identity_and_address_is_believed_by_nobody(
@@ -84,12 +96,14 @@ def test_what_a_caller_says_of_its_own_identity_and_address_is_believed_by_nobod
     url = f"{site[1].url}/avaliacoes"
 
     with httpx.Client() as caller:
+        assert in_turn(partial(caller.get, url, headers=FORGED)).status_code == 401
         claimed = (FORGED | {"X-Forwarded-For": f"203.0.113.{n}"} for n in range(3 * BURST))
         refused = [caller.get(url, headers=headers) for headers in claimed]
 
     statuses = [answer.status_code for answer in refused]
     # Were each address believed, each would have a rate of its own.
-    assert set(statuses) == {401, 429}
+    assert set(statuses) <= {401, 429}
+    assert 429 in statuses
     assert {a.json()["codigo"] for a in refused if a.status_code == 429} == {"pedidos_demais"}
 
 
