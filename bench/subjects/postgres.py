@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +69,14 @@ class Server:
     def suspend(self) -> None:
         """Stop its processes where they are."""
         for process in self._processes():
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def resume(self) -> None:
         """Let them go on."""
         for process in self._processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):  # a connection's ends with it
+                process.resume()
 
     def _processes(self) -> list[psutil.Process]:
         first = psutil.Process(int((self.cluster / "postmaster.pid").read_text().split()[0]))

@@ -70,7 +70,8 @@ def confine(readable: list[Path]) -> list[str]:
     readable: folders that libraries may still be read from.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + OPENING_SECONDS)
+    # A second behind the alarm, which says what was the matter; this one kills.
+    _bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + OPENING_SECONDS + 1)
     _bound(resource.RLIMIT_NPROC, 0)
     signal.setitimer(signal.ITIMER_REAL, OPENING_SECONDS)
     left = []

@@ -417,7 +417,7 @@ def test_a_workbook_and_a_parquet_file_are_decided_like_their_lines_in_csv(
     content = io.BytesIO()
     write(pd.DataFrame(lines, columns=HEADER.split(";")), content)
 
-    client_file = send(http, content.getvalue(), f"clientes.{kind}")
+    client_file = send(http, content.getvalue(), f"clientes.{kind}", repetidas="todas")
     step(http, client_file, "iniciar")
     done(http, client_file)
     decided, faulty = result(http, client_file)
