@@ -277,7 +277,7 @@ credentials = Table(
     Column("revoked_at", _WHEN),
 )
 
-#: A file of clients as somebody sent it, and how far it is. state: client_files.State.
+#: A file of clients as somebody sent it, and how far it is. state: client_file.State.
 client_files = Table(
     "client_files",
     metadata,
@@ -289,7 +289,7 @@ client_files = Table(
     Column("changed_at", _WHEN, nullable=False),
     #: Of what was sent, known once it is whole.
     Column("sha256", String(64), index=True),
-    #: What a person chose, as JSON (client_files.Answers).
+    #: What a person chose, as JSON (client_file.Answers).
     Column("answers", Text),
     #: Whether it begins by itself when nothing is to be asked.
     Column("starts_when_ready", Boolean, nullable=False),
@@ -298,7 +298,7 @@ client_files = Table(
     Column("leased_until", _WHEN),
     #: How often it was taken since it last went on: what ends its workers must not do so for ever.
     Column("attempts", Integer, nullable=False),
-    #: What it waits for, if for anything: client_files.Awaited.
+    #: What it waits for, if for anything: client_file.Awaited.
     Column("awaits", String(16)),
     #: Of its columns' names: what was chosen for one holds for all files with the same.
     Column("header_sha256", String(64), index=True),
@@ -311,13 +311,13 @@ client_files = Table(
     #: Since when its worker is at it, and from which line of the result on.
     Column("run_since", _WHEN),
     Column("run_from", Integer, nullable=False),
-    #: How lines ended, counted, as JSON (client_files.Counts).
+    #: How lines ended, counted, as JSON (client_file.Counts).
     Column("counts", Text),
     #: Who sent it, as of an evaluation.
     Column("made_by", String(LONGEST_LABEL)),
     #: Why nothing is decided of it, a sentence.
     Column("refusal", Text),
-    #: How it was understood, as JSON (client_files.Reading); long, so it stands last.
+    #: How it was understood, as JSON (client_file.Reading); long, so it stands last.
     Column("reading", Text),
     Index(
         "client_files_at_work",
@@ -327,7 +327,7 @@ client_files = Table(
     ),
 )
 
-#: Pieces of a megabyte at most of what was sent and of what came of it. kind: client_files.Kind.
+#: Pieces of a megabyte at most of what was sent and of what came of it. kind: client_file.Kind.
 client_file_parts = Table(
     "client_file_parts",
     metadata,
