@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.record import client_file as words
@@ -152,16 +153,8 @@ def _ask(
     chosen: tuple[str, Answers],
 ) -> State:
     sha256, answers = chosen
-    told = Reading(
-        asking.encoding,
-        asking.delimiter,
-        header=asking.header,
-        fields=asking.fields,
-        sample=asking.sample,
-        questions=(question,),
-    )
     leases.store_faults(file, 0, b"")
-    return leases.checked(file, sha256, answers, told)
+    return leases.checked(file, sha256, answers, replace(asking, questions=(question,)))
 
 
 def _columns_question(exc: MissingColumnsError) -> Question:
@@ -216,21 +209,16 @@ class _Findings:
 
     def reading(self, table: Table, grammar: Grammar) -> Reading:
         """Return all of it."""
-        told = _reading(table, tuple(self._sample))
         kinds = self._kinds.most_common(_KINDS)
-        return Reading(
-            told.encoding,
-            told.delimiter,
-            "," if grammar.mark is Mark.COMMA else ".",
-            told.header,
-            told.fields,
-            told.sample,
-            self._lines,
-            self._faulty,
-            self._repeated,
-            tuple(self._faults),
-            tuple(FaultKind(column, reason, count) for (column, reason), count in kinds),
-            self._known.earlier,
+        return replace(
+            _reading(table, tuple(self._sample)),
+            decimal="," if grammar.mark is Mark.COMMA else ".",
+            lines=self._lines,
+            faulty=self._faulty,
+            repeated=self._repeated,
+            faults=tuple(self._faults),
+            fault_kinds=tuple(FaultKind(*kind, count) for kind, count in kinds),
+            earlier=self._known.earlier,
         )
 
 

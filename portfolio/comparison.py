@@ -13,10 +13,9 @@ import pandas as pd
 from evaluation_api.decision.policy_file import AnyPolicy
 from model_store.features import PROFILE_COUNT
 from portfolio import frames, lab
-from portfolio.frames import Profiler
+from portfolio.frames import SHORT_OUTCOMES, Profiler
 
 _NEAREST: Final = 10
-_SHORT: Final = ("approved", "person", "refused")
 
 
 def run(
@@ -86,7 +85,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{found['profiles_changed']:,} change profile, A down and B across"
     yield from _crosstab([f"profile {label}" for label in range(PROFILE_COUNT)], found["profiles"])
     yield f"{found['decisions_changed']:,} change decision"
-    yield from _crosstab(_SHORT, found["decisions"])
+    yield from _crosstab(SHORT_OUTCOMES, found["decisions"])
     if found["nearest"]:
         yield "nearest to a change, of those who keep their profile"
     for one in found["nearest"]:

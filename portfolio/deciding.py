@@ -168,7 +168,7 @@ class _OneFile:
     def _ask(self, clients: pd.DataFrame) -> pd.DataFrame:
         return frames.evaluate(clients, self._policy, self._explainer)
 
-    def _refused(self, clients: pd.DataFrame) -> NDArray[np.int64]:
+    def _refused(self, clients: pd.DataFrame) -> int:
         """Return the place of the first client whom the model refuses, by halves."""
         low, high = 0, len(clients)
         while high - low > 1:
@@ -179,7 +179,7 @@ class _OneFile:
                 high = middle
             else:
                 low = middle
-        return np.array([low])
+        return low
 
     def _commit(self, decided: _Decided, delimiter: str, grammar: Grammar) -> None:
         """Write some lines in slices, letting others write in between."""

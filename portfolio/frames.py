@@ -28,6 +28,8 @@ Whole = NDArray[np.int64]
 Ranks = NDArray[np.int8]
 
 OUTCOMES: Final = tuple(Outcome)
+#: The same in short, as heads of tables.
+SHORT_OUTCOMES: Final = ("approved", "person", "refused")
 _RANK: Final = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 _PERSON, _REFUSED = _RANK[Outcome.MANUAL_REVIEW], _RANK[Outcome.REFUSED]
 _CENTS: Final = 100

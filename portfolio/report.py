@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from portfolio.frames import OUTCOMES
-
-_SHORT: Final = ("approved", "person", "refused")
+from portfolio.frames import OUTCOMES, SHORT_OUTCOMES
 
 
 def text(found: Mapping[str, Any]) -> str:
@@ -37,14 +35,14 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _percents(shares: Mapping[str, float]) -> str:
-    named = zip(_SHORT, shares.values(), strict=True)
+    named = zip(SHORT_OUTCOMES, shares.values(), strict=True)
     return " / ".join(f"{share:.1%} {name}" for name, share in named)
 
 
 def _table(title: str, counts: Sequence[Sequence[int]]) -> Iterator[str]:
     """Write decisions before (rows) and after (columns)."""
-    yield f"  {title:<18}" + "".join(f"{name:>12}" for name in _SHORT)
-    for name, row in zip(_SHORT, counts, strict=True):
+    yield f"  {title:<18}" + "".join(f"{name:>12}" for name in SHORT_OUTCOMES)
+    for name, row in zip(SHORT_OUTCOMES, counts, strict=True):
         yield f"    {name:<16}" + "".join(f"{count:>12,}" for count in row)
 
 
@@ -61,7 +59,9 @@ def _better(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _fared(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{found['clients']:,} with a known outcome: default rate, 95 %"
-    rates = [(_SHORT[OUTCOMES.index(name)], one) for name, one in found["by_decision"].items()]
+    rates = [
+        (SHORT_OUTCOMES[OUTCOMES.index(name)], one) for name, one in found["by_decision"].items()
+    ]
     rates += [(f"profile {name}", one) for name, one in found["by_profile"].items()]
     for name, one in rates:
         yield f"  {name:<16}{_rate(one)}"
@@ -96,7 +96,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         total = sum(map(sum, counts))
         sides = [[sum(row) for row in counts], [sum(c) for c in zip(*counts, strict=True)]]
         bottom = [0.0, 0.0]
-        for place, name in enumerate(_SHORT):
+        for place, name in enumerate(SHORT_OUTCOMES):
             heights = [side[place] / total for side in sides]
             axis.bar(["before", "after"], heights, bottom=bottom, label=name)
             bottom = [b + h for b, h in zip(bottom, heights, strict=True)]

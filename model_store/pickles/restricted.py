@@ -207,14 +207,7 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - the C one lets nobody wat
         """Refuse the opcodes that call a class; nothing saved since Python 3 has them."""
         raise ForbiddenContent(_calls("something"))
 
-    for opcode in (
-        pickle.INST,
-        pickle.OBJ,
-        pickle.NEWOBJ_EX,
-        pickle.EXT1,
-        pickle.EXT2,
-        pickle.EXT4,
-    ):
+    for opcode in _CALLS:
         dispatch[opcode[0]] = refuse
     del opcode
 
