@@ -72,29 +72,33 @@ class Seals:
         while self.seal_some():
             pass
 
-    def seal_some(self) -> int:
-        """Do some of what is to be done; return how much it was, 0 when all is sealed."""
+    def seal_some(self) -> bool:
+        """Do some of each thing that is to be done; tell whether more of it may be left.
+
+        What came meanwhile is left to the next time: an entry for each row that somebody has just
+        committed would take the file from them again and again.
+        """
+        is_behind = False
         for step in (self._begin, _add_events, self._seal, _seal_reviews, _seal_decided):
             with database.transaction(self._engine) as connection:
                 if not _is_alone(connection):
-                    return 0
-                if done := step(connection):
-                    return done
-        return 0
+                    return False
+                is_behind |= step(connection)
+        return is_behind
 
-    def _begin(self, connection: Connection) -> int:
+    def _begin(self, connection: Connection) -> bool:
         """Say in a first entry what was recorded before there was a chain."""
         link = Link(connection)
         if link.head.number:
-            return 0
+            return False
         newest_first = (column.desc() for column in self._order)
         query = select(*self._order).order_by(*newest_first).limit(1)
         newest = connection.execute(query).first()
         place = (0, "") if newest is None else newest
         link.add({"kind": chain.BEGIN, "what": {"recorded_before": _told(connection, *place)}})
-        return 1
+        return False
 
-    def _seal(self, connection: Connection) -> int:
+    def _seal(self, connection: Connection) -> bool:
         """Seal the evaluations that follow, or make digests for those that have none."""
         after = last_sealed(connection)
         behind = self._behind(positions.numbering(connection).place(after))
@@ -102,21 +106,22 @@ class Seals:
         some = select(*place, evaluations.c.digest).where(*behind).order_by(*self._order)
         found = _read(connection, some.limit(_LARGEST_SEAL))
         if not found.total:
-            return 0
+            return False
         if found.known < found.total:
-            return self._fill(connection, behind)
+            self._fill(connection, behind)
+            return True
         *to, _ = connection.execute(some.offset(found.total - 1).limit(1)).one()
         self._note_waiting(connection, behind, Position(*to))
         joined = digests.together([bytes.fromhex(found.digests)])
         what = {"count": found.total, "after": list(after), "to": _told(connection, *to)}
         Link(connection).add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
-        return int(found.total)
+        return bool(found.total == _LARGEST_SEAL)
 
     def _behind(self, place: Position) -> Sequence[ColumnElement[bool]]:
         is_after = positions.is_after(self._position, evaluations.c.id, place)
         return [is_after, *positions.is_final(self._engine.dialect, self._position)]
 
-    def _fill(self, connection: Connection, behind: Sequence[ColumnElement[bool]]) -> int:
+    def _fill(self, connection: Connection, behind: Sequence[ColumnElement[bool]]) -> None:
         """Make digests of rows whose writer made none: the last release, or before the chain."""
         started = time.perf_counter()
         no_digest = evaluations.c.digest.is_(None)
@@ -125,7 +130,6 @@ class Seals:
         found = connection.execute(some).all()
         _write_digests(connection, evaluations, found)
         self._pace.note(time.perf_counter() - started)
-        return len(found)
 
     def _note_waiting(
         self, connection: Connection, behind: Sequence[ColumnElement[bool]], to: Position
@@ -194,11 +198,11 @@ def _write_digests(connection: Connection, table: Table, found: Sequence[Row[Any
     return [one["digest"].hex() for one in values]
 
 
-def _add_events(connection: Connection) -> int:
-    return Link(connection).add_events(_MOST_EVENTS)
+def _add_events(connection: Connection) -> bool:
+    return Link(connection).add_events(_MOST_EVENTS) == _MOST_EVENTS
 
 
-def _seal_reviews(connection: Connection) -> int:
+def _seal_reviews(connection: Connection) -> bool:
     """Seal reviews, of which there are few, one by one."""
     unknown = _rows(connection.dialect, reviews).where(reviews.c.digest.is_(None))
     found = connection.execute(unknown.order_by(reviews.c.id).limit(_MOST_SINGLY)).all()
@@ -206,10 +210,10 @@ def _seal_reviews(connection: Connection) -> int:
         made = _write_digests(connection, reviews, found)
         sealed = [[row[0], digest] for row, digest in zip(found, made, strict=True)]
         Link(connection).add({"kind": chain.REVIEWS, "what": {"reviews": sealed}})
-    return len(found)
+    return len(found) == _MOST_SINGLY
 
 
-def _seal_decided(connection: Connection) -> int:
+def _seal_decided(connection: Connection) -> bool:
     """Seal as they were decided those that were sealed as they were received."""
     waiting = evaluations.c.id.in_(select(chain_waiting.c.evaluation_id)), ~evaluations.c.pending
     some = _rows(connection.dialect, evaluations).where(*waiting).order_by(evaluations.c.id)
@@ -221,7 +225,7 @@ def _seal_decided(connection: Connection) -> int:
         Link(connection).add({"kind": chain.DECIDED, "what": {"evaluations": sealed}})
         no_more = chain_waiting.c.evaluation_id.in_(before)
         connection.execute(delete(chain_waiting).where(no_more))
-    return len(found)
+    return len(found) == _MOST_SINGLY
 
 
 def _digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
@@ -257,7 +261,7 @@ class Sealer:
     async def _look(self) -> None:
         self._is_behind = False
         running = asyncio.get_running_loop().run_in_executor(self._thread, self._seals.seal_some)
-        self._is_behind = bool(await running)
+        self._is_behind = await running
 
     async def _pause(self) -> None:
         await asyncio.sleep(_PAUSE_SECONDS if self._is_behind else self._tick_seconds)

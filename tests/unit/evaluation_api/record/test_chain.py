@@ -242,6 +242,20 @@ def test_what_was_committed_is_sealed_within_two_seconds(
     asyncio.run(scenario())
 
 
+def test_a_look_seals_all_that_came_and_does_not_look_again_at_once(
+    engine: Engine, log: EvaluationLog, seals: Seals
+) -> None:
+    seals.seal_all()
+    before = ChainLog(engine).head().number
+    entries = [entry_now() for _ in range(3)]
+    log.append(entries)
+    log.review(review(entries[0].id))
+
+    assert seals.seal_some() is False
+    assert ChainLog(engine).head().number == before + 2
+    assert audit.verify(engine).unsealed == 0
+
+
 def test_sealers_of_many_replicas_beside_many_writers_make_one_chain(
     url: str, engine: Engine
 ) -> None:
