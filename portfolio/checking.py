@@ -46,11 +46,15 @@ _COLUMNS_CODE, _DECIMALS_CODE = "colunas", "decimais"
 
 
 class Opened(NamedTuple):
-    """A file as it is read with all that was chosen for it. sha256: known.header_sha256."""
+    """A file as it is read with all that was chosen for it.
+
+    sha256: known.header_sha256. usual: the decimal mark of the last file with the same columns.
+    """
 
     table: Table
     answers: Answers
     sha256: str
+    usual: Mark | None
 
 
 def check(
@@ -81,17 +85,19 @@ def _checked(
         sha256 = known.header_sha256(exc.columns)
         asking = Reading(header=exc.columns, fields=("",) * len(exc.columns))
         return _ask(leases, file, asking, _columns_question(exc), (sha256, file.answers))
-    table, answers, sha256 = opened
+    table, answers, sha256, usual = opened
     try:
         header.require(table.header)
     except MissingColumnsError as exc:
         asking = _reading(table, _raw_sample(table))
         return _ask(leases, file, asking, _columns_question(exc), (sha256, answers))
     try:
-        grammar, blocks = reading.clients_of(table, mark_of(answers))
+        grammar, blocks = reading.clients_of(table, mark_of(answers), usual=usual)
     except AmbiguousMarkError as exc:
         question = Question(_DECIMALS_CODE, str(exc), options=tuple(Mark), examples=exc.examples)
         return _ask(leases, file, _reading(table), question, (sha256, answers))
+    if grammar.mark is usual:
+        answers = replace(answers, decimals=usual)
     found = _Findings(table.header, known_of(leases, file, opened), most_lines)
     faulty = _FaultyLines(leases, file, table.delimiter, grammar)
     for some in blocks:
@@ -116,20 +122,16 @@ def open_file(leases: Leases, file: ClientFile) -> Opened:
         sha256 = known.header_sha256(table.header.names)
     except MissingColumnsError as exc:
         sha256 = known.header_sha256(exc.columns)
-        if (answers := _remembered(leases, file, sha256)) == file.answers:
+        last = leases.remembered(sha256) or Answers()
+        if file.answers.columns or not last.columns:
             raise
-        return Opened(opened(answers), answers, sha256)
-    answers = _remembered(leases, file, sha256)
-    return Opened(table if answers == file.answers else opened(answers), answers, sha256)
-
-
-def _remembered(leases: Leases, file: ClientFile, sha256: str) -> Answers:
-    """Return what was chosen, where nothing was chosen for this file by what was for the last."""
-    own = file.answers
-    if own.columns and own.decimals:
-        return own
-    last = leases.remembered(sha256) or Answers()
-    return Answers(own.columns or last.columns, own.decimals or last.decimals, own.repeated)
+        table = None
+    else:
+        last = leases.remembered(sha256) or Answers()
+    answers = replace(file.answers, columns=file.answers.columns or last.columns)
+    if table is None or answers != file.answers:
+        table = opened(answers)
+    return Opened(table, answers, sha256, mark_of(last))
 
 
 def mark_of(answers: Answers) -> Mark | None:

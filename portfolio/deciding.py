@@ -125,7 +125,7 @@ class _OneFile:
         file = self._file
         opened = checking.open_file(self._leases, file)
         table = opened.table
-        grammar, blocks = reading.clients_of(table, checking.mark_of(opened.answers))
+        grammar, blocks = reading.clients_of(table, checking.mark_of(file.answers))
         columns = ResultColumns(table.header, self._policy, writing.PAGE_NAMES)
         self._known = checking.known_of(self._leases, file, opened)
         self._number = self._leases.count_slices(file)

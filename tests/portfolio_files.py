@@ -32,6 +32,7 @@ def read_bytes(
     content: str | bytes,
     *,
     mark: Mark | None = None,
+    usual: Mark | None = None,
     columns: dict[str, str] | None = None,
     is_recorded: bool = False,
 ) -> Read:
@@ -39,19 +40,20 @@ def read_bytes(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clients.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_path(path, mark=mark, columns=columns, is_recorded=is_recorded)
+        return read_path(path, mark=mark, usual=usual, columns=columns, is_recorded=is_recorded)
 
 
 def read_path(
     path: Path,
     *,
     mark: Mark | None = None,
+    usual: Mark | None = None,
     columns: dict[str, str] | None = None,
     is_recorded: bool = False,
 ) -> Read:
     """Read a file of any kind."""
     table = sources.open_table(path, Choices(columns or {}))
-    grammar, parts = reading.clients_of(table, mark, is_recorded=is_recorded)
+    grammar, parts = reading.clients_of(table, mark, usual=usual, is_recorded=is_recorded)
     clients = list(parts)
     place = table.header.places["name"]
     return Read(

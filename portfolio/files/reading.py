@@ -52,13 +52,19 @@ class Clients(NamedTuple):
 
 
 def clients_of(
-    table: Table, mark: Mark | None = None, *, is_recorded: bool = False
+    table: Table,
+    mark: Mark | None = None,
+    *,
+    usual: Mark | None = None,
+    is_recorded: bool = False,
 ) -> tuple[Grammar, Iterator[Clients]]:
     """Read a table's clients block by block, and tell how it writes amounts.
 
-    mark: as a person chose it, where the amounts do not tell. is_recorded: whether they are, by
-    names then, and no numbers. Raises UnreadableFileError, at once where the amounts can be read in
-    two ways or there is none, and later for a line that ends the reading.
+    mark: as a person chose it for this table. usual: for the one before, which holds where the
+    amounts do not tell another: a workbook has numbers with a point under the columns of a CSV with
+    a comma. is_recorded: whether they are, by names then, and no numbers. Raises
+    UnreadableFileError, at once where the amounts can be read in two ways or there is none, and
+    later for a line that ends the reading.
     """
     first: list[Records] = []
     for some in table.records:
@@ -67,14 +73,16 @@ def clients_of(
             break
     if not any(len(records.lines) for records in first):
         raise UnreadableFileError(messages.NO_LINES)
-    grammar = _grammar_of(first, table, mark)
+    grammar = _grammar_of(first, table, mark, usual)
     rest = chain(first, table.records)
     return grammar, (
         read(records, table.header, grammar, is_recorded=is_recorded) for records in rest
     )
 
 
-def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Grammar:
+def _grammar_of(
+    first: Sequence[Records], table: Table, mark: Mark | None, usual: Mark | None
+) -> Grammar:
     places = [table.header.places[feature] for feature in FEATURES]
     columns = [records.cells[place] for records in first for place in places]
     if not all(pa.types.is_string(column.type) for column in columns):
@@ -83,11 +91,14 @@ def _grammar_of(first: Sequence[Records], table: Table, mark: Mark | None) -> Gr
         return Grammar(mark, three_decimals=True)
     cells = chain.from_iterable(column.to_pylist() for column in columns)
     seen = amounts.evidence_of(islice(cells, _LOOKED_AT * len(FEATURES)))
+    seen_most = Mark.COMMA if seen.comma > seen.point else Mark.POINT
+    if usual is not None and (seen.comma == seen.point or seen_most is usual):
+        return Grammar(usual, three_decimals=True)
     if seen.comma == seen.point:
         if seen.ambiguous:
             raise AmbiguousMarkError(messages.which_mark(seen.ambiguous[0]), seen.ambiguous)
         return Grammar(Mark.COMMA if table.delimiter == ";" else Mark.POINT, three_decimals=False)
-    return Grammar(Mark.COMMA if seen.comma > seen.point else Mark.POINT, seen.precise)
+    return Grammar(seen_most, seen.precise)
 
 
 def read(

@@ -34,10 +34,17 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(evaluation_service: Server, worker: Server) -> str:
-    """Return the address of the pages, with the model and a worker at work behind them."""
-    assert worker.is_ready()
-    return evaluation_service.url
+def site(
+    model_service: Server, bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Return the address of the pages, with the model and a worker at work behind them.
+
+    The record is their own: pages tell what files of other tests have decided and answered.
+    """
+    server = evaluation_server(tmp_path_factory.mktemp("site"), model_service.url)
+    with server, worker_server(server, bentoml_home) as worker:
+        assert worker.is_ready()
+        yield server.url
 
 
 @pytest.fixture(scope="session")

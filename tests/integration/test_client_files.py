@@ -412,6 +412,9 @@ def as_parquet(frame: pd.DataFrame, into: io.BytesIO) -> None:
 def test_a_workbook_and_a_parquet_file_are_decided_like_their_lines_in_csv(
     http: httpx.Client, write: Callable[[pd.DataFrame, io.BytesIO], None], kind: str
 ) -> None:
+    csv_file = send(http, csv_of("Ana;1.234;2.345;0;5.000;1.000"), repetidas="todas")
+    answers = {"decimais": "virgula"}  # which is remembered for these columns
+    http.post(f"/lotes/{csv_file['id']}/respostas", json=answers).raise_for_status()
     amounts = [1035.5, 5788.0, 0.0, 2700.0, 5651.0]
     lines = [[f"Cliente {kind}", *amounts], ["Sem saldo", math.nan, *amounts[1:]]]
     content = io.BytesIO()

@@ -121,6 +121,16 @@ def test_what_could_be_two_amounts_is_read_as_a_person_chose() -> None:
     assert read_bytes(content, mark=Mark.COMMA).amounts["balance"].tolist() == [103125.0]
 
 
+@pytest.mark.parametrize(
+    ("cell", "balance"), [("103.125", 103125.0), ("1,5", 1.5), ("1035.5", 1035.5), ("7", 7.0)]
+)
+def test_the_mark_of_the_file_before_holds_unless_the_amounts_tell_another(
+    cell: str, balance: float
+) -> None:
+    content = f"{HEADER}Ana;{cell};0;0;1000;0\n"
+    assert read_bytes(content, usual=Mark.COMMA).amounts["balance"].tolist() == [balance]
+
+
 def test_three_decimals_are_a_fault_among_amounts_of_two_and_fine_among_longer_ones() -> None:
     money = read_bytes(HEADER + "Eva;1,234;0,00;0,00;1300,00;100,00\n" + ANA)
     precise = read_bytes(
