@@ -14,7 +14,7 @@ export BENTOML_DO_NOT_TRACK := True
 .PHONY: help run train bento images image-web image-evaluation image-portfolio image-model up down logs \
 	scale roll-model roll-evaluation roll-portfolio backup restore spark test fuzz test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-replicas bench-unkind soak \
-	check check-lock lock openapi upgrade release clean
+	check check-style check-types check-imports check-lock lock openapi upgrade release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -141,10 +141,17 @@ bench-unkind: $(VENV)/dev.stamp ## Let thousands of unkind callers at the evalua
 soak: $(VENV)/dev.stamp ## Half of what the system can do for 20 minutes: what grows? SECONDS_LONG=1200
 	@$(BIN)/python -m bench soak --seconds $(or $(SECONDS_LONG),1200)
 
-check: $(VENV)/dev.stamp check-lock ## Check style, types, import rules and the lock files
+# None waits for another: `make --jobs check` has them at once.
+check: check-style check-types check-imports check-lock ## Check style, types, import rules and the lock files
+
+check-style: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-types: $(VENV)/dev.stamp
 	$(BIN)/mypy
+
+check-imports: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 # Locking again with the present pins must change nothing; a newer release elsewhere is no reason.
