@@ -11,7 +11,7 @@ EvaluationError
 ├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
 │   └── RecordBusyError         another process is writing, and waiting for it was not wanted
 ├── OverloadedError           more is waiting than can be answered in time
-│   └── ManyFilesError          as many files come in, or results go out, as may at once
+│   └── ManyFilesError          as many files come in, or go out, as may at once
 ├── EvaluationNotFoundError   no evaluation has that id
 ├── EvaluationPendingError    it waits for the model, and there is nothing to review yet
 ├── UnseenReviewsError        others have reviewed it since it was looked at
@@ -98,7 +98,7 @@ class OverloadedError(EvaluationError):
 
 
 class ManyFilesError(OverloadedError):
-    """As many files come in, or results go out, as may at once."""
+    """As many files come in, or go out, as may at once."""
 
 
 class EvaluationNotFoundError(EvaluationError):

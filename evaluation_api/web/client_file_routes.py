@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -33,6 +33,7 @@ from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import client_file_answers as answers
 from evaluation_api.web.api_route import ApiRoute
+from evaluation_api.web.budget import Budget
 from evaluation_api.web.client_file_answers import Lote, Lotes
 from evaluation_api.web.problems import Responses, described
 from evaluation_api.web.requests import (
@@ -46,8 +47,6 @@ from evaluation_api.web.requests import (
 from evaluation_api.web.routes import NO_STORE, no_store, services_of
 
 MAX_BYTES: Final = 200 * 2**20
-#: How many files come in, and how many results go out, at once: each holds its place for minutes.
-AT_ONCE: Final = 8
 _PART_BYTES: Final = 2**20
 _LISTED: Final = 50
 _LONGEST_NAME: Final = 255
@@ -91,25 +90,6 @@ _STEP: Final = described(ClientFileNotFoundError, ClientFileStateError, Idempote
 _TAKEN: Final = described(ClientFileNotFoundError, ManyFilesError) | _DOWNLOAD
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
-
-
-class Budget:
-    """So many places, and whoever finds none has to come again."""
-
-    def __init__(self, places: int = AT_ONCE) -> None:
-        """Start with all of them free."""
-        self._free = places
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place. Raises ManyFilesError when there is none."""
-        if not self._free:
-            raise ManyFilesError
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 @dataclass(frozen=True)

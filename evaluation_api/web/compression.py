@@ -20,7 +20,7 @@ _TYPES: Final = ("text/", "application/javascript", "application/json", "image/s
 #: There are about 40 files; of pages that somebody writes anew, the last are kept.
 _MOST_KEPT: Final = 128
 #: Sent at once, so that who reads slowly holds little.
-_PIECE_BYTES: Final = 65_536
+PIECE_BYTES: Final = 65_536
 
 
 class CompressedFiles:
@@ -67,8 +67,8 @@ class _InPieces(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         start: dict[str, Any] = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
-        for at in range(0, len(self.body), _PIECE_BYTES):
-            piece = bytes(self.body[at : at + _PIECE_BYTES])
+        for at in range(0, len(self.body), PIECE_BYTES):
+            piece = bytes(self.body[at : at + PIECE_BYTES])
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
 

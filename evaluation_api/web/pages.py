@@ -4,6 +4,7 @@ The same rules for browsers' stores as the gateway's (deploy/nginx/site.conf.tem
 """
 
 import json
+from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,8 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from evaluation_api.web.compression import CompressedFiles
+from evaluation_api.web.budget import Budget
+from evaluation_api.web.compression import PIECE_BYTES, CompressedFiles
 
 #: Asked again each time, and answered 304 unless changed: no page of a release meets the modules
 #: of another.
@@ -47,6 +49,14 @@ class _Files(StaticFiles):
         """Serve a folder's files, and its index.html where the folder is asked for."""
         super().__init__(directory=folder, html=True)
         self._compressed = CompressedFiles()
+        self._downloads = Budget()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a file. Raises ManyFilesError for a large one when so many are being sent."""
+        response = await self.get_response(self.get_path(scope), scope)
+        is_large = scope["method"] == "GET" and _bytes_of(response) > PIECE_BYTES
+        with self._downloads.place() if is_large else nullcontext():
+            await response(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file. Raises HTTPException for none, or a folder by another name."""
@@ -64,6 +74,10 @@ class _Files(StaticFiles):
         is_vendors = scope["path"].startswith(_VENDOR)
         response.headers["Cache-Control"] = _IMMUTABLE if is_vendors else _REVALIDATED
         return response
+
+
+def _bytes_of(response: Response) -> int:
+    return int(response.headers.get("content-length", "0"))
 
 
 class ProblemResponse(Response):

@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from evaluation_api.web.client_file_routes import AT_ONCE
+from evaluation_api.web.budget import AT_ONCE
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.gateway import Gateway

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
-from evaluation_api.web.client_file_routes import AT_ONCE
+from evaluation_api.web.budget import AT_ONCE
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.services import eventually

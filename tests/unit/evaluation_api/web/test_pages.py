@@ -2,12 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from evaluation_api.app import create_app
 from evaluation_api.settings import Settings
+from evaluation_api.web.budget import AT_ONCE
 from evaluation_api.web.problems import MEDIA_TYPE
 
 FRONTEND = Path(__file__).parents[4] / "frontend"
@@ -79,6 +82,44 @@ def test_a_compressed_page_has_another_tag_and_either_tag_spares_its_body() -> N
     assert len(tags) == 2
     for tag in tags:
         assert ask("/", **{"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
+
+
+async def status_of(path: str, reads: asyncio.Event | None = None) -> tuple[int, bytes]:
+    """Ask as a client who reads an answer's body later; return its status and Retry-After."""
+    told: dict[str, Any] = {}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            told.update(message)
+        elif reads:
+            await reads.wait()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    headers = [(b"host", b"localhost")]
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": headers}
+    await APP({**scope, "query_string": b""}, receive, send)
+    return told["status"], dict(told["headers"]).get(b"retry-after", b"")
+
+
+def test_few_large_files_are_sent_at_once_and_small_ones_always() -> None:
+    large, small = "/docs/swagger-ui/swagger-ui-bundle.js", "/docs/swagger-ui/index.css"
+
+    async def asking() -> tuple[object, ...]:
+        reads = asyncio.Event()
+        sent = [asyncio.create_task(status_of(large, reads)) for _ in range(AT_ONCE)]
+        more = [asyncio.create_task(status_of(large)) for _ in range(600)]
+        refused = set(await asyncio.gather(*more))
+        meanwhile = await status_of(small)
+        reads.set()
+        return refused, meanwhile, set(await asyncio.gather(*sent)), await status_of(large)
+
+    refused, meanwhile, sent, later = asyncio.run(asking())
+
+    assert (refused, meanwhile) == ({(503, b"10")}, (200, b""))
+    assert (sent, later) == ({(200, b"")}, (200, b""))
 
 
 @pytest.mark.parametrize("path", ["/%2e", "/docs/%2e", "/docs/swagger-ui/%2e"])
