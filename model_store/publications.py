@@ -1,13 +1,14 @@
 """What is published, and what somebody tries instead, opened as the history pins it.
 
-A version that this machine's store never saw is brought in from the archive that travels with the
-repository; one that differs from what was published is not opened.
+A version that this machine's store never saw, or has something else as, is brought in from the
+archive that travels with the repository; what differs from what was published is not opened.
 """
 
 import logging
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,14 +65,20 @@ def load(choice: Choice, ledger: Ledger | None = None) -> StoredModel:
 def pinned(pin: Pin, ledger: Ledger | None = None) -> StoredModel:
     """Return a version exactly as it was published, brought in from its archive if need be.
 
-    Raises ModelNotFound where neither store nor archive has it, and CorruptModel where what they
-    have is something else.
+    A copy in the store that was spoilt is replaced, too: a worker that comes back would serve
+    another version than those beside it, which opened this one before. Raises ModelNotFound where
+    neither store nor archive has it, and CorruptModel where what they have is something else.
     """
+    ledger = ledger or Ledger()
     try:
         return _as_pinned(registry.load(pin.tag), pin)
     except ModelNotFound:
-        bring(pin, ledger or Ledger())
-        return _as_pinned(registry.load(pin.tag), pin)
+        return _brought_in(pin, ledger, inspect_apart)
+    except CorruptModel as exc:
+        if not archive.path_of(pin.tag, ledger.archives).exists():
+            raise
+        logger.warning("%s It is brought in from its archive.", exc)
+        return _brought_in(pin, ledger, inspect_apart)
 
 
 def bring_published(
@@ -125,19 +132,7 @@ def bring(pin: Pin, ledger: Ledger, inspect: Inspect = inspect_apart) -> bool:
     """
     if registry.holds(pin.tag, pin.digest):
         return False
-    path = archive.path_of(pin.tag, ledger.archives)
-    if not path.exists():
-        raise ModelNotFound(
-            f"Neither the store nor {ledger.archives.name}/ has {pin.tag}: "
-            "run `python -m model_store import` with its pickle."
-        )
-    files = archive.members(path)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            (Path(folder) / name).write_bytes(content)
-        _require_what_was_published(pin, Path(folder), files, inspect)
-        registry.replace(pin.tag, Path(folder))
-    logger.info("%s brought in from its archive", pin.tag)
+    _brought_in(pin, ledger, inspect)
     return True
 
 
@@ -157,6 +152,35 @@ def card(model: StoredModel, entry: Entry | None) -> dict[str, Any]:
         "limits": entry and entry.told.get("measured"),
         "approved": entry and {"by": entry.by, "at": entry.at, "why": entry.why},
     }
+
+
+def _brought_in(pin: Pin, ledger: Ledger, inspect: Inspect) -> StoredModel:
+    """Put the archive's version into the store, unless another process just has; open it.
+
+    Raises ModelNotFound, CorruptModel, NotAModel or StoreUnusable.
+    """
+    path = archive.path_of(pin.tag, ledger.archives)
+    if not path.exists():
+        raise ModelNotFound(
+            f"Neither the store nor {ledger.archives.name}/ has {pin.tag}: "
+            "run `python -m model_store import` with its pickle."
+        )
+    with registry.store_lock():
+        with suppress(ModelNotFound, CorruptModel):
+            return _as_pinned(registry.load(pin.tag), pin)
+        _unpack(pin, path, inspect)
+        logger.info("%s brought in from its archive", pin.tag)
+        return _as_pinned(registry.load(pin.tag), pin)
+
+
+def _unpack(pin: Pin, path: Path, inspect: Inspect) -> None:
+    """Replace what the store has by what an archive has, once that was looked at."""
+    files = archive.members(path)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        _require_what_was_published(pin, Path(folder), files, inspect)
+        registry.replace(pin.tag, Path(folder))
 
 
 def _as_pinned(model: StoredModel, pin: Pin) -> StoredModel:

@@ -74,7 +74,7 @@ def import_pickle(
         return tag, False
     description = _described(path, content, inspect, columns)
     _say(description)
-    with usable_store(), _store_lock():
+    with store_lock():
         if _is_imported(_folder(tag), content):
             return tag, False
         shutil.rmtree(_folder(tag), ignore_errors=True)
@@ -190,12 +190,12 @@ def holds(tag: str, digest: str) -> bool:
 def replace(tag: str, folder: Path) -> None:
     """Put the version in a folder into the store, in place of what is there under its tag.
 
-    The caller has looked at what it is. Raises StoreUnusable.
+    The caller has looked at what it is, and holds store_lock. Raises StoreUnusable.
     """
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml  # noqa: PLC0415 - the fast path must not pay for it
 
-    with usable_store(), _store_lock():
+    with usable_store():
         shutil.rmtree(_folder(tag), ignore_errors=True)
         bentoml.models.import_model(str(folder), "folder")
 
@@ -251,13 +251,17 @@ def usable_store() -> Iterator[None]:
 
 
 @contextmanager
-def _store_lock() -> Iterator[None]:
-    """Let one import write at a time: BentoML refuses a tag that another one is still writing."""
+def store_lock() -> Iterator[None]:
+    """Let one import write at a time: BentoML refuses a tag that another one is still writing.
+
+    Raises StoreUnusable.
+    """
     home = models_home()
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / f".{NAME}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    with usable_store():
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / f".{NAME}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def _create(tag: str, content: bytes, description: dict[str, Any]) -> None:

@@ -1,5 +1,8 @@
 """What a worker serves follows what is published, unless that fails."""
 
+import logging
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +76,7 @@ def test_what_fails_is_refused_until_it_is_mended(
     promotion.promote(other, WHY, ledger=ledger)
     whole = golden.read_text()
     golden.write_text("{}")
+    shutil.rmtree(ledger.archives)  # out of which it would be mended
 
     live.look()
 
@@ -88,6 +92,38 @@ def test_what_fails_is_refused_until_it_is_mended(
     live.look()
     assert live.now.choice.told_tag == other
     assert not live.refusal
+
+
+@pytest.mark.parametrize("name", [version.GOLDEN_NAME, version.NUMBERS_NAME])
+def test_a_worker_that_comes_back_to_a_spoilt_copy_serves_what_is_published(
+    ledger: Ledger, other: str, models_home: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    promotion.promote(other, WHY, ledger=ledger)
+    neighbour = opened(ledger)
+    copy = models_home / other.partition(":")[2] / name
+    whole = copy.read_bytes()
+    copy.write_bytes(whole.replace(b"1", b"2"))
+
+    back = opened(ledger)
+
+    assert back.now.choice.told_tag == neighbour.now.choice.told_tag == other
+    assert (back.refusal, copy.read_bytes()) == (None, whole)
+    assert "is corrupt" in caplog.text
+    assert "It is brought in from its archive." in caplog.text
+
+
+def test_workers_that_come_back_at_once_mend_a_spoilt_copy_once(
+    ledger: Ledger, other: str, models_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    promotion.promote(other, WHY, ledger=ledger)
+    (models_home / other.partition(":")[2] / version.GOLDEN_NAME).write_text("{}")
+    caplog.set_level(logging.INFO)
+
+    with ThreadPoolExecutor(3) as pool:
+        back = [*pool.map(opened, [ledger] * 3)]
+
+    assert {live.now.choice.told_tag for live in back} == {other}
+    assert caplog.messages.count(f"{other} brought in from its archive") == 1
 
 
 def test_a_production_that_was_edited_is_refused_and_the_model_goes_on(
