@@ -17,7 +17,7 @@ from evaluation_api.decision.names import search_words
 from evaluation_api.record import database
 
 #: Rows of one transaction, which holds up nobody but the index itself.
-_SLICE: Final = 5_000
+SLICE: Final = 5_000
 #: So many pages of the index are merged at once, while nothing is to be added.
 _MERGED_PAGES: Final = 64
 
@@ -124,8 +124,8 @@ def index_some(engine: Engine) -> int:
     """
     with database.transaction(engine) as connection:
         connection.exec_driver_sql("BEGIN")
-        decided = connection.execute(_DECIDED, {"limit": _SLICE}).all()
-        new = connection.execute(_NEW, {"limit": _SLICE}).all()
+        decided = connection.execute(_DECIDED, {"limit": SLICE}).all()
+        new = connection.execute(_NEW, {"limit": SLICE}).all()
         if not decided and not new:
             connection.exec_driver_sql(_MERGE)
             return 0

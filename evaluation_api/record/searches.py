@@ -34,7 +34,7 @@ _SECONDS: Final = 3.0
 _LATE_SECONDS: Final = 0.05
 #: For telling a server, of which nothing may be heard.
 _CANCEL_SECONDS: Final = 1.0
-#: Between two looks whether something is to be indexed, and between two slices of it.
+#: Between two looks for what is to be indexed, and between two slices of more than one.
 _IDLE_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 0.005
 
@@ -174,10 +174,14 @@ class Searches:
             asked.hold(None)
 
     async def run_index(self) -> None:
-        """Add to the index what is recorded, until cancelled; one that is spoilt is made anew."""
+        """Add to the index what is recorded, until cancelled; one that is spoilt is made anew.
+
+        What comes meanwhile is left to the next look: a transaction for each row took five
+        times as much of the processor, and searches look through the rest.
+        """
         while self._indexed:
             count = await _run(self._indexer, partial(self._index_some, self._indexed))
-            await asyncio.sleep(_PAUSE_SECONDS if count else _IDLE_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS if count >= name_index.SLICE else _IDLE_SECONDS)
 
     def _index_some(self, indexed: Engine) -> int:
         try:

@@ -88,6 +88,36 @@ def test_the_index_finds_what_is_found_without_it(
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_rows_that_come_one_by_one_are_indexed_together_and_found_before(
+    log: EvaluationLog, other: Engine
+) -> None:
+    added = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("INSERT INTO names.parts"):
+            added.append(statement)
+
+    async def record() -> int:
+        async with Searches(other) as searches:
+            event.listen(Engine, "before_cursor_execute", note)
+            indexing = asyncio.create_task(searches.run_index())
+            for _ in range(100):
+                log.append([decided_entry("Bento", when=NOW)])
+                await asyncio.sleep(0.005)
+            found = await searches.search(Search(100, name="bento"))
+            indexing.cancel()
+            return len(found)
+
+    try:
+        found = asyncio.run(asyncio.wait_for(record(), 20))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+    assert found == 100
+    assert len(added) < 20
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_purge_leaves_nothing_in_the_index(
     log: EvaluationLog, engine: Engine, other: Engine, tmp_path: Path
 ) -> None:
