@@ -94,18 +94,25 @@ def better_by_worse(
     """Try whether anybody would be decided better by behaving worse.
 
     Each client has twins who owe or withdraw more, by up to reach times the limit, or pay less: in
-    one amount, and in all at once. Returns the share of clients any of whose twins is decided
-    better, of all, of those left to a person, and of the refused who are in range.
+    one amount, and in all at once. Others owe or withdraw up to three times as much as they do, or
+    pay less, in one amount: who owes nothing does not begin to. Returns the share of clients any of
+    whose twins is decided better, of all, of those left to a person, and of the refused who are in
+    range.
     """
     random = np.random.default_rng(_SEED)
     tried = clients.sample(min(len(clients), _MOST_TRIED), random_state=_SEED)
     own = frames.evaluate(tried, policy, profiler)
     found: dict[str, Any] = {"clients": len(tried), "twins": _TWINS, "reach": reach}
-    for kind, jointly in (("one_amount", False), ("all_amounts", True)):
+    kinds = (
+        ("one_amount", False, reach),
+        ("all_amounts", True, reach),
+        ("one_amount_multiplied", False, None),
+    )
+    for kind, jointly, most in kinds:
         better = np.zeros(len(tried), bool)
         for turn in range(_TWINS):
             features = list(_WORSE) if jointly else [list(_WORSE)[turn % len(_WORSE)]]
-            worse = twins(tried, features, reach, random)
+            worse = twins(tried, features, most, random)
             better |= ranks(frames.evaluate(worse, policy, profiler)) < ranks(own)
         left = better & (ranks(own) == _PERSON)
         refused = better & (ranks(own) == _REFUSED) & ~own["fora_da_faixa"].to_numpy()
@@ -118,16 +125,20 @@ def better_by_worse(
 
 
 def twins(
-    clients: pd.DataFrame, features: Sequence[str], reach: float, random: np.random.Generator
+    clients: pd.DataFrame, features: Sequence[str], reach: float | None, random: np.random.Generator
 ) -> pd.DataFrame:
-    """Return a twin of each client who behaves worse in some amounts, at random, in whole cents."""
+    """Return a twin of each client who behaves worse in some amounts, at random, in whole cents.
+
+    reach: how far amounts grow at most, in limits; with None they are up to three times their own.
+    """
     worse = clients.copy()
     for feature in features:
         share = random.random(len(clients))
         if _WORSE[feature] < 0:
             worse[feature] *= share
         else:
-            worse[feature] += share * reach * clients["credit_limit"] + 0.01
+            most = 2 * clients[feature] if reach is None else reach * clients["credit_limit"]
+            worse[feature] += share * most + 0.01
     return worse.round(2)
 
 

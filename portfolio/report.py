@@ -49,10 +49,10 @@ def _table(title: str, counts: Sequence[Sequence[int]]) -> Iterator[str]:
 def _better(found: Mapping[str, Any]) -> Iterator[str]:
     tried = f"{found['clients']:,} clients, {found['twins']} twins each"
     yield f"who would do better by behaving worse ({tried}, by up to {found['reach']:g} limits)"
-    for kind in ("one_amount", "all_amounts"):
+    for kind in ("one_amount", "all_amounts", "one_amount_multiplied"):
         of = found[kind]
         yield (
-            f"  {kind.replace('_', ' '):<14}{of['of_all']:.2%} of all, {of['left_to_a_person']:.2%}"
+            f"  {kind.replace('_', ' '):<23}{of['of_all']:.2%} of all, {of['left_to_a_person']:.2%}"
             f" left to a person, {of['refused_in_range']} refused in range"
         )
 

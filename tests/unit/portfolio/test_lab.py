@@ -34,6 +34,14 @@ def test_twins_behave_worse_and_differ_in_nothing_else() -> None:
     pd.testing.assert_frame_equal(worse[kept], CLIENTS[kept])
 
 
+def test_twins_by_multiples_of_their_own_amounts_do_not_begin_to_withdraw() -> None:
+    clients = CLIENTS.assign(cash_advance=np.where(CLIENTS.index % 2, CLIENTS["cash_advance"], 0))
+    worse = lab.twins(clients, ["cash_advance"], None, np.random.default_rng(1))
+
+    assert (worse["cash_advance"] > clients["cash_advance"]).all()
+    assert (worse["cash_advance"] <= 3 * clients["cash_advance"] + 0.02).all()
+
+
 def test_nobody_refused_does_better_by_behaving_worse_where_once_many_could(
     carried: Profiler,
 ) -> None:
@@ -41,6 +49,7 @@ def test_nobody_refused_does_better_by_behaving_worse_where_once_many_could(
     once = lab.better_by_worse(CLIENTS, EARLIER_POLICY, carried, 0.5)
 
     assert now["one_amount"]["refused_in_range"] == now["all_amounts"]["refused_in_range"] == 0
+    assert now["one_amount_multiplied"]["refused_in_range"] == 0
     assert once["all_amounts"]["refused_in_range"] > 0
     assert once["one_amount"]["of_all"] > now["one_amount"]["of_all"]
 
