@@ -6,9 +6,8 @@ the Protocols below, and neither HTTP nor SQL nor Portuguese.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from evaluation_api.decision.domain import (
     Applicant,
@@ -71,8 +70,7 @@ class Record(Protocol):
         """Return what used a key first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What a caller takes away: the answer as recorded, or None while it waits for the model."""
 
     id: str
@@ -152,7 +150,7 @@ class Evaluator:
                 return _repeat(earlier, key)
             if isinstance(exc, OverloadedError) or not may_wait:
                 raise
-            entry = replace(entry, degraded=True)
+            entry = entry._replace(degraded=True)
         else:
             entry = self.decided(entry, prediction, (time.perf_counter() - started) * 1000)
         earlier = await self._record.append(entry)
@@ -170,7 +168,7 @@ class Evaluator:
             evaluated_at=self._now(),
             milliseconds=milliseconds,
         )
-        return replace(entry, evaluation=evaluation, answer=self._render(evaluation))
+        return entry._replace(evaluation=evaluation, answer=self._render(evaluation))
 
 
 def decide_again(policy: AnyPolicy, recorded: Recorded, prediction: Prediction) -> Decision:

@@ -276,8 +276,7 @@ def one_by_one(
         bare = Prediction(int(told.cluster[0]), profiler.model)
         is_approved = POLICY.decide(usage, bare).outcome is Outcome.APPROVED
         changes: list[Any] = [] if is_approved else profiler.changes(row[None], POLICY)[0]
-        prediction = replace(
-            bare,
+        prediction = bare._replace(
             runner_up=int(told.runner_up[0]),
             confidence=float(told.confidence[0]),
             contributions=dict(zip(FEATURES, told.contributions[0].tolist(), strict=True)),

@@ -44,7 +44,7 @@ def test_what_the_geometry_leaves_open_is_a_persons_to_decide(
 ) -> None:
     other = replace(MODEL, sha256=f"{hash(promise):064x}", promise=promise)
 
-    decision = POLICY.decide(POOR, replace(prediction(0), model=other))
+    decision = POLICY.decide(POOR, prediction(0)._replace(model=other))
 
     assert (decision.outcome, decision.unpromised) == (Outcome.MANUAL_REVIEW, True)
     assert POLICY.broken_borders(other) == borders
@@ -54,7 +54,7 @@ def test_a_model_that_the_policy_accepts_is_refused_by_all_the_same() -> None:
     accepting = f'[promessa]\nmodelos_aceitos = ["{MODEL.sha256}"]\n\n[faixa]'
     policy = policy_file.parse(POLICY_TEXT.replace("[faixa]", accepting, 1))
 
-    decision = policy.decide(POOR, replace(prediction(0), model=replace(MODEL, promise=None)))
+    decision = policy.decide(POOR, prediction(0)._replace(model=replace(MODEL, promise=None)))
 
     assert (decision.outcome, decision.unpromised) == (Outcome.REFUSED, False)
 

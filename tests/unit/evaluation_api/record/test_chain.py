@@ -61,7 +61,7 @@ def entry_now(name: str = "Maria") -> Entry:
     """Make an entry that was decided at this moment."""
     entry = decided_entry(name)
     assert entry.evaluation
-    return replace(entry, evaluation=replace(entry.evaluation, evaluated_at=datetime.now(UTC)))
+    return entry._replace(evaluation=entry.evaluation._replace(evaluated_at=datetime.now(UTC)))
 
 
 def run(engine: Engine, statement: str, **values: object) -> None:
@@ -319,7 +319,7 @@ def test_what_waited_is_sealed_as_received_and_as_decided(
     if is_sealed_meanwhile:
         seals.seal_all()
         assert audit.verify(engine).faults == []
-    decided = replace(decided_entry(), id=waiting.id, applicant=waiting.applicant, degraded=True)
+    decided = decided_entry()._replace(id=waiting.id, applicant=waiting.applicant, degraded=True)
     assert PendingQueue(engine).commit([decided])
     assert audit.verify(engine).faults == []
 
@@ -406,7 +406,7 @@ def test_an_amount_of_minus_zero_is_none_that_was_changed(
 ) -> None:
     entry = decided_entry()
     usage = replace(entry.applicant.usage, balance=-0.0)
-    log.append([replace(entry, applicant=replace(entry.applicant, usage=usage))])
+    log.append([entry._replace(applicant=replace(entry.applicant, usage=usage))])
     seals.seal_all()
 
     assert audit.verify(engine).faults == []

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
@@ -259,7 +258,7 @@ def test_an_error_does_not_name_the_client_it_was_about(log: EvaluationLog) -> N
     entry = decided_entry()
     log.append([entry])
 
-    for refused in (entry, replace(decided_entry(), degraded=None)):  # type: ignore[arg-type]
+    for refused in (entry, decided_entry()._replace(degraded=None)):  # type: ignore[arg-type]
         with pytest.raises(RecordUnavailableError) as refusal:
             log.append([refused])
         assert entry.applicant.name not in str(refusal.value)

@@ -1,7 +1,6 @@
 """Which replica decides what waits, and that it is decided once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +25,7 @@ def decided(recorded: Recorded, name: str = "Maria") -> Entry:
     """Decide what was leased."""
     decision = decided_entry(name)
     assert decision.evaluation
-    return replace(decision, id=recorded.id, degraded=True)
+    return decision._replace(id=recorded.id, degraded=True)
 
 
 def test_what_waits_is_leased_oldest_first_and_decided_once(

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -139,7 +138,7 @@ def test_one_client_whom_the_model_refuses_keeps_nobody_else_waiting(
     engine: Engine, log: EvaluationLog
 ) -> None:
     refused, other = pending_entry(), pending_entry()
-    refused = replace(refused, applicant=Applicant("Maria", usage(balance=13.0)))
+    refused = refused._replace(applicant=Applicant("Maria", usage(balance=13.0)))
     log.append([refused, other])
     model = FakeModel()
     model.refuses = [refused.applicant.usage]
@@ -172,7 +171,7 @@ def test_a_model_that_is_away_is_asked_whether_it_is_back_before_anything_is_lea
 
 def test_the_time_it_waited_is_told_in_milliseconds(engine: Engine, log: EvaluationLog) -> None:
     received_at = datetime.now(UTC) - timedelta(seconds=40)
-    entry = replace(pending_entry(), received_at=received_at)
+    entry = pending_entry()._replace(received_at=received_at)
     log.append([entry])
 
     work_until_nothing_waits(engine, FakeModel())

@@ -32,7 +32,7 @@ def persons(engine: Engine) -> Persons:
 
 
 def test_an_evaluation_is_found_by_id_protocol_or_key(log: EvaluationLog, persons: Persons) -> None:
-    entry = replace(entry_now(), idempotency_key=KEY)
+    entry = entry_now()._replace(idempotency_key=KEY)
     log.append([entry])
     end = entry.id[-8:].upper()
 
@@ -45,7 +45,7 @@ def test_an_evaluation_is_found_by_id_protocol_or_key(log: EvaluationLog, person
 def test_who_is_erased_leaves_the_decision_the_statistics_and_a_whole_chain(
     engine: Engine, log: EvaluationLog, persons: Persons
 ) -> None:
-    erased, other = replace(entry_now(NAME), idempotency_key=KEY), entry_now("Bia")
+    erased, other = entry_now(NAME)._replace(idempotency_key=KEY), entry_now("Bia")
     log.append([erased, other])
     log.review(review(erased.id))
     before = log.find(erased.id)
@@ -98,7 +98,7 @@ def test_a_correction_stands_in_the_place_of_an_evaluation_and_counts_once(
     engine: Engine, log: EvaluationLog, persons: Persons
 ) -> None:
     log.append([wrong := entry_now("Bia")])
-    right = replace(entry_now(), applicant=Applicant("Bia Sá", USAGE))
+    right = entry_now()._replace(applicant=Applicant("Bia Sá", USAGE))
 
     persons.correct(wrong.id, right)
 
@@ -107,7 +107,7 @@ def test_a_correction_stands_in_the_place_of_an_evaluation_and_counts_once(
         counted = connection.execute(text("SELECT avaliacao FROM decisoes")).scalars().all()
     assert counted == [right.id]
     with pytest.raises(PersonError, match=f"was corrected by {right.id}"):
-        persons.correct(wrong.id, replace(right, id=decided_entry().id))
+        persons.correct(wrong.id, right._replace(id=decided_entry().id))
     Seals(engine).seal_all()
     assert audit.verify(engine).faults == []
     assert exported(engine)[-2]["what"] == {"before": wrong.id, "after": right.id}

@@ -79,7 +79,7 @@ def test_the_index_finds_what_is_found_without_it(
         pass
     queue = PendingQueue(engine)
     waiting = [entry.id for entry in queue.lease(9, timedelta(minutes=1))]
-    queue.commit([replace(decided_entry("Espera"), id=identity) for identity in waiting])
+    queue.commit([decided_entry("Espera")._replace(id=identity) for identity in waiting])
     compare()
     assert name_index.index_some(other) == 3
     compare()

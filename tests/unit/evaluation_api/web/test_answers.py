@@ -240,7 +240,7 @@ def test_a_pending_record_has_no_decision_yet() -> None:
 
 def test_answers_differ_by_what_was_said_and_not_by_when() -> None:
     one = answers.answer(evaluation(), POLICY)
-    later = replace(evaluation(), milliseconds=9.0, evaluated_at=NOON.replace(year=2027))
+    later = evaluation()._replace(milliseconds=9.0, evaluated_at=NOON.replace(year=2027))
     rounded = evaluation(prediction(confidence=0.31 + 1e-15))
     refused = evaluation(prediction(0))
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -85,7 +84,7 @@ def test_a_stored_answer_is_shown_whatever_fields_its_release_gave_it(
 ) -> None:
     ids = {}
     for field, answer in ANSWERS.items():
-        entry = replace(decided_entry(), answer=answer)
+        entry = decided_entry()._replace(answer=answer)
         log.append([entry])
         ids[field] = entry.id
 
