@@ -3,8 +3,11 @@
 import json
 from dataclasses import replace
 
+from pydantic import TypeAdapter
+
 from evaluation_api.decision.domain import Counterfactual, Outcome, Prediction, Recorded, Review
 from evaluation_api.web import answers
+from evaluation_api.web.contract import Avaliacao
 from tests.evaluations import (
     MODEL,
     NOON,
@@ -18,6 +21,7 @@ from tests.evaluations import (
 )
 
 ID = "01a203b4-6136-73cb-a890-819b3cc1d838"
+DESCRIBED = TypeAdapter(Avaliacao)
 
 
 def test_the_golden_answer() -> None:
@@ -148,6 +152,16 @@ def test_the_golden_answer() -> None:
             },
         ],
     }
+
+
+def test_an_answer_is_of_the_described_type_and_as_pydantic_writes_it() -> None:
+    change = Counterfactual("balance", 0.00001, cluster=3, confidence=1e-7)
+    texts = evaluation(prediction(0, 5e-324, (change,)), name='É "\\/<&>\u2028\x7f😀')
+
+    for one in (texts, evaluation(prediction(confidence=None)._replace(runner_up=None))):
+        given = answers.answer(one, POLICY)
+
+        assert DESCRIBED.dump_json(DESCRIBED.validate_json(given)).decode() == given
 
 
 def _fits(subject: str, reais: str) -> str:
