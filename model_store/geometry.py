@@ -264,12 +264,14 @@ def _last_before_leaving(
     np.fmin(np.fmax((borders - amount) * sense, 0, out=steps[1:-1]), room, out=steps[1:-1])
     steps.sort(axis=0)
     starts, stops = steps[:-1], steps[1:]
-    tried = amount + sense * (starts + stops) / 2
-    length = np.sqrt(tried * tried + spare[which, 0, who])
-    slopes, others = cones.slopes[:, :, which, 0], rest[:, :, which, :, who].transpose(1, 2, 3, 0)
-    offsets = cones.offsets[..., 0]
-    inside = slopes.swapaxes(2, 3) * tried + others >= offsets * length
-    left = ~inside.all(axis=0).any(axis=0) & (stops - starts >= 1 / _CENTS)
+    left = stops - starts >= 1 / _CENTS
+    stretch, whose = left.nonzero()
+    middle = (starts[stretch, whose] + stops[stretch, whose]) / 2
+    tried = amount[whose] + sense[whose] * middle
+    length = np.sqrt(tried * tried + spare[which[whose], 0, who[whose]])
+    slopes, others = cones.slopes[:, :, which, 0, 0], rest[:, :, which, 0, who]
+    inside = slopes[..., whose] * tried + others[..., whose] >= cones.offsets[..., 0, 0] * length
+    left[stretch, whose] = ~inside.all(axis=0).any(axis=0)
     first = left.argmax(axis=0)
     every = np.arange(len(which))
     step = np.floor(starts[first, every] * _CENTS) / _CENTS
