@@ -134,14 +134,13 @@ def encode(some: Clients, changes: Changes) -> pa.RecordBatch:
 
 def _digested(made: Mapping[str, pa.Array], decided: Decided) -> Iterator[Iterable[object]]:
     """Yield what digests are made of, by columns."""
-    times = {"received_at": decided.received_at, "evaluated_at": decided.evaluated_at}
+    same = {**dict(_same(decided)), "degraded": 0, "made_by": decided.made_by, "answer": None}
+    same |= {time: _told(same[time]) for time in ("received_at", "evaluated_at")}
     for name in digests.COLUMNS:
-        if name in times:
-            yield repeat(_told(times[name]), len(made["id"]))
+        if name in same:
+            yield repeat(same[name], len(made["id"]))
         elif name in FEATURES:
             yield pc.add(made[name], 0.0).to_pylist()  # SQLite keeps no minus before a zero
-        elif name == "degraded":
-            yield repeat(0, len(made["id"]))
         else:
             yield made[name].to_pylist()
 

@@ -28,9 +28,8 @@ _REVIEW_COLUMNS: Final = (
     *("id", "evaluation_id", "outcome", "justification", "reviewer", "reviewed_at", "reason"),
 )
 
-_encoder: Final = msgspec.json.Encoder()
 #: One JSON array, floats with the fewest figures that read back as the same.
-_encode = _encoder.encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def salt() -> bytes:
@@ -44,12 +43,15 @@ def of_values(own_salt: bytes, values: Sequence[object]) -> bytes:
 
 
 def of_rows(rows: Iterable[Sequence[object]]) -> tuple[list[bytes], list[bytes]]:
-    """Return n salts, and the digests of n rows, as of_values takes each."""
-    encoded = _encoder.encode_lines(list(rows)).split(b"\n")[:-1]
-    drawn = os.urandom(_SALT_BYTES * len(encoded))
+    """Return n salts, and the digests of n rows, as of_values takes each.
+
+    Each is encoded and forgotten: of all rows together the memory costs more than the calls.
+    """
+    taken = list(rows)
+    drawn = os.urandom(_SALT_BYTES * len(taken))
     starts = range(0, len(drawn), _SALT_BYTES)
     salts = [drawn[start : start + _SALT_BYTES] for start in starts]
-    return salts, [sha256(own + line).digest() for own, line in zip(salts, encoded, strict=True)]
+    return salts, list(map(of_values, salts, taken))
 
 
 def of_bound(own_salt: bytes, bound: Sequence[Any]) -> bytes:
