@@ -12,6 +12,7 @@ from model_store.geometry import Matrix
 from model_store.serving import (
     admission,
     answers,
+    batches,
     bentoml_tuning,
     live,
     protocol,
@@ -102,7 +103,7 @@ class CreditCardClusters:
             told = await anyio.to_thread.run_sync(model.predict, clients)
         else:
             told = model.predict(clients)
-        told[:, answers.MODEL] = model.number
+        told[:, batches.MODEL] = model.number
         return told
 
 

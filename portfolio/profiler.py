@@ -10,7 +10,7 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import model_of
 from model_store import golden
 from model_store.serving import predictor
-from model_store.serving.requests import ExplanationOptions, with_options
+from model_store.serving.batches import ExplanationOptions, with_options
 from model_store.version import StoredModel
 from portfolio import changes, limits
 from portfolio.frames import Floats, Profiles

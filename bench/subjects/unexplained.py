@@ -9,7 +9,7 @@ from typing import Any, cast
 from model_store import geometry
 from model_store.features import FEATURES
 from model_store.geometry import Matrix
-from model_store.serving import answers
+from model_store.serving import batches
 from service import LIVE, CreditCardClusters
 
 __all__ = ["CreditCardClusters"]
@@ -28,7 +28,7 @@ class LabelsOnly(Explained):  # type: ignore[misc]
         assert centroids is not None  # noqa: S101 - the published model's clients are directions
 
         def predict(batch: Matrix) -> Matrix:
-            return answers.labels_only(geometry.predict(batch[:, : len(FEATURES)], centroids))
+            return batches.labels_only(geometry.predict(batch[:, : len(FEATURES)], centroids))
 
         LIVE.now = LIVE.now._replace(model=replace(LIVE.now.model, predict=predict))
 

@@ -16,15 +16,12 @@ import numpy as np
 from starlette.responses import Response
 
 from model_store.features import FEATURES, PROFILE_COUNT
-from model_store.geometry import Explanation, Labels, Matrix
+from model_store.geometry import Matrix
 from model_store.serving import columns, npy, requests
+from model_store.serving.batches import MODEL
 from model_store.serving.requests import PredictRequest, UnreadableRequestError
 from model_store.version import StoredModel
 
-#: The column that says which of this process's models answered: requests share batches, and what is
-#: published changes between two of them.
-MODEL = len(columns.COLUMNS)
-_WIDTH = MODEL + 1
 _MOST_INTRODUCED = 16
 
 Contributions = msgspec.defstruct(
@@ -138,22 +135,6 @@ def _unanswered(told: Matrix) -> Response:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         f"The model has no label from 0 to {PROFILE_COUNT - 1} for this client - at `$[{place}]`",
     )
-
-
-def labels_only(cluster: Labels | Matrix) -> Matrix:
-    """Make answers of labels (n; NaN for none), for a model whose geometry is not known."""
-    told = np.full((len(cluster), _WIDTH), np.nan)
-    told[:, 0] = cluster
-    return told
-
-
-def explained(explanation: Explanation) -> Matrix:
-    """Make n answers that say why, and not yet what would change that."""
-    told = np.empty((len(explanation.cluster), _WIDTH))
-    told[:, 0], told[:, 1] = explanation.cluster, explanation.runner_up
-    told[:, 2], told[:, columns.CONTRIBUTIONS] = explanation.confidence, explanation.contributions
-    told[:, columns.CHANGES] = np.nan
-    return told
 
 
 def as_predictions(told: Matrix, clients: Matrix) -> list[Prediction]:

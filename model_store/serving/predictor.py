@@ -1,6 +1,6 @@
 """From a batch of clients to a batch of answers, by the model's own geometry or its predict.
 
-A batch is n x 15, as requests.with_options makes it: each row carries what its caller wants.
+A batch is n x 15, as batches.with_options makes it: each row carries what its caller wants.
 """
 
 import logging
@@ -16,8 +16,8 @@ from model_store.errors import NotAModel
 from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
 from model_store.geometry import Matrix
 from model_store.numbers import Numbers
-from model_store.serving import answers, columns
-from model_store.serving.requests import ExplanationOptions, with_options
+from model_store.serving import batches, columns
+from model_store.serving.batches import ExplanationOptions, with_options
 from model_store.version import StoredModel
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class ServedModel:
 
     stored: StoredModel
     predict: Predict
-    #: Which of a process's models it is, as its answers say (answers.MODEL).
+    #: Which of a process's models it is, as its answers say (batches.MODEL).
     number: int = 0
 
     @property
@@ -77,7 +77,7 @@ def serve(model: StoredModel, number: int = 0) -> ServedModel:
 
 def _from_estimator(estimator: golden.Predictor) -> Predict:
     """Predict through any model's own predict: labels and no reasons."""
-    return lambda batch: answers.labels_only(_labels(estimator, batch[:, : len(FEATURES)]))
+    return lambda batch: batches.labels_only(_labels(estimator, batch[:, : len(FEATURES)]))
 
 
 def _labels(estimator: golden.Predictor, clients: Matrix) -> Matrix:
@@ -96,7 +96,7 @@ def _labels(estimator: golden.Predictor, clients: Matrix) -> Matrix:
 
 def _from_numbers(numbers: Numbers) -> Predict:
     """Predict by nearest centroid after any preparation, and say why, but not what to change."""
-    return lambda batch: answers.explained(numbers.explain(batch[:, : len(FEATURES)]))
+    return lambda batch: batches.explained(numbers.explain(batch[:, : len(FEATURES)]))
 
 
 def _from_centroids(centroids: Matrix) -> Predict:
@@ -106,7 +106,7 @@ def _from_centroids(centroids: Matrix) -> Predict:
     def predict(batch: Matrix) -> Matrix:
         clients = batch[:, : len(FEATURES)]
         explanation = geometry.explain(clients, centroids)
-        told = answers.explained(explanation)
+        told = batches.explained(explanation)
         limits = geometry.Limits(batch[:, _LOWS], batch[:, _HIGHS])
         for mask, margin, asking in _options_in(batch):
             is_target, cones = target_of(mask, margin)

@@ -17,15 +17,15 @@ import numpy as np
 from starlette.requests import Request
 from starlette.types import Scope
 
-from model_store.features import FEATURES, LARGEST_AMOUNT, PROFILE_COUNT
+from model_store.features import FEATURES, LARGEST_AMOUNT
 from model_store.geometry import CHANGEABLE, Matrix
 from model_store.serving import npy
+from model_store.serving.batches import ExplanationOptions, with_options
 from model_store.serving.columns import ANY_AMOUNT
 
 MAX_CLIENTS = 1024
 #: Four times what 1,024 clients of seven-digit amounts take.
 MAX_BODY_BYTES = 1024 * 512
-WIDEST_MARGIN = 0.5
 
 _Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
 _Limit = Annotated[float, msgspec.Meta(gt=0, le=LARGEST_AMOUNT)]
@@ -60,13 +60,6 @@ _LIMIT_COLUMN = FEATURES.index("credit_limit")
 _WIDTHS = (len(FEATURES), len(FEATURES) + 2 * len(_CHANGEABLE))
 _SPANS = tuple(operator.attrgetter(feature) for feature in _CHANGEABLE)
 _NOT_AT_ALL = (float("nan"), float("nan"))
-
-
-class ExplanationOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The labels worth reaching, and the confidence to reach them with; none by default."""
-
-    targets: tuple[Annotated[int, msgspec.Meta(ge=0, lt=PROFILE_COUNT)], ...] = ()
-    margin: Annotated[float, msgspec.Meta(ge=0, le=WIDEST_MARGIN)] = 0.0
 
 
 class UnreadableRequestError(Exception):
@@ -128,22 +121,6 @@ class Clients(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML is not typ
     def model_json_schema(cls, *_: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """Describe one client, or a list of them, as what a caller's one argument is."""
         return one_or_more(Client, **options) | {"root_input": True}
-
-
-def with_options(
-    clients: Matrix, options: ExplanationOptions, limits: Matrix = ANY_AMOUNT
-) -> Matrix:
-    """Append to clients (n x 5) what they ask for, so that different requests share one batch.
-
-    That is their targets, a bit mask with bit k for label k, their margin, and their limits (n x 8,
-    or one row for all): the least and then the greatest of each changeable amount.
-    """
-    mask = sum(1 << target for target in set(options.targets))
-    count = len(FEATURES)
-    rows = np.empty((len(clients), count + 2 + limits.shape[1]))
-    rows[:, :count], rows[:, count], rows[:, count + 1] = clients, mask, options.margin
-    rows[:, count + 2 :] = limits
-    return rows
 
 
 async def read(request: Request) -> PredictRequest:

@@ -9,7 +9,7 @@ from evaluation_api.decision.domain import FEATURES
 from model_store import promise
 from model_store.numbers import on_sphere
 from model_store.serving import answers, predictor
-from model_store.serving.requests import ExplanationOptions, with_options
+from model_store.serving.batches import ExplanationOptions, with_options
 from model_store.version import StoredModel
 from portfolio import limits
 from portfolio.profiler import StoredProfiler

@@ -11,9 +11,10 @@ import pytest
 
 from model_store import geometry
 from model_store.geometry import Matrix
-from model_store.serving import answers, columns, requests
+from model_store.serving import answers, batches, columns
 from model_store.serving.answers import Prediction, Predictions
-from model_store.serving.requests import ExplanationOptions, PredictRequest
+from model_store.serving.batches import ExplanationOptions
+from model_store.serving.requests import PredictRequest
 from tests.unit.model_store import amounts
 
 HEADERS = {"X-Model-Tag": "a:b", "X-Model-Sha256": "0" * 64}
@@ -21,7 +22,7 @@ HEADERS = {"X-Model-Tag": "a:b", "X-Model-Sha256": "0" * 64}
 
 def explained(clients: Matrix, centroids: Matrix) -> Matrix:
     """Predict, with counterfactuals for the first client and none that would do for the last."""
-    told = answers.explained(geometry.explain(clients, centroids))
+    told = batches.explained(geometry.explain(clients, centroids))
     changes = np.full((4, 4), np.nan)
     changes[:, 1] = -1
     told[-1, columns.CHANGES] = changes.ravel()
@@ -32,7 +33,7 @@ def explained(clients: Matrix, centroids: Matrix) -> Matrix:
 
 def asked(clients: Matrix, **how: bool) -> PredictRequest:
     options = ExplanationOptions(targets=(1,))
-    return PredictRequest(requests.with_options(clients, options), **{"single": False, **how})
+    return PredictRequest(batches.with_options(clients, options), **{"single": False, **how})
 
 
 def body_of(told: Matrix, clients: Matrix, **how: bool) -> bytes:
@@ -58,16 +59,16 @@ def test_columns_read_as_they_were_written_to_the_last_bit(centroids: Matrix) ->
     by_name = np.load(io.BytesIO(body_of(told, clients, by_columns=True)), allow_pickle=False)
 
     assert by_name.shape == (300, len(columns.COLUMNS)) == (300, 24)
-    assert by_name.tobytes() == told[:, : answers.MODEL].tobytes()
+    assert by_name.tobytes() == told[:, : batches.MODEL].tobytes()
     from_columns = msgspec.json.encode(answers.as_predictions(by_name, clients))
     assert from_columns == body_of(told, clients)
 
 
 def test_columns_without_targets_are_the_eight_of_why(centroids: Matrix) -> None:
     clients = amounts.spread(3)
-    told = answers.explained(geometry.explain(clients, centroids))
+    told = batches.explained(geometry.explain(clients, centroids))
     plain = PredictRequest(
-        requests.with_options(clients, ExplanationOptions()), single=False, by_columns=True
+        batches.with_options(clients, ExplanationOptions()), single=False, by_columns=True
     )
 
     read = np.load(io.BytesIO(bytes(answers.written(told, plain, HEADERS).body)))
@@ -112,7 +113,7 @@ def test_an_explanation_is_written_field_by_field() -> None:
 
 
 def test_labels_alone_are_written_as_nothing_else() -> None:
-    written = body_of(answers.labels_only(np.array([3, 0])), amounts.spread(2))
+    written = body_of(batches.labels_only(np.array([3, 0])), amounts.spread(2))
 
     assert json.loads(written) == [{"cluster": 3}, {"cluster": 0}]
 
@@ -137,6 +138,6 @@ def test_the_schema_describes_every_answer(centroids: Matrix) -> None:
 
     assert schema.is_valid(json.loads(body_of(told, clients)))
     assert schema.is_valid(json.loads(body_of(told, clients, single=True)))
-    alone = body_of(answers.labels_only(np.array([3])), clients[:1], single=True)
+    alone = body_of(batches.labels_only(np.array([3])), clients[:1], single=True)
     assert schema.is_valid(json.loads(alone))
     assert not schema.is_valid({"runner_up": 1})

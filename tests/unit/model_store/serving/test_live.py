@@ -15,7 +15,7 @@ from model_store.errors import ModelStoreError
 from model_store.features import FEATURES
 from model_store.ledger import Ledger
 from model_store.pickles import inspection
-from model_store.serving import answers
+from model_store.serving import answers, batches
 from model_store.serving.live import LiveModel
 from tests.unit.model_store.conftest import dumped
 
@@ -143,8 +143,8 @@ def test_a_production_that_was_edited_is_refused_and_the_model_goes_on(
 def test_an_answer_has_the_headers_of_the_model_that_computed_it() -> None:
     for number in range(20):
         answers.Predictions.introduce(number, {"X-Model-Tag": str(number)})
-    told = answers.labels_only(np.array([1, 2]))
-    told[:, answers.MODEL] = 18
+    told = batches.labels_only(np.array([1, 2]))
+    told[:, batches.MODEL] = 18
 
     assert answers.Predictions.headers_for(told) == {"X-Model-Tag": "18"}
     assert answers.Predictions.headers_for(told[:0]) == {"X-Model-Tag": "19"}

@@ -19,8 +19,9 @@ from model_store.geometry import Matrix
 from model_store.golden import GoldenClients
 from model_store.numbers import on_sphere
 from model_store.pickles.pickle_file import sha256_of
-from model_store.serving import answers, predictor, requests
-from model_store.serving.requests import ExplanationOptions, PredictRequest
+from model_store.serving import answers, batches, predictor, requests
+from model_store.serving.batches import ExplanationOptions
+from model_store.serving.requests import PredictRequest
 from model_store.version import StoredModel
 from tests.clients import FIVE_CLIENTS
 from tests.unit.model_store import amounts
@@ -63,7 +64,7 @@ def predictions_by(model: predictor.ServedModel) -> Predict:
 
 def asked(clients: Matrix, targets: Iterable[int], margin: float) -> Matrix:
     """Return clients (n x 5) as a batch in which all want the same: n x 7."""
-    return requests.with_options(clients, ExplanationOptions(tuple(targets), margin))
+    return batches.with_options(clients, ExplanationOptions(tuple(targets), margin))
 
 
 def changes(prediction: answers.Prediction, client: Matrix) -> list[float]:
@@ -240,7 +241,7 @@ def test_a_model_that_answers_one_label_wrong_does_not_keep_its_labels(
 
     def forget(batch: Matrix) -> Matrix:
         labels = right.predict(batch)[:, 0].astype(np.int64)
-        return answers.labels_only((labels + (labels == label)) % 5)
+        return batches.labels_only((labels + (labels == label)) % 5)
 
     assert right.keeps_its_labels()
     assert not replace(right, predict=forget).keeps_its_labels()
@@ -277,7 +278,7 @@ def test_a_client_without_a_label_is_refused_alone(
     no_golden = GoldenClients(np.ones((1, 5)), np.array([2]))
     predict = predictor.serve(replace(stored, numbers=None, golden=no_golden)).predict
 
-    batch = requests.with_options(clients, ExplanationOptions())
+    batch = batches.with_options(clients, ExplanationOptions())
     told = predict(batch)
 
     assert np.nan_to_num(told[:, 0], nan=-1).tolist() == [2, -1, 2, -1]

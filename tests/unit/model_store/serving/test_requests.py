@@ -16,11 +16,11 @@ from starlette.types import Message
 
 from model_store.features import FEATURES
 from model_store.geometry import Matrix
-from model_store.serving import requests
+from model_store.serving import batches, requests
+from model_store.serving.batches import ExplanationOptions
 from model_store.serving.requests import (
     MAX_BODY_BYTES,
     Clients,
-    ExplanationOptions,
     PredictRequest,
     UnreadableRequestError,
 )
@@ -215,7 +215,7 @@ def test_options_that_make_no_sense_are_refused_by_name_every_time(query: str, n
 def test_options_are_carried_as_a_mask_and_a_margin() -> None:
     options = ExplanationOptions(targets=(1, 3, 3), margin=0.25)
 
-    assert requests.with_options(np.ones((2, 5)), options)[:, 5:7].tolist() == [[0b01010, 0.25]] * 2
+    assert batches.with_options(np.ones((2, 5)), options)[:, 5:7].tolist() == [[0b01010, 0.25]] * 2
 
 
 @pytest.mark.parametrize("announced", [None, b"1"])
