@@ -209,11 +209,10 @@ class ModelClient:
 
         Raises ModelUnavailableError, ModelAnswerError, or OverloadedError when too many wait.
         """
-        return _prediction_or_raise(await self._coalesced(usage))
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict up to MAX_ROWS clients together. Raises ModelError, for one refused as well."""
-        return [_prediction_or_raise(predicted) for predicted in await self.predict_each(usages)]
+        predicted = await self._coalesced(usage)
+        if isinstance(predicted, Prediction):
+            return predicted
+        raise predicted
 
     async def predict_each(self, usages: Sequence[CardUsage]) -> list[Predicted]:
         """Predict up to MAX_ROWS clients; one whom the model refuses harms no neighbour.
@@ -383,12 +382,6 @@ def geometry_of(content: bytes) -> Geometry:
         described.cluster_sizes,
         described.card,
     )
-
-
-def _prediction_or_raise(predicted: Predicted) -> Prediction:
-    if isinstance(predicted, ModelRefusalError):
-        raise predicted
-    return predicted
 
 
 def _require_ok(answer: _Answer) -> None:

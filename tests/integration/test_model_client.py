@@ -21,7 +21,7 @@ async def everything(url: str, transport: httpx.AsyncBaseTransport | None) -> li
         return [
             described,
             await asyncio.gather(*map(model.predict, USAGES)),
-            await model.predict_many(USAGES),
+            await model.predict_each(USAGES),
             await model.predict_as(described.model.tag, USAGES),
         ]
 

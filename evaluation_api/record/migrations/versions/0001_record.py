@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 _UUID = sa.String(36)
 _WHEN = sa.DateTime(timezone=True)
@@ -73,9 +71,3 @@ def upgrade() -> None:
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("first_used_at", _WHEN, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop them, the decisions included."""
-    for table in ("policies", "reviews", "idempotency_keys", "evaluations"):
-        op.drop_table(table)

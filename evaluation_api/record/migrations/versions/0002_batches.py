@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 _UUID = sa.String(36)
 _WHEN = sa.DateTime(timezone=True)
@@ -44,11 +42,3 @@ def upgrade() -> None:
         postgresql_where=sa.text("settled_at IS NULL"),
         sqlite_where=sa.text("settled_at IS NULL"),
     )
-
-
-def downgrade() -> None:
-    """Drop them; evaluations without an answer go with the column that holds theirs."""
-    op.drop_table("batch_chunks")
-    op.drop_table("batches")
-    op.execute(sa.text("DELETE FROM evaluations WHERE prediction IS NOT NULL"))
-    op.drop_column("evaluations", "prediction")

@@ -11,8 +11,6 @@ from evaluation_api.record.schema import let_others_write
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 #: So many take 20 ms, which is how long others wait to write.
 _SLICE: Final = 1000
@@ -49,7 +47,3 @@ def _stale(page: Sequence[sa.Row[Any]]) -> list[dict[str, str]]:
         for row in page
         if (folded := fold(row.name)) != row.name_folded
     ]
-
-
-def downgrade() -> None:
-    """Leave them: the last release finds most of them by its own folding, too."""

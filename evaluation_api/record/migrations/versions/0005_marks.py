@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -17,8 +15,3 @@ def upgrade() -> None:
         sa.Column("value", sa.Text, nullable=False),
     )
     op.bulk_insert(marks, [{"name": "readable_by", "value": revision}])
-
-
-def downgrade() -> None:
-    """Remove it."""
-    op.drop_table("marks")

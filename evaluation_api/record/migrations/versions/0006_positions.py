@@ -7,8 +7,6 @@ from evaluation_api.record.positions import count_from
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 _TABLES = ("evaluations", "reviews")
 
@@ -21,10 +19,3 @@ def upgrade() -> None:
         position = sa.Column("position", sa.BigInteger, nullable=False, server_default="0")
         op.add_column(table, position)
         op.execute(count_from(table, 0))
-
-
-def downgrade() -> None:
-    """Remove it."""
-    if op.get_bind().dialect.name == "postgresql":
-        for table in _TABLES:
-            op.drop_column(table, "position")

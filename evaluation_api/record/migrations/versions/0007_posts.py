@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
 
 _UUID = sa.String(36)
 
@@ -21,8 +19,3 @@ def upgrade() -> None:
         sa.Column("subject_id", _UUID, nullable=False, index=True),
         sa.Column("made_id", _UUID, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Remove it; keys may be used again."""
-    op.drop_table("posts")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -19,8 +17,3 @@ def upgrade() -> None:
         sa.Column("criteria", sa.Text, nullable=False),
         sa.Column("recorded", sa.BigInteger, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Remove it; files may be recorded again."""
-    op.drop_table("recorded_files")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0010"
 down_revision = "0009"
-branch_labels = None
-depends_on = None
 
 _WHEN = sa.DateTime(timezone=True)
 
@@ -27,9 +25,3 @@ def upgrade() -> None:
         sa.Column("used_at", _WHEN),
         sa.Column("revoked_at", _WHEN),
     )
-
-
-def downgrade() -> None:
-    """Remove them; nobody is let in any more."""
-    op.drop_table("credentials")
-    op.drop_column("evaluations", "made_by")

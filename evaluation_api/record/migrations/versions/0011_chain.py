@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0011"
 down_revision = "0010"
-branch_labels = None
-depends_on = None
 
 _UUID = sa.String(36)
 _ADDED: Final[dict[str, tuple[sa.Column[Any], ...]]] = {
@@ -23,7 +21,6 @@ _ADDED: Final[dict[str, tuple[sa.Column[Any], ...]]] = {
         sa.Column("digest", sa.LargeBinary),
     ),
 }
-_TABLES = ("chain", "chain_events", "chain_waiting", "corrections", "purged_digests")
 
 
 def upgrade() -> None:
@@ -69,13 +66,3 @@ def _index() -> None:
     op.create_index(
         "undigested_reviews", "reviews", ["id"], postgresql_where=empty, sqlite_where=empty
     )
-
-
-def downgrade() -> None:
-    """Remove them; nothing shows any more what was changed."""
-    for table in _TABLES:
-        op.drop_table(table)
-    op.drop_index("undigested_reviews")
-    for table, columns in _ADDED.items():
-        for column in columns:
-            op.drop_column(table, column.name)

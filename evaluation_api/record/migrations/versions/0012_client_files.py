@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0011"
-branch_labels = None
-depends_on = None
 
 _UUID = sa.String(36)
 _WHEN = sa.DateTime(timezone=True)
@@ -58,10 +56,3 @@ def upgrade() -> None:
         sa.Column("id", _UUID, primary_key=True),
         sa.Column("seen_at", _WHEN, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop them, with the files that were sent; what was decided of them stays."""
-    op.drop_table("workers")
-    op.drop_table("client_file_parts")
-    op.drop_table("client_files")

@@ -1,13 +1,9 @@
 """Count what was corrected once, show no amounts of who was erased, and why people reviewed."""
 
-from importlib import import_module
-
 from alembic import op
 
 revision = "0013"
 down_revision = "0012"
-branch_labels = None
-depends_on = None
 
 _AMOUNTS = {
     "balance": "saldo_devedor",
@@ -59,8 +55,9 @@ FROM reviews
 
 
 def upgrade() -> None:
-    """Replace two views; the last release's replicas read the columns that they know."""
-    _drop()
+    """Add two views, or replace those of a program that had made them at 0009."""
+    op.execute("DROP VIEW IF EXISTS revisoes")
+    op.execute("DROP VIEW IF EXISTS decisoes")
     amounts = ",\n    ".join(
         f"CASE WHEN erased_at IS NULL THEN {column} END AS {name}"
         for column, name in _AMOUNTS.items()
@@ -68,14 +65,3 @@ def upgrade() -> None:
     position = _POSITION[op.get_bind().dialect.name]
     op.execute(_DECISIONS.format(amounts=amounts, position=position))
     op.execute(_REVIEWS)
-
-
-def downgrade() -> None:
-    """Make them as they were."""
-    _drop()
-    import_module("evaluation_api.record.migrations.versions.0009_views").upgrade()
-
-
-def _drop() -> None:
-    op.execute("DROP VIEW revisoes")
-    op.execute("DROP VIEW decisoes")

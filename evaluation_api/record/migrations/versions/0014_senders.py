@@ -5,15 +5,8 @@ from alembic import op
 
 revision = "0014"
 down_revision = "0013"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Add a column, without a rewrite of any row."""
     op.add_column("client_files", sa.Column("made_by", sa.String(136)))
-
-
-def downgrade() -> None:
-    """Remove it."""
-    op.drop_column("client_files", "made_by")

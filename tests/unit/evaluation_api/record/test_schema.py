@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,51 +48,55 @@ def test_processes_that_start_at_once_migrate_once(url: str) -> None:
     _migrate_in_three_processes(url)
 
 
-def test_folded_names_are_renewed_in_slices_by_processes_that_start_at_once(
-    engine: Engine, url: str
-) -> None:
-    _fold_as_before(engine, "Luís d’Ávila", 2500)
+@pytest.fixture
+def filled(url: str) -> Iterator[Engine]:
+    """Fill a record as the release before 0004 left it."""
+    engine = database.connect(url)
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+    _append_as_before(engine, "Luís d’Ávila", 2500)
+    yield engine
+    engine.dispose()
 
+
+def test_folded_names_are_renewed_in_slices_by_processes_that_start_at_once(
+    filled: Engine, url: str
+) -> None:
     _migrate_in_three_processes(url)
 
-    with engine.connect() as connection:
+    with filled.connect() as connection:
         folded = connection.execute(text("SELECT DISTINCT name_folded FROM evaluations"))
         assert folded.scalars().all() == ["luis davila"]
 
 
-def test_others_write_between_the_slices_of_a_migration(engine: Engine, url: str) -> None:
-    _fold_as_before(engine, "Luís d’Ávila", 2500)
+def test_others_write_between_the_slices_of_a_migration(filled: Engine, url: str) -> None:
     other = database.connect(url)
 
     def append(*executed: object) -> None:
         if executed[2] in LOCKS:
             _append_as_before(other, "Ana")
 
-    event.listen(engine, "before_cursor_execute", append)
-    schema.migrate(engine)
+    event.listen(filled, "before_cursor_execute", append)
+    schema.migrate(filled)
 
     assert len(History(other).search(Search(limit=9, name="Ana"))) == 3
     other.dispose()
 
 
-def _fold_as_before(engine: Engine, name: str, count: int) -> None:
-    """Leave a record as the release before 0004 had it."""
-    EvaluationLog(engine).append([decided_entry(name) for _ in range(count)])
-    config = Config()
-    config.set_main_option("script_location", str(schema.MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0003")
-        connection.execute(text("UPDATE evaluations SET name_folded = lower(name)"))
-
-
-def _append_as_before(engine: Engine, name: str) -> None:
-    """Write an evaluation with the columns that there are by now."""
+def _append_as_before(engine: Engine, name: str, count: int = 1) -> None:
+    """Write evaluations with the columns that there are by now, names folded as before 0004."""
     there = {column["name"] for column in inspect(engine).get_columns("evaluations")}
-    values = zip(rows.COLUMNS, rows.encode(decided_entry(name), lambda time: time), strict=True)
-    row = {column: value for column, value in values if column in there}
+    entries = [decided_entry(name) for _ in range(count)]
+    encoded = [rows.encode(entry, lambda time: time) for entry in entries]
+    named = [dict(zip(rows.COLUMNS, one, strict=True)) for one in encoded]
+    written = [{column: one[column] for column in one.keys() & there} for one in named]
     with engine.begin() as connection:
-        connection.execute(insert(evaluations).values(row))
+        connection.execute(
+            insert(evaluations), [one | {"name_folded": name.lower()} for one in written]
+        )
 
 
 def _migrate_in_three_processes(url: str) -> None:
