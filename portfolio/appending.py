@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.record.pace import Pace
-from evaluation_api.record.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.writer import Writer
 from portfolio import encoding
+from portfolio.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
 
 _DRIVER: Final = "adbc_driver_sqlite"
 _PRAGMAS: Final = (

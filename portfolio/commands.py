@@ -31,21 +31,21 @@ from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.sentences import COLUMNS
-from evaluation_api.record import chain, schema, views
+from evaluation_api.record import chain, schema
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
-from evaluation_api.record.recorded_files import RecordedFiles
 from evaluation_api.settings import Settings, wrong_settings
 from model_store import publications, reference, registry
 from model_store.errors import ModelStoreError
 from model_store.geometry import Labels
-from portfolio import comparison, drift, export, recording, report, score, trials
+from portfolio import comparison, drift, export, recording, report, score, trials, views
 from portfolio.files import writing
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
 from portfolio.frames import Floats
 from portfolio.profiler import StoredProfiler
+from portfolio.recorded_files import RecordedFiles
 from portfolio.recording import RecordedOtherwiseError, Recording
 
 DECIDED: Final = 0

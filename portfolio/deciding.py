@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from evaluation_api.decision.errors import ModelError, ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record.client_file import CONFIDENCE_BINS, Awaited, ClientFile, Counts
-from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
 from model_store.errors import ModelStoreError
 from portfolio import appending, checking, frames, known
 from portfolio.files import messages, reading, writing
@@ -26,6 +25,7 @@ from portfolio.files.reading import Clients
 from portfolio.files.writing import ResultColumns
 from portfolio.known import Keys
 from portfolio.leases import Leases, Slice
+from portfolio.recorded_files import RecordedFile, RecordedFiles
 from portfolio.recording import Explainer, Prepared, Recording
 from portfolio.score import in_order
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from sqlalchemy import Row
 from sqlalchemy.types import DateTime, Double, Integer, String, TypeEngine
 
-from evaluation_api.record.views import View
+from portfolio.views import View
 
 #: What a column of a view is in Arrow.
 _TYPES: Final[dict[type[TypeEngine[Any]], pa.DataType]] = {

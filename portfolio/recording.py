@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from evaluation_api import VERSION
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
 from portfolio import appending, packing
 from portfolio.appending import Appender
 from portfolio.encoding import Clients, Decided, Who
 from portfolio.frames import Floats, Profiler
 from portfolio.packing import Packer
+from portfolio.recorded_files import RecordedFile, RecordedFiles
 
 #: Clients whose random bits are drawn together.
 _DRAWN: Final = 4_096

@@ -10,9 +10,9 @@ from pyarrow import parquet
 from sqlalchemy import Engine, text
 
 from evaluation_api.decision.domain import Entry, Geometry, Outcome, Review
-from evaluation_api.record import views
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.models import ModelLog
+from portfolio import views
 from portfolio.__main__ import main
 from tests import commands
 from tests.evaluations import (

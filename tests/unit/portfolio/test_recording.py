@@ -34,7 +34,6 @@ from evaluation_api.record import audit, database, retention, schema, tables
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.policies import PolicyLog
-from evaluation_api.record.recorded_files import RecordedFile, RecordedFiles
 from evaluation_api.record.rows import COLUMNS, Values, in_utc
 from evaluation_api.record.sealer import Seals
 from evaluation_api.runtime.identity import new_id
@@ -45,6 +44,7 @@ from portfolio.appending import Appender, _Columns
 from portfolio.files.header import Choices
 from portfolio.frames import Floats
 from portfolio.profiler import StoredProfiler
+from portfolio.recorded_files import RecordedFile, RecordedFiles
 from portfolio.recording import RecordedOtherwiseError, Recording
 from tests.evaluations import MODEL, POLICY, POLICY_TEXT
 from tests.portfolio_files import ANA, BIA, HEADER
