@@ -13,7 +13,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-portfolio image-model up down logs \
 	scale roll-model roll-evaluation roll-portfolio backup restore spark test fuzz test-stack \
-	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-replicas bench-unkind soak \
+	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-unkind soak \
 	check check-style check-types check-imports check-lock lock openapi upgrade release clean
 
 help: ## List the targets
@@ -131,9 +131,6 @@ bench-faults: $(VENV)/dev.stamp ## Have each part fail under load, and count wha
 
 bench-record: $(VENV)/dev.stamp ## Measure what the record and the reasons cost
 	@$(BIN)/python -m bench record $(BENCH)
-
-bench-replicas: $(VENV)/dev.stamp ## Measure how throughput grows with processes
-	@$(BIN)/python -m bench replicas $(BENCH)
 
 bench-unkind: $(VENV)/dev.stamp ## Let thousands of unkind callers at the evaluation service, and a good one
 	@$(BIN)/python -m bench unkind

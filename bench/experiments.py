@@ -55,18 +55,6 @@ def run_model(arguments: argparse.Namespace, folder: Path) -> Report:
     return replace(report, targets=targets.of_models(report.measured))
 
 
-def run_replicas(arguments: argparse.Namespace, folder: Path) -> Report:
-    """Measure how throughput grows with evaluation processes and model workers."""
-    with postgres.server() as url:
-        makers = {
-            f"{evaluations}x{workers}": systems.replicated(evaluations, workers, url)
-            for workers in (1, 2)
-            for evaluations in (1, 2, 4)
-        }
-        chosen = _chosen(makers, arguments)
-        return _measured(chosen, arguments, folder, (64, 256), against=("1x1",))
-
-
 def run_record(arguments: argparse.Namespace, folder: Path) -> Report:
     """Measure what the record costs, on a file and on PostgreSQL, and what the reasons cost."""
     bare = "bench.subjects.unexplained:CreditCardClusters"
@@ -97,7 +85,6 @@ def run_record(arguments: argparse.Namespace, folder: Path) -> Report:
 EXPERIMENTS: dict[str, Callable[[argparse.Namespace, Path], Report]] = {
     "system": run_system,
     "model": run_model,
-    "replicas": run_replicas,
     "record": run_record,
 }
 

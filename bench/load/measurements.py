@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from bench.load.batches import Batches
 from bench.load.open_loop import OpenLoad
 from bench.load.wrk import Load
 
@@ -61,7 +60,6 @@ class Measured:
     overload: Overload | None = None
     recorded: int | None = None
     answered: int | None = None
-    batches: Batches | None = None
 
     def at(self, connections: int, rows: int = 1) -> Point | None:
         """Return the load with so many connections and rows, if there was one."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load import batches, checks, open_loop, wrk
+from bench.load import checks, open_loop, wrk
 from bench.load.checks import WrongAnswerError
 from bench.load.measurements import Burst, Measured, Overload, Point
 from bench.subjects import processes
@@ -56,7 +56,6 @@ class Trial:
         burst = self._burst(fresh_ms) if stressed else None
         overload = self._overload(saturating) if stressed else None
         self._check()
-        port = self.system.batching_port
         return Measured(
             key=self.system.key,
             title=self.system.title,
@@ -69,7 +68,6 @@ class Trial:
             overload=overload,
             recorded=self._recorded(),
             answered=self.answered if self.system.record else None,
-            batches=batches.ask(port) if port else None,
         )
 
     def _check(self) -> None:

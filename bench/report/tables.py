@@ -36,13 +36,6 @@ _OVERLOAD: Columns = {
     "unanswered": lambda one: f"{one.overload.load.unanswered}",
     "sent late p99 ms": lambda one: f"{one.overload.load.late_p99_ms:.1f}",
 }
-_BATCHES: Columns = {
-    "system": lambda one: one.title,
-    "batches": lambda one: f"{one.batches.count}",
-    "requests a batch": lambda one: f"{one.batches.mean_requests:.2f}",
-    "of several": lambda one: f"{one.batches.share_of_several:.0%}",
-    "largest up to": lambda one: f"{one.batches.largest_at_most:g}",
-}
 _COMPARISONS: Columns = {
     "system": lambda one: one.ours,
     "side by side with": lambda one: one.title,
@@ -88,7 +81,6 @@ class Report:
             of_comparisons(self.compared),
             _table([one for one in self.measured if one.burst], _BURST),
             _table([one for one in self.measured if one.overload], _OVERLOAD),
-            _table([one for one in self.measured if one.batches], _BATCHES),
             _table(self.measured, _PROCESSES),
             of_targets(self.targets),
             self.circumstances,

@@ -24,8 +24,8 @@ MLSERVER = ROOT / "var/bench-mlserver/bin/mlserver"
 class System:
     """Programs in the order of starting, and how to talk to them.
 
-    ports: where requests go, in turn. record: the SQLite file it must write. batching_port: where
-    BentoML says what it batched. keyed: whether callers send Idempotency-Keys.
+    ports: where requests go, in turn. record: the SQLite file it must write. keyed: whether callers
+    send Idempotency-Keys.
     """
 
     key: str
@@ -34,7 +34,6 @@ class System:
     ports: Sequence[int]
     language: Language = languages.ORIGINAL
     record: Path | None = None
-    batching_port: int | None = None
     keyed: bool = False
 
 
@@ -80,7 +79,7 @@ def this_system(folder: Path, root: Path = ROOT, python: str = PYTHON) -> System
     }
     ready = [(model, "/readyz"), (evaluation, "/health/ready")]
     program = Program([python, "-m", "deploy.laptop"], ready, environment, root)
-    told = (languages.EXPLAINED, record, model)
+    told = (languages.EXPLAINED, record)
     return System("system", "this system", [program], [evaluation], *told)
 
 
@@ -88,19 +87,6 @@ def checkout(folder: Path, root: Path) -> System:
     """Return what `make run` starts in another checkout, from the environment in its .venv."""
     system = this_system(folder, root, str(root / ".venv/bin/python"))
     return replace(system, key="checkout", title=root.name)
-
-
-def replicated(evaluations: int, workers: int, database_url: str) -> Make:
-    """Return so many evaluation processes in front of one model service, on one database."""
-
-    def make(folder: Path) -> System:
-        model, *fronts = ports.free(1 + evaluations)
-        programs = [model_program(folder, model, workers)]
-        programs += [evaluation_program(folder, port, model, database_url) for port in fronts]
-        key, title = f"{evaluations}x{workers}", f"{evaluations} evaluation, {workers} model"
-        return System(key, title, programs, fronts, languages.EXPLAINED, batching_port=model)
-
-    return make
 
 
 def recorded(key: str, title: str, database_url: str, service: str = ".") -> Make:
@@ -141,8 +127,7 @@ def model_service(workers: int) -> Make:
         (port,) = ports.free(1)
         title = f"this model service, {workers} worker{'' if workers == 1 else 's'}"
         programs = [model_program(folder, port, workers)]
-        language = languages.PREDICT
-        return System(f"model{workers}", title, programs, [port], language, batching_port=port)
+        return System(f"model{workers}", title, programs, [port], languages.PREDICT)
 
     return make
 

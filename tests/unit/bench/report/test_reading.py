@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.load import answers, batches, wrk
+from bench.load import answers, wrk
 from bench.subjects import languages
 from bench.subjects.languages import Language
 
@@ -51,31 +51,6 @@ def test_what_follows_an_answer_is_left_alone() -> None:
 def test_an_answer_without_a_length_is_an_error_and_no_endless_wait() -> None:
     with pytest.raises(ValueError, match="without Content-Length"):
         answers.first(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-
-
-def exposition(worker: str, *, alone: int, of_two: int) -> str:
-    name = "bentoml_service_adaptive_batch_size"
-    labels = f'method_name="predict",worker_index="{worker}"'
-    return (
-        f'{name}_bucket{{le="1.0",{labels}}} {alone}\n'
-        f'{name}_bucket{{le="2.0",{labels}}} {alone + of_two}\n'
-        f'{name}_bucket{{le="+Inf",{labels}}} {alone + of_two}\n'
-        f"{name}_count{{{labels}}} {alone + of_two}\n"
-        f"{name}_sum{{{labels}}} {alone + 2 * of_two}\n"
-    )
-
-
-def test_batches_of_all_workers_are_added_up() -> None:
-    head = "# TYPE bentoml_service_adaptive_batch_size histogram\n"
-    both = exposition("1", alone=6, of_two=2) + exposition("2", alone=0, of_two=2)
-
-    read = batches.read(head + both)
-
-    assert read == batches.Batches(10, mean_requests=1.4, share_of_several=0.4, largest_at_most=2.0)
-
-
-def test_a_service_that_has_batched_nothing_has_no_batches() -> None:
-    assert batches.read("").count == 0
 
 
 @pytest.mark.parametrize(
