@@ -1,5 +1,6 @@
 """What a purge takes, and what it leaves."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -7,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, event, insert, select, text
 
 from evaluation_api.access.credentials import CredentialKind, issue
 from evaluation_api.access.identity import Role
@@ -43,6 +44,17 @@ def test_a_purge_takes_what_is_older_with_its_reviews_and_keys(
     assert [one.id for one in History(engine).search(Search(limit=9))] == [new.id]
     assert log.find_by_keys(["old"]) == [None]
     assert log.append([decided_entry(key=KEY)]) == [None]
+
+
+def test_a_purge_of_a_slow_database_does_not_end_in_a_transaction_for_each_row(
+    engine: Engine, log: EvaluationLog
+) -> None:
+    log.append([decided_entry(when=day(1)) for _ in range(400)])
+    event.listen(engine, "commit", lambda _: time.sleep(0.03))  # longer than a slice is to take
+    told: list[int] = []
+
+    assert retention.purge(engine, day(3), told.append) == 400
+    assert len(told) <= 400 / 50
 
 
 def test_a_purge_takes_keys_links_and_sessions_that_had_run_out(engine: Engine) -> None:
