@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -35,7 +36,8 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Link
 from evaluation_api.record.pace import Pace
-from evaluation_api.record.tables import chain_waiting, evaluations, reviews
+from evaluation_api.record.tables import chain as entries
+from evaluation_api.record.tables import chain_events, chain_waiting, evaluations, reviews
 from evaluation_api.runtime.background import Events, repeat
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,13 @@ _LARGEST_FILL: Final = 1_024
 _MOST_EVENTS: Final = 256
 _MOST_SINGLY: Final = 128
 
+_NEW_REVIEW: Final = reviews.c.digest.is_(None)
+#: Evaluations that were sealed as they were received, and are decided now.
+_DECIDED: Final = (
+    evaluations.c.id.in_(select(chain_waiting.c.evaluation_id)),
+    ~evaluations.c.pending,
+)
+
 #: Beside the migrations' lock. Who finds it taken leaves the work to its holder.
 _TRY: Final = text("SELECT pg_try_advisory_xact_lock(4203383)")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(4203383)")
@@ -66,6 +75,13 @@ class Seals:
         self._position = positions.column(engine.dialect, evaluations)
         self._order = (self._position, evaluations.c.id)
         self._pace = Pace(_LARGEST_FILL)
+        self._steps = (
+            (self._begin, ~exists(select(entries))),
+            (_add_events, exists(select(chain_events))),
+            (self._seal, literal(value=True)),
+            (_seal_reviews, exists(select(reviews).where(_NEW_REVIEW))),
+            (_seal_decided, exists(select(evaluations).where(*_DECIDED))),
+        )
 
     def seal_all(self) -> None:
         """Seal what is committed by now, and whatever comes meanwhile."""
@@ -79,12 +95,22 @@ class Seals:
         committed would take the file from them again and again.
         """
         is_behind = False
-        for step in (self._begin, _add_events, self._seal, _seal_reviews, _seal_decided):
+        for step, is_due in self._steps:
+            if not self._is_so(is_due):
+                continue
             with database.transaction(self._engine) as connection:
                 if not _is_alone(connection):
                     return False
                 is_behind |= step(connection)
         return is_behind
+
+    def _is_so(self, condition: ColumnElement[bool]) -> bool:
+        """Look whether a step is due, which keeps nobody from writing.
+
+        In the step itself, in which the file is locked, each look waits for the interpreter.
+        """
+        with database.transaction(self._engine) as connection:
+            return bool(connection.scalar(select(condition)))
 
     def _begin(self, connection: Connection) -> bool:
         """Say in a first entry what was recorded before there was a chain."""
@@ -204,7 +230,7 @@ def _add_events(connection: Connection) -> bool:
 
 def _seal_reviews(connection: Connection) -> bool:
     """Seal reviews, of which there are few, one by one."""
-    unknown = _rows(connection.dialect, reviews).where(reviews.c.digest.is_(None))
+    unknown = _rows(connection.dialect, reviews).where(_NEW_REVIEW)
     found = connection.execute(unknown.order_by(reviews.c.id).limit(_MOST_SINGLY)).all()
     if found:
         made = _write_digests(connection, reviews, found)
@@ -215,8 +241,7 @@ def _seal_reviews(connection: Connection) -> bool:
 
 def _seal_decided(connection: Connection) -> bool:
     """Seal as they were decided those that were sealed as they were received."""
-    waiting = evaluations.c.id.in_(select(chain_waiting.c.evaluation_id)), ~evaluations.c.pending
-    some = _rows(connection.dialect, evaluations).where(*waiting).order_by(evaluations.c.id)
+    some = _rows(connection.dialect, evaluations).where(*_DECIDED).order_by(evaluations.c.id)
     found = connection.execute(some.limit(_MOST_SINGLY)).all()
     if found:
         before = _digests_of(connection, [row[0] for row in found])

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from evaluation_api.decision.domain import Entry, Outcome, Review
 from evaluation_api.decision.errors import RecordUnavailableError
@@ -254,6 +254,24 @@ def test_a_look_seals_all_that_came_and_does_not_look_again_at_once(
     assert seals.seal_some() is False
     assert ChainLog(engine).head().number == before + 2
     assert audit.verify(engine).unsealed == 0
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_look_takes_the_file_for_what_is_due_alone(
+    engine: Engine, log: EvaluationLog, seals: Seals
+) -> None:
+    seals.seal_all()
+    log.append([decided_entry()])
+    taken = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        taken.append(statement.startswith("BEGIN IMMEDIATE"))
+
+    seals.seal_some()
+
+    assert sum(taken) == 1
+    assert audit.verify(engine).faults == []
 
 
 def test_sealers_of_many_replicas_beside_many_writers_make_one_chain(
