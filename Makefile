@@ -106,8 +106,8 @@ spark: $(SPARK)/run.stamp ## Install what python -m portfolio.spark needs in var
 test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
 	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
 
-fuzz: $(VENV)/dev.stamp ## Ask both services 2,000 times in ways that their descriptions allow
-	FUZZ_CASES=2000 $(BIN)/pytest tests/integration/test_descriptions.py
+fuzz: $(VENV)/dev.stamp ## Ask both services 2,000 times in ways that they allow, and decide a million clients
+	FUZZ_CASES=2000 $(BIN)/pytest tests/integration/test_descriptions.py tests/unit/portfolio/test_frames.py
 
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
 	$(BIN)/pytest -m stack tests

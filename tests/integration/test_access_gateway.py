@@ -52,7 +52,7 @@ def key(site: tuple[Server, Gateway], name: str) -> dict[str, str]:
     server, gateway = site
     secret = keys(server, "create", name, "--role", "integracao", "auditor")
     header = {"Authorization": f"Bearer {secret}"}
-    eventually(lambda: httpx.get(f"{gateway.url}/politica", headers=header).is_success, seconds=9)
+    eventually(lambda: httpx.get(f"{gateway.url}/politica", headers=header).is_success, seconds=60)
     return header
 
 
@@ -64,7 +64,7 @@ def in_turn(ask: Callable[[], httpx.Response]) -> httpx.Response:
         answers.append(ask())
         return answers[-1].status_code != 429
 
-    eventually(is_heard, seconds=10)
+    eventually(is_heard, seconds=60)
     return answers[-1]
 
 

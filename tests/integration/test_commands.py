@@ -18,7 +18,6 @@ import pytest
 
 from evaluation_api.commands import main
 from evaluation_api.decision import policy_file
-from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record.client_file import Answers
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.database import connect
@@ -27,7 +26,7 @@ from tests import commands
 from tests.access import SECRET
 from tests.clients import FIVE_CLIENTS, asked
 from tests.commands import Finished
-from tests.services import ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
+from tests.services import CERTIFICATES, ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
 
 MANY = 300
 LATIN = {"PYTHONIOENCODING": "ascii"}
@@ -68,7 +67,7 @@ def written(
 
     async def evaluate_many() -> None:
         async with httpx.AsyncClient(
-            base_url=server.url, transport=KeptAliveTransport(), timeout=30
+            base_url=server.url, verify=CERTIFICATES, timeout=60
         ) as client:
             for start in range(0, MANY, 50):
                 bodies = [asked(FIVE_CLIENTS[i % 5][0], f"Cliente {start + i}") for i in range(50)]

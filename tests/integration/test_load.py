@@ -18,7 +18,7 @@ def test_a_thousand_unkind_callers_keep_no_good_one_out_and_leave_nothing_held(
 
     assert len(judged) == 17
     # `make bench-unkind` says 1 s; here other tests may have the machine.
-    assert max(wave.good_seconds for wave in seen.waves) < 5, tables.of_targets(judged)
+    assert max(wave.good_seconds for wave in seen.waves) < 15, tables.of_targets(judged)
     assert all(target.met for target in judged if target.unit != "s"), tables.of_targets(judged)
 
 

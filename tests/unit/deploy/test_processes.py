@@ -84,9 +84,9 @@ def test_several_that_do_not_listen_are_killed_after_one_common_while(tmp_path: 
         running.wait_until_ready()
 
     begun = time.monotonic()
-    processes.stop(started, seconds=0.6)
+    processes.stop(started, seconds=1.5)
 
-    assert 0.6 <= time.monotonic() - begun < 1.2
+    assert 1.5 <= time.monotonic() - begun < 3
     assert all(all_gone(file) for file in files)
 
 

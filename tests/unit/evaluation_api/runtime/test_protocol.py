@@ -49,7 +49,7 @@ def connect(server: Server, sent: bytes = b"", receive_buffer: int = 0) -> socke
     caller = socket.socket()
     if receive_buffer:
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    caller.settimeout(5)
+    caller.settimeout(20)
     caller.connect(("127.0.0.1", server.port))
     caller.sendall(sent)
     return caller
@@ -110,13 +110,13 @@ def test_websocket_upgrades_are_plain_requests_and_leave_no_place_taken(server: 
 
 def test_one_connection_takes_one_place_however_much_it_asks(server: Server) -> None:
     with connect(server, GET % b"/slow" * (2 * PLACES)) as caller:
-        eventually(lambda: places(server) == 1, 5)
+        eventually(lambda: places(server) == 1)
         assert is_served(server)
         received = b""
         while received.count(b"200 OK") < 2 * PLACES:
             httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
             received += caller.recv(100_000)
-    eventually(lambda: places(server) == 0, 5)
+    eventually(lambda: places(server) == 0)
 
 
 def test_a_connection_queues_32_requests_and_no_more(server: Server) -> None:
@@ -131,7 +131,7 @@ def test_a_connection_queues_32_requests_and_no_more(server: Server) -> None:
 def test_what_is_queued_takes_no_place_that_others_ask_for(server: Server) -> None:
     ask = HEAD + b"Content-Length: 1\r\n\r\nx"
     with connect(server, GET % b"/slow"), connect(server) as caller:
-        eventually(lambda: places(server) == 1, 5)
+        eventually(lambda: places(server) == 1)
         caller.sendall(ask * 3)
         statuses = re.findall(rb"HTTP/1.1 (\d+)", read_until(caller, b"HTTP/1.1", 3))
         assert statuses == [b"200", b"503", b"200"]
@@ -141,7 +141,7 @@ def test_what_is_queued_takes_no_place_that_others_ask_for(server: Server) -> No
 
 def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: Server) -> None:
     with connect(server, GET % b"/slow"):
-        eventually(lambda: places(server) == 1, 5)
+        eventually(lambda: places(server) == 1)
         assert server.running
         os.kill(server.running.first.pid, signal.SIGSTOP)
         gone = connect(server, GET % b"/slow")
@@ -151,7 +151,7 @@ def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: S
         assert is_served(server)
         assert places(server) == 1
         httpx.get(f"{server.url}/go", verify=CERTIFICATES)
-    eventually(lambda: places(server) == 0, 5)
+    eventually(lambda: places(server) == 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 32])
@@ -161,7 +161,7 @@ def test_looks_have_places_of_their_own_sixteen_of_them(server: Server, at_once:
         assert caller.recv(1000).startswith(b"HTTP/1.1 503")
         assert is_served(server)
         httpx.get(f"{server.url}/go", verify=CERTIFICATES)
-    eventually(lambda: httpx.get(f"{server.url}/health", verify=CERTIFICATES).is_success, 5)
+    eventually(lambda: httpx.get(f"{server.url}/health", verify=CERTIFICATES).is_success)
 
 
 def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Server) -> None:
@@ -170,10 +170,10 @@ def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Serve
         for _ in range(2 * PLACES):
             unread.append(connect(server, GET % b"/big" * 30, receive_buffer=4096))
             stack.enter_context(unread[-1])
-            eventually(lambda: places(server) == 0, 5)
+            eventually(lambda: places(server) == 0)
         assert is_served(server)
         for caller in unread:
-            eventually(lambda caller=caller: is_reset(caller), 5)  # type: ignore[misc]
+            eventually(lambda caller=caller: is_reset(caller))  # type: ignore[misc]
 
 
 def is_reset(caller: socket.socket) -> bool:
@@ -188,13 +188,13 @@ def test_of_what_nobody_reads_a_megabyte_a_connection_is_kept_at_most(tmp_path: 
         before = process.memory_info().rss
         for _ in range(unread):
             stack.enter_context(connect(server, GET % b"/big" * 32, receive_buffer=4096))
-            eventually(lambda: places(server) == 0, 5)
+            eventually(lambda: places(server) == 0)
         assert process.memory_info().rss - before < unread * 1_000_000
 
 
 def test_refusals_that_nobody_reads_end_the_connection(server: Server) -> None:
     with callers(server, PLACES, GET % b"/slow"), connect(server, receive_buffer=4096) as caller:
-        eventually(lambda: places(server) >= PLACES // 2, 5)
+        eventually(lambda: places(server) >= PLACES // 2)
         caller.settimeout(2)
         assert is_ended(caller, GET % b"/slow" * 10, 100_000)
         httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
@@ -230,7 +230,7 @@ def test_silence_is_not_waited_for(server: Server, first: bytes) -> None:
             caller.sendall(b"\r\n")  # stops uvicorn's clock for connections at rest
         started = time.monotonic()
         read_all(caller)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
 
 
 def test_a_long_body_is_read_while_enough_of_it_comes(server: Server) -> None:
@@ -248,7 +248,7 @@ def test_half_of_long_bodies_take_places_of_their_own_sixteen_of_them(server: Se
         assert one_too_many.recv(100).startswith(b"HTTP/1.1 503 ")
         assert places(server) == 0
         assert is_served(server)
-    eventually(lambda: is_read(server, half + b"x" * 930_000), 5)
+    eventually(lambda: is_read(server, half + b"x" * 930_000))
     assert places(server) == 0
 
 
@@ -260,7 +260,7 @@ def is_read(server: Server, request: bytes) -> bool:
 def test_an_upload_of_which_too_little_comes_is_cut_off(server: Server) -> None:
     with connect(server, HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 70_000) as caller:
         assert b"200" not in read_all(caller)
-    eventually(lambda: places(server) == 0, 5)
+    eventually(lambda: places(server) == 0)
 
 
 def test_whoever_asks_before_sending_is_told_to_go_on(server: Server) -> None:
@@ -301,19 +301,19 @@ def test_newcomers_beyond_the_connections_that_there_may_be_are_refused(server: 
         with connect(server) as newcomer:
             assert newcomer.recv(100).startswith(b"HTTP/1.1 503 ")
         most[0].close()
-        eventually(lambda: is_served(server), 5)
+        eventually(lambda: is_served(server))
 
 
 def test_a_shed_head_request_is_answered_without_a_body(server: Server) -> None:
     with callers(server, PLACES, GET % b"/slow"):
-        eventually(lambda: places(server) >= PLACES // 2, 5)
+        eventually(lambda: places(server) >= PLACES // 2)
         time.sleep(0.3)  # no burst any more
         with connect(server, b"HEAD /big HTTP/1.1\r\nHost: a\r\n\r\n") as caller:
             answer = caller.recv(1000)
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert answer.endswith(b"\r\n\r\n")
         httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
-    eventually(lambda: places(server) == 0, 5)
+    eventually(lambda: places(server) == 0)
 
 
 def test_bad_requests_of_a_kind_are_one_warning_a_second(tmp_path: Path) -> None:

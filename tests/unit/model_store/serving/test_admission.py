@@ -158,7 +158,7 @@ def test_the_metrics_are_read_once_for_all_who_ask_at_a_time_and_again_a_moment_
                 assert (await one.get("/metrics")).text == str(read)
             assert read <= 1 + (time.monotonic() - started) / 0.05
             while (await one.get("/metrics")).text == "1":
-                assert time.monotonic() - started < 5
+                assert time.monotonic() - started < 30
 
     asyncio.run(asked())
 
