@@ -41,7 +41,7 @@ def _verify(chosen: argparse.Namespace, settings: Settings) -> int:
     with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         found = audit.verify(engine, chosen.head)
     for sentence in found.faults:
-        print(sentence)
+        print(sentence if sentence.isprintable() else ascii(sentence))
     counted = f"{found.evaluations} evaluations, {found.reviews} reviews, {found.purged} purged"
     print(
         f"{counted}; {found.unsealed} not sealed yet; {len(found.faults)} faults."

@@ -5,38 +5,45 @@ reviewed, erased or purged, and not with the evaluations that are there.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from evaluation_api.decision.domain import Position
+from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Head
-from evaluation_api.record.sealer import last_sealed
-from evaluation_api.record.tables import chain_events, chain_waiting, corrections, purged_digests
+from evaluation_api.record.positions import Numbering
+from evaluation_api.record.tables import chain_waiting, corrections, purged_digests
 
 #: Rows that the database hands over at once.
 _AT_ONCE: Final = 2_000
 #: By how much a row may be older than the seal before its own: a slow transaction, a file's slice
 #: that waited, two clocks. What was made to look older than that is told.
 _LATE: Final = timedelta(minutes=10)
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Of a row, as digests.selected has it: when it was received and evaluated.
 _RECEIVED, _EVALUATED = 1, 10
+
+
+_Place = tuple[int, str]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Sealed(msgspec.Struct):
     """What a seal says: how many evaluations, between which places, and their digests together."""
 
     count: int
-    after: tuple[int, str]
-    to: tuple[int, str]
+    after: _Place
+    to: _Place
     digests: str
 
 
@@ -44,14 +51,75 @@ class _Seal(msgspec.Struct):
     """An entry over evaluations."""
 
     number: int
-    at: datetime
+    at: _Time
     what: _Sealed
 
 
-_decode = msgspec.json.Decoder().decode
+class _Begin(msgspec.Struct):
+    recorded_before: _Place
+
+
+class _Decided(msgspec.Struct):
+    """Ids, and the digests as received and as decided."""
+
+    evaluations: list[tuple[str, str, str]]
+
+
+class _Reviewed(msgspec.Struct):
+    """Ids, and digests."""
+
+    reviews: list[tuple[str, str]]
+
+
+class _Purge(msgspec.Struct):
+    digests: str
+    reviews: list[str]
+
+
+class _Erase(msgspec.Struct):
+    left: dict[str, str]
+
+
+class _Correct(msgspec.Struct):
+    before: str
+    after: str
+
+
+class _Lost(msgspec.Struct):
+    """The head that the chain once had, or the id of an event that nobody could read."""
+
+    lost: str
+
+
+class _Entry(msgspec.Struct):
+    """An entry, or an event that has none yet."""
+
+    kind: str
+    at: _Time
+    what: msgspec.Raw
+    id: str = ""
+    number: int = 0
+    previous: str = ""
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
 _decode_seal = msgspec.json.Decoder(_Seal).decode
-#: Of an entry that is none: somebody wrote it by hand.
-_UNREADABLE: Final = (msgspec.DecodeError, KeyError, TypeError, ValueError)
+#: What is read of an entry besides, by its kind.
+_WHAT: Final = {
+    chain.BEGIN: _Begin,
+    chain.SEAL: _Sealed,
+    chain.DECIDED: _Decided,
+    chain.REVIEWS: _Reviewed,
+    chain.PURGE: _Purge,
+    chain.ERASE: _Erase,
+    chain.CORRECT: _Correct,
+    chain.LOST: _Lost,
+}
+#: Of what is none of ours: somebody wrote it by hand. A file takes any value in any column.
+_UNREADABLE: Final = (
+    *(msgspec.MsgspecError, AttributeError, KeyError),
+    *(RecursionError, TypeError, ValueError),
+)
 
 
 @dataclass
@@ -86,26 +154,47 @@ class _Told:
     #: Up to where evaluations are sealed, and which of those as they were received.
     sealed: Position = field(default_factory=lambda: Position(0, ""))
     waiting: set[str] = field(default_factory=set)
+    #: When the last entry was made.
+    until: datetime = _NO_TIME
 
-    def hear(self, entry: dict[str, Any]) -> None:
-        """Take in an entry, or an event that has none yet."""
-        what = entry["what"]
-        match entry["kind"]:
-            case chain.BEGIN:
-                self.recorded_before = Position(*what["recorded_before"])
-            case chain.DECIDED:
-                for identity, received, decided in what["evaluations"]:
-                    self.received.setdefault(identity, bytes.fromhex(received))
-                    self.decided[identity] = decided
-            case chain.REVIEWS:
-                self.reviews.update(what["reviews"])
-            case chain.PURGE:
-                self.purges[entry["id"]] = what["digests"]
-                self.purged_reviews.update(what["reviews"])
-            case chain.ERASE:
-                self.erased.update(what["left"])
-            case chain.CORRECT:
-                self.corrections.add((what["before"], what["after"]))
+    def hear(self, entry: _Entry) -> str | None:
+        """Take in an entry, or an event that has none yet; return what it gives away."""
+        self.until = max(self.until, entry.at)
+        if (read := _WHAT.get(entry.kind)) is None:
+            return None
+        match msgspec.json.decode(entry.what, type=read):
+            case _Begin() as begun:
+                self.recorded_before = Position(*begun.recorded_before)
+            case _Sealed() as sealed:
+                self.sealed = Position(*sealed.to)
+            case _Decided() as late:
+                return self._hear_decided(late)
+            case _Reviewed() as reviewed:
+                again = self.reviews.keys() & dict(reviewed.reviews).keys()
+                self.reviews.update(reviewed.reviews)
+                return _again("review", again)
+            case _Purge() as purge:
+                self.purges[entry.id] = purge.digests
+                self.purged_reviews.update(purge.reviews)
+            case _Erase() as erased:
+                self.erased.update(erased.left)
+            case _Correct() as correction:
+                self.corrections.add((correction.before, correction.after))
+            case _Lost() as lost:
+                return f"tells that {lost.lost} was in its way, and is lost"
+        return None
+
+    def _hear_decided(self, late: _Decided) -> str | None:
+        again = self.decided.keys() & {identity for identity, *_ in late.evaluations}
+        for identity, received, decided in late.evaluations:
+            self.received.setdefault(identity, bytes.fromhex(received))
+            self.decided[identity] = decided
+        return _again("evaluation", again)
+
+
+def _again(what: str, ids: Iterable[str]) -> str | None:
+    """Return what is wrong with an entry that seals what was sealed before."""
+    return ", ".join(f"{what} {one} was sealed again" for one in sorted(ids)) or None
 
 
 class _Row(NamedTuple):
@@ -124,12 +213,35 @@ def verify(engine: Engine, kept: Head | None = None) -> Audit:
 
     Raises RecordUnavailableError.
     """
+    try:
+        return _verified(engine, kept)
+    except RecordUnavailableError:
+        if engine.dialect.name != "sqlite":
+            raise
+        return _verified(engine, kept, _any_text)
+
+
+def _any_text(stored: bytes) -> str:
+    """Read what may be no UTF-8, which ends a query otherwise; slower than the driver's own."""
+    return stored.decode(errors="replace")
+
+
+def _verified(
+    engine: Engine, kept: Head | None, text_factory: Callable[[bytes], str] | None = None
+) -> Audit:
     found = Audit()
     with _snapshot(engine) as connection:
-        told = _read_chain(connection, found, kept)
-        _compare_evaluations(connection, found, told)
-        _compare_reviews(connection, found, told)
-        _compare_corrections(connection, found, told)
+        driver: Any = connection.connection.driver_connection
+        if text_factory is not None:
+            driver.text_factory = text_factory
+        try:
+            told = _read_chain(connection, found, kept)
+            _compare_evaluations(connection, found, told)
+            _compare_reviews(connection, found, told)
+            _compare_corrections(connection, found, told)
+        finally:
+            if text_factory is not None:
+                driver.text_factory = str
     return found
 
 
@@ -143,39 +255,61 @@ def _read_chain(connection: Connection, found: Audit, kept: Head | None) -> _Tol
     """Follow the chain from its beginning; return what it tells."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
-    told = _Told()
+    told, heads = _Told(), _heads(connection, found, kept)
     for row in chain.entries(connection):
         own = Head(row.number, row.hash)
         if fault := _fault(row, found.head, told):
             found.faults.append(f"entry {row.number}: {fault}")
-        if kept and kept.number == own.number and kept != own:
+        if own.number in heads and heads[own.number] != own.hash:
             found.faults.append(f"entry {row.number}: is another one than the head that was kept")
         found.head = own
-    if kept and kept.number > found.head.number:
-        found.faults.append(f"the chain ends at {found.head.number}, before the head that was kept")
-    for event in connection.execute(select(chain_events)):
-        told.hear(_decode(event.body))
+    ended = isinstance(found.head.number, int) and found.head.number
+    if heads and max(heads) > ended:
+        found.faults.append(f"the chain ends at {ended}, before the head that was kept")
+    for event in connection.exec_driver_sql("SELECT id, body FROM chain_events ORDER BY id"):
+        if not _is_heard(event.body, told):
+            found.faults.append(f"event {event.id}: was changed")
     told.waiting.update(connection.execute(select(chain_waiting.c.evaluation_id)).scalars())
-    told.sealed = last_sealed(connection)
     return told
+
+
+def _is_heard(body: Any, told: _Told) -> bool:  # noqa: ANN401 - whatever is stored
+    """Hear an event that has no entry yet; tell whether it is one."""
+    with suppress(*_UNREADABLE):
+        event = _decode_entry(body)
+        if event.kind not in chain.OWN:
+            told.hear(event)
+            return True
+    return False
+
+
+def _heads(connection: Connection, found: Audit, kept: Head | None) -> dict[int, str]:
+    """Return the hashes of entries that are known by other means: what was kept, here or not."""
+    heads = [] if kept is None else [kept]
+    try:
+        heads += filter(None, [chain.kept_head(connection)])
+    except ValueError:
+        found.faults.append("the head that the record keeps: was changed")
+    return {head.number: head.hash for head in reversed(heads)}
 
 
 def _fault(row: Any, before: Head, told: _Told) -> str | None:  # noqa: ANN401 - a Row
     """Hear an entry; return what is wrong with it."""
     try:
-        entry = _decode(row.body)
-        told.hear(entry)
-        is_own = (entry["number"], entry["kind"]) == (row.number, row.kind)
-        is_next = entry["previous"] == before.hash
-        if row.kind == chain.SEAL:
-            _decode_seal(row.body)
+        entry = _decode_entry(row.body)
+        given_away = told.hear(entry)
+        is_own = (entry.number, entry.kind) == (row.number, row.kind)
+        is_own &= chain.hash_of(row.body) == row.hash
+        is_following = row.number == before.number + 1
     except _UNREADABLE:
         return "was changed"
-    if not is_own or chain.hash_of(row.body) != row.hash:
+    if not is_own:
         return "was changed"
-    if row.number != before.number + 1:
+    if not is_following:
         return f"follows entry {before.number}: what stood between is gone"
-    return None if is_next else "does not hold the hash of the one before"
+    if entry.previous != before.hash:
+        return "does not hold the hash of the one before"
+    return given_away
 
 
 class _Seals:
@@ -233,30 +367,64 @@ class _Seals:
 
 def _seals(connection: Connection) -> Iterator[_Seal]:
     for row in chain.entries(connection, chain.SEAL):
-        with suppress(msgspec.DecodeError):  # which was told
+        with suppress(*_UNREADABLE):  # which was told
             yield _decode_seal(row.body)
 
 
 def _earliest(seal: _Seal | None) -> str:
     """Return, as rows have times, when what follows a seal was evaluated at the earliest."""
-    return "" if seal is None else f"{seal.at - _LATE:%Y-%m-%d %H:%M:%S.%f}"
+    return "" if seal is None else _as_rows(max(seal.at, _NO_TIME) - _LATE)
+
+
+def _as_rows(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
 def _compare_evaluations(connection: Connection, found: Audit, told: _Told) -> None:
+    numbering = _numbering(connection, found)
     seals = _Seals(connection, found, told.recorded_before)
     rows = heapq.merge(
-        _evaluations(connection, found, told),
+        _evaluations(connection, found, told, numbering),
         _purged(connection, found, told),
         key=attrgetter("place"),
     )
+    latest, upcoming = _as_rows(told.until - _LATE), _upcoming(connection, found)
     for row in rows:
-        found.unsealed += not seals.take(row)
+        if seals.take(row):
+            continue
+        found.unsealed += 1
+        is_left = row.place > told.recorded_before and row.when < latest
+        if is_left or (upcoming is not None and row.place.number >= upcoming):
+            found.faults.append(
+                f"evaluation {row.place.id}: is of {row.when[:16]} UTC and not sealed,"
+                f" and the chain went on until {told.until:%Y-%m-%d %H:%M}"
+            )
     seals.close_all()
 
 
-def _evaluations(connection: Connection, found: Audit, told: _Told) -> Iterator[_Row]:
+def _upcoming(connection: Connection, found: Audit) -> int | None:
+    if connection.dialect.name != "postgresql":
+        return None
+    try:
+        with connection.begin_nested():
+            return positions.upcoming(connection)
+    except DBAPIError:
+        found.faults.append("how the record counts its rows: was changed")
+        return None
+
+
+def _numbering(connection: Connection, found: Audit) -> Numbering:
+    try:
+        return positions.numbering(connection)
+    except _UNREADABLE:
+        found.faults.append("how the record counts its rows: was changed")
+        return Numbering([])
+
+
+def _evaluations(
+    connection: Connection, found: Audit, told: _Told, numbering: Numbering
+) -> Iterator[_Row]:
     """Yield every evaluation in the record's order, each compared with its own digest."""
-    numbering = positions.numbering(connection)
     dialect = connection.dialect.name
     position = "position" if dialect == "postgresql" else "rowid"
     query = (
@@ -267,14 +435,24 @@ def _evaluations(connection: Connection, found: Audit, told: _Told) -> Iterator[
     for *values, salt, digest, number in stream:
         found.evaluations += 1
         identity = values[0]
-        place = Position(numbering.told(number), identity)
-        if digest is not None and not (
-            _is_same(values, salt, digest, told)
-            or (salt and _is_received(values, salt, digest, place, told))
-        ):
+        place = Position(numbering.told(number), str(identity))
+        try:
+            is_whole = (
+                digest is None
+                or _is_same(values, salt, digest, told)
+                or (salt is not None and _is_received(values, salt, digest, place, told))
+            )
+        except _UNREADABLE:
+            is_whole = False
+        if not is_whole:
             found.faults.append(f"evaluation {identity}: was changed after it was sealed")
         when = values[_EVALUATED] or values[_RECEIVED]
-        yield _Row(place, told.received.get(identity, digest), when)
+        sealed = told.received.get(identity, digest)
+        yield _Row(place, _if_bytes(sealed), when if isinstance(when, str) else "")
+
+
+def _if_bytes(stored: object) -> bytes | None:
+    return stored if isinstance(stored, bytes) else None
 
 
 def _is_same(values: list[Any], salt: bytes | None, digest: bytes, told: _Told) -> bool:
@@ -298,17 +476,22 @@ def _is_received(
 def _purged(connection: Connection, found: Audit, told: _Told) -> Iterator[_Row]:
     """Yield what is left of purged evaluations; then compare it with what purges told of them."""
     joined: dict[str, Any] = {event_id: sha256() for event_id in told.purges}
-    query = select(purged_digests).order_by(
-        purged_digests.c.position, purged_digests.c.evaluation_id
+    query = (
+        "SELECT position, evaluation_id, digest, event_id FROM purged_digests"
+        " ORDER BY position, evaluation_id"
     )
-    for row in connection.execution_options(yield_per=_AT_ONCE).execute(query):
+    stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
+    for position, identity, digest, event_id in stream:
         found.purged += 1
-        if row.event_id in joined:
-            joined[row.event_id].update(row.digest)
+        if not isinstance(position, int) or not isinstance(digest, bytes):
+            found.faults.append(f"evaluation {identity}: was changed after it was purged")
+            continue
+        if event_id in joined:
+            joined[event_id].update(digest)
         else:
-            found.faults.append(f"evaluation {row.evaluation_id}: no purge tells that it took it")
-        digest = told.received.get(row.evaluation_id, row.digest)
-        yield _Row(Position(row.position, row.evaluation_id), digest)
+            found.faults.append(f"evaluation {identity}: no purge tells that it took it")
+        place = Position(position, str(identity))
+        yield _Row(place, told.received.get(identity, digest))
     for event_id, sealed in told.purges.items():
         if joined[event_id].hexdigest() != sealed:
             found.faults.append(f"purge {event_id}: what it took is not what it told of")
@@ -321,22 +504,29 @@ def _compare_reviews(connection: Connection, found: Audit, told: _Told) -> None:
     stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
     for *values, salt, digest in stream:
         found.reviews += 1
-        identity = values[0]
-        gone.discard(identity)
-        if digest is None and identity not in told.reviews:
+        gone.discard(values[0])
+        if digest is None and values[0] not in told.reviews:
             found.unsealed += 1
-        elif digest is None or told.reviews.get(identity) != digest.hex():
-            found.faults.append(f"review {identity}: is not what was sealed")
-        elif not _is_same(values, salt, digest, told):
-            found.faults.append(f"review {identity}: was changed after it was sealed")
+        elif fault := _review_fault(values, salt, digest, told):
+            found.faults.append(f"review {values[0]}: {fault}")
     found.faults += [f"review {identity}: is gone" for identity in sorted(gone)]
+
+
+def _review_fault(values: list[Any], salt: Any, digest: Any, told: _Told) -> str | None:  # noqa: ANN401 - whatever is stored
+    try:
+        if told.reviews.get(values[0]) != digest.hex():
+            return "is not what was sealed"
+        is_whole = _is_same(values, salt, digest, told)
+    except _UNREADABLE:
+        is_whole = False
+    return None if is_whole else "was changed after it was sealed"
 
 
 def _compare_corrections(connection: Connection, found: Audit, told: _Told) -> None:
     """Compare which evaluation counts in whose place; a purge of either takes that with it."""
     query = select(corrections.c.evaluation_id, corrections.c.by_id)
     kept = {(before, after) for before, after in connection.execute(query)}
-    for before, after in sorted(kept - told.corrections):
+    for before, after in sorted(kept - told.corrections, key=str):
         found.faults.append(
             f"evaluation {before}: was not corrected by {after}, which is in its place"
         )

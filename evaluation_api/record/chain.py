@@ -7,12 +7,14 @@ SHA-256 of it.
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+import msgspec
+from sqlalchemy import Connection, Engine, Text, cast, delete, false, func, insert, select, text
 
 from evaluation_api.access.identity import Identity, of_terminal
 from evaluation_api.record import database
@@ -25,8 +27,25 @@ NOTHING: Final = "0" * 64
 BEGIN, SEAL, DECIDED, REVIEWS = "begin", "seal", "decided", "reviews"
 #: Those of events that audit.py reads.
 PURGE, ERASE, CORRECT = "purge", "erase", "correct"
+#: What stands in the place of entries that were cut off, or of an event that nobody can read.
+LOST: Final = "lost"
+#: The kinds that no event may have.
+OWN: Final = frozenset({BEGIN, SEAL, DECIDED, REVIEWS, LOST})
+#: The mark that names the head once more, so that a chain that was cut off is found.
+_HEAD: Final = "chain_head"
 
+_LAST: Final = (
+    select(cast(chain.c.number, Text) + ":" + chain.c.hash)
+    .order_by(chain.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_KEPT: Final = select(marks.c.value).where(marks.c.name == _HEAD).scalar_subquery()
+#: Where not, it is looked at more closely.
+IS_HEAD_KEPT: Final = func.coalesce(_LAST == _KEPT, false())
 _PAGE: Final = 5_000
+_LONGEST_KIND: Final = 16
+_MOST_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +134,51 @@ class Link:
         self._connection = connection
         self.head = head(connection)
 
-    def add(self, body: dict[str, Any]) -> None:
-        """Add an entry. body: what note writes, or a kind and what was sealed."""
-        number = self.head.number + 1
-        whole = {"at": moment(datetime.now(UTC)), **body}
-        body_text = canonical({**whole, "number": number, "previous": self.head.hash})
-        self.head = Head(number, hash_of(body_text))
-        values = {"number": number, "kind": body["kind"], "hash": self.head.hash, "body": body_text}
-        self._connection.execute(insert(chain).values(values))
+    def add(self, *bodies: dict[str, Any]) -> None:
+        """Add entries. bodies: what note writes, or a kind and what was sealed."""
+        for body in bodies:
+            number = self.head.number + 1
+            whole = {"at": moment(datetime.now(UTC)), **body}
+            text_ = canonical({**whole, "number": number, "previous": self.head.hash})
+            self.head = Head(number, hash_of(text_))
+            values = {"number": number, "kind": body["kind"], "hash": self.head.hash, "body": text_}
+            self._connection.execute(insert(chain).values(values))
+        if bodies:
+            self._connection.execute(_IN_FORCE, {"name": _HEAD, "value": str(self.head)})
+
+    def lost(self) -> str | None:
+        """Return the head that the record keeps, where the chain does not hold it any more."""
+        try:
+            kept = kept_head(self._connection)
+        except ValueError as exc:
+            return str(exc)
+        if kept is None:
+            return None
+        there = select(chain.c.hash).where(chain.c.number == kept.number)
+        return None if self._connection.scalar(there) == kept.hash else str(kept)
 
     def add_events(self, limit: int) -> int:
         """Make entries of what was noted, oldest first; return of how much."""
         query = select(chain_events).order_by(chain_events.c.id).limit(limit)
         noted = self._connection.execute(query).all()
-        for event in noted:
-            self.add(json.loads(event.body))
+        self.add(*(_body_of(event) for event in noted))
         ids = [event.id for event in noted]
         if ids:
             self._connection.execute(delete(chain_events).where(chain_events.c.id.in_(ids)))
         return len(ids)
+
+
+def _body_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - a Row
+    """Return what was noted; of what somebody wrote by hand and nobody can read, that it was there.
+
+    One such event would keep all that follows out of the chain.
+    """
+    with suppress(msgspec.MsgspecError, RecursionError, TypeError, ValueError):
+        body = msgspec.json.decode(event.body, type=dict[str, Any])
+        kind = body.get("kind")
+        if isinstance(kind, str) and len(kind) <= _LONGEST_KIND and kind not in OWN:
+            return body
+    return {"kind": LOST, "what": {"lost": f"event {event.id}"}}
 
 
 def head(connection: Connection) -> Head:
@@ -141,6 +186,12 @@ def head(connection: Connection) -> Head:
     query = select(chain.c.number, chain.c.hash).order_by(chain.c.number.desc()).limit(1)
     row = connection.execute(query).first()
     return Head(0, NOTHING) if row is None else Head(*row)
+
+
+def kept_head(connection: Connection) -> Head | None:
+    """Return the head as the record names it a second time. Raises ValueError for anything else."""
+    kept = connection.scalar(select(marks.c.value).where(marks.c.name == _HEAD))
+    return None if kept is None else read_head(str(kept))
 
 
 def last_of(connection: Connection, kind: str) -> dict[str, Any] | None:
@@ -161,6 +212,8 @@ def entries(connection: Connection, *kinds: str) -> Iterator[Any]:
             return
         yield from page
         last = page[-1].number
+        if not isinstance(last, int):  # a file keeps any text, too, behind all numbers
+            return
 
 
 class ChainLog:
@@ -191,6 +244,7 @@ class ChainLog:
 def read_head(kept: str) -> Head:
     """Read a head as it was kept. Raises ValueError."""
     number, _, own_hash = kept.partition(":")
-    if not number.isascii() or not number.isdigit() or len(own_hash) != len(NOTHING):
+    is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+    if not is_number or len(own_hash) != len(NOTHING):
         raise ValueError(kept)
     return Head(int(number), own_hash)

@@ -114,14 +114,21 @@ def is_given(connection: Connection, numbering: Numbering, told: Position) -> bo
 
     On SQLite, which counts each row, neither was one at which another row stands.
     """
-    if connection.dialect.name == "postgresql":
-        upcoming, offset = connection.execute(_NEXT).one()
-        return bool(told.number < upcoming + offset)
+    if (limit := upcoming(connection)) is not None:
+        return told.number < limit
     if told.number >= numbering.told(newest(connection) + 1):
         return False
     counted = numbering.place(told)
     there = connection.scalar(_AT, {"row": counted.number})
     return there is None or counted.id in {"", there}
+
+
+def upcoming(connection: Connection) -> int | None:
+    """Return before which number every row of PostgreSQL stands; SQLite gives any rowid."""
+    if connection.dialect.name != "postgresql":
+        return None
+    number, offset = connection.execute(_NEXT).one()
+    return int(number + offset)
 
 
 def numbering(connection: Connection) -> Numbering:
@@ -160,14 +167,14 @@ def is_behind(connection: Connection) -> bool:
 
     A dump brings the numbers of another server; those of a new one begin at 3.
     """
-    upcoming, offset = connection.execute(_NEXT).one()
-    return bool(_last(connection) >= upcoming + offset)
+    limit = upcoming(connection)
+    return limit is not None and _last(connection) >= limit
 
 
 def continue_behind_last(connection: Connection) -> None:
     """Have PostgreSQL count on from the last row."""
-    upcoming, _ = connection.execute(_NEXT).one()
-    offset = _last(connection) + 1 - upcoming
+    number, _ = connection.execute(_NEXT).one()
+    offset = _last(connection) + 1 - number
     connection.execute(delete(marks).where(marks.c.name == OFFSET))
     connection.execute(insert(marks).values(name=OFFSET, value=str(offset)))
     for table in (evaluations, reviews):

@@ -36,7 +36,6 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Link
 from evaluation_api.record.pace import Pace
-from evaluation_api.record.tables import chain as entries
 from evaluation_api.record.tables import chain_events, chain_waiting, evaluations, reviews
 from evaluation_api.runtime.background import Events, repeat
 
@@ -76,7 +75,7 @@ class Seals:
         self._order = (self._position, evaluations.c.id)
         self._pace = Pace(_LARGEST_FILL)
         self._steps = (
-            (self._begin, ~exists(select(entries))),
+            (self._begin, ~chain.IS_HEAD_KEPT),
             (_add_events, exists(select(chain_events))),
             (self._seal, literal(value=True)),
             (_seal_reviews, exists(select(reviews).where(_NEW_REVIEW))),
@@ -113,16 +112,20 @@ class Seals:
             return bool(connection.scalar(select(condition)))
 
     def _begin(self, connection: Connection) -> bool:
-        """Say in a first entry what was recorded before there was a chain."""
+        """Say first what was recorded before there was a chain, and what is lost of one."""
         link = Link(connection)
-        if link.head.number:
-            return False
+        lost = link.lost()
+        if not link.head.number:
+            link.add({"kind": chain.BEGIN, "what": {"recorded_before": self._newest(connection)}})
+        if lost is not None:
+            link.add({"kind": chain.LOST, "what": {"lost": lost}})
+        return False
+
+    def _newest(self, connection: Connection) -> list[object]:
         newest_first = (column.desc() for column in self._order)
         query = select(*self._order).order_by(*newest_first).limit(1)
         newest = connection.execute(query).first()
-        place = (0, "") if newest is None else newest
-        link.add({"kind": chain.BEGIN, "what": {"recorded_before": _told(connection, *place)}})
-        return False
+        return _told(connection, *((0, "") if newest is None else newest))
 
     def _seal(self, connection: Connection) -> bool:
         """Seal the evaluations that follow, or make digests for those that have none."""
@@ -240,23 +243,36 @@ def _seal_reviews(connection: Connection) -> bool:
 
 
 def _seal_decided(connection: Connection) -> bool:
-    """Seal as they were decided those that were sealed as they were received."""
+    """Seal as they were decided those that were sealed as they were received.
+
+    Others are not sealed again: somebody put them among these, to have a change of them sealed.
+    """
     some = _rows(connection.dialect, evaluations).where(*_DECIDED).order_by(evaluations.c.id)
-    found = connection.execute(some.limit(_MOST_SINGLY)).all()
+    rows = connection.execute(some.limit(_MOST_SINGLY)).all()
+    before = _known_as_received(connection, rows)
+    found = [row for row in rows if row[0] in before]
     if found:
-        before = _digests_of(connection, [row[0] for row in found])
         made = _write_digests(connection, evaluations, found)
-        sealed = [[*one, digest] for one, digest in zip(before.items(), made, strict=True)]
+        sealed = [[row[0], before[row[0]], digest] for row, digest in zip(found, made, strict=True)]
         Link(connection).add({"kind": chain.DECIDED, "what": {"evaluations": sealed}})
-        no_more = chain_waiting.c.evaluation_id.in_(before)
+    if rows:
+        no_more = chain_waiting.c.evaluation_id.in_([row[0] for row in rows])
         connection.execute(delete(chain_waiting).where(no_more))
-    return len(found) == _MOST_SINGLY
+    return len(rows) == _MOST_SINGLY
 
 
-def _digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """Return digests by ids, in their order, in hexadecimal."""
-    query = select(evaluations.c.id, evaluations.c.digest).where(evaluations.c.id.in_(ids))
-    return {row.id: row.digest.hex() for row in connection.execute(query.order_by("id"))}
+def _known_as_received(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
+    """Return, by ids, the digests that rows have of their receipt, in hexadecimal."""
+    columns = evaluations.c.id, evaluations.c.salt, evaluations.c.digest
+    known = select(*columns).where(evaluations.c.id.in_([row[0] for row in rows]))
+    by_id = {row.id: row for row in connection.execute(known)}
+    return {
+        row[0]: own.digest.hex()
+        for row in rows
+        if (own := by_id[row[0]]).salt
+        and own.digest
+        and digests.of_values(own.salt, digests.as_received(tuple(row))) == own.digest
+    }
 
 
 class Sealer:

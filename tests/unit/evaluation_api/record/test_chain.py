@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 from evaluation_api.decision.domain import Entry, Outcome, Review
 from evaluation_api.decision.errors import RecordUnavailableError
@@ -194,9 +196,88 @@ def take_a_correction_back(engine: Engine, ids: list[str]) -> None:
     run(engine, "DELETE FROM corrections")
 
 
+def rewrite_a_review_for_the_sealer(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "UPDATE reviews SET outcome = 'aprovado', digest = NULL")
+    Seals(engine).seal_all()
+
+
+def change_as_if_decided_late(engine: Engine, ids: list[str]) -> None:
+    run(engine, "UPDATE evaluations SET outcome = 'recusado' WHERE id = :of", of=ids[5])
+    run(engine, "INSERT INTO chain_waiting (evaluation_id) VALUES (:of)", of=ids[5])
+    Seals(engine).seal_all()
+
+
+def note_as_the_sealer(engine: Engine, ids: list[str]) -> None:
+    """Tell of a decision that was sealed late, in an event for the sealer to make an entry of."""
+    with engine.begin() as connection:
+        query = text("SELECT digest FROM evaluations WHERE id = :of")
+        before = connection.scalar(query, {"of": ids[5]}).hex()
+        statement = text("UPDATE evaluations SET outcome = 'recusado' WHERE id = :of")
+        connection.execute(statement, {"of": ids[5]})
+        redo_digest(connection, ids[5])
+        after = connection.scalar(query, {"of": ids[5]}).hex()
+        decided = {"evaluations": [[ids[5], before, after]]}
+        chain.note(connection, Event("decided", "comando:ana", "", decided))
+    Seals(engine).seal_all()
+
+
+def leave_junk_in_the_sealers_way(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "INSERT INTO chain_events (id, body) VALUES ('0', 'junk')")
+    EvaluationLog(engine).append([entry_now()])
+    Seals(engine).seal_all()
+    assert audit.verify(engine).unsealed == 0
+
+
+def cut_the_end_off(engine: Engine, ids: list[str]) -> None:
+    """Take the last evaluations away, and the entries that tell of them."""
+    run(engine, "DELETE FROM chain WHERE number > 2")
+    run(engine, "DELETE FROM reviews")
+    run(
+        engine,
+        "DELETE FROM evaluations WHERE id <> :of AND id <> :and",
+        of=ids[0],
+        **{"and": ids[1]},
+    )
+
+
+def cut_the_end_off_and_go_on(engine: Engine, ids: list[str]) -> None:
+    cut_the_end_off(engine, ids)
+    for _ in range(9):
+        EvaluationLog(engine).append([entry_now()])
+        Seals(engine).seal_all()
+
+
+def make_the_chain_anew(engine: Engine, ids: list[str]) -> None:
+    rename(engine, ids)
+    run(engine, "DELETE FROM chain")
+    run(engine, "UPDATE evaluations SET digest = NULL")
+    run(engine, "UPDATE reviews SET digest = NULL")
+    Seals(engine).seal_all()
+
+
+def leave_behind_the_sealer(engine: Engine, _ids: list[str]) -> None:
+    """Put one where the sealer never comes, or have it stand there while the chain goes on."""
+    EvaluationLog(engine).append([entry := decided_entry(when=datetime(2026, 1, 1, tzinfo=UTC))])
+    if engine.dialect.name == "postgresql":
+        run(engine, "UPDATE evaluations SET position = 1099511627776 WHERE id = :of", of=entry.id)
+        Seals(engine).seal_all()
+    else:
+        ChainLog(engine).note([Event("search", "pessoa:Ana", "", {})])
+        with engine.begin() as connection:
+            chain.Link(connection).add_events(1)
+
+
 @pytest.mark.parametrize(
     ("tamper", "told"),
     [
+        (rewrite_a_review_for_the_sealer, "review .* was sealed again"),
+        (change_as_if_decided_late, "was changed after it was sealed"),
+        (note_as_the_sealer, "event .* was in its way"),
+        (leave_junk_in_the_sealers_way, "event 0 was in its way"),
+        (cut_the_end_off, "before the head that was kept"),
+        (cut_the_end_off_and_go_on, "entry 3: tells that .* is lost"),
+        (make_the_chain_anew, "tells that .* is lost"),
+        (leave_behind_the_sealer, "not sealed, and the chain went on"),
         (rename, "was changed after it was sealed"),
         (change_an_amount, "was changed after it was sealed"),
         (backdate, "was changed after it was sealed"),
@@ -223,6 +304,79 @@ def test_what_is_changed_by_hand_is_found(
 
     faults = audit.verify(engine).faults
     assert any(re.search(told, fault) for fault in faults), faults
+
+
+#: By table, the columns that are read to verify.
+_READ = {
+    "chain": ("number", "kind", "hash", "body"),
+    "chain_events": ("id", "body"),
+    "chain_waiting": ("evaluation_id",),
+    "corrections": ("evaluation_id", "by_id"),
+    "purged_digests": ("position", "evaluation_id", "digest", "event_id"),
+    "marks": ("value",),
+    "reviews": ("id", "evaluation_id", "outcome", "reviewed_at", "salt", "digest"),
+    "evaluations": (
+        *("id", "received_at", "name", "balance", "degraded", "evaluated_at"),
+        *("cluster", "answer", "salt", "digest"),
+    ),
+}
+#: Of these, what nobody vouches for.
+_UNSEALED = {"chain_events", "chain_waiting", "marks"}
+_JUNK = (
+    *("''", "'junk'", "'{}'", "'[]'", "'null'", "'2020-01-01 00:00:00'", f"'{'[' * 20_000}'"),
+    *("""'{"at":"0001-01-01T00:00:00Z","kind":"seal","number":2,"what":{"to":[{},7]}}'""",),
+    *("""'{"at":"2026-11-22T12:00:00","kind":"erase","what":{"left":7}}'""", "7", "NULL"),
+)
+#: What a file takes in any column besides; no UTF-8 among it.
+_JUNK_OF_FILES = ("-1e300", "x'ff00'", "CAST(x'ff' AS TEXT)")
+
+
+@pytest.mark.parametrize("table", _READ)
+def test_junk_in_what_the_chain_is_read_from_is_told(
+    engine: Engine, log: EvaluationLog, seals: Seals, table: str
+) -> None:
+    log.append([entry_now(), entry_now()])
+    retention.purge(engine, datetime.now(UTC) + timedelta(milliseconds=2))
+    entries = [entry_now(), entry_now(), pending_entry()]
+    log.append(entries)
+    log.review(review(entries[1].id))
+    Persons(engine).correct(entries[0].id, entry_now())
+    seals.seal_all()
+    ChainLog(engine).note([Event("search", "pessoa:Ana", "", {})])
+    assert audit.verify(engine).faults == []
+    tried = Counter(
+        is_told(engine, table, column, junk)
+        for column in _READ[table]
+        for junk in (*_JUNK, *(_JUNK_OF_FILES if engine.dialect.name == "sqlite" else ()))
+    )
+
+    assert sum(tried.values()) > tried["refused"]
+    assert table in _UNSEALED or not tried["missed"]
+
+
+def is_told(engine: Engine, table: str, column: str, junk: str) -> str:
+    """Put junk into a table's last row, verify, and take it out again."""
+    row = "rowid" if engine.dialect.name == "sqlite" else "ctid"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "PRAGMA foreign_keys = OFF"
+            if row == "rowid"
+            else "SET session_replication_role = replica"
+        )
+        connection.commit()
+        at, old = connection.exec_driver_sql(
+            f"SELECT {row}, {column} FROM {table} ORDER BY {row} DESC LIMIT 1"
+        ).one()
+        change = f"UPDATE {table} SET {column} = {{}} WHERE {row} = :at RETURNING {row}"
+        try:
+            at = connection.scalar(text(change.format(junk.replace(":", "\\:"))), {"at": at})
+            connection.commit()
+        except DBAPIError:
+            return "refused"
+        faults = audit.verify(engine).faults
+        connection.execute(text(change.format(":old")), {"at": at, "old": old})
+        connection.commit()
+    return "told" if faults else "missed"
 
 
 def test_what_was_committed_is_sealed_within_two_seconds(
@@ -376,11 +530,8 @@ def test_a_chain_that_was_made_anew_is_found_by_the_head_that_was_kept(
     kept = ChainLog(engine).head()
     assert audit.verify(engine, kept).faults == []
 
-    rename(engine, sealed)
-    run(engine, "DELETE FROM chain")
-    run(engine, "UPDATE evaluations SET digest = NULL")
-    run(engine, "UPDATE reviews SET digest = NULL")
-    Seals(engine).seal_all()
+    run(engine, "DELETE FROM marks WHERE name = 'chain_head'")
+    make_the_chain_anew(engine, sealed)
 
     assert audit.verify(engine).faults == []
     assert "head that was kept" in audit.verify(engine, kept).faults[0]
