@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from evaluation_api.decision.domain import Entry
-from evaluation_api.record import rows
+from evaluation_api.record import digests, rows
 from evaluation_api.record.rows import BindTime, Values
-from evaluation_api.record.tables import evaluations
 
 
 class KeyRow(NamedTuple):
@@ -57,7 +56,7 @@ class Writer(ABC):
 
 def writer_for(engine: Engine) -> Writer:
     """Return what suits a database."""
-    return _PostgresWriter() if engine.dialect.name == "postgresql" else _SqliteWriter(engine)
+    return _PostgresWriter() if engine.dialect.name == "postgresql" else _SqliteWriter()
 
 
 class _SqliteWriter(Writer):
@@ -66,10 +65,8 @@ class _SqliteWriter(Writer):
     Each statement lets go of the interpreter and then waits for it, while the file is locked.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        kind = evaluations.c.received_at.type.dialect_impl(engine.dialect)
-        bind_time: Any = kind.bind_processor(engine.dialect)
-        self.bind_time = lru_cache(maxsize=4)(bind_time)  # a client file's chunk has one time
+    def __init__(self) -> None:
+        self.bind_time = digests.told  # what SQLAlchemy makes of a time, sooner
 
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
         start = 0
