@@ -45,7 +45,7 @@ _DECIDED: Final = text(
     "SELECT rowid, id, name_folded, outcome, cluster FROM evaluations WHERE outcome IS NOT NULL"
     " AND rowid IN (SELECT position FROM names.waiting) ORDER BY rowid LIMIT :limit"
 )
-_ADD: Final = text("INSERT INTO names.parts(rowid, told) VALUES (:position, :told)")
+_ADD: Final = "INSERT INTO names.parts(rowid, told) VALUES (?, ?)"
 _MERGE: Final = f"INSERT INTO names.parts(parts, rank) VALUES ('merge', {_MERGED_PAGES})"  # noqa: S608
 
 
@@ -143,8 +143,7 @@ def index_some(engine: Engine) -> int:
 
 def _add(connection: Connection, rows: list[Any]) -> None:
     if rows:
-        told = [{"position": row.rowid, "told": _told(row)} for row in rows]
-        connection.execute(_ADD, sorted(told, key=lambda one: int(one["position"])))
+        connection.exec_driver_sql(_ADD, sorted((row.rowid, _told(row)) for row in rows))
 
 
 def _told(row: Any) -> str:  # noqa: ANN401 - a Row
