@@ -7,6 +7,7 @@ models or of sentences. What was decided before policies knew facts is earlier_p
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from math import inf
 from typing import Final
 
 from evaluation_api.decision.domain import (
@@ -89,8 +90,7 @@ class TrainingRange:
 
     def most(self, feature: str, limit: float) -> float:
         """Return the largest amount in range, of a client with this limit."""
-        times = self.times_the_limit.get(feature, float("inf"))
-        return min(times * limit, self.maximum.get(feature, float("inf")))
+        return min(self.times_the_limit.get(feature, inf) * limit, self.maximum.get(feature, inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class FactPolicy:
             better=frozenset(p.cluster for p in self.profiles) - refused,
             high_use=self.thresholds.high_use.value,
             low_paid=self.thresholds.low_paid.value,
-            most_owed=self.training_range.times_the_limit.get("balance", float("inf")),
+            most_owed=self.training_range.times_the_limit.get("balance", inf),
         )
 
     def _outcome(self, cluster: int, facts: Facts, *, is_outside: bool) -> Outcome:

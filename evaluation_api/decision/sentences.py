@@ -53,9 +53,10 @@ _SUBJECTS = {
 _BRAZILIAN = str.maketrans(",.", ".,")
 
 
+@lru_cache(maxsize=64)  # several sentences of an answer say the same amount
 def money(amount: float) -> str:
-    """Format an amount as R$ 1.234,56."""
-    return f"R$ {amount:_.2f}".replace(".", ",").replace("_", ".")
+    """Format an amount as R$ 1.234,56; a zero below zero, which is equal to it, as zero."""
+    return f"R$ {amount + 0.0:_.2f}".replace(".", ",").replace("_", ".")
 
 
 def reason(why: Reason, profile: Profile, next_best: Profile) -> str:

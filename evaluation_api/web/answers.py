@@ -471,4 +471,4 @@ def _card(card: ModelCard) -> Ficha:
 
 def when(moment: datetime) -> str:
     """Return a time as RFC 3339 in UTC, to the millisecond."""
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"

@@ -11,6 +11,7 @@ from tests.evaluations import EARLIER_POLICY, POLICY, POOR, USAGE, prediction, u
 @pytest.mark.parametrize(
     ("amount", "formatted"),
     [
+        (-0.0, "R$ 0,00"),
         (0, "R$ 0,00"),
         (0.005, "R$ 0,01"),
         (12.5, "R$ 12,50"),
