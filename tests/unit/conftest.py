@@ -1,5 +1,6 @@
 """A database of each kind, its tables up to date."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,8 +25,20 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a SQLite file with its tables once, for tests to copy: its steps wait for the disk."""
+    file = tmp_path_factory.mktemp("migrated") / "evaluations.db"
+    engine = database.connect(f"sqlite:///{file}")
+    schema.migrate(engine)
+    engine.dispose()
+    return file
+
+
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
+def engine(url: str, migrated: Path) -> Iterator[Engine]:
+    if url.startswith("sqlite"):
+        shutil.copy(migrated, url.removeprefix("sqlite:///"))
     engine = database.connect(url)
     schema.migrate(engine)
     yield engine

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,7 +19,7 @@ from evaluation_api.decision.errors import (
     RecordUnavailableError,
 )
 from evaluation_api.decision.evaluation import Evaluator
-from evaluation_api.record import database, schema
+from evaluation_api.record import database
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -78,9 +79,8 @@ class FailingQueue(PendingQueue):
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
-    schema.migrate(engine)
+def engine(tmp_path: Path, migrated: Path) -> Iterator[Engine]:
+    engine = database.connect(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
     yield engine
     engine.dispose()
 
