@@ -273,7 +273,7 @@ def test_the_first_page_is_light_and_soon_usable(open_page: Opener, site: str) -
         expect(page.locator("[data-submit]")).to_be_enabled()
         assert 10_000 < page.evaluate(TRANSFERRED) < FIRST_PAGE_BYTES
         usable_milliseconds.append(page.evaluate(USABLE))
-    assert min(usable_milliseconds) < 1_000
+    assert min(usable_milliseconds) < 3_000
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Stack:
         """What a caller who may do everything sends; made once."""
         roles = ("revisor", "gestor", "auditor", "operador", "integracao")
         made = {"Authorization": f"Bearer {self.keys('create', 'pilha', '--role', *roles)}"}
-        eventually(lambda: httpx.get(f"{self.url}/politica", headers=made).is_success, seconds=10)
+        eventually(lambda: httpx.get(f"{self.url}/politica", headers=made).is_success)
         return made
 
     def make(self, *arguments: str, **environment: str) -> str:

@@ -57,7 +57,7 @@ def test_a_rollback_is_an_update_to_the_version_before(stack: Stack, client: htt
     stack.make("roll-model", VERSION="first")
 
     # /modelo answers from memory, which is looked after once a second.
-    eventually(lambda: client.get("/modelo").json()["tag"] != serving, seconds=5)
+    eventually(lambda: client.get("/modelo").json()["tag"] != serving, seconds=30)
     assert stack.env_file.read_text().count("MODEL_VERSION=first") == 1
 
 
