@@ -20,7 +20,8 @@ from evaluation_api.decision.errors import (
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
 )
-from evaluation_api.record import clock, database, posts
+from evaluation_api.record import chain, clock, database, posts
+from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import (
     ANSWERABLE,
     STEPS,
@@ -123,10 +124,17 @@ class ClientFileLog:
             rows = connection.execute(_whole().order_by(client_files.c.id.desc()).limit(limit))
             return [to_client_file(row, has_worker=count > 0) for row in rows], count
 
-    def step(self, file_id: str, step: Step, key: IdempotencyKey | None = None) -> None:
+    def step(
+        self,
+        file_id: str,
+        step: Step,
+        key: IdempotencyKey | None = None,
+        noted: Event | None = None,
+    ) -> None:
         """Do what a person asked for, once for each key; what is being looked at starts after that.
 
-        Raises ClientFileNotFoundError, ClientFileStateError, or IdempotencyKeyReusedError.
+        noted: what the chain says of it. Raises ClientFileNotFoundError, ClientFileStateError, or
+        IdempotencyKeyReusedError.
         """
         leaves, leads_to = STEPS[step]
         move = {"state": leads_to.value, "worker": None, "leased_until": None, "attempts": 0}
@@ -135,6 +143,8 @@ class ClientFileLog:
         with self._transaction() as connection:
             if self._is_repeated(connection, Operation.STEP, file_id, key):
                 return
+            if noted is not None:
+                chain.note(connection, noted)
             if step is Step.START and _moved(connection, _of(file_id).where(checking), later):
                 return
             self._change(connection, file_id, leaves, {**move, "awaits": None})

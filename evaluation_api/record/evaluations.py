@@ -35,9 +35,17 @@ from evaluation_api.decision.errors import (
     OwnEvaluationError,
     UnseenReviewsError,
 )
-from evaluation_api.record import database, positions, posts, rows
+from evaluation_api.record import chain, database, positions, posts, rows
+from evaluation_api.record.chain import Event
 from evaluation_api.record.posts import Operation
-from evaluation_api.record.tables import evaluations, idempotency_keys, policies, reviews
+from evaluation_api.record.rows import MOMENT
+from evaluation_api.record.tables import (
+    client_files,
+    evaluations,
+    idempotency_keys,
+    policies,
+    reviews,
+)
 from evaluation_api.record.writer import KeyRow, writer_for
 
 _KEY: Final = attrgetter("key")
@@ -102,12 +110,15 @@ class EvaluationLog:
         key: IdempotencyKey | None = None,
         seen: int | None = None,
         not_made_by: str | None = None,
+        noted: Event | None = None,
     ) -> Review:
         """Add a person's decision; return it, or what its key stood for before.
 
         seen: how many reviews the reviewer knew of, if they told. not_made_by: whose evaluations
-        they may not review. Raises EvaluationNotFoundError, EvaluationPendingError,
-        OwnEvaluationError, UnseenReviewsError, or IdempotencyKeyReusedError.
+        they may not review, nor those out of a file that this one started. noted: what the chain
+        says of it; a review itself has a name alone, of a key or of a person. Raises
+        EvaluationNotFoundError, EvaluationPendingError, OwnEvaluationError, UnseenReviewsError,
+        or IdempotencyKeyReusedError.
         """
         _require_id(review.evaluation_id)
         known = select(evaluations.c.pending, evaluations.c.made_by)
@@ -117,7 +128,9 @@ class EvaluationLog:
             found = connection.execute(this.with_for_update()).first()
             if found is None:
                 raise EvaluationNotFoundError(review.evaluation_id)
-            if found.made_by is not None and found.made_by == not_made_by:
+            if not_made_by and _is_made_by(
+                connection, review.evaluation_id, found.made_by, not_made_by
+            ):
                 raise OwnEvaluationError(review.evaluation_id)
             there = _reviews(connection, review.evaluation_id)
             if key and (first := _first_post(connection, review, key)):
@@ -127,6 +140,8 @@ class EvaluationLog:
             if seen is not None and seen != len(there):
                 raise UnseenReviewsError(there)
             connection.execute(insert(reviews).values(asdict(review)))
+            if noted is not None:
+                chain.note(connection, noted)
         return review
 
     def decided(self, ids: Sequence[str] | None, chunk: int) -> Iterator[list[Recorded]]:
@@ -213,3 +228,12 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
         )
         for row in connection.execute(in_order)
     )
+
+
+def _is_made_by(connection: Connection, evaluation_id: str, maker: str | None, label: str) -> bool:
+    """Tell whether somebody asked for an evaluation, or sent or started the file that it is of."""
+    if maker is None:
+        return False
+    begun_then = client_files.c.id.startswith(evaluation_id[:MOMENT])
+    files = connection.execute(select(client_files.c.id).where(begun_then)).scalars()
+    return maker == label or any(chain.has_started(connection, one, label) for one in files)

@@ -18,6 +18,7 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.record import chain, database, digests, retention, rows
 from evaluation_api.record.client_file import Reading, State
+from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.sealer import Seals, keep_out
 from evaluation_api.record.tables import (
     batch_chunks,
@@ -32,8 +33,6 @@ from evaluation_api.record.tables import (
 )
 from evaluation_api.record.writer import writer_for
 
-#: Letters of an id that are its time.
-_MOMENT: Final = 13
 #: Where nobody reads a file any more.
 _OVER: Final = frozenset({State.DONE, State.CANCELLED, State.REFUSED})
 #: As pages show it, "3F2A 91BC", without the space.
@@ -252,7 +251,7 @@ def _files_of(connection: Connection, ids: Iterable[str]) -> list[Any]:
     who was decided before, and whom is not kept: so each is returned that left anybody out.
     """
     found: dict[str, Any] = {}
-    for beginning in {identity[:_MOMENT] for identity in ids}:
+    for beginning in {identity[:MOMENT] for identity in ids}:
         begun_then = client_files.c.id.startswith(beginning)
         for file in connection.execute(select(client_files).where(begun_then)).all():
             has_its_columns = client_files.c.header_sha256 == file.header_sha256

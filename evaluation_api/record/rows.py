@@ -27,6 +27,8 @@ from evaluation_api.decision.names import fold
 from evaluation_api.record import digests
 from evaluation_api.record.tables import evaluations
 
+#: Letters of an id that are its time; a file's evaluations have those of the file.
+MOMENT: Final = 13
 _ID_LENGTH: Final = 36
 
 #: What an append writes, in the table's order, which is that of encode.

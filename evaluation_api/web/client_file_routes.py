@@ -27,6 +27,8 @@ from evaluation_api.decision.errors import (
     ManyFilesError,
 )
 from evaluation_api.decision.limits import UNREADABLE
+from evaluation_api.record import chain
+from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.executor import RecordExecutor
@@ -367,9 +369,14 @@ async def _pieces(client_files: ClientFiles, file_id: str, kind: Kind) -> AsyncI
 
 
 @router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
-    """Começa a avaliar o arquivo, ou assim que for conferido e não houver perguntas."""
-    return await _step(client_files, file_id, Step.START, keys)
+async def start(client_files: Needed, file_id: FileId, keys: Keys, request: Request) -> Lote:
+    """Começa a avaliar o arquivo, ou assim que for conferido e não houver perguntas.
+
+    Quem começa não revisa os clientes dele como de outra pessoa, nem quem o enviou.
+    """
+    asking = identity_of(request.scope)
+    noted = chain.by(asking, chain.START, file=file_id) if asking.label else None
+    return await _step(client_files, file_id, Step.START, keys, noted)
 
 
 @router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
@@ -390,7 +397,9 @@ async def cancel(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
     return await _step(client_files, file_id, Step.CANCEL, keys)
 
 
-async def _step(client_files: ClientFiles, file_id: str, step: Step, keys: Keys) -> Lote:
+async def _step(
+    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, noted: Event | None = None
+) -> Lote:
     key = read_key(keys, (file_id, step))
-    await client_files.executor.run_write(client_files.log.step, file_id, step, key)
+    await client_files.executor.run_write(client_files.log.step, file_id, step, key, noted)
     return answers.client_file(await client_files.executor.run_read(client_files.log.find, file_id))

@@ -33,6 +33,7 @@ from evaluation_api.decision.errors import (
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
+from evaluation_api.record import chain
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -303,8 +304,13 @@ async def review(
     made = requests.review_of(sent, new_id(), evaluation_id, asking.name)
     key = requests.read_key(keys, (evaluation_id, requests.asked_in_review(sent)))
     not_made_by = None if services.policy.allows_own_reviews else asking.label
+    noted = chain.by(asking, "review", review=made.id, evaluation=evaluation_id)
     add = partial(
-        services.evaluations.review, key=key, seen=sent.revisoes_vistas, not_made_by=not_made_by
+        services.evaluations.review,
+        key=key,
+        seen=sent.revisoes_vistas,
+        not_made_by=not_made_by,
+        noted=noted if asking.label else None,
     )
     kept = await services.executor.run_write(add, made)
     if kept.id == made.id:

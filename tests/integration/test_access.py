@@ -86,19 +86,22 @@ def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> No
     assert (review.status_code, review.json()["revisor"]) == (201, "outra")
 
 
-def test_nobody_reviews_the_clients_of_a_file_that_they_sent_themselves(
+def test_nobody_reviews_the_clients_of_a_file_that_they_sent_or_started_themselves(
     replicas: Replicas, bentoml_home: Path
 ) -> None:
-    sender, other = replicas.callers(remetente="revisor", outro="revisor")
+    sender, starter, other = replicas.callers(
+        remetente="revisor", quem_comeca="revisor", outro="revisor"
+    )
 
     with worker_server(replicas.one, bentoml_home):
         sent = client_files.send(sender, client_files.clients(2))
-        client_files.step(sender, sent, "iniciar")
+        client_files.step(starter, sent, "iniciar")
         client_files.done(sender, sent)
     (newest,) = sender.get("/avaliacoes?limite=1").json()["itens"]
     address = f"/avaliacoes/{newest['id']}/revisao"
 
-    assert sender.post(address, json=REVIEW).json()["codigo"] == "avaliacao_propria"
+    for own in (sender, starter):
+        assert own.post(address, json=REVIEW).json()["codigo"] == "avaliacao_propria"
     assert other.post(address, json=REVIEW).status_code == 201
 
 

@@ -1,19 +1,26 @@
 """People's decisions: none without having seen the others, none twice, none before there is one."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from sqlalchemy import Engine
 
+from evaluation_api.access.identity import Identity, Kind
 from evaluation_api.decision.domain import Entry, IdempotencyKey, Outcome, Review
 from evaluation_api.decision.errors import (
     EvaluationPendingError,
     IdempotencyKeyReusedError,
+    OwnEvaluationError,
     UnseenReviewsError,
 )
-from evaluation_api.record import database
+from evaluation_api.record import chain, database
+from evaluation_api.record.client_file import Answers
+from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.sealer import Seals
 from tests.evaluations import NOON, decided_entry, new_id, pending_entry
 
 KEY = IdempotencyKey("k", "f")
@@ -95,3 +102,31 @@ def test_of_reviews_at_the_same_moment_one_stands(
     (stands,) = log.find(entry.id).reviews
     assert {one for one in made if one} == {stands.id}
     assert made.count(None) == (0 if key else 3)
+
+
+def test_who_started_a_file_reviews_none_of_its_clients_and_a_namesake_does(
+    engine: Engine, log: EvaluationLog
+) -> None:
+    """A key and a person of one name are two, and the chain says which of them reviewed."""
+    files, person, key = ClientFileLog(engine), by("pessoa"), by("chave")
+    files.open(file_id := new_id(), "clientes.csv", Answers(), made_by="chave:Bia")
+    one = decided_entry()._replace(id=f"{file_id[:13]}{new_id()[13:]}", made_by="chave:Bia")
+    log.append([one])
+    with engine.begin() as connection:
+        chain.note(connection, chain.by(person, chain.START, file=file_id))
+
+    for _ in range(2):  # before and after there is an entry of it
+        for label in ("chave:Bia", person.label):
+            with pytest.raises(OwnEvaluationError):
+                log.review(review(one), not_made_by=label)
+        Seals(engine).seal_all()
+    noted = chain.by(key, "review", evaluation=one.id)
+    log.review(review(one), not_made_by=key.label, noted=noted)
+    Seals(engine).seal_all()
+
+    told = [json.loads(body) for body in chain.ChainLog(engine).bodies()]
+    assert [entry["who"] for entry in told if entry["kind"] == "review"] == ["chave:Ana"]
+
+
+def by(kind: str) -> Identity:
+    return Identity(Kind(kind), "Ana", frozenset())
