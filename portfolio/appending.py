@@ -162,7 +162,7 @@ class _Columns:
     """Arrow's columns, which SQLite's C code binds."""
 
     def __init__(self, dbapi: Any, cursor: Any) -> None:  # noqa: ANN401 - the driver's own
-        self.pace = Pace(_LARGEST_SLICE)
+        self.pace = Pace(_LARGEST_SLICE, least=_LEAST_SLICE)
         self._dbapi, self._cursor = dbapi, cursor
         self._written = 0
 

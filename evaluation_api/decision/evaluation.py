@@ -38,18 +38,8 @@ class Predictor(Protocol):
         """Predict one client. Raises ModelError or OverloadedError."""
 
 
-class BulkPredictor(Protocol):
-    """The same for those who evaluate in the background: nobody hurries, so it may be away."""
-
-    async def ensure_available(self) -> None:
-        """Return if predictions can be expected, before any is asked for. Raises ModelError."""
-
-    async def predict_many(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict up to 1,024 clients, in their order. Raises ModelError, also for one refused."""
-
-
 class EachPredictor(Protocol):
-    """The same for those who go on without the clients whom the model refuses."""
+    """The same for those who evaluate in the background, without the clients whom it refuses."""
 
     async def ensure_available(self) -> None:
         """Return if predictions can be expected, before any is asked for. Raises ModelError."""

@@ -50,8 +50,6 @@ class Appender:
         it is a file on this machine, for the event loop: it is tried first, and what it wrote is
         brought to the disk after checkpoint_seconds.
         """
-        #: Entries so far, so that whoever works in the background can see callers pass.
-        self.appended = 0
         self._log = log
         self._executor = executor
         self._outage = executor.outage
@@ -100,7 +98,6 @@ class Appender:
             raise
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
-        self.appended += len(entries)
         first_uses = await self._write(entries)
         count_decisions(
             entry.evaluation

@@ -5,13 +5,19 @@ from typing import Final
 #: What a slice is to take; callers wait up to 50 ms, and a slower disk needs room.
 _SLICE_SECONDS: Final = 0.02
 _FIRST_SLICE: Final = 100
+#: Fewer take hardly less than these: a transaction has a price of its own, on a slow disk more than
+#: a slice is to take, and long work would end in one for each row.
+_LEAST_SLICE: Final = 50
 
 
 class Pace:
     """The size of the next slice, by how long the last one took."""
 
     def __init__(
-        self, largest: int, slice_seconds: float | None = _SLICE_SECONDS, least: int = 1
+        self,
+        largest: int,
+        slice_seconds: float | None = _SLICE_SECONDS,
+        least: int = _LEAST_SLICE,
     ) -> None:
         """Begin with a small one.
 

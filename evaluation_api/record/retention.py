@@ -36,9 +36,6 @@ from evaluation_api.record.tables import (
 )
 
 _LARGEST_SLICE: Final = 5_000
-#: Fewer take hardly less than these: a transaction has a price of its own, on a slow disk more than
-#: the pace allows, and a purge would end in one for each row.
-_LEAST_SLICE: Final = 50
 #: Of a megabyte each at most.
 _CHUNKS: Final = 10
 #: Freed pages that go back to the disk at once; each may move another one.
@@ -141,7 +138,7 @@ def finish(engine: Engine) -> None:
 
 
 def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a generator of counts
-    pace = Pace(_LARGEST_SLICE, least=_LEAST_SLICE)
+    pace = Pace(_LARGEST_SLICE)
     while True:
         started = time.perf_counter()
         with database.transaction(engine) as connection:
