@@ -225,14 +225,14 @@ def _forget_lines(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
             told = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
             connection.execute(update(batch_chunks).where(own).values(lines=told))
             this = update(batches).where(batches.c.id == chunk.batch_id)
-            connection.execute(this.values(sample="[]"))  # its first rows
+            connection.execute(this.values(name=ERASED, sample="[]"))  # its first rows
             yield chunk.batch_id
 
 
 def _forget_files(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
     """Take out of the record, as they were sent and answered, the files that persons came in.
 
-    Yields the files. Raises PersonError.
+    Their names too, which may be a person's. Yields the files. Raises PersonError.
     """
     for file in _files_of(connection, ids):
         if file.state not in _OVER:
@@ -240,7 +240,7 @@ def _forget_files(connection: Connection, ids: Iterable[str]) -> Iterator[str]:
         of_it = client_file_parts.c.file_id == file.id
         connection.execute(delete(client_file_parts).where(of_it))
         this = update(client_files).where(client_files.c.id == file.id)
-        connection.execute(this.values(reading=_without_cells(file.reading)))
+        connection.execute(this.values(name=ERASED, reading=_without_cells(file.reading)))
         yield file.id
 
 
