@@ -8,7 +8,7 @@ import socket
 import statistics
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -282,27 +282,31 @@ def test_a_single_caller_is_answered_at_once_after_a_burst(
     assert median_seconds() < 2 * before + 0.02, "BentoML's learned wait was 38 ms"
 
 
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (lambda folder: (folder / "golden.json").write_text("{}"), "is corrupt"),
-        (lambda folder: (folder / "model.yaml").write_text("name: ["), "is corrupt"),
-    ],
-    ids=["edited", "torn"],
-)
-def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(
-    bentoml_home: Path, tmp_path: Path, spoil: Callable[[Path], object], says: str
-) -> None:
+@pytest.fixture(params=["golden.json", "model.yaml"])
+def spoilt_home(request: pytest.FixtureRequest, bentoml_home: Path, tmp_path: Path) -> Path:
+    """Return a BentoML home whose copy of the published version was edited or torn."""
     home = tmp_path / "home"
     shutil.copytree(bentoml_home / "models", home / "models")
-    spoil(home / "models" / published_tag().replace(":", "/"))
-    server = model_server(home)
+    (home / "models" / published_tag().replace(":", "/") / request.param).write_text("{")
+    return home
+
+
+def test_a_model_that_cannot_serve_ends_the_start_in_one_sentence(spoilt_home: Path) -> None:
+    server = model_server(spoilt_home, CREDIT_CARD_MODEL_TAG=published_tag())
 
     with Running(server.program, server.log) as running:
         assert running.first.wait(READY_SECONDS) != 0
 
-    assert server.printed().count(says) == 1
+    assert server.printed().count("is corrupt") == 1
     assert "Traceback" not in server.printed()
+
+
+def test_a_published_version_that_was_spoilt_is_served_from_its_archive(spoilt_home: Path) -> None:
+    with model_server(spoilt_home) as server:
+        answer = httpx.post(f"{server.url}/predict", json=AMOUNTS, verify=CERTIFICATES)
+
+    assert answer.headers["x-model-tag"] == published_tag()
+    assert "It is brought in from its archive." in server.printed()
 
 
 def test_a_machine_that_never_saw_the_published_version_serves_it_from_its_archive(

@@ -404,7 +404,7 @@ def test_slices_grow_and_shrink_by_how_long_they_take() -> None:
     pace.note(0.04)
     assert pace.limit == 200
     pace.note(100)
-    assert pace.limit == 1
+    assert pace.limit == 50, "a transaction for each row would take longer than any slice"
 
 
 def test_slices_stay_as_they_are_where_nobody_waits() -> None:

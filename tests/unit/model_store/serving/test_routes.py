@@ -1,6 +1,7 @@
 """Earlier versions of the model, over HTTP."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,7 @@ def test_a_version_that_was_never_published_or_cannot_predict_says_why(
     promotion.promote(imported, "as the test says", ledger=ledger)
     folder = models_home / imported.partition(":")[2]
     (folder / version.GOLDEN_NAME).write_text("{}")
+    shutil.rmtree(ledger.archives)  # out of which it would be mended
 
     for tag, status in (("latest", 404), (f"{registry.NAME}:0123456789ab", 404), (imported, 500)):
         answer = asyncio.run(ask_as(tag, ledger))
