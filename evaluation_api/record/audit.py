@@ -29,6 +29,8 @@ _AT_ONCE: Final = 2_000
 #: By how much a row may be older than the seal before its own: a slow transaction, a file's slice
 #: that waited, two clocks. What was made to look older than that is told.
 _LATE: Final = timedelta(minutes=10)
+#: Said of whatever the record's order hangs on.
+_COUNTED: Final = "how the record counts its rows: was changed"
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Of a row, as digests.selected has it: when it was received and evaluated.
 _RECEIVED, _EVALUATED = 1, 10
@@ -409,7 +411,7 @@ def _upcoming(connection: Connection, found: Audit) -> int | None:
         with connection.begin_nested():
             return positions.upcoming(connection)
     except DBAPIError:
-        found.faults.append("how the record counts its rows: was changed")
+        found.faults.append(_COUNTED)
         return None
 
 
@@ -417,7 +419,7 @@ def _numbering(connection: Connection, found: Audit) -> Numbering:
     try:
         return positions.numbering(connection)
     except _UNREADABLE:
-        found.faults.append("how the record counts its rows: was changed")
+        found.faults.append(_COUNTED)
         return Numbering([])
 
 

@@ -141,6 +141,11 @@ def by(asking: Identity, kind: str, **what: Any) -> Event:  # noqa: ANN401 - any
     return Event(kind, asking.label or "", asking.address, what)
 
 
+def by_known(asking: Identity, kind: str, **what: Any) -> Event | None:  # noqa: ANN401 - any JSON
+    """Return what somebody does, or None where nobody has to say who they are."""
+    return by(asking, kind, **what) if asking.label else None
+
+
 def has_started(connection: Connection, file_id: str, label: str) -> bool:
     """Tell whether the chain, or what is to come to it, says that somebody started a file."""
     body = canonical({"file": file_id})[1:-1], canonical({"who": label})[1:-1]

@@ -374,8 +374,7 @@ async def start(client_files: Needed, file_id: FileId, keys: Keys, request: Requ
 
     Quem começa não revisa os clientes dele como de outra pessoa, nem quem o enviou.
     """
-    asking = identity_of(request.scope)
-    noted = chain.by(asking, chain.START, file=file_id) if asking.label else None
+    noted = chain.by_known(identity_of(request.scope), chain.START, file=file_id)
     return await _step(client_files, file_id, Step.START, keys, noted)
 
 

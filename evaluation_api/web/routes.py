@@ -304,13 +304,12 @@ async def review(
     made = requests.review_of(sent, new_id(), evaluation_id, asking.name)
     key = requests.read_key(keys, (evaluation_id, requests.asked_in_review(sent)))
     not_made_by = None if services.policy.allows_own_reviews else asking.label
-    noted = chain.by(asking, "review", review=made.id, evaluation=evaluation_id)
     add = partial(
         services.evaluations.review,
         key=key,
         seen=sent.revisoes_vistas,
         not_made_by=not_made_by,
-        noted=noted if asking.label else None,
+        noted=chain.by_known(asking, "review", review=made.id, evaluation=evaluation_id),
     )
     kept = await services.executor.run_write(add, made)
     if kept.id == made.id:
