@@ -1,6 +1,7 @@
 """Pages as the evaluation service gives them where no gateway does, and problems as pages."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,20 @@ def test_a_compressed_page_has_another_tag_and_either_tag_spares_its_body() -> N
         assert ask("/", **{"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
 
 
-async def status_of(path: str, reads: asyncio.Event | None = None) -> tuple[int, bytes]:
-    """Ask as a client who reads an answer's body later; return its status and Retry-After."""
+async def at_once() -> None:
+    """Wait for nothing before an answer's body is read."""
+
+
+async def status_of(
+    path: str, before_reading: Callable[[], Awaitable[None]] = at_once
+) -> tuple[int, bytes]:
+    """Ask, read the body when its client comes to; return the answer's status and Retry-After."""
     told: dict[str, Any] = {}
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             told.update(message)
-        elif reads:
-            await reads.wait()
+            await before_reading()
 
     async def receive() -> Message:
         await asyncio.Event().wait()
@@ -108,10 +114,15 @@ def test_few_large_files_are_sent_at_once_and_small_ones_always() -> None:
     large, small = "/docs/swagger-ui/swagger-ui-bundle.js", "/docs/swagger-ui/index.css"
 
     async def asking() -> tuple[object, ...]:
-        reads = asyncio.Event()
-        sent = [asyncio.create_task(status_of(large, reads)) for _ in range(AT_ONCE)]
-        more = [asyncio.create_task(status_of(large)) for _ in range(600)]
-        refused = set(await asyncio.gather(*more))
+        all_begin, reads = asyncio.Barrier(AT_ONCE + 1), asyncio.Event()
+
+        async def slowly() -> None:
+            await all_begin.wait()
+            await reads.wait()
+
+        sent = [asyncio.create_task(status_of(large, slowly)) for _ in range(AT_ONCE)]
+        await all_begin.wait()
+        refused = set(await asyncio.gather(*(status_of(large) for _ in range(600))))
         meanwhile = await status_of(small)
         reads.set()
         return refused, meanwhile, set(await asyncio.gather(*sent)), await status_of(large)
