@@ -29,11 +29,15 @@ def run_system(arguments: argparse.Namespace, folder: Path) -> Report:
         "monolith-async": systems.monolith_async,
         "split": systems.split,
         "system": systems.this_system,
+        "system-access": systems.with_access,
         "ceiling": systems.ceiling,
     }
     chosen = _chosen(makers, arguments)
     report = _measured(chosen, arguments, folder, (1, 16, 64, 256), against=("monolith", "ceiling"))
-    compared = _compared(chosen, folder, "system", "monolith", "monolith-async", "ceiling")
+    compared = [
+        *_compared(chosen, folder, "system", "monolith", "monolith-async", "ceiling"),
+        *_compared(chosen, folder, "system-access", "monolith-async"),
+    ]
     judged = [*targets.of_systems(report.measured), *targets.of_comparisons(compared)]
     return replace(report, compared=compared, targets=judged)
 

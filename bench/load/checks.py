@@ -73,8 +73,7 @@ def _asked(
     system: System, connection: http.client.HTTPConnection, group: Sequence[Client]
 ) -> tuple[int, bytes]:
     language = system.language
-    head = {"Content-Type": language.media_type}
-    connection.request("POST", language.path, language.encode(group), head)
+    connection.request("POST", language.path, language.encode(group), system.headers)
     answer = connection.getresponse()
     return answer.status, answer.read()
 

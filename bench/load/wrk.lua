@@ -1,6 +1,6 @@
 -- One request a body, taken in turn from a file; what wrk measured goes out as one line of JSON.
--- BENCH_BODIES: a file, each body after a line that says how many bytes it has, and what they are is
--- BENCH_MEDIA_TYPE. BENCH_PORTS: targets; wrk's threads share them evenly.
+-- BENCH_BODIES: a file, each body after a line that says how many bytes it has.
+-- BENCH_PORTS: targets; wrk's threads share them evenly.
 -- BENCH_KEYED: where it is set, each request has an Idempotency-Key of its own, as random as a UUID.
 
 local threads = 0
@@ -19,12 +19,11 @@ end
 function init()
   keyed = os.getenv("BENCH_KEYED") ~= nil
   made, run = 0, io.open("/dev/urandom"):read(14):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
-  local headers = {["Content-Type"] = os.getenv("BENCH_MEDIA_TYPE")}
-  headers["Idempotency-Key"] = keyed and PLACEHOLDER or nil
+  wrk.headers["Idempotency-Key"] = keyed and PLACEHOLDER or nil
   requests = {}
   local bodies = io.open(os.getenv("BENCH_BODIES"), "rb")
   for length in bodies:lines() do
-    requests[#requests + 1] = wrk.format("POST", nil, headers, bodies:read(tonumber(length)))
+    requests[#requests + 1] = wrk.format("POST", nil, nil, bodies:read(tonumber(length)))
   end
   bodies:close()
   last = place * 997 % #requests

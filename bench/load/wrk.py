@@ -62,10 +62,10 @@ def drive(system: System, bodies: Path, connections: int, seconds: float) -> Loa
     command = [
         *("wrk", "--threads", str(threads), "--connections", str(connections)),
         *("--duration", f"{max(1, round(seconds))}s", "--timeout", f"{_LONGEST_ANSWER_SECONDS}s"),
+        *(f"--header={name}: {value}" for name, value in system.headers.items()),
         *("--script", str(SCRIPT), f"http://127.0.0.1:{ports[0]}{system.language.path}"),
     ]
     told = {"BENCH_BODIES": str(bodies), "BENCH_PORTS": " ".join(map(str, ports))}
-    told |= {"BENCH_MEDIA_TYPE": system.language.media_type}
     told |= {"BENCH_KEYED": "yes"} if system.keyed else {}
     environment, limit = {**os.environ, **told}, seconds + 60
     ran = subprocess.run(  # noqa: S603 - the command is made here

@@ -1,7 +1,9 @@
 """What is measured: each system as its users start it, and what it must answer."""
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +19,12 @@ from deploy.processes import ROOT, Program
 PYTHON = sys.executable
 SQLITE = "sqlite:///{folder}/evaluations.db"
 """A database URL, with the folder of one system to be put in."""
+#: Who asks says who they are, as often as they like; and so does one half to the other.
+_IDENTIFIED = {
+    "EVALUATION_ACCESS_SECRET": "signs what browsers keep, of which there are none here",
+    "EVALUATION_RATE_PER_SECOND": "1000000",
+    "MODEL_SERVICE_TOKEN": "names the evaluation service to the model's",
+}
 MLSERVER = ROOT / "var/bench-mlserver/bin/mlserver"
 
 
@@ -25,7 +33,7 @@ class System:
     """Programs in the order of starting, and how to talk to them.
 
     ports: where requests go, in turn. record: the SQLite file it must write. keyed: whether callers
-    send Idempotency-Keys.
+    send Idempotency-Keys. authorization: by which it knows them, where it has to.
     """
 
     key: str
@@ -35,6 +43,13 @@ class System:
     language: Language = languages.ORIGINAL
     record: Path | None = None
     keyed: bool = False
+    authorization: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return what each request says of its body and of who asks."""
+        told = {"Content-Type": self.language.media_type}
+        return told | ({"Authorization": self.authorization} if self.authorization else {})
 
 
 Make = Callable[[Path], System]
@@ -111,6 +126,19 @@ def keyed(make: Make) -> Make:
         return replace(one, key=f"{one.key}-keyed", title=f"{one.title}, with keys", keyed=True)
 
     return make_keyed
+
+
+def with_access(folder: Path) -> System:
+    """Return this system where nobody is let in without a key, and its callers have one."""
+    one = this_system(folder)
+    programs = [replace(p, environment={**p.environment, **_IDENTIFIED}) for p in one.programs]
+    return replace(
+        one,
+        key="system-access",
+        title="this system, with access keys",
+        programs=programs,
+        authorization=f"Bearer {_access_key(f'sqlite:///{one.record}')}",
+    )
 
 
 def unrecorded(folder: Path) -> System:
@@ -191,6 +219,13 @@ def evaluation_program(folder: Path, port: int, model: int, database_url: str = 
     program = laptop.evaluation_service(port, f"http://{HOST}:{model}").program
     own = {"EVALUATION_DATABASE_URL": database_url.format(folder=folder)}
     return replace(program, environment={**program.environment, **own})
+
+
+def _access_key(database_url: str) -> str:
+    """Make a system's key as an operator does, before the service that will know it starts."""
+    create = [PYTHON, "-m", "evaluation_api", "keys", "create", "bench", "--role", "integracao"]
+    own = {**os.environ, "EVALUATION_DATABASE_URL": database_url}
+    return subprocess.check_output(create, cwd=ROOT, env=own, text=True).strip()  # noqa: S603 - our own command
 
 
 def _unrecorded(port: int, environment: dict[str, str] | None = None) -> Program:

@@ -105,6 +105,17 @@ def test_keys_are_judged_beside_the_same_system_without_and_no_other() -> None:
     assert ("of PostgreSQL, with keys" in target.what, target.met) == (True, False)
 
 
+def test_the_floor_holds_with_access_keys_too() -> None:
+    ours = "this system, with access keys"
+    many = replace(beside("monolith-async", 64, 2.9, 0.3, 0.1), ours=ours)
+    one = replace(beside("monolith-async", 1, 0.5, 1.7, 0.1), ours=ours)
+
+    assert [(t.goal, t.met) for t in targets.of_comparisons([many, one])] == [
+        (3.0, False),
+        (1.8, True),
+    ]
+
+
 def test_a_fault_may_lose_nothing_decide_nothing_twice_and_keep_nobody_waiting() -> None:
     seen = Seen(sent=100, accepted_ms=[250.0], slowest_ms={"503": 1500.0}, back_seconds=4.0)
     outcome = Outcome("hole", seen, Held(101, lost=1, doubled=2, unversioned=3))
