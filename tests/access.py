@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from evaluation_api.access.credentials import CredentialKind, issue
 from evaluation_api.access.gate import Access
-from evaluation_api.access.identity import Role
+from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.access.limits import RateLimit
 from evaluation_api.access.sessions import Sessions
@@ -27,5 +27,5 @@ def key(entrance: Access, *roles: Role, name: str = "vendas") -> dict[str, str]:
 
 def cookie(entrance: Access, *roles: Role, name: str = "ana") -> dict[str, str]:
     """Have somebody signed in; return the header that says so."""
-    made, _ = issue(CredentialKind.SESSION, name, frozenset(roles), timedelta(hours=8))
-    return {"Cookie": f"sessao={entrance.sessions.seal(made)}"}
+    who = Identity(Kind.LINK, name, frozenset(roles))
+    return {"Cookie": f"sessao={entrance.sessions.seal('a session', who)}"}

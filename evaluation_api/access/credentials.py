@@ -47,8 +47,8 @@ class Credential:
 
     @property
     def identity(self) -> Identity:
-        """Return whom it lets in."""
-        kind = Kind.KEY if self.kind is CredentialKind.KEY else Kind.PERSON
+        """Return whom a key or a link lets in; who has a session says so by a cookie."""
+        kind = Kind.KEY if self.kind is CredentialKind.KEY else Kind.LINK
         return Identity(kind, self.name, self.roles)
 
 

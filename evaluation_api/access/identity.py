@@ -25,6 +25,11 @@ class Kind(StrEnum):
     """How somebody came in."""
 
     KEY = "chave"
+    #: By a one-time link: a name that whoever made the link chose.
+    LINK = "link"
+    #: With a provider's account.
+    ACCOUNT = "conta"
+    #: In entries of before links and accounts were told apart; nobody comes in as one any more.
     PERSON = "pessoa"
     #: From a terminal of the machine that the service runs on.
     COMMAND = "comando"
@@ -34,20 +39,40 @@ class Kind(StrEnum):
     UNKNOWN = "desconhecido"
 
 
+_PEOPLE: Final = frozenset({Kind.LINK, Kind.ACCOUNT, Kind.PERSON})
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking. name: the key's or the person's; empty where nobody said. address: whence."""
+    """Who is asking. name: the key's or the person's; empty where nobody said. address: whence.
+
+    subject: of an account, what tells it from all others of that name (oidc.subject_of).
+    """
 
     kind: Kind
     name: str
     roles: frozenset[Role]
     address: str = ""
-    #: What records call them, as "chave:vendas"; None where nobody said who they are.
+    subject: str = ""
+    #: What records call them, as "chave:vendas" or "conta:ana@example.com#Jx8f2KqLm"; None where
+    #: nobody said who they are.
     label: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the label once, since it is asked for with each request."""
-        object.__setattr__(self, "label", f"{self.kind}:{self.name}" if self.name else None)
+        known = f"{self.name}#{self.subject}" if self.subject else self.name
+        object.__setattr__(self, "label", f"{self.kind}:{known}" if self.name else None)
+
+    def may_be(self, label: str) -> bool:
+        """Tell whether what a record calls somebody is, or may be, who is asking.
+
+        A person may have come in by another way, or have another name at the provider since then.
+        """
+        kind, _, named = label.partition(":")
+        if label == self.label or not {kind, self.kind} <= _PEOPLE:
+            return label == self.label
+        name, _, subject = named.rpartition("#") if kind == Kind.ACCOUNT else (named, "", "")
+        return name == self.name or (subject != "" and subject == self.subject)
 
 
 _KEPT: Final = "evaluation_api.identity"

@@ -3,6 +3,8 @@
 What came of it is an identity; the session that it begins is the caller's business.
 """
 
+import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -22,7 +24,7 @@ from evaluation_api.decision.errors import (
     ProviderUnavailableError,
     UnidentifiedError,
 )
-from evaluation_api.decision.limits import LONGEST_NAME
+from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, UNREADABLE
 
 PATH: Final = "/entrar/oidc"
 #: What a person may take at the provider's page.
@@ -94,22 +96,46 @@ class Provider:
     async def _identity(self, request: Request) -> Identity:
         token = await _asked(self._client.authorize_access_token(request))
         claims: dict[str, Any] = dict(token["userinfo"])
+        subject = subject_of(claims)
         if not {self._name_claim, self._groups_claim} <= claims.keys():
-            claims |= await _asked(self._client.userinfo(token=token))
+            claims = joined(claims, await _asked(self._client.userinfo(token=token)))
         name = claims.get(self._name_claim)
-        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        if not isinstance(name, str) or not _is_name(name):
             raise NotAllowedError(f"no claim {self._name_claim}")
         if self._name_claim == "email" and claims.get("email_verified") is False:
             raise NotAllowedError("the provider has not verified the address")
         if not (roles := self._roles_of(claims.get(self._groups_claim))):
             raise NotAllowedError("of no group that has a role")
-        return Identity(Kind.PERSON, name, roles)
+        return Identity(Kind.ACCOUNT, name, roles, subject=subject)
 
     def _roles_of(self, groups: object) -> frozenset[Role]:
         """Return what groups may do: a list of texts, or a single one; others have no role here."""
         named = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
         found = (self._roles.get(group) for group in named if isinstance(group, str))
         return frozenset().union(*filter(None, found))
+
+
+def _is_name(claim: str) -> bool:
+    return 0 < len(claim) <= LONGEST_NAME and UNREADABLE.search(claim) is None
+
+
+def joined(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ID token's claims with those of userinfo, which is not signed.
+
+    Raises UnidentifiedError for those of another account (OpenID Connect Core 5.3.2).
+    """
+    if told.get("sub") != claims["sub"]:
+        raise UnidentifiedError("what the provider told is of another account")
+    return {**claims, **told}
+
+
+def subject_of(claims: Mapping[str, Any]) -> str:
+    """Return what tells an account from all others, of this provider and of any: 54 bits of it.
+
+    Names are given anew, and changed; issuer and subject are not (OpenID Connect Core 5.7).
+    """
+    whose = f"{claims['iss']}\n{claims['sub']}".encode()
+    return urlsafe_b64encode(hashlib.sha256(whose).digest()).decode()[:SUBJECT_LENGTH]
 
 
 async def _asked(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 - Authlib's own

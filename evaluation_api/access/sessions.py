@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import cookie_parser
 
-from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME, Credential
+from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME
 from evaluation_api.access.identity import Identity, Kind, Role
 
 #: Longer than any of ours.
@@ -40,9 +40,10 @@ class Sessions:
         # What is not signed raises, and raises are not kept: made-up cookies push nobody's out.
         self._read = lru_cache(maxsize=_KEPT)(self._load)
 
-    def seal(self, session: Credential) -> str:
+    def seal(self, session_id: str, who: Identity) -> str:
         """Return the cookie of who has signed in."""
-        return str(self._serializer.dumps([session.id, session.name, sorted(session.roles)]))
+        told = [session_id, who.kind, who.name, who.subject, sorted(who.roles)]
+        return str(self._serializer.dumps(told))
 
     def find(self, cookies: bytes) -> Session | None:
         """Return the session that a Cookie header carries, unless it is forged or over."""
@@ -57,6 +58,6 @@ class Sessions:
 
     def _load(self, cookie: str) -> Session:
         told, signed_at = self._serializer.loads(cookie, return_timestamp=True)
-        identity, name, roles = told
-        person = Identity(Kind.PERSON, name, frozenset(map(Role, roles)))
-        return Session(identity, person, (signed_at + SESSION_LIFETIME).timestamp())
+        session_id, kind, name, subject, roles = told
+        who = Identity(Kind(kind), name, frozenset(map(Role, roles)), subject=subject)
+        return Session(session_id, who, (signed_at + SESSION_LIFETIME).timestamp())

@@ -10,8 +10,10 @@ from typing import Final
 LARGEST_AMOUNT: Final = 1e7
 #: The longest name of a client or reviewer, in characters, without the space around it.
 LONGEST_NAME: Final = 120
-#: Of a name with how somebody came in before it.
+#: Of a name with how somebody came in before it, and what tells it from its like behind it.
 LONGEST_LABEL: Final = LONGEST_NAME + 16
+#: Of the latter.
+SUBJECT_LENGTH: Final = 9
 
 #: Controls of direction, by which "anA - odavorpa" is shown as "aprovado - Ana".
 _DIRECTION: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"

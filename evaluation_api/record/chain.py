@@ -20,11 +20,9 @@ from sqlalchemy import (
     Text,
     cast,
     delete,
-    exists,
     false,
     func,
     insert,
-    or_,
     select,
     text,
 )
@@ -40,8 +38,6 @@ NOTHING: Final = "0" * 64
 BEGIN, SEAL, DECIDED, REVIEWS = "begin", "seal", "decided", "reviews"
 #: Those of events that audit.py reads.
 PURGE, ERASE, CORRECT = "purge", "erase", "correct"
-#: That of who has a file of clients decided.
-START: Final = "file_start"
 #: What stands in the place of entries that were cut off, or of an event that nobody can read.
 LOST: Final = "lost"
 #: The kinds that no event may have.
@@ -144,17 +140,6 @@ def by(asking: Identity, kind: str, **what: Any) -> Event:  # noqa: ANN401 - any
 def by_known(asking: Identity, kind: str, **what: Any) -> Event | None:  # noqa: ANN401 - any JSON
     """Return what somebody does, or None where nobody has to say who they are."""
     return by(asking, kind, **what) if asking.label else None
-
-
-def has_started(connection: Connection, file_id: str, label: str) -> bool:
-    """Tell whether the chain, or what is to come to it, says that somebody started a file."""
-    body = canonical({"file": file_id})[1:-1], canonical({"who": label})[1:-1]
-    sealed = (
-        (chain.c.kind == START) & chain.c.body.contains(body[0]) & chain.c.body.contains(body[1])
-    )
-    noted = [chain_events.c.body.contains(one) for one in (*body, canonical({"kind": START})[1:-1])]
-    told = or_(exists(select(chain).where(sealed)), exists(select(chain_events).where(*noted)))
-    return bool(connection.scalar(select(told)))
 
 
 class Link:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, text, update
 
 from evaluation_api.decision.domain import IdempotencyKey
 from evaluation_api.decision.errors import (
@@ -44,6 +44,10 @@ SILENCE: Final = timedelta(seconds=1.5)
 #: A file of which nothing came for so long comes from a sender, or to a service, that is gone.
 _BROKEN_OFF: Final = timedelta(minutes=5)
 _COMPRESSED: Final = frozenset({Kind.FAULTS, Kind.RESULT})
+
+_STARTED: Final = text(
+    "INSERT INTO file_starters (file_id, label) VALUES (:file_id, :label) ON CONFLICT DO NOTHING"
+)
 
 encode: Final = msgspec.json.Encoder().encode
 _decode_answers: Final = msgspec.json.Decoder(Answers).decode
@@ -129,12 +133,12 @@ class ClientFileLog:
         file_id: str,
         step: Step,
         key: IdempotencyKey | None = None,
-        noted: Event | None = None,
+        started: Event | None = None,
     ) -> None:
         """Do what a person asked for, once for each key; what is being looked at starts after that.
 
-        noted: what the chain says of it. Raises ClientFileNotFoundError, ClientFileStateError, or
-        IdempotencyKeyReusedError.
+        started: what the chain says of who starts it. Raises ClientFileNotFoundError,
+        ClientFileStateError, or IdempotencyKeyReusedError.
         """
         leaves, leads_to = STEPS[step]
         move = {"state": leads_to.value, "worker": None, "leased_until": None, "attempts": 0}
@@ -143,8 +147,9 @@ class ClientFileLog:
         with self._transaction() as connection:
             if self._is_repeated(connection, Operation.STEP, file_id, key):
                 return
-            if noted is not None:
-                chain.note(connection, noted)
+            if started is not None:
+                chain.note(connection, started)
+                connection.execute(_STARTED, {"file_id": file_id, "label": started.who})
             if step is Step.START and _moved(connection, _of(file_id).where(checking), later):
                 return
             self._change(connection, file_id, leaves, {**move, "awaits": None})

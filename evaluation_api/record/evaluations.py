@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from evaluation_api.access.identity import Identity
 from evaluation_api.decision.domain import (
     Entry,
     FirstUse,
@@ -40,8 +41,8 @@ from evaluation_api.record.chain import Event
 from evaluation_api.record.posts import Operation
 from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.tables import (
-    client_files,
     evaluations,
+    file_starters,
     idempotency_keys,
     policies,
     reviews,
@@ -109,7 +110,7 @@ class EvaluationLog:
         *,
         key: IdempotencyKey | None = None,
         seen: int | None = None,
-        not_made_by: str | None = None,
+        not_made_by: Identity | None = None,
         noted: Event | None = None,
     ) -> Review:
         """Add a person's decision; return it, or what its key stood for before.
@@ -128,9 +129,8 @@ class EvaluationLog:
             found = connection.execute(this.with_for_update()).first()
             if found is None:
                 raise EvaluationNotFoundError(review.evaluation_id)
-            if not_made_by and _is_made_by(
-                connection, review.evaluation_id, found.made_by, not_made_by
-            ):
+            makers = _makers(connection, review.evaluation_id, found.made_by)
+            if not_made_by and any(map(not_made_by.may_be, makers)):
                 raise OwnEvaluationError(review.evaluation_id)
             there = _reviews(connection, review.evaluation_id)
             if key and (first := _first_post(connection, review, key)):
@@ -230,10 +230,10 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
     )
 
 
-def _is_made_by(connection: Connection, evaluation_id: str, maker: str | None, label: str) -> bool:
-    """Tell whether somebody asked for an evaluation, or sent or started the file that it is of."""
-    if maker is None:
-        return False
-    begun_then = client_files.c.id.startswith(evaluation_id[:MOMENT])
-    files = connection.execute(select(client_files.c.id).where(begun_then)).scalars()
-    return maker == label or any(chain.has_started(connection, one, label) for one in files)
+def _makers(connection: Connection, evaluation_id: str, maker: str | None) -> Iterator[str]:
+    """Yield who asked for an evaluation, and who started the file that it is of."""
+    if maker is not None:
+        yield maker
+    begun_then = evaluation_id[:MOMENT]  # with which the ids of a file's evaluations begin
+    of_file = file_starters.c.file_id.between(begun_then, begun_then + "g")
+    yield from connection.execute(select(file_starters.c.label).where(of_file)).scalars()

@@ -27,6 +27,7 @@ from evaluation_api.record.tables import (
     corrections,
     credentials,
     evaluations,
+    file_starters,
     idempotency_keys,
     marks,
     posts,
@@ -113,6 +114,7 @@ def purge(
     with database.transaction(engine) as connection:
         connection.execute(_NOTE, _BEGUN)
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
+        connection.execute(delete(file_starters).where(file_starters.c.file_id < bound))
         connection.execute(delete(client_files).where(client_files.c.id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
         connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))

@@ -327,6 +327,15 @@ client_files = Table(
     ),
 )
 
+#: Who had a file of clients decided, as of an evaluation. Refers to no file, whose deletion by the
+#: release before would fail.
+file_starters = Table(
+    "file_starters",
+    metadata,
+    Column("file_id", _UUID, primary_key=True),
+    Column("label", String(LONGEST_LABEL), primary_key=True),
+)
+
 #: Pieces of a megabyte at most of what was sent and of what came of it. kind: client_file.Kind.
 client_file_parts = Table(
     "client_file_parts",

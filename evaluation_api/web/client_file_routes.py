@@ -374,8 +374,8 @@ async def start(client_files: Needed, file_id: FileId, keys: Keys, request: Requ
 
     Quem começa não revisa os clientes dele como de outra pessoa, nem quem o enviou.
     """
-    noted = chain.by_known(identity_of(request.scope), chain.START, file=file_id)
-    return await _step(client_files, file_id, Step.START, keys, noted)
+    started = chain.by_known(identity_of(request.scope), "file_start", file=file_id)
+    return await _step(client_files, file_id, Step.START, keys, started)
 
 
 @router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
@@ -397,8 +397,8 @@ async def cancel(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
 
 
 async def _step(
-    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, noted: Event | None = None
+    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, started: Event | None = None
 ) -> Lote:
     key = read_key(keys, (file_id, step))
-    await client_files.executor.run_write(client_files.log.step, file_id, step, key, noted)
+    await client_files.executor.run_write(client_files.log.step, file_id, step, key, started)
     return answers.client_file(await client_files.executor.run_read(client_files.log.find, file_id))

@@ -303,12 +303,12 @@ async def review(
     """
     made = requests.review_of(sent, new_id(), evaluation_id, asking.name)
     key = requests.read_key(keys, (evaluation_id, requests.asked_in_review(sent)))
-    not_made_by = None if services.policy.allows_own_reviews else asking.label
+    may_review_all = services.policy.allows_own_reviews or not asking.label
     add = partial(
         services.evaluations.review,
         key=key,
         seen=sent.revisoes_vistas,
-        not_made_by=not_made_by,
+        not_made_by=None if may_review_all else asking,
         noted=chain.by_known(asking, "review", review=made.id, evaluation=evaluation_id),
     )
     kept = await services.executor.run_write(add, made)

@@ -58,19 +58,17 @@ async def enter(
     digest = credentials.digest_of(sent.link.encode())
     link = await services.executor.run_write(services.credentials.use_link, digest)
     who = replace(link.identity, address=asking.address)
-    return _told(await sign_in(services, access, who, response), access)
+    await sign_in(services, access, who, response)
+    return _told(who, access)
 
 
-async def sign_in(
-    services: Services, access: Access, who: Identity, response: Response
-) -> Identity:
+async def sign_in(services: Services, access: Access, who: Identity, response: Response) -> None:
     """Begin a session: it is kept, and the browser is given its cookie. who: with the address."""
     session, _ = credentials.issue(
         CredentialKind.SESSION, who.name, who.roles, credentials.SESSION_LIFETIME
     )
     await services.executor.run_write(services.credentials.add, session, who)
-    _set_cookie(response, access, access.sessions.seal(session))
-    return session.identity
+    _set_cookie(response, access, access.sessions.seal(session.id, who))
 
 
 @router.post("/sair", operation_id="sair", responses=described())

@@ -1,6 +1,7 @@
 """People come in by one-time links and with a provider's accounts, and go, on two replicas."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_who_came_in_who_went_and_who_read_what_is_in_the_chain(
         bodies = [json.loads(body) for body in ChainLog(engine).bodies()]
         return [(one["who"], one["from"]) for one in bodies if one["kind"] == kind]
 
-    rita, olga = ("pessoa:Rita", "127.0.0.1"), ("pessoa:Olga", "127.0.0.1")
+    rita, olga = ("link:Rita", "127.0.0.1"), ("link:Olga", "127.0.0.1")
     eventually(lambda: rita in noted("read"), 5)
     assert olga not in noted("read")
     eventually(lambda: {rita, olga} <= set(noted("sign_in")), 5)
@@ -165,6 +166,31 @@ def test_a_person_comes_in_with_the_roles_of_their_groups(
     assert told["papeis"] == ["gestor", "operador", "revisor"]
 
 
+def test_who_has_a_link_that_is_named_like_an_account_is_another_in_the_record(
+    site: Server, identities: Server, browser: httpx.Client
+) -> None:
+    """Pages show both by the name alone."""
+    know(identities, "katia", ["credito"])
+    sign_in_as(browser, "katia")
+    with httpx.Client(base_url=site.url) as linked:
+        linked.post("/entrar", json={"link": link(site, "katia@example.com")})
+        names = [one.get(ME).json()["nome"] for one in (browser, linked)]
+        for one in (browser, linked):
+            one.post("/avaliar", json=MARIA).raise_for_status()
+    engine = database.connect(site.environment["EVALUATION_DATABASE_URL"])
+    made_by = [
+        row[0]
+        for row in engine.connect().exec_driver_sql(
+            "SELECT made_by FROM evaluations WHERE made_by LIKE '%:katia@example.com%' ORDER BY id"
+        )
+    ]
+    engine.dispose()
+
+    assert names == ["katia@example.com"] * 2
+    assert re.sub("#.{9}$", "#...", made_by[0]) == "conta:katia@example.com#..."
+    assert made_by[1] == "link:katia@example.com"
+
+
 def test_a_person_of_hundreds_of_groups_has_a_cookie_as_small_as_any(
     identities: Server, browser: httpx.Client
 ) -> None:
@@ -189,6 +215,7 @@ def test_a_person_of_hundreds_of_groups_has_a_cookie_as_small_as_any(
         (["credito"], {"email": ""}),
         (["credito"], {"email": "x" * 121}),
         (["credito"], {"email": 7}),
+        (["credito"], {"email": "ana\u202e@example.com"}),
     ],
 )
 def test_who_has_no_role_or_no_name_here_does_not_come_in(

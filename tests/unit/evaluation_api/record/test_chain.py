@@ -262,7 +262,7 @@ def leave_behind_the_sealer(engine: Engine, _ids: list[str]) -> None:
         run(engine, "UPDATE evaluations SET position = 1099511627776 WHERE id = :of", of=entry.id)
         Seals(engine).seal_all()
     else:
-        ChainLog(engine).note([Event("search", "pessoa:Ana", "", {})])
+        ChainLog(engine).note([Event("search", "link:Ana", "", {})])
         with engine.begin() as connection:
             chain.Link(connection).add_events(1)
 
@@ -342,7 +342,7 @@ def test_junk_in_what_the_chain_is_read_from_is_told(
     log.review(review(entries[1].id))
     Persons(engine).correct(entries[0].id, entry_now())
     seals.seal_all()
-    ChainLog(engine).note([Event("search", "pessoa:Ana", "", {})])
+    ChainLog(engine).note([Event("search", "link:Ana", "", {})])
     assert audit.verify(engine).faults == []
     tried = Counter(
         is_told(engine, table, column, junk)
@@ -540,13 +540,13 @@ def test_a_chain_that_was_made_anew_is_found_by_the_head_that_was_kept(
 
 
 def test_what_was_noted_becomes_an_entry_each(engine: Engine, seals: Seals) -> None:
-    event = Event("search", "pessoa:Ana", "10.0.0.1", {"fields": ["nome"]})
+    event = Event("search", "link:Ana", "10.0.0.1", {"fields": ["nome"]})
     ChainLog(engine).note([event, event])
     seals.seal_all()
 
     found = exported(engine)
     assert [one["kind"] for one in found] == ["begin", "search", "search"]
-    assert (found[1]["who"], found[1]["from"]) == ("pessoa:Ana", "10.0.0.1")
+    assert (found[1]["who"], found[1]["from"]) == ("link:Ana", "10.0.0.1")
     assert found[2]["previous"] == sha256(chain.canonical(found[1]).encode()).hexdigest()
 
 

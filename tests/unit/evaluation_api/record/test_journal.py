@@ -15,7 +15,7 @@ from evaluation_api.record.journal import Journal
 from evaluation_api.record.sealer import Seals
 from tests.unit.evaluation_api.record.test_chain import exported
 
-ANA = Identity(Kind.PERSON, "Ana", frozenset({Role.ANALYST}), "10.0.0.1")
+ANA = Identity(Kind.LINK, "Ana", frozenset({Role.ANALYST}), "10.0.0.1")
 
 
 def test_what_was_noted_is_in_the_chain_once_the_process_has_ended(engine: Engine) -> None:
@@ -30,7 +30,7 @@ def test_what_was_noted_is_in_the_chain_once_the_process_has_ended(engine: Engin
     told = exported(engine)[1:]
     assert [one["what"]["evaluation"] for one in told] == [str(number) for number in range(600)]
     assert {(one["kind"], one["who"], one["from"]) for one in told} == {
-        ("read", "pessoa:Ana", "10.0.0.1")
+        ("read", "link:Ana", "10.0.0.1")
     }
     assert audit.verify(engine).faults == []
 

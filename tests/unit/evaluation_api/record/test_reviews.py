@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, select
 
 from evaluation_api.access.identity import Identity, Kind
 from evaluation_api.decision.domain import Entry, IdempotencyKey, Outcome, Review
@@ -16,11 +17,12 @@ from evaluation_api.decision.errors import (
     OwnEvaluationError,
     UnseenReviewsError,
 )
-from evaluation_api.record import chain, database
-from evaluation_api.record.client_file import Answers
+from evaluation_api.record import chain, database, retention
+from evaluation_api.record.client_file import Answers, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.sealer import Seals
+from evaluation_api.record.tables import file_starters
 from tests.evaluations import NOON, decided_entry, new_id, pending_entry
 
 KEY = IdempotencyKey("k", "f")
@@ -104,29 +106,58 @@ def test_of_reviews_at_the_same_moment_one_stands(
     assert made.count(None) == (0 if key else 3)
 
 
-def test_who_started_a_file_reviews_none_of_its_clients_and_a_namesake_does(
-    engine: Engine, log: EvaluationLog
-) -> None:
-    """A key and a person of one name are two, and the chain says which of them reviewed."""
-    files, person, key = ClientFileLog(engine), by("pessoa"), by("chave")
+@pytest.fixture
+def of_file(engine: Engine, log: EvaluationLog) -> Entry:
+    """Record a client out of a file that a key sent and a person with a link started, twice."""
+    files = ClientFileLog(engine)
     files.open(file_id := new_id(), "clientes.csv", Answers(), made_by="chave:Bia")
+    files.complete(file_id, "", "")
+    for _ in range(2):
+        files.step(file_id, Step.START, started=chain.by(by(Kind.LINK), "file_start", file=file_id))
     one = decided_entry()._replace(id=f"{file_id[:13]}{new_id()[13:]}", made_by="chave:Bia")
     log.append([one])
-    with engine.begin() as connection:
-        chain.note(connection, chain.by(person, chain.START, file=file_id))
+    return one
 
-    for _ in range(2):  # before and after there is an entry of it
-        for label in ("chave:Bia", person.label):
-            with pytest.raises(OwnEvaluationError):
-                log.review(review(one), not_made_by=label)
-        Seals(engine).seal_all()
-    noted = chain.by(key, "review", evaluation=one.id)
-    log.review(review(one), not_made_by=key.label, noted=noted)
+
+def test_who_sent_or_started_a_file_reviews_none_of_its_clients_and_a_namesake_does(
+    engine: Engine, log: EvaluationLog, of_file: Entry
+) -> None:
+    """A key and a person of one name are two, and the chain says which of them reviewed."""
+    key = by(Kind.KEY)
+    for who in (by(Kind.KEY, "Bia"), by(Kind.LINK), by(Kind.ACCOUNT)):
+        with pytest.raises(OwnEvaluationError):
+            log.review(review(of_file), not_made_by=who)
+    noted = chain.by(key, "review", evaluation=of_file.id)
+    log.review(review(of_file), not_made_by=key, noted=noted)
     Seals(engine).seal_all()
 
     told = [json.loads(body) for body in chain.ChainLog(engine).bodies()]
     assert [entry["who"] for entry in told if entry["kind"] == "review"] == ["chave:Ana"]
 
 
-def by(kind: str) -> Identity:
-    return Identity(Kind(kind), "Ana", frozenset())
+def test_who_a_client_is_of_is_looked_up_by_the_key_of_a_table_and_not_in_the_chain(
+    engine: Engine, log: EvaluationLog, of_file: Entry
+) -> None:
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+
+    log.review(review(of_file), not_made_by=by(Kind.KEY))
+
+    (looking,) = [one for one in asked if "file_starters" in one]
+    assert not [one for one in asked if "FROM chain" in one]
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {looking}", ("a", "b")).all()
+        assert [row.detail.startswith("SEARCH file_starters USING") for row in plan] == [True]
+
+
+@pytest.mark.usefixtures("of_file")
+def test_who_started_a_file_is_forgotten_with_it(engine: Engine) -> None:
+    retention.purge(engine, datetime.now(UTC) + timedelta(days=1))
+
+    with engine.connect() as connection:
+        assert connection.execute(select(file_starters)).all() == []
+
+
+def by(kind: Kind, name: str = "Ana") -> Identity:
+    return Identity(kind, name, frozenset())
