@@ -42,7 +42,10 @@ def _verify(chosen: argparse.Namespace, settings: Settings) -> int:
         found = audit.verify(engine, chosen.head)
     for sentence in found.faults:
         print(sentence if sentence.isprintable() else ascii(sentence))
-    counted = f"{found.evaluations} evaluations, {found.reviews} reviews, {found.purged} purged"
+    counted = (
+        f"{found.evaluations} evaluations, {found.erased} of them erased,"
+        f" {found.reviews} reviews, {found.purged} purged"
+    )
     print(
         f"{counted}; {found.unsealed} not sealed yet; {len(found.faults)} faults."
         f" Head: {found.head}",

@@ -5,7 +5,7 @@ reviewed, erased or purged, and not with the evaluations that are there.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,9 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from evaluation_api.decision.domain import Position
+from evaluation_api.decision.domain import FEATURES, Position
 from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.decision.names import ERASED
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Head
 from evaluation_api.record.positions import Numbering
@@ -32,8 +33,22 @@ _LATE: Final = timedelta(minutes=10)
 #: Said of whatever the record's order hangs on.
 _COUNTED: Final = "how the record counts its rows: was changed"
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CHANGED: Final = "was changed after it was sealed"
+_NOT_ERASED: Final = "is told to be erased, and is not as an erasure leaves it"
 #: Of a row, as digests.selected has it: when it was received and evaluated.
 _RECEIVED, _EVALUATED = 1, 10
+#: And of a review, its words, which may name a client.
+_WORDS: Final = 3
+#: What stands in an erased row, and by which name in what is left of its answer.
+_REMAIN: Final = {
+    "name": "nome",
+    "id": "id",
+    "cluster": "cluster",
+    "confidence": "confianca",
+    "outcome": "decisao",
+    "model_tag": "modelo",
+    "policy_version": "politica",
+}
 
 
 _Place = tuple[int, str]
@@ -82,6 +97,21 @@ class _Erase(msgspec.Struct):
     left: dict[str, str]
 
 
+class _Remains(msgspec.Struct, forbid_unknown_fields=True):
+    """What an erasure leaves of an answer, as web/answers.py writes it, and nothing besides."""
+
+    nome: str
+    cluster: int
+    resposta: str
+    id: str
+    decisao: str
+    motivos: tuple[()]
+    confianca: float | None
+    modelo: str | None
+    politica: str | None
+    avaliado_em: str
+
+
 class _Correct(msgspec.Struct):
     before: str
     after: str
@@ -126,12 +156,16 @@ _UNREADABLE: Final = (
 
 @dataclass
 class Audit:
-    """What was found. unsealed: rows that the sealer has not come to. faults: a sentence each."""
+    """What was found. erased: evaluations that the chain tells a client was taken out of.
+
+    unsealed: rows that the sealer has not come to. faults: a sentence each.
+    """
 
     head: Head = field(default_factory=lambda: Head(0, chain.NOTHING))
     evaluations: int = 0
     reviews: int = 0
     purged: int = 0
+    erased: int = 0
     unsealed: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -179,7 +213,7 @@ class _Told:
                 self.purges[entry.id] = purge.digests
                 self.purged_reviews.update(purge.reviews)
             case _Erase() as erased:
-                self.erased.update(erased.left)
+                return self._hear_erased(erased)
             case _Correct() as correction:
                 self.corrections.add((correction.before, correction.after))
             case _Lost() as lost:
@@ -192,6 +226,11 @@ class _Told:
             self.received.setdefault(identity, bytes.fromhex(received))
             self.decided[identity] = decided
         return _again("evaluation", again)
+
+    def _hear_erased(self, erased: _Erase) -> str | None:
+        left = erased.left.items()
+        again = [one for one, digest in left if self.erased.setdefault(one, digest) != digest]
+        return ", ".join(f"{one} was erased again" for one in sorted(again)) or None
 
 
 def _again(what: str, ids: Iterable[str]) -> str | None:
@@ -430,27 +469,45 @@ def _evaluations(
     dialect = connection.dialect.name
     position = "position" if dialect == "postgresql" else "rowid"
     query = (
-        f"SELECT {digests.selected(dialect)}, salt, digest, {position} FROM evaluations"  # noqa: S608 - names
+        f"SELECT {digests.selected(dialect)}, salt, digest,"  # noqa: S608 - names
+        f" erased_at IS NOT NULL AND name_folded = '{ERASED}', {position} FROM evaluations"
         f" ORDER BY {position}, id"
     )
     stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
-    for *values, salt, digest, number in stream:
+    for *values, salt, digest, is_hidden, number in stream:
         found.evaluations += 1
         identity = values[0]
+        found.erased += identity in told.erased
         place = Position(numbering.told(number), str(identity))
-        try:
-            is_whole = (
-                digest is None
-                or _is_same(values, salt, digest, told)
-                or (salt is not None and _is_received(values, salt, digest, place, told))
-            )
-        except _UNREADABLE:
-            is_whole = False
-        if not is_whole:
-            found.faults.append(f"evaluation {identity}: was changed after it was sealed")
+        if fault := _row_fault(values, (salt, digest), place, told):
+            found.faults.append(f"evaluation {identity}: {fault}")
+        elif identity in told.erased and not (is_hidden and _is_taken_out(values)):
+            found.faults.append(f"evaluation {identity}: {_NOT_ERASED}")
         when = values[_EVALUATED] or values[_RECEIVED]
         sealed = told.received.get(identity, digest)
         yield _Row(place, _if_bytes(sealed), when if isinstance(when, str) else "")
+
+
+def _row_fault(values: list[Any], kept: Sequence[Any], place: Position, told: _Told) -> str | None:
+    """Return what is wrong with a row. kept: its salt and its digest, whatever is stored there."""
+    salt, digest = kept
+    with suppress(*_UNREADABLE):
+        if digest is None or _is_same(values, salt, digest, told):
+            return None
+        if salt is not None and _is_received(values, salt, digest, place, told):
+            return None
+    return _CHANGED
+
+
+def _is_taken_out(values: list[Any]) -> bool:
+    """Tell whether nothing of a client is left in a row, and what is left of its answer fits it."""
+    row = dict(zip(digests.COLUMNS, values, strict=True))
+    with suppress(*_UNREADABLE):
+        left = msgspec.json.decode(row["answer"], type=_Remains)
+        fits = all(row[column] == getattr(left, name) for column, name in _REMAIN.items())
+        is_bare = row["prediction"] is None and not any(row[feature] for feature in FEATURES)
+        return fits and is_bare and row["name"] == ERASED
+    return False
 
 
 def _if_bytes(stored: object) -> bytes | None:
@@ -460,10 +517,10 @@ def _if_bytes(stored: object) -> bytes | None:
 def _is_same(values: list[Any], salt: bytes | None, digest: bytes, told: _Told) -> bool:
     """Tell whether a row is what its digest was made of, and its digest the one that was sealed."""
     identity = values[0]
-    if salt is None:
-        return told.erased.get(identity) == digests.of_values(b"", values).hex()
     if told.decided.get(identity, digest.hex()) != digest.hex():
         return False
+    if salt is None:
+        return told.erased.get(identity) == digests.of_values(b"", values).hex()
     return digests.of_values(salt, values) == digest
 
 
@@ -518,10 +575,12 @@ def _review_fault(values: list[Any], salt: Any, digest: Any, told: _Told) -> str
     try:
         if told.reviews.get(values[0]) != digest.hex():
             return "is not what was sealed"
-        is_whole = _is_same(values, salt, digest, told)
+        if not _is_same(values, salt, digest, told):
+            return _CHANGED
     except _UNREADABLE:
-        is_whole = False
-    return None if is_whole else "was changed after it was sealed"
+        return _CHANGED
+    is_kept = values[0] in told.erased and values[_WORDS] != ERASED
+    return _NOT_ERASED if is_kept else None
 
 
 def _compare_corrections(connection: Connection, found: Audit, told: _Told) -> None:

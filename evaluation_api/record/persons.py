@@ -135,6 +135,7 @@ class Persons:
             keep_out(connection)
             found = _to_be_erased(connection, ids)
             left = dict(_erased(connection, found, remains))
+            left |= _erased_words(connection, ids)
             _forget_what_leads_to(connection, ids)
             files = sorted({*_forget_lines(connection, ids), *_forget_files(connection, ids)})
             chain.note(connection, chain.by_terminal(chain.ERASE, left=left))
@@ -164,10 +165,13 @@ def _same_person(connection: Connection, evaluation_id: str) -> list[str]:
 
 
 def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
-    """Return evaluations without what they are explained by. Raises PersonError."""
+    """Return evaluations without what they are explained by, but those that were erased before.
+
+    Raises PersonError.
+    """
     columns = [column for column in evaluations.c if column.name != "prediction"]
     these: Select[Any] = select(*columns, null().label("prediction")).where(
-        evaluations.c.id.in_(ids)
+        evaluations.c.id.in_(ids), evaluations.c.erased_at.is_(None)
     )
     found = [rows.decode(row) for row in connection.execute(these.with_for_update())]
     for one in found:
@@ -179,7 +183,7 @@ def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
 def _erased(
     connection: Connection, found: Sequence[Recorded], remains: Remains
 ) -> Iterator[tuple[str, str]]:
-    """Take persons out of rows and their reviews; yield ids, and digests of what is left."""
+    """Take persons out of rows; yield ids, and digests of what is left."""
     no_amounts = dict.fromkeys(FEATURES, 0.0)
     for row in found:
         values = {
@@ -193,10 +197,17 @@ def _erased(
         }
         connection.execute(update(evaluations).where(evaluations.c.id == row.id).values(values))
     ids = [row.id for row in found]
-    of_them = reviews.c.evaluation_id.in_(ids)
-    connection.execute(update(reviews).where(of_them).values(justification=ERASED, salt=None))
     yield from _left(connection, evaluations, evaluations.c.id.in_(ids))
-    yield from _left(connection, reviews, of_them)
+
+
+def _erased_words(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Take the words of reviews, which may name a person; return as _erased yields."""
+    query = select(reviews.c.id).where(
+        reviews.c.evaluation_id.in_(ids), reviews.c.justification != ERASED
+    )
+    these = reviews.c.id.in_(connection.execute(query).scalars().all())
+    connection.execute(update(reviews).where(these).values(justification=ERASED, salt=None))
+    return dict(_left(connection, reviews, these))
 
 
 def _left(connection: Connection, table: Any, which: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401

@@ -27,7 +27,7 @@ def test_a_head_is_printed_kept_and_compared_and_what_was_changed_is_said(tmp_pa
     assert head.startswith("2:")
     verified = run("verify", "--head", head)
     assert (verified.returncode, verified.stdout) == (0, "")
-    counts = "1 evaluations, 0 reviews, 0 purged; 0 not sealed yet; 0 faults."
+    counts = "1 evaluations, 0 of them erased, 0 reviews, 0 purged; 0 not sealed yet; 0 faults."
     assert verified.stderr == f"{counts} Head: {head}\n"
     exported = [json.loads(line) for line in run("export").stdout.splitlines()]
     assert [one["kind"] for one in exported] == ["begin", "seal"]

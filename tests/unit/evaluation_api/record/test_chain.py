@@ -29,10 +29,12 @@ from evaluation_api.record.persons import Persons
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.sealer import Sealer, Seals
 from evaluation_api.runtime.identity import new_id
+from evaluation_api.web import answers
 from tests.evaluations import decided_entry, pending_entry
 from tests.services import eventually
 
 COUNT = 8
+_NOT_ERASED = "is not as an erasure leaves it"
 Tamper = Callable[[Engine, list[str]], None]
 
 
@@ -172,6 +174,77 @@ def erase_quietly(engine: Engine, ids: list[str]) -> None:
     )
 
 
+def tell_of_an_erasure(engine: Engine, *ids: str) -> None:
+    """Have the chain tell that rows as they are now are what an erasure left."""
+    with engine.begin() as connection:
+        left = {}
+        for table in ("evaluations", "reviews"):
+            columns = digests.selected(engine.dialect.name, table)
+            for row in connection.execute(text(f"SELECT {columns} FROM {table}")):
+                left[row[0]] = digests.of_values(b"", tuple(row)).hex()
+        told = {"left": {identity: left[identity] for identity in ids}}
+        chain.note(connection, chain.by_terminal(chain.ERASE, **told))
+    Seals(engine).seal_all()
+
+
+def change_as_if_erased(engine: Engine, ids: list[str]) -> None:
+    run(
+        engine, "UPDATE evaluations SET outcome = 'recusado', salt = NULL WHERE id = :of", of=ids[5]
+    )
+    tell_of_an_erasure(engine, ids[5])
+
+
+def keep_all_but_the_name_of_who_is_erased(engine: Engine, ids: list[str]) -> None:
+    statement = "UPDATE evaluations SET name = 'apagado', name_folded = 'apagado', salt = NULL"
+    run(engine, f"{statement} WHERE id = :of", of=ids[5])
+    tell_of_an_erasure(engine, ids[5])
+
+
+def keep_the_answer_of_who_is_erased(engine: Engine, ids: list[str]) -> None:
+    query = "SELECT answer FROM evaluations WHERE id = :of"
+    with engine.connect() as connection:
+        answer = connection.scalar(text(query), {"of": ids[5]})
+    Persons(engine).erase([ids[5]], lambda _row: answer)
+
+
+def leave_where_they_are_found_who_is_erased(engine: Engine, ids: list[str]) -> None:
+    Persons(engine).erase([ids[5]], answers.erased)
+    assert audit.verify(engine).faults == []
+    statement = "UPDATE evaluations SET name_folded = 'cliente 5' WHERE id = :of"
+    run(engine, statement, of=ids[5])
+
+
+def tell_of_an_erasure_that_never_was(engine: Engine, ids: list[str]) -> None:
+    tell_of_an_erasure(engine, ids[5])
+
+
+def change_who_was_erased(engine: Engine, ids: list[str]) -> None:
+    Persons(engine).erase([ids[5]], answers.erased)
+    with engine.connect() as connection:
+        query = "SELECT answer FROM evaluations WHERE id = :of"
+        answer = connection.scalar(text(query), {"of": ids[5]})
+    changed = answer.replace('"decisao":"aprovado"', '"decisao":"recusado"')
+    assert changed != answer
+    statement = "UPDATE evaluations SET outcome = 'recusado', answer = :answer WHERE id = :of"
+    run(engine, statement, of=ids[5], answer=changed)
+    tell_of_an_erasure(engine, ids[5])
+
+
+def change_of_who_was_erased_what_the_answer_still_tells(engine: Engine, ids: list[str]) -> None:
+    Persons(engine).erase([ids[5]], lambda row: answers.erased(replace(row, model_tag="another")))
+
+
+def rewrite_a_review_as_if_erased(engine: Engine, ids: list[str]) -> None:
+    run(engine, "UPDATE reviews SET outcome = 'aprovado', salt = NULL")
+    (reviewed,) = EvaluationLog(engine).find(ids[0]).reviews
+    tell_of_an_erasure(engine, reviewed.id)
+
+
+def tell_of_the_erasure_of_a_review_that_never_was(engine: Engine, ids: list[str]) -> None:
+    (reviewed,) = EvaluationLog(engine).find(ids[0]).reviews
+    tell_of_an_erasure(engine, reviewed.id)
+
+
 def delete_as_if_purged(engine: Engine, ids: list[str]) -> None:
     """Delete one by hand, and leave its digest as a purge does."""
     position = "rowid" if engine.dialect.name == "sqlite" else "position"
@@ -291,6 +364,15 @@ def leave_behind_the_sealer(engine: Engine, _ids: list[str]) -> None:
         (change_an_entry, "was changed"),
         (drop_an_entry, "what stood between is gone"),
         (erase_quietly, "was changed after it was sealed"),
+        (change_as_if_erased, _NOT_ERASED),
+        (keep_all_but_the_name_of_who_is_erased, _NOT_ERASED),
+        (keep_the_answer_of_who_is_erased, _NOT_ERASED),
+        (leave_where_they_are_found_who_is_erased, _NOT_ERASED),
+        (tell_of_an_erasure_that_never_was, _NOT_ERASED),
+        (change_of_who_was_erased_what_the_answer_still_tells, _NOT_ERASED),
+        (change_who_was_erased, "was erased again"),
+        (rewrite_a_review_as_if_erased, _NOT_ERASED),
+        (tell_of_the_erasure_of_a_review_that_never_was, _NOT_ERASED),
         (delete_as_if_purged, "no purge tells that it took it"),
         (put_in_the_place_of_another, "was not corrected by"),
         (take_a_correction_back, "is in its place is gone"),

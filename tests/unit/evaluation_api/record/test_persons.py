@@ -86,6 +86,24 @@ def test_what_is_left_of_an_erased_person_is_sealed_too(
     ]
 
 
+def test_who_is_erased_twice_stays_as_at_first_and_what_was_said_since_goes(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([entry := entry_now(NAME)])
+    persons.erase([entry.id], answers.erased)
+    at_first = log.find(entry.id)
+    log.review(review(entry.id))
+
+    persons.erase([entry.id], lambda _row: "as another release writes it")
+
+    found = log.find(entry.id)
+    assert replace(found, reviews=()) == at_first
+    assert [one.justification for one in found.reviews] == [ERASED]
+    Seals(engine).seal_all()
+    verified = audit.verify(engine)
+    assert (verified.faults, verified.evaluations, verified.erased) == ([], 1, 1)
+
+
 def test_who_waits_for_the_model_is_erased_later(log: EvaluationLog, persons: Persons) -> None:
     log.append([entry := pending_entry(NAME)])
 
