@@ -6,6 +6,8 @@ import socket
 HOST = "127.0.0.1"
 HIGHEST = 65535
 
+_told: set[int] = set()
+
 
 def listen_briefly(port: int, address: str = HOST) -> None:
     """Listen on a port for a moment, as a server would; raise OSError when that is refused."""
@@ -40,7 +42,16 @@ def another(port: int) -> int:
 
 
 def free(count: int) -> list[int]:
-    """Find ports that nobody listens on, all different."""
+    """Find ports that nobody listens on, none of which this process was told before.
+
+    Whoever was told one listens on it a moment later, and until then the system may say it again.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
+        while len(found) < count:
+            probe = held.enter_context(socket.create_server((HOST, 0)))
+            port = int(probe.getsockname()[1])
+            if port not in _told:
+                found.append(port)
+    _told.update(found)
+    return found

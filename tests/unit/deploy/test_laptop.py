@@ -118,6 +118,15 @@ class Laptop:
         """Return what the runner and its services have printed so far."""
         return self.output.read_text()
 
+    def announced(self) -> list[str]:
+        """Return the lines that say it is ready; what services print may stand before and after."""
+        return [line for line in self.printed().splitlines() if line.startswith("Ready in")]
+
+    def asked(self) -> list[str]:
+        """Return which services were asked and say so, in order, as far as that is printed yet."""
+        asked = [line for line in self.printed().splitlines() if '"GET ' in line]
+        return [line.split()[1] for line in asked]
+
     def processes(self) -> list[psutil.Process]:
         """Every process of this project, the runner and the workers that left its session too."""
         found = []
@@ -151,10 +160,9 @@ def project(tmp_path: Path) -> Iterator[Laptop]:
 def test_readiness_of_both_services_is_announced_with_the_address(project: Laptop) -> None:
     project.start_and_await_readiness()
 
-    announced = [line for line in project.printed().splitlines() if line.startswith("Ready in")]
+    (announced,) = project.announced()
 
-    assert len(announced) == 1
-    assert announced[0].endswith(f" s: http://127.0.0.1:{project.evaluation_port}")
+    assert announced.endswith(f" s: http://127.0.0.1:{project.evaluation_port}")
 
 
 def test_the_evaluation_service_is_told_where_the_model_service_listens(project: Laptop) -> None:
@@ -176,7 +184,8 @@ def test_an_address_of_ipv6_is_looked_at_and_announced(project: Laptop) -> None:
     project.start({"EVALUATION_HOST": "::1"})
     eventually(lambda: "Ready in" in project.printed(), WAIT_SECONDS)
 
-    assert project.printed().endswith(f" s: http://[::1]:{project.evaluation_port}\n")
+    (announced,) = project.announced()
+    assert announced.endswith(f" s: http://[::1]:{project.evaluation_port}")
 
 
 def test_the_evaluation_service_is_asked_once_the_model_is_ready(project: Laptop) -> None:
@@ -186,8 +195,8 @@ def test_the_evaluation_service_is_asked_once_the_model_is_ready(project: Laptop
 
     project.start_and_await_readiness()
 
-    asked = [line for line in project.printed().splitlines() if '"GET ' in line]
-    assert [line.split()[1] for line in asked] == ["model", "evaluation"]
+    eventually(lambda: "evaluation" in project.asked(), WAIT_SECONDS)
+    assert project.asked() == ["model", "evaluation"]
 
 
 def test_nothing_is_announced_while_a_service_is_not_ready(project: Laptop) -> None:

@@ -78,15 +78,15 @@ def test_what_was_killed_leaves_no_worker_behind(pids: Path, log: Path) -> None:
 
 
 def test_several_that_do_not_listen_are_killed_after_one_common_while(tmp_path: Path) -> None:
-    files = [tmp_path / "one", tmp_path / "other"]
+    files = [tmp_path / name for name in ("one", "another", "a third")]
     started = [Running(program(file, DEAF + SERVER), tmp_path / "log") for file in files]
     for running in started:
         running.wait_until_ready()
 
     begun = time.monotonic()
-    processes.stop(started, seconds=1.5)
+    processes.stop(started, seconds=1)
 
-    assert 1.5 <= time.monotonic() - begun < 3
+    assert 1 <= time.monotonic() - begun < 3  # one after the other they would take three
     assert all(all_gone(file) for file in files)
 
 
@@ -120,5 +120,7 @@ def test_what_is_printed_without_a_log_is_followed_to_its_end() -> None:
         assert list(running.lines()) == [b"one\n", b"two\n"]
 
 
-def test_free_ports_are_all_different() -> None:
-    assert len(set(ports.free(20))) == 20
+def test_a_free_port_is_told_once() -> None:
+    told = [port for _ in range(60) for port in ports.free(50)]
+
+    assert len(set(told)) == len(told)

@@ -23,6 +23,7 @@ from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import DECISION_SECONDS, RecordExecutor
 from evaluation_api.record.searches import Searches
 from tests.evaluations import decided_entry
+from tests.unit.evaluation_api.record.searching import answered
 
 pytestmark = pytest.mark.postgres
 
@@ -105,7 +106,7 @@ def test_searches_in_a_silent_network_hold_up_nobody_and_give_their_threads_back
 
     async def scenario() -> None:
         async with Searches(engine, seconds=0.5) as searches:
-            await searches.search(Search(1))
+            await answered(searches)
             if is_asked:
                 event.listen(engine, "before_cursor_execute", sleep)
             proxy.is_hole = not is_asked

@@ -1,6 +1,7 @@
 """Searches: found by the index or without it, the same; bounded, and given up with their asker."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.searches import Searches
 from tests.evaluations import decided_entry, pending_entry, prediction
+from tests.unit.evaluation_api.record.searching import answered
 
 NAMES = ["Maria Souza", "José d'Ávila", "Ana Li", "Li Wu", "João Marinho", "Zoë", "Mariana Ana"]
 NOW = datetime.now(UTC)
@@ -112,13 +114,15 @@ def test_rows_that_come_one_by_one_are_indexed_together_and_found_before(
             indexing.cancel()
             return len(found)
 
+    started = time.monotonic()
     try:
         found = asyncio.run(asyncio.wait_for(record(), 20))
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+    looks = 2 + (time.monotonic() - started) / 0.5  # so often the index looks for what is new
 
     assert found == 100
-    assert len(added) < 20
+    assert len(added) <= 2 * looks  # it adds what is new, and merges
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -163,7 +167,7 @@ def test_a_search_is_given_up_with_its_asker_and_in_time(log: EvaluationLog, oth
             with pytest.raises(OverloadedError):
                 await searches.search(Search(1))
             slow = False
-            assert len(await searches.search(Search(1))) == 1
+            assert len(await answered(searches)) == 1
 
     def hang(_connection: object, cursor: object, *_: object) -> None:
         if slow:

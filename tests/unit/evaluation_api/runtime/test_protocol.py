@@ -32,9 +32,23 @@ UPGRADE = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(tmp_path_factory.mktemp("server")) as started:
         yield started
+
+
+@pytest.fixture
+def server(shared: Server) -> Iterator[Server]:
+    """Return a server of which nothing is taken, and leave it so to the next test."""
+    yield shared
+    eventually(lambda: is_let_go(shared), 10)
+
+
+def is_let_go(server: Server) -> bool:
+    """End what waits, which lets what is queued behind it begin; tell whether nothing is left."""
+    for path in ("/go", "/health/go"):  # one of them has a place
+        httpx.get(f"{server.url}{path}", verify=CERTIFICATES)
+    return httpx.get(f"{server.url}/health/places", verify=CERTIFICATES).text == "0"
 
 
 @contextmanager
@@ -130,13 +144,12 @@ def test_a_connection_queues_32_requests_and_no_more(server: Server) -> None:
 
 def test_what_is_queued_takes_no_place_that_others_ask_for(server: Server) -> None:
     ask = HEAD + b"Content-Length: 1\r\n\r\nx"
-    with connect(server, GET % b"/slow"), connect(server) as caller:
+    with connect(server, GET % b"/slow"):
         eventually(lambda: places(server) == 1)
-        caller.sendall(ask * 3)
-        statuses = re.findall(rb"HTTP/1.1 (\d+)", read_until(caller, b"HTTP/1.1", 3))
-        assert statuses == [b"200", b"503", b"200"]
-        assert is_served(server)
-        httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+        with connect(server, ask * 3) as caller:
+            statuses = re.findall(rb"HTTP/1.1 (\d+)", read_until(caller, b"HTTP/1.1", 3))
+            assert statuses == [b"200", b"503", b"200"]
+            assert is_served(server)
 
 
 def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: Server) -> None:
@@ -150,8 +163,6 @@ def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: S
         os.kill(server.running.first.pid, signal.SIGCONT)
         assert is_served(server)
         assert places(server) == 1
-        httpx.get(f"{server.url}/go", verify=CERTIFICATES)
-    eventually(lambda: places(server) == 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 32])
@@ -160,8 +171,6 @@ def test_looks_have_places_of_their_own_sixteen_of_them(server: Server, at_once:
     with callers(server, LOOKS, looks), connect(server, GET % b"/health") as caller:
         assert caller.recv(1000).startswith(b"HTTP/1.1 503")
         assert is_served(server)
-        httpx.get(f"{server.url}/go", verify=CERTIFICATES)
-    eventually(lambda: httpx.get(f"{server.url}/health", verify=CERTIFICATES).is_success)
 
 
 def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Server) -> None:
@@ -197,7 +206,6 @@ def test_refusals_that_nobody_reads_end_the_connection(server: Server) -> None:
         eventually(lambda: places(server) >= PLACES // 2)
         caller.settimeout(2)
         assert is_ended(caller, GET % b"/slow" * 10, 100_000)
-        httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +305,9 @@ def test_an_endless_head_is_refused_before_it_ends(server: Server) -> None:
 
 
 def test_newcomers_beyond_the_connections_that_there_may_be_are_refused(server: Server) -> None:
-    with callers(server, 40, b"") as most:
+    with callers(server, 40, GET % b"/health") as most:  # who never asked is soon cut off
+        for caller in most:
+            caller.recv(1000)
         with connect(server) as newcomer:
             assert newcomer.recv(100).startswith(b"HTTP/1.1 503 ")
         most[0].close()
@@ -312,8 +322,6 @@ def test_a_shed_head_request_is_answered_without_a_body(server: Server) -> None:
             answer = caller.recv(1000)
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert answer.endswith(b"\r\n\r\n")
-        httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
-    eventually(lambda: places(server) == 0)
 
 
 def test_bad_requests_of_a_kind_are_one_warning_a_second(tmp_path: Path) -> None:
