@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -23,8 +23,9 @@ from evaluation_api.runtime.background import Events, repeat
 logger = logging.getLogger(__name__)
 
 _EVENTS: Final = Events("credentials_not_read", "credential_watch_failed")
-#: Within it and a look's own time what is revoked lets nobody in any more, on any replica.
-_LOOK_SECONDS: Final = 2.0
+#: From one look's end to the next one's beginning. What is revoked during a look is seen by the
+#: next: within this and the time of two looks, together less than 5 s, it lets nobody in any more.
+LOOK_SECONDS: Final = 2.0
 _NOTE_SECONDS: Final = 60.0
 _IN_FORCE: Final = credentials.c.revoked_at.is_(None)
 
@@ -105,22 +106,24 @@ class CredentialWatch:
         executor: RecordExecutor,
         keyring: Keyring,
         note_seconds: float = _NOTE_SECONDS,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Take the parts; look() once before anybody is let in, then run()."""
+        """Take the parts; look() once before anybody is let in, then run(). sleep: for tests."""
         self._log = log
         self._executor = executor
         self._keyring = keyring
         self._note_seconds = note_seconds
+        self._sleep = sleep
         self._note_at = time.monotonic() + note_seconds
 
     async def run(self) -> None:
         """Look until cancelled; what was known goes on while the record is away."""
-        pause = partial(asyncio.sleep, _LOOK_SECONDS)
+        pause = partial(self._sleep, LOOK_SECONDS)
         await repeat(self.look, pause, expected=EvaluationError, logger=logger, events=_EVENTS)
 
     async def look(self) -> None:
         """Have the keyring learn what is in force now. Raises RecordUnavailableError."""
-        self._keyring.learn(await self._executor.run_watch(self._log.known))
+        self._keyring.learn(await self._executor.run_refresh(self._log.known))
         if self._keyring.used and time.monotonic() >= self._note_at:
             used, self._keyring.used = self._keyring.used, {}
             self._note_at = time.monotonic() + self._note_seconds

@@ -24,7 +24,7 @@ CALL_SECONDS: Final = 3.0
 #: For what stands in the way of a decision; with it, one second for all that the record does.
 DECISION_SECONDS: Final = 0.9
 #: What a thread may be late, since it sees its deadline when it is woken.
-_LATE_SECONDS: Final = 0.05
+LATE_SECONDS: Final = 0.05
 
 
 class RecordExecutor:
@@ -41,6 +41,7 @@ class RecordExecutor:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="record-read")
         self._watcher = ThreadPoolExecutor(1, thread_name_prefix="record-watch")
+        self._refresher = ThreadPoolExecutor(1, thread_name_prefix="record-refresh")
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -48,7 +49,7 @@ class RecordExecutor:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let what is being written be written."""
-        for threads in (self._writer, self._readers, self._watcher):
+        for threads in (self._writer, self._readers, self._watcher, self._refresher):
             threads.shutdown()
 
     async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -83,6 +84,10 @@ class RecordExecutor:
         """
         return await _run(self._watcher, CALL_SECONDS, partial(call, *args, **kwargs))
 
+    async def run_refresh(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call that reads again what every request is judged by, beside all others."""
+        return await _run(self._refresher, DECISION_SECONDS, partial(call, *args, **kwargs))
+
     async def _write(self, seconds: float, call: Callable[[], T]) -> T:
         self.outage.require_none()
         try:
@@ -97,7 +102,7 @@ async def _run(threads: ThreadPoolExecutor, seconds: float, call: Callable[[], T
     bounded = partial(deadline.run, time.monotonic() + seconds, call)
     running = asyncio.get_running_loop().run_in_executor(threads, bounded)
     try:
-        async with asyncio.timeout(seconds + _LATE_SECONDS):
+        async with asyncio.timeout(seconds + LATE_SECONDS):
             return await running
     except TimeoutError as exc:
         raise RecordUnavailableError("no answer in time") from exc

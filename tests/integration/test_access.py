@@ -112,6 +112,7 @@ def test_a_key_lets_in_on_every_replica_until_seconds_after_it_is_revoked(
 
     replicas.keys("revoke", "passageiro")
 
+    # Within 5 s, which record/test_credentials.py shows; here, that it comes to it at all.
     eventually(lambda: replicas.statuses(asking) == {401}, seconds=20)
 
 

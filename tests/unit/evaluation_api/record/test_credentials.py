@@ -1,6 +1,7 @@
 """Keys, links and sessions in the record, and how replicas follow it."""
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +11,9 @@ from sqlalchemy import Engine
 from evaluation_api.access.credentials import Credential, CredentialKind, digest_of, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision.errors import LinkGoneError
+from evaluation_api.record import deadline
 from evaluation_api.record.credentials import CredentialLog, CredentialWatch
-from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.executor import LATE_SECONDS, RecordExecutor
 from tests.access import access
 
 ROLES = frozenset({Role.ANALYST, Role.REVIEWER})
@@ -105,6 +107,51 @@ def test_a_replica_learns_of_keys_and_of_their_end(log: CredentialLog) -> None:
     log.revoke(made.id)
     asyncio.run(look())
     assert keyring.find(scope) is None
+
+
+def test_what_is_revoked_during_a_look_is_refused_after_the_next_which_is_within_5_s(
+    log: CredentialLog,
+) -> None:
+    """By what is waited for, and not by a clock: one pause, and two looks at their longest."""
+    made, secret = add(log, CredentialKind.KEY)
+    keyring, looks = access().keyring, _TimedLooks(log)
+    scope = {"headers": [(b"authorization", f"Bearer {secret}".encode())]}
+    pauses: asyncio.Queue[float] = asyncio.Queue()
+    go_on = asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        await pauses.put(seconds)
+        await go_on.wait()
+        go_on.clear()
+
+    async def scenario() -> float:
+        async with RecordExecutor() as executor:
+            watch = CredentialWatch(looks, executor, keyring, sleep=pause)
+            running = asyncio.create_task(watch.run())
+            seconds = await pauses.get()
+            assert keyring.find(scope) == made.identity
+            log.revoke(made.id)
+            go_on.set()
+            await pauses.get()
+            running.cancel()
+        return seconds
+
+    paused_seconds = asyncio.run(scenario())
+    assert keyring.find(scope) is None
+    assert len(looks.seconds) == 2
+    assert paused_seconds + sum(seconds + LATE_SECONDS for seconds in looks.seconds) < 5
+
+
+class _TimedLooks(CredentialLog):
+    """Notes how long each look may take."""
+
+    def __init__(self, log: CredentialLog) -> None:
+        super().__init__(log._engine)  # noqa: SLF001 - the same tables
+        self.seconds: list[float] = []
+
+    def known(self) -> list[Credential]:
+        self.seconds.append(deadline.seconds_left() or math.inf)
+        return super().known()
 
 
 @pytest.mark.parametrize(("seconds", "is_noted"), [(60, False), (0, True)])
