@@ -12,41 +12,35 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from pydantic import ValidationError
-from sqlalchemy import Engine
 
 from evaluation_api.decision import policy_file, sentences
-from evaluation_api.decision.domain import Model
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.sentences import COLUMNS
-from evaluation_api.record import chain, schema
-from evaluation_api.record.models import ModelLog
-from evaluation_api.record.policies import PolicyLog
 from evaluation_api.settings import Settings, wrong_settings
 from model_store import publications, reference, registry
 from model_store.errors import ModelStoreError
 from model_store.geometry import Labels
-from portfolio import comparison, drift, export, recording, report, score, trials, views
+from portfolio import comparison, drift, report, score, trials
 from portfolio.files import writing
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
 from portfolio.frames import Floats
 from portfolio.profiler import StoredProfiler
-from portfolio.recorded_files import RecordedFiles
-from portfolio.recording import RecordedOtherwiseError, Recording
+
+if TYPE_CHECKING:
+    from portfolio.in_record import Record
+    from portfolio.recording import Recording
 
 DECIDED: Final = 0
 FAULTY_LINES: Final = 1
@@ -56,8 +50,6 @@ REFUSED: Final = 2
 
 _BAR: Final = 30
 _LOOK_SECONDS: Final = 0.2
-#: Each statement of a transaction waits for the interpreter, by default 5 ms, and others meanwhile.
-_SWITCH_SECONDS: Final = 0.0005
 
 
 class Refusal(Exception):  # noqa: N818 - a command's word for it
@@ -66,7 +58,6 @@ class Refusal(Exception):  # noqa: N818 - a command's word for it
 
 _REASONS: Final = (
     Refusal,
-    RecordedOtherwiseError,
     UnreadableFileError,
     PolicyError,
     ModelStoreError,
@@ -107,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     scoring.set_defaults(run=_score)
 
     exporting = commands.add_parser("export", help="what the record holds, by columns")
-    exporting.add_argument("view", nargs="?", choices=list(_VIEWS), default="decisoes")
+    exporting.add_argument("view", nargs="?", choices=["decisoes", "revisoes"], default="decisoes")
     _add_times(exporting, required=True)
     exporting.add_argument("-o", "--output", type=Path, required=True, help="CSV or .parquet")
     exporting.add_argument("--overwrite", action="store_true", help="a file that is there already")
@@ -211,11 +202,15 @@ def _score(chosen: argparse.Namespace) -> int:
     _require_paths(chosen.file, chosen.output, may_replace=chosen.overwrite)
     policy, source = policy_file.read(Settings().policy_path)
     profiler = _profiler()
-    gc.freeze()  # what is loaded by now stays
     with ExitStack() as stack:
         recorded = None
         if chosen.record:
-            recorded = stack.enter_context(_recording(chosen, policy, source, profiler))
+            record, criteria = stack.enter_context(_record()), _criteria(chosen, policy, profiler)
+            begun = record.recording(
+                chosen.file, criteria, (policy, source), profiler, again=chosen.again
+            )
+            recorded = stack.enter_context(begun)
+        gc.freeze()  # what is loaded by now stays
         bar = stack.enter_context(_Bar())
         scoring = score.Scoring(policy, profiler, bar, recorded)
         totals = scoring.run(chosen.file, chosen.output, _choices(chosen), chosen.decimals)
@@ -223,7 +218,19 @@ def _score(chosen: argparse.Namespace) -> int:
     return FAULTY_LINES if totals.faulty else DECIDED
 
 
-def _told(totals: score.Totals, recorded: Recording | None) -> str:
+def _criteria(
+    chosen: argparse.Namespace, policy: AnyPolicy, profiler: StoredProfiler
+) -> dict[str, Any]:
+    """Return by what a file is read and decided."""
+    return {
+        "policy": policy.version,
+        "model": profiler.model.sha256,
+        "columns": dict(_choices(chosen).columns),
+        "decimals": chosen.decimals,
+    }
+
+
+def _told(totals: score.Totals, recorded: "Recording | None") -> str:
     counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(totals.decided.items()))
     told = f"{totals.lines} lines: {counted or 'none decided'}, {totals.faulty} faulty"
     if recorded is not None:
@@ -233,55 +240,24 @@ def _told(totals: score.Totals, recorded: Recording | None) -> str:
     return told
 
 
-@contextmanager
-def _recording(
-    chosen: argparse.Namespace, policy: AnyPolicy, source: str, profiler: StoredProfiler
-) -> Iterator[Recording]:
-    """Open the record for a file; where it is broken off, say how it goes on."""
-    criteria = {
-        "policy": policy.version,
-        "model": profiler.model.sha256,
-        "columns": dict(_choices(chosen).columns),
-        "decimals": chosen.decimals,
-    }
-    with _record() as (engine, _):
-        PolicyLog(engine).remember(policy.version, source)
-        ModelLog(engine).remember(profiler.describe())
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        log = RecordedFiles(engine)
-        file = recording.begin(log, chosen.file, criteria, again=chosen.again)
-        with recording.fast_ways(log, policy, profiler) as ways:
-            begun = Recording(log, file, policy, profiler, ways)
-            try:
-                yield begun
-            except BaseException:
-                told = f"{begun.now} clients are recorded; without --again it goes on.\n"
-                sys.stderr.write(told)
-                raise
-
-
 def _export(chosen: argparse.Namespace) -> int:
     _require_target(chosen.output, may_replace=chosen.overwrite)
-    view, is_csv = _VIEWS[chosen.view], chosen.output.suffix.lower() != ".parquet"
+    is_csv = chosen.output.suffix.lower() != ".parquet"
     count = 0
     grammar = Grammar(Mark.COMMA, three_decimals=True)
-    with _record() as (engine, _), writing.result(chosen.output, ";", grammar) as sink:
-        since, until = chosen.since.isoformat(), chosen.until.isoformat()
-        told = chain.by_terminal("export", view=chosen.view, since=since, until=until)
-        chain.ChainLog(engine).note([told])
-        for table in export.tables(view, views.pages(engine, view, chosen.since, chosen.until)):
+    with _record() as record, writing.result(chosen.output, ";", grammar) as sink:
+        for table in record.exported(chosen.view, chosen.since, chosen.until):
             sink.write(writing.harmless_table(table) if is_csv else table)
             count += len(table)
     print(f"{count} rows of {chosen.view}")
     return DECIDED
 
 
-_VIEWS: Final = {"decisoes": views.DECISIONS, "revisoes": views.REVIEWS}
-
-
-def _record() -> AbstractContextManager[tuple[Engine, str]]:
+def _record() -> AbstractContextManager["Record"]:
     """Open the record that the settings name."""
-    return schema.opened(Settings().database_url.get_secret_value())
+    from portfolio import in_record  # noqa: PLC0415 - says why itself
+
+    return in_record.opened(Settings().database_url.get_secret_value())
 
 
 def _require_paths(source: Path, target: Path, *, may_replace: bool) -> None:
@@ -384,9 +360,8 @@ def _tried_on_record(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.Dat
     proposed, _ = policy_file.read(chosen.policy)
     for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
         _require_target(target, may_replace=True)
-    with _record() as (engine, _):
-        recorded = _recorded(chosen, engine)
-        return trials.run_recorded(recorded, proposed, partial(_as_met, ModelLog(engine)))
+    with _record() as record:
+        return trials.run_recorded(_decided(chosen, record), proposed, record.as_met)
 
 
 def _compare(chosen: argparse.Namespace) -> int:
@@ -444,25 +419,17 @@ def _population(chosen: argparse.Namespace) -> trials.Population:
         return trials.read(chosen.file, _choices(chosen), chosen.decimals, trials.Extra())
     if chosen.since is None:
         raise Refusal("--record goes with --since.")
-    with _record() as (engine, _):
-        return trials.of_record(_recorded(chosen, engine))
+    with _record() as record:
+        return trials.of_record(_decided(chosen, record))
 
 
-def _recorded(chosen: argparse.Namespace, engine: Engine) -> pd.DataFrame:
-    pages = views.pages(engine, views.DECISIONS, chosen.since, chosen.until)
-    recorded = pa.concat_tables(export.tables(views.DECISIONS, pages)).to_pandas()
-    recorded = recorded[recorded["saldo_devedor"].notna()]  # of who was erased no amounts are left
-    if recorded.empty:
+def _decided(chosen: argparse.Namespace, record: "Record") -> pd.DataFrame:
+    decided = record.decided(chosen.since, chosen.until)
+    if decided.empty:
         raise Refusal("Nothing was decided in that time.")
-    return recorded
+    return decided
 
 
 def _write_json(chosen: argparse.Namespace, found: dict[str, Any]) -> None:
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
-
-
-def _as_met(log: ModelLog, tag: str, sha256: str) -> Model:
-    """Return a model with what it promised, where the record knows that."""
-    met = log.find(tag)
-    return Model(tag, sha256) if met is None or met.model.sha256 != sha256 else met.model

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation_api.decision.domain import FEATURES, Geometry
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.model.client import model_of
+from evaluation_api.model.promised import model_of
 from model_store import golden
 from model_store.serving import predictor
 from model_store.serving.batches import ExplanationOptions, with_options

@@ -22,6 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation_api import VERSION
+from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.policy_file import AnyPolicy
 from portfolio import appending, packing
 from portfolio.appending import Appender
@@ -38,7 +39,7 @@ _HYPHENS: Final = (8, 13, 18, 23)
 _FIGURES: Final = np.delete(np.arange(_ID_LENGTH), _HYPHENS)
 
 
-class RecordedOtherwiseError(Exception):
+class RecordedOtherwiseError(EvaluationError):
     """A file was recorded by another policy, model or reading of it; one sentence."""
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
@@ -21,7 +21,9 @@ from portfolio.files.reading import Clients
 from portfolio.files.records import Records
 from portfolio.files.writing import ResultColumns, Sink
 from portfolio.frames import Profiler
-from portfolio.recording import Prepared, Recording
+
+if TYPE_CHECKING:  # they bring SQLAlchemy, which a file that is not recorded does without
+    from portfolio.recording import Prepared, Recording
 
 #: Blocks decided and not yet written: enough to keep both sides at work, few enough to hold.
 _AHEAD: Final = 4
@@ -58,7 +60,7 @@ class Scoring:
     policy: AnyPolicy
     profiler: Profiler
     told: Callable[[int, float], None] = lambda _lines, _done: None
-    recording: Recording | None = None
+    recording: "Recording | None" = None
 
     def run(self, source: Path, target: Path, choices: Choices, mark: Mark | None) -> Totals:
         """Decide every client of a file.
@@ -81,7 +83,7 @@ class Scoring:
         totals.require_sum()
         return totals
 
-    def _decide(self, some: Clients, header: Header) -> tuple[pd.DataFrame, Prepared | None]:
+    def _decide(self, some: Clients, header: Header) -> tuple[pd.DataFrame, "Prepared | None"]:
         """Decide some clients; return what is to be recorded of them as well."""
         begun = time.perf_counter()
         decisions = frames.evaluate(some.frame, self.policy, self.profiler)
@@ -97,7 +99,7 @@ class Scoring:
         columns: ResultColumns,
         some: Clients,
         decisions: pd.DataFrame,
-        prepared: Prepared | None,
+        prepared: "Prepared | None",
     ) -> None:
         """Record some clients, and write their lines of the result."""
         if self.recording is not None and prepared is not None:

@@ -51,7 +51,7 @@ class Files:
         """Open the published model, once for each version."""
         choice = publications.choose()
         if self._opened is None or self._opened[0] != choice:
-            # Brings BentoML, which a worker that asks the service does without.
+            # A worker that asks the service does without what reads the store.
             from portfolio.profiler import StoredProfiler  # noqa: PLC0415
 
             profiler = StoredProfiler(publications.load(choice))

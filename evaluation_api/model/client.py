@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple, Self, cast
 from urllib.parse import quote
 
@@ -20,7 +19,6 @@ import httpx
 import msgspec
 
 from evaluation_api.decision.domain import (
-    CLUSTERS,
     FEATURES,
     CardUsage,
     Counterfactual,
@@ -39,9 +37,9 @@ from evaluation_api.decision.errors import (
 )
 from evaluation_api.decision.facts import Span
 from evaluation_api.decision.limits import LARGEST_AMOUNT
-from evaluation_api.decision.promise import Border, Promise
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.metrics import FAILED_CALLS
+from evaluation_api.model.promised import Cluster, Share, ToldPromise, model_of
 from evaluation_api.runtime.coalescing import Coalescer
 
 logger = logging.getLogger(__name__)
@@ -66,8 +64,6 @@ Predicted = Prediction | ModelRefusalError
 _JSON = (b"content-type", b"application/json")
 _FEATURES = frozenset(FEATURES)
 
-_Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
 #: On the unit sphere no amount adds more.
 _Contribution = Annotated[float, msgspec.Meta(ge=-4, le=4)]
@@ -87,23 +83,17 @@ class _Answer(NamedTuple):
 class _Change(msgspec.Struct, gc=False):
     feature: Literal["balance", "purchases", "cash_advance", "payments"]
     amount: _Amount
-    cluster: _Cluster
-    confidence: _Share
+    cluster: Cluster
+    confidence: Share
     until: _Amount | None = None
 
 
 class _Prediction(msgspec.Struct, gc=False):
-    cluster: _Cluster
-    runner_up: _Cluster | None = None
-    confidence: _Share | None = None
+    cluster: Cluster
+    runner_up: Cluster | None = None
+    confidence: Share | None = None
     contributions: dict[str, _Contribution] | None = None
     alternatives: Annotated[list[_Change], msgspec.Meta(max_length=len(FEATURES))] = []
-
-
-class _Promise(msgspec.Struct):
-    paid_at_most: _Share
-    use_from: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
-    wrong_way: dict[Literal["balance", "cash_advance", "payments"], list[tuple[_Cluster, _Cluster]]]
 
 
 class _Description(msgspec.Struct):
@@ -112,7 +102,7 @@ class _Description(msgspec.Struct):
     features: tuple[str, ...]
     centroids: tuple[_Vector, _Vector, _Vector, _Vector, _Vector] | None = None
     cluster_sizes: tuple[_Count, _Count, _Count, _Count, _Count] | None = None
-    promise: _Promise | None = None
+    promise: ToldPromise | None = None
     card: ModelCard | None = None
 
 
@@ -128,7 +118,6 @@ class _Row:
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[_Prediction]).decode
-_decode_promise = msgspec.json.Decoder(_Promise).decode
 _decode_description = msgspec.json.Decoder(_Description).decode
 
 
@@ -373,7 +362,7 @@ def geometry_of(content: bytes) -> Geometry:
         described = _decode_description(content)
     except msgspec.MsgspecError as exc:
         raise ModelAnswerError(str(exc)) from exc
-    promise = None if described.promise is None else _read_promise(described.promise)
+    promise = None if described.promise is None else described.promise.read()
     model = Model(described.tag, described.sha256, promise)
     return Geometry(
         model,
@@ -407,28 +396,6 @@ def _predictions(answer: _Answer, count: int) -> list[Prediction]:
         answer.headers.get(b"x-model-promise"),
     )
     return [_prediction(one, model) for one in answers]
-
-
-@lru_cache(maxsize=16)
-def model_of(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
-    """Return the model that headers name, its promise as JSON. Raises ModelAnswerError."""
-    if not tag or not sha256:
-        raise ModelAnswerError("the answer does not say which model it is from")
-    try:
-        told = None if promise is None else _read_promise(_decode_promise(promise))
-    except msgspec.MsgspecError as exc:
-        raise ModelAnswerError(f"the model's promise: {exc}") from exc
-    return Model(tag.decode("latin-1"), sha256.decode("latin-1"), told)
-
-
-def _read_promise(told: _Promise) -> Promise:
-    borders = (
-        Border(source, target, feature)
-        for feature, pairs in told.wrong_way.items()
-        for source, target in pairs
-    )
-    bounds = tuple(told.use_from.get(str(cluster)) for cluster in CLUSTERS)
-    return Promise(told.paid_at_most, bounds, tuple(borders))
 
 
 def _prediction(answer: _Prediction, model: Model) -> Prediction:

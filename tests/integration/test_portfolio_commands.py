@@ -59,6 +59,28 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_file_that_is_only_decided_loads_neither_bentoml_nor_what_a_record_needs(
+    bentoml_home: Path, source: Path
+) -> None:
+    program = (
+        "import sys; from portfolio import commands; commands.main(sys.argv[1:]);"
+        "heavy = {'alembic', 'bentoml', 'httpx', 'matplotlib', 'sklearn', 'sqlalchemy'};"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    target = source.with_name("decisoes.csv")
+
+    printed = subprocess.check_output(
+        [sys.executable, "-c", program, "score", str(source), "-o", str(target)],
+        cwd=PROJECT,
+        env={**ENVIRONMENT, "BENTOML_HOME": str(bentoml_home)},
+        text=True,
+        timeout=60,
+    )
+
+    assert printed.splitlines()[-1] == "[]"
+    assert target.exists()
+
+
 def test_a_file_is_scored_by_the_published_model(run: Run, source: Path) -> None:
     target = source.with_name("decisoes.csv")
 

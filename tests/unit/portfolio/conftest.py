@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evaluation_api.model.client import model_of
+from evaluation_api.model.promised import model_of
 from model_store import geometry, golden, promise
 from model_store.golden import GoldenClients
 from model_store.pickles import inspection, safe_pickle

@@ -1,0 +1,46 @@
+"""Which model answered, and what it promises, out of what is said of it. Knows no HTTP."""
+
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import msgspec
+
+from evaluation_api.decision.domain import CLUSTERS, Model
+from evaluation_api.decision.errors import ModelAnswerError
+from evaluation_api.decision.promise import Border, Promise
+
+Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class ToldPromise(msgspec.Struct):
+    """A promise as JSON has it."""
+
+    paid_at_most: Share
+    use_from: dict[str, Annotated[float, msgspec.Meta(ge=0)]]
+    wrong_way: dict[Literal["balance", "cash_advance", "payments"], list[tuple[Cluster, Cluster]]]
+
+    def read(self) -> Promise:
+        """Return what it says."""
+        borders = (
+            Border(source, target, feature)
+            for feature, pairs in self.wrong_way.items()
+            for source, target in pairs
+        )
+        bounds = tuple(self.use_from.get(str(cluster)) for cluster in CLUSTERS)
+        return Promise(self.paid_at_most, bounds, tuple(borders))
+
+
+_decode = msgspec.json.Decoder(ToldPromise).decode
+
+
+@lru_cache(maxsize=16)
+def model_of(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
+    """Return the model that headers name, its promise as JSON. Raises ModelAnswerError."""
+    if not tag or not sha256:
+        raise ModelAnswerError("the answer does not say which model it is from")
+    try:
+        told = None if promise is None else _decode(promise).read()
+    except msgspec.MsgspecError as exc:
+        raise ModelAnswerError(f"the model's promise: {exc}") from exc
+    return Model(tag.decode("latin-1"), sha256.decode("latin-1"), told)
