@@ -1,6 +1,7 @@
 """Concurrent callers who share calls: each gets its own answer, whoever comes, goes or fails."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -123,6 +124,53 @@ def test_beside_a_running_call_few_wait_for_it_and_many_leave(
     asyncio.run(meanwhile(shared(calls, max_concurrent_calls=2), others))
 
     assert (calls.batches, calls.most_running) == ([[0], others], calls_at_once)
+
+
+def test_the_next_call_leaves_before_those_who_are_answered_go_on() -> None:
+    seen: list[str] = []
+
+    async def call(items: list[int]) -> list[int]:
+        seen.append(f"{items} asked")
+        await asyncio.sleep(0)
+        return items
+
+    async def ask(coalesced: Shared, number: int) -> None:
+        await coalesced(number)
+        seen.append(f"{number} goes on")
+
+    async def scenario() -> None:
+        coalesced = shared(call)
+        first = asyncio.create_task(ask(coalesced, 0))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, ask(coalesced, 1))
+
+    asyncio.run(scenario())
+
+    assert seen == ["[0] asked", "[1] asked", "0 goes on", "1 goes on"]
+
+
+def test_many_who_are_answered_together_go_on_a_few_in_a_turn_of_the_loop() -> None:
+    turn, turns = 0, Counter[int]()
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def ask(coalesced: Shared, number: int) -> None:
+        await coalesced(number)
+        turns[turn] += 1
+
+    async def scenario() -> None:
+        counting, coalesced = asyncio.create_task(count_turns()), shared(Calls(), max_items=256)
+        await asyncio.gather(*(ask(coalesced, number) for number in range(256)))
+        counting.cancel()
+
+    asyncio.run(scenario())
+
+    assert turns.total() == 256
+    assert max(turns.values()) <= 64
 
 
 def test_a_call_that_is_stuck_is_overtaken_after_a_while() -> None:
