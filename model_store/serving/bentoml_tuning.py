@@ -10,6 +10,7 @@ from bentoml._internal.marshal.dispatcher import Optimizer
 from bentoml._internal.service.openapi.specification import MediaType, Schema
 from bentoml._internal.service.openapi.specification import Response as ResponseSpec
 from bentoml.exceptions import ServiceUnavailable
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -73,6 +74,15 @@ def dispatch_at_once() -> None:
     after three bursts. Requests that arrive while a batch runs share the next one all the same.
     """
     Optimizer.wait = property(lambda _: 0.0, lambda _, __: None)  # type: ignore[assignment]
+
+
+def trace_nothing(app: Starlette) -> None:
+    """Take out the layer that traces requests, 0.5 ms each: nothing exports what it learns.
+
+    Told by setting to trace none (tracing.excluded_urls), it still took 2 % of a lone request.
+    """
+    tracing: object = OpenTelemetryMiddleware
+    app.user_middleware = [one for one in app.user_middleware if one.cls is not tracing]
 
 
 def describe_problems() -> None:

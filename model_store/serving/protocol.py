@@ -167,3 +167,5 @@ def bound_connections() -> None:
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedProtocol.__name__}"
     WS_PROTOCOLS["auto"] = None
     logging.getLogger("uvicorn.error").addFilter(SeldomWarnings())
+    # Nobody reads it, and uvicorn would write down each request before it saw that.
+    logging.getLogger("uvicorn.access").propagate = False

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import bentoml
 import httpx
 import pytest
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml.exceptions import ServiceUnavailable
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
 
 from model_store.serving import bentoml_tuning
@@ -81,3 +83,20 @@ def test_a_lone_request_waits_for_nobody_when_it_is_dispatched_at_once(
     bentoml_tuning.dispatch_at_once()
 
     assert asyncio.run(seconds_of_a_lone_call_after_a_burst()) < LEARNED_SECONDS / 2
+
+
+def test_of_the_layers_that_bentoml_puts_around_a_service_the_one_that_traces_goes() -> None:
+    @bentoml.service
+    class Echo:
+        @bentoml.api  # type: ignore[untyped-decorator]
+        def echo(self, said: str) -> str:
+            return said
+
+    app: Starlette = Echo.to_asgi()  # type: ignore[attr-defined]
+    before: list[Any] = [one.cls for one in app.user_middleware]
+
+    bentoml_tuning.trace_nothing(app)
+
+    after: list[Any] = [one.cls for one in app.user_middleware]
+    assert OpenTelemetryMiddleware in before
+    assert after == [cls for cls in before if cls is not OpenTelemetryMiddleware]
