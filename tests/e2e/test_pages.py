@@ -197,6 +197,7 @@ def test_a_page_whose_modules_do_not_come_says_so_and_can_be_loaded_again(
     window = Window(browser, site)
     page = window.open()
     page.route(f"**/js/{module}", lambda route: route.abort())
+    pass_time_faster(page)
     page.goto(address)
     words = page.locator("[data-not-arrived]")
     expect(words).to_be_visible()
@@ -207,6 +208,13 @@ def test_a_page_whose_modules_do_not_come_says_so_and_can_be_loaded_again(
     expect(page.locator("main:not([data-loading])")).to_be_visible()
     expect(page.locator("[data-not-arrived]")).to_have_count(0)
     assert [complaint.partition(":")[0] for complaint in window.leave()] == ["console"]
+
+
+def pass_time_faster(page: Page) -> None:
+    """Have what style sheets wait for come ten times as soon."""
+    styles = page.context.new_cdp_session(page)
+    styles.send("Animation.enable")
+    styles.send("Animation.setPlaybackRate", {"playbackRate": 10})
 
 
 @pytest.mark.parametrize("address", ["/nada", "/avaliacoes/nenhuma/dossie"])

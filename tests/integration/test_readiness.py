@@ -17,15 +17,16 @@ def test_a_service_that_refuses_is_not_ready_until_it_has_a_place_again(tmp_path
             tmp_path,
             f"http://127.0.0.1:{silent_model.getsockname()[1]}",
             EVALUATION_MAX_IN_FLIGHT="1",
-            EVALUATION_MODEL_DEADLINE_SECONDS="5",
+            EVALUATION_MODEL_DEADLINE_SECONDS="15",
         ) as server,
         httpx.Client(base_url=server.url, verify=CERTIFICATES, timeout=20) as http,
         ThreadPoolExecutor(1) as thread,
     ):
         waiting = thread.submit(httpx.post, f"{server.url}/avaliar", json=MARIA, timeout=20)
         taken = "evaluation_requests_in_flight 1.0"
-        eventually(lambda: taken in http.get("/metrics").text, 4)
+        eventually(lambda: taken in http.get("/metrics").text, 14)
         refused, not_ready = http.post("/avaliar", json=MARIA), http.get("/health/ready")
+        silent_model.close()  # which hangs up on whoever still waits
         waiting.result()
         eventually(lambda: http.get("/health/ready").status_code == 200, 10)
         metrics = http.get("/metrics").text
