@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Final
 
 OPENING_SECONDS: Final = 4
-"""For one file, once scikit-learn is there; the shipped model takes 0.2."""
+"""Of the processor's time for one file, once scikit-learn is there; the shipped model takes 0.2.
+By the clock a busy machine would refuse honest files."""
+WAITING_SECONDS: Final = 20
+"""By the clock, for one that waits; no file has a way to, since what it may name does not."""
 OPENING_BYTES: Final = 96 << 20
 """Of memory on top of what the libraries take (200 MB)."""
 OUTPUT_BYTES: Final = 1 << 20
@@ -70,10 +73,11 @@ def confine(readable: list[Path]) -> list[str]:
     readable: folders that libraries may still be read from.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    # A second behind the alarm, which says what was the matter; this one kills.
+    # A second behind the timer, which a process may set otherwise.
     _bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + OPENING_SECONDS + 1)
     _bound(resource.RLIMIT_NPROC, 0)
-    signal.setitimer(signal.ITIMER_REAL, OPENING_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, OPENING_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITING_SECONDS)
     left = []
     if not _bound_memory():
         left.append("memory")

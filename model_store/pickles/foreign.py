@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from model_store.errors import NotAModel
+from model_store.pickles.confinement import WAITING_SECONDS
 
 TIMEOUT_SECONDS: Final = 30
 """For starting Python and scikit-learn too; opening the file has its own, shorter."""
@@ -94,16 +95,22 @@ def _run(command: Sequence[str], asked: IO[bytes], told: IO[bytes], timeout_seco
         try:
             return process.wait(timeout_seconds)
         except subprocess.TimeoutExpired as exc:
-            raise NotAModel(
-                f"The file was not opened within {timeout_seconds:g} seconds: try again when the "
-                "machine is less busy, or train anew."
-            ) from exc
+            raise NotAModel(_not_in_time(timeout_seconds)) from exc
         finally:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def _not_in_time(seconds: float) -> str:
+    return (
+        f"The file was not opened within {seconds:g} seconds: try again when the machine is less "
+        "busy, or train anew."
+    )
+
+
 def _broken(code: int) -> str:
-    if code in {-signal.SIGALRM, -signal.SIGXCPU}:
+    if code in {-signal.SIGPROF, -signal.SIGXCPU}:
         return "The file takes longer to open than any model: save it again, or train anew."
+    if code == -signal.SIGALRM:
+        return _not_in_time(WAITING_SECONDS)
     return f"The file broke the process that opened it (exit code {code}): do not trust it."

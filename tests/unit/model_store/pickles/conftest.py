@@ -16,14 +16,13 @@ from model_store.pickles import foreign
 PROJECT: Final = str(Path(foreign.__file__).parents[2])
 #: Starting Python and scikit-learn takes seconds, a child of a process that has them milliseconds.
 OPENER: Final = f"""
-import json, os, sys, time
+import json, os, sys
 sys.path.append({PROJECT!r})
 from model_store.pickles import confinement
 confinement.limit()
 from model_store.pickles import inspection
 for line in sys.stdin:
     asked, told = json.loads(line)
-    started = time.monotonic()
     child = os.fork()
     if child == 0:
         os.dup2(os.open(asked, os.O_RDONLY), 0)
@@ -35,14 +34,17 @@ for line in sys.stdin:
         finally:
             os._exit(code)
     _, status, used = os.wait4(child, 0)
-    taken = time.monotonic() - started
+    taken = used.ru_utime + used.ru_stime
     print(json.dumps([os.waitstatus_to_exitcode(status), taken, used.ru_maxrss / 1024]), flush=True)
 """
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What came of a file: a description or the words it was refused with, seconds, megabytes."""
+    """What came of a file: a description or the words it was refused with, and what it took.
+
+    seconds: of the processor's time, which no other process makes longer.
+    """
 
     description: dict[str, Any] | None
     refusal: str
