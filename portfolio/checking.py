@@ -35,7 +35,7 @@ from portfolio.files.reading import Clients
 from portfolio.files.records import Records
 from portfolio.files.sources import Table
 from portfolio.known import Known
-from portfolio.leases import Leases
+from portfolio.leases import Chosen, Leases
 
 MOST_LINES: Final = 1_000_000
 _SAMPLED: Final = 10
@@ -52,7 +52,7 @@ class Opened(NamedTuple):
     """
 
     table: Table
-    answers: Answers
+    chosen: Chosen
     sha256: str
     usual: Mark | None
 
@@ -84,27 +84,27 @@ def _checked(
     except MissingColumnsError as exc:
         sha256 = known.header_sha256(exc.columns)
         asking = Reading(header=exc.columns, fields=("",) * len(exc.columns))
-        return _ask(leases, file, asking, _columns_question(exc), (sha256, file.answers))
-    table, answers, sha256, usual = opened
+        return _ask(leases, file, asking, _columns_question(exc), (sha256, Chosen(file.answers)))
+    table, chosen, sha256, usual = opened
     try:
         header.require(table.header)
     except MissingColumnsError as exc:
         asking = _reading(table, _raw_sample(table))
-        return _ask(leases, file, asking, _columns_question(exc), (sha256, answers))
+        return _ask(leases, file, asking, _columns_question(exc), (sha256, chosen))
     try:
-        grammar, blocks = reading.clients_of(table, mark_of(answers), usual=usual)
+        grammar, blocks = reading.clients_of(table, mark_of(chosen.answers), usual=usual)
     except AmbiguousMarkError as exc:
         question = Question(_DECIMALS_CODE, str(exc), options=tuple(Mark), examples=exc.examples)
-        return _ask(leases, file, _reading(table), question, (sha256, answers))
+        return _ask(leases, file, _reading(table), question, (sha256, chosen))
     if grammar.mark is usual:
-        answers = replace(answers, decimals=usual)
+        chosen = chosen._replace(answers=replace(chosen.answers, decimals=usual))
     found = _Findings(table.header, known_of(leases, file, opened), most_lines)
     faulty = _FaultyLines(leases, file, table.delimiter, grammar)
     for some in blocks:
         faulty.add(found.add(some), table.header)
         between()
     faulty.end()
-    return leases.checked(file, sha256, answers, found.reading(table, grammar))
+    return leases.checked(file, sha256, chosen, found.reading(table, grammar))
 
 
 def open_file(leases: Leases, file: ClientFile) -> Opened:
@@ -122,16 +122,18 @@ def open_file(leases: Leases, file: ClientFile) -> Opened:
         sha256 = known.header_sha256(table.header.names)
     except MissingColumnsError as exc:
         sha256 = known.header_sha256(exc.columns)
-        last = leases.remembered(sha256) or Answers()
-        if file.answers.columns or not last.columns:
+        last = leases.remembered(sha256)
+        if file.answers.columns or last is None or not last.answers.columns:
             raise
         table = None
     else:
-        last = leases.remembered(sha256) or Answers()
-    answers = replace(file.answers, columns=file.answers.columns or last.columns)
+        last = leases.remembered(sha256)
+    usual = Answers() if last is None else last.answers
+    answers = replace(file.answers, columns=file.answers.columns or usual.columns)
     if table is None or answers != file.answers:
         table = opened(answers)
-    return Opened(table, answers, sha256, mark_of(last))
+    chosen = Chosen(answers, None if last is None else last.id)
+    return Opened(table, chosen, sha256, mark_of(usual))
 
 
 def mark_of(answers: Answers) -> Mark | None:
@@ -141,7 +143,7 @@ def mark_of(answers: Answers) -> Mark | None:
 
 def known_of(leases: Leases, file: ClientFile, opened: Opened) -> Known:
     """Return what tells who was decided before; nobody, where all are wanted again."""
-    if opened.answers.repeated is Repeated.ALL:
+    if opened.chosen.answers.repeated is Repeated.ALL:
         return Known(())
     recorded = leases.recorded_by_terminal(file.sha256) - file.decided - file.counts.repeated
     return Known(known.gathered(leases.keys(opened.sha256, file)), recorded)
@@ -152,11 +154,11 @@ def _ask(
     file: ClientFile,
     asking: Reading,
     question: Question,
-    chosen: tuple[str, Answers],
+    read_as: tuple[str, Chosen],
 ) -> State:
-    sha256, answers = chosen
+    sha256, chosen = read_as
     leases.store_faults(file, 0, b"")
-    return leases.checked(file, sha256, answers, replace(asking, questions=(question,)))
+    return leases.checked(file, sha256, chosen, replace(asking, questions=(question,)))
 
 
 def _columns_question(exc: MissingColumnsError) -> Question:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, case, delete, func, insert, or_, select, text, update
 
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.record import clock, database
@@ -40,6 +40,23 @@ _AT_WORK: Final = (State.CHECKING.value, State.RUNNING.value)
 
 class LeaseLostError(EvaluationError):
     """A file is another worker's by now, or somebody has paused or cancelled it."""
+
+
+_ANSWERED_AS: Final = text(
+    "INSERT INTO file_answerers (file_id, label)"
+    " SELECT :file_id, label FROM file_answerers WHERE file_id = :last ON CONFLICT DO NOTHING"
+)
+
+
+class Chosen(NamedTuple):
+    """What holds for a file where it does not say it itself.
+
+    last: the last file with the same columns. What holds of its answers, its answerers have chosen
+    here too.
+    """
+
+    answers: Answers
+    last: str | None = None
 
 
 class Slice(NamedTuple):
@@ -159,8 +176,8 @@ class Leases:
         with self._transaction() as connection:
             return int(connection.scalar(query) or 0)
 
-    def remembered(self, header_sha256: str) -> Answers | None:
-        """Return what was chosen last for a file with the same columns, if it was enough."""
+    def remembered(self, header_sha256: str) -> ClientFile | None:
+        """Return the last file with the same columns that was chosen anything for, if enough."""
         files = client_files.c
         unread = [state.value for state in (State.CHECKING, State.ASKING, State.REFUSED)]
         query = (
@@ -172,7 +189,7 @@ class Leases:
         )
         with self._transaction() as connection:
             row = connection.execute(query).first()
-        return None if row is None else to_client_file(row).answers
+        return None if row is None else to_client_file(row)
 
     def keys(self, header_sha256: str, file: ClientFile) -> Iterator[tuple[str, str, bytes]]:
         """Yield keys of clients decided out of other files with the same columns, newest first.
@@ -209,7 +226,7 @@ class Leases:
                 _insert_part(connection, file, Kind.FAULTS, number, content)
 
     def checked(
-        self, file: ClientFile, header_sha256: str, answers: Answers, reading: Reading
+        self, file: ClientFile, header_sha256: str, chosen: Chosen, reading: Reading
     ) -> State:
         """Note how a file was understood; return what becomes of it."""
         starts = client_files.c.starts_when_ready  # as it is now: somebody may have begun it
@@ -217,11 +234,12 @@ class Leases:
         known = {
             "state": State.ASKING.value if reading.questions else ready,
             "header_sha256": header_sha256,
-            "answers": encode(answers).decode(),
+            "answers": encode(chosen.answers).decode(),
             "reading": encode(reading).decode(),
             "line_count": reading.lines,
         }
-        return self._end(file, State.CHECKING, known)
+        is_taken_over = chosen.answers != file.answers
+        return self._end(file, State.CHECKING, known, chosen.last if is_taken_over else None)
 
     def refuse(self, file: ClientFile, sentence: str) -> None:
         """Note why nothing more is decided of a file."""
@@ -231,10 +249,18 @@ class Leases:
         """Note that every line of a file is in its result."""
         self._end(file, State.RUNNING, {"state": State.DONE.value})
 
-    def _end(self, file: ClientFile, state: State, values: dict[str, Any]) -> State:
+    def _end(
+        self,
+        file: ClientFile,
+        state: State,
+        values: dict[str, Any],
+        answered_as: str | None = None,
+    ) -> State:
         left = {"worker": None, "leased_until": None, "attempts": 0, "awaits": None}
         with self._transaction() as connection:
             self._require(connection, file, state)
+            if answered_as is not None:
+                connection.execute(_ANSWERED_AS, {"file_id": file.id, "last": answered_as})
             ending = update(client_files).where(client_files.c.id == file.id)
             ended = ending.values({**left, **values, "changed_at": self._now()})
             return State(connection.scalar(ended.returning(client_files.c.state)))

@@ -48,6 +48,9 @@ _COMPRESSED: Final = frozenset({Kind.FAULTS, Kind.RESULT})
 _STARTED: Final = text(
     "INSERT INTO file_starters (file_id, label) VALUES (:file_id, :label) ON CONFLICT DO NOTHING"
 )
+_ANSWERED: Final = text(
+    "INSERT INTO file_answerers (file_id, label) VALUES (:file_id, :label) ON CONFLICT DO NOTHING"
+)
 
 encode: Final = msgspec.json.Encoder().encode
 _decode_answers: Final = msgspec.json.Decoder(Answers).decode
@@ -133,11 +136,11 @@ class ClientFileLog:
         file_id: str,
         step: Step,
         key: IdempotencyKey | None = None,
-        started: Event | None = None,
+        noted: Event | None = None,
     ) -> None:
         """Do what a person asked for, once for each key; what is being looked at starts after that.
 
-        started: what the chain says of who starts it. Raises ClientFileNotFoundError,
+        noted: what the chain says of who asks. Raises ClientFileNotFoundError,
         ClientFileStateError, or IdempotencyKeyReusedError.
         """
         leaves, leads_to = STEPS[step]
@@ -147,17 +150,24 @@ class ClientFileLog:
         with self._transaction() as connection:
             if self._is_repeated(connection, Operation.STEP, file_id, key):
                 return
-            if started is not None:
-                chain.note(connection, started)
-                connection.execute(_STARTED, {"file_id": file_id, "label": started.who})
+            if noted is not None:
+                chain.note(connection, noted)
+                if step is Step.START:
+                    connection.execute(_STARTED, {"file_id": file_id, "label": noted.who})
             if step is Step.START and _moved(connection, _of(file_id).where(checking), later):
                 return
             self._change(connection, file_id, leaves, {**move, "awaits": None})
 
-    def answer(self, file_id: str, answers: Answers, key: IdempotencyKey | None = None) -> None:
+    def answer(
+        self,
+        file_id: str,
+        answers: Answers,
+        key: IdempotencyKey | None = None,
+        noted: Event | None = None,
+    ) -> None:
         """Keep what a person chose and have the file looked at again, once for each key.
 
-        Raises as step does.
+        noted: as of step. Raises as step does.
         """
         known = {
             "state": State.CHECKING.value,
@@ -168,8 +178,12 @@ class ClientFileLog:
             "reading": None,
         }
         with self._transaction() as connection:
-            if not self._is_repeated(connection, Operation.ANSWER, file_id, key):
-                self._change(connection, file_id, ANSWERABLE, known)
+            if self._is_repeated(connection, Operation.ANSWER, file_id, key):
+                return
+            self._change(connection, file_id, ANSWERABLE, known)
+            if noted is not None:
+                chain.note(connection, noted)
+                connection.execute(_ANSWERED, {"file_id": file_id, "label": noted.who})
 
     def part(self, file_id: str, kind: Kind, number: int) -> bytes | None:
         """Return a piece of a file, None after the last."""

@@ -42,6 +42,7 @@ from evaluation_api.record.posts import Operation
 from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.tables import (
     evaluations,
+    file_answerers,
     file_starters,
     idempotency_keys,
     policies,
@@ -116,8 +117,8 @@ class EvaluationLog:
         """Add a person's decision; return it, or what its key stood for before.
 
         seen: how many reviews the reviewer knew of, if they told. not_made_by: whose evaluations
-        they may not review, nor those out of a file that this one started. noted: what the chain
-        says of it; a review itself has a name alone, of a key or of a person. Raises
+        they may not review, nor those out of a file that this one answered or started. noted: what
+        the chain says of it; a review itself has a name alone, of a key or of a person. Raises
         EvaluationNotFoundError, EvaluationPendingError, OwnEvaluationError, UnseenReviewsError,
         or IdempotencyKeyReusedError.
         """
@@ -231,9 +232,10 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
 
 
 def _makers(connection: Connection, evaluation_id: str, maker: str | None) -> Iterator[str]:
-    """Yield who asked for an evaluation, and who started the file that it is of."""
+    """Yield who asked for an evaluation, and who answered and started the file that it is of."""
     if maker is not None:
         yield maker
     begun_then = evaluation_id[:MOMENT]  # with which the ids of a file's evaluations begin
-    of_file = file_starters.c.file_id.between(begun_then, begun_then + "g")
-    yield from connection.execute(select(file_starters.c.label).where(of_file)).scalars()
+    for had_a_hand in (file_starters, file_answerers):
+        of_file = had_a_hand.c.file_id.between(begun_then, begun_then + "g")
+        yield from connection.execute(select(had_a_hand.c.label).where(of_file)).scalars()

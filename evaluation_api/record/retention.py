@@ -27,6 +27,7 @@ from evaluation_api.record.tables import (
     corrections,
     credentials,
     evaluations,
+    file_answerers,
     file_starters,
     idempotency_keys,
     marks,
@@ -114,7 +115,8 @@ def purge(
     with database.transaction(engine) as connection:
         connection.execute(_NOTE, _BEGUN)
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
-        connection.execute(delete(file_starters).where(file_starters.c.file_id < bound))
+        for had_a_hand in (file_starters, file_answerers):
+            connection.execute(delete(had_a_hand).where(had_a_hand.c.file_id < bound))
         connection.execute(delete(client_files).where(client_files.c.id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
         connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))

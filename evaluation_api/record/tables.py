@@ -336,6 +336,14 @@ file_starters = Table(
     Column("label", String(LONGEST_LABEL), primary_key=True),
 )
 
+#: Who chose how a file of clients is read: for it, or for an earlier one whose answers hold for it.
+file_answerers = Table(
+    "file_answerers",
+    metadata,
+    Column("file_id", _UUID, primary_key=True),
+    Column("label", String(LONGEST_LABEL), primary_key=True),
+)
+
 #: Pieces of a megabyte at most of what was sent and of what came of it. kind: client_file.Kind.
 client_file_parts = Table(
     "client_file_parts",

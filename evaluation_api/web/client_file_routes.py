@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 from starlette.types import Receive, Scope, Send
 
-from evaluation_api.access.identity import identity_of, label_of
+from evaluation_api.access.identity import Identity, identity_of, label_of
 from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
@@ -28,7 +28,6 @@ from evaluation_api.decision.errors import (
 )
 from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.record import chain
-from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.executor import RecordExecutor
@@ -46,7 +45,7 @@ from evaluation_api.web.requests import (
     only_key,
     read_key,
 )
-from evaluation_api.web.routes import NO_STORE, no_store, services_of
+from evaluation_api.web.routes import NO_STORE, Asking, no_store, services_of
 
 MAX_BYTES: Final = 200 * 2**20
 _PART_BYTES: Final = 2**20
@@ -287,16 +286,27 @@ async def find(client_files: Needed, file_id: FileId) -> Lote:
 
 
 @router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_STEP)
-async def answer(client_files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys) -> Lote:
+async def answer(
+    client_files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, asking: Asking
+) -> Lote:
     """Responde o que o arquivo não diz: colunas, decimais, clientes já avaliados.
 
     O arquivo é conferido de novo. As colunas e os decimais valem também para os próximos arquivos
-    com os mesmos nomes de colunas.
+    com os mesmos nomes de colunas. Quem responde não revisa os clientes desses arquivos como de
+    outra pessoa.
     """
     chosen = answers_of(sent)
     key = read_key(keys, (file_id, sent.model_dump(mode="json")))
-    await client_files.executor.run_write(client_files.log.answer, file_id, chosen, key)
+    noted = chain.by_known(asking, "file_answer", file=file_id, **_chosen(chosen))
+    await client_files.executor.run_write(client_files.log.answer, file_id, chosen, key, noted)
     return answers.client_file(await _checked(client_files, file_id))
+
+
+def _chosen(answers: Answers) -> dict[str, Any]:
+    """Return what the chain says of answers: of columns, whose names may tell of anybody, which."""
+    chosen = {"decimals": answers.decimals, "repeated": answers.repeated}
+    told = {name: value for name, value in chosen.items() if value is not None}
+    return told | ({"columns": sorted(answers.columns)} if answers.columns else {})
 
 
 @router.get(
@@ -369,36 +379,36 @@ async def _pieces(client_files: ClientFiles, file_id: str, kind: Kind) -> AsyncI
 
 
 @router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(client_files: Needed, file_id: FileId, keys: Keys, request: Request) -> Lote:
+async def start(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
     """Começa a avaliar o arquivo, ou assim que for conferido e não houver perguntas.
 
     Quem começa não revisa os clientes dele como de outra pessoa, nem quem o enviou.
     """
-    started = chain.by_known(identity_of(request.scope), "file_start", file=file_id)
-    return await _step(client_files, file_id, Step.START, keys, started)
+    return await _step(client_files, file_id, Step.START, keys, asking)
 
 
 @router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
-async def pause(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+async def pause(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
     """Pausa; o que está feito permanece."""
-    return await _step(client_files, file_id, Step.PAUSE, keys)
+    return await _step(client_files, file_id, Step.PAUSE, keys, asking)
 
 
 @router.post("/lotes/{file_id}/retomar", operation_id="retomar_lote", responses=_STEP)
-async def resume(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+async def resume(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
     """Continua de onde parou."""
-    return await _step(client_files, file_id, Step.RESUME, keys)
+    return await _step(client_files, file_id, Step.RESUME, keys, asking)
 
 
 @router.post("/lotes/{file_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
-async def cancel(client_files: Needed, file_id: FileId, keys: Keys) -> Lote:
+async def cancel(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
     """Desiste do que falta; as decisões já tomadas permanecem."""
-    return await _step(client_files, file_id, Step.CANCEL, keys)
+    return await _step(client_files, file_id, Step.CANCEL, keys, asking)
 
 
 async def _step(
-    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, started: Event | None = None
+    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, asking: Identity
 ) -> Lote:
     key = read_key(keys, (file_id, step))
-    await client_files.executor.run_write(client_files.log.step, file_id, step, key, started)
+    noted = chain.by_known(asking, f"file_{step.name.lower()}", file=file_id)
+    await client_files.executor.run_write(client_files.log.step, file_id, step, key, noted)
     return answers.client_file(await client_files.executor.run_read(client_files.log.find, file_id))

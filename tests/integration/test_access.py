@@ -1,5 +1,6 @@
 """Keys of systems at the real services: made, used and revoked on two replicas of one record."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,23 +87,64 @@ def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> No
     assert (review.status_code, review.json()["revisor"]) == (201, "outra")
 
 
-def test_nobody_reviews_the_clients_of_a_file_that_they_sent_or_started_themselves(
+def test_nobody_reviews_the_clients_of_a_file_that_they_sent_answered_or_started_themselves(
     replicas: Replicas, bentoml_home: Path
 ) -> None:
-    sender, starter, other = replicas.callers(
-        remetente="revisor", quem_comeca="revisor", outro="revisor"
+    """Amounts of three decimals are thousands or not, as whoever answers says."""
+    sender, answerer, starter, other = replicas.callers(
+        remetente="revisor", quem_responde="revisor", quem_comeca="revisor", outro="revisor"
     )
 
     with worker_server(replicas.one, bentoml_home):
-        sent = client_files.send(sender, client_files.clients(2))
+        sent = client_files.send(sender, client_files.csv_of("Ana;1.234;5.788;0;2.700;0.651"))
+        assert sent["situacao"] == "com_perguntas"
+        answers = {"decimais": "virgula"}
+        answerer.post(f"/lotes/{sent['id']}/respostas", json=answers).raise_for_status()
+        client_files.checked(sender, sent)
         client_files.step(starter, sent, "iniciar")
         client_files.done(sender, sent)
     (newest,) = sender.get("/avaliacoes?limite=1").json()["itens"]
     address = f"/avaliacoes/{newest['id']}/revisao"
 
-    for own in (sender, starter):
+    for own in (sender, answerer, starter):
         assert own.post(address, json=REVIEW).json()["codigo"] == "avaliacao_propria"
     assert other.post(address, json=REVIEW).status_code == 201
+
+
+def test_what_is_asked_of_a_file_is_in_the_chain_with_who_asked_once(
+    replicas: Replicas, bentoml_home: Path
+) -> None:
+    (clerk,) = replicas.callers(escriturario="analista")
+    columns = {"colunas": {"nome": "nome"}, "decimais": "ponto"}
+
+    with worker_server(replicas.one, bentoml_home):
+        sent = client_files.send(clerk, client_files.clients(2))
+        again = {"Idempotency-Key": "respostas-1"}
+        for _ in range(2):
+            asked = clerk.post(f"/lotes/{sent['id']}/respostas", json=columns, headers=again)
+            asked.raise_for_status()
+        client_files.checked(clerk, sent)
+    for step in ("iniciar", "pausar", "retomar", "cancelar"):  # nobody ends it meanwhile
+        client_files.step(clerk, sent, step)
+    assert clerk.post(f"/lotes/{sent['id']}/pausar").status_code == 409
+
+    def noted() -> list[tuple[str, dict[str, object]]]:
+        exported = commands.run(main, "audit", "export", environment=replicas.one.environment)
+        told = [json.loads(line) for line in exported.stdout.splitlines()]
+        return [
+            (one["kind"], one["what"])
+            for one in told
+            if one.get("who") == "chave:escriturario" and one["what"].get("file") == sent["id"]
+        ]
+
+    of_file = {"file": sent["id"]}
+    expected = [
+        ("file", of_file),
+        ("file_answer", {**of_file, "columns": ["name"], "decimals": "ponto"}),
+        *((f"file_{step}", of_file) for step in ("start", "pause", "resume", "cancel")),
+    ]
+    eventually(lambda: len(noted()) >= len(expected))
+    assert noted() == expected
 
 
 def test_a_key_lets_in_on_every_replica_until_seconds_after_it_is_revoked(

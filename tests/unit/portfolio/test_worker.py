@@ -19,11 +19,12 @@ from bench.subjects import postgres
 from evaluation_api.decision.errors import ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record import database, schema
+from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
-from evaluation_api.record.tables import evaluations
+from evaluation_api.record.tables import evaluations, file_answerers
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
 from portfolio import checking
@@ -103,9 +104,9 @@ class Office:
         """Send a file and have it looked at."""
         return self.worked(self.send(content))
 
-    def answered(self, file: ClientFile, **columns: str) -> ClientFile:
+    def answered(self, file: ClientFile, noted: Event | None = None, **columns: str) -> ClientFile:
         """Choose columns, and have the file looked at again."""
-        self.log.answer(file.id, Answers(columns))
+        self.log.answer(file.id, Answers(columns), noted=noted)
         return self.worked(file.id)
 
     def decided(self, file: ClientFile) -> list[dict[str, str]]:
@@ -311,6 +312,28 @@ def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_ot
     assert (other.answers, other.reading.questions[0].fields) == (Answers(), ("name",))
     assert right.state is State.READY
     assert (later.state, later.answers.columns) == (State.READY, {"name": "CUST_ID"})
+
+
+def test_who_chose_columns_has_chosen_them_for_the_files_that_they_hold_for_and_for_no_other(
+    engine: Engine, office: Office
+) -> None:
+    content = csv_of("C1,40.90,95.40,0,1000,201.80", header=KAGGLE)
+    ana, bia = (Event("file_answer", who, "", {}) for who in ("chave:ana", "chave:bia"))
+
+    first = office.answered(office.checked(content), ana, name="CUST_ID")
+    second, third = (office.checked(content.replace(b"C1", name)) for name in (b"C2", b"C3"))
+    own = office.answered(office.checked(content.replace(b"C1", b"C4")), bia, name="CUST_ID")
+    other = office.checked(clients(2))
+
+    with engine.connect() as connection:
+        rows = connection.execute(select(file_answerers)).all()
+    found = {
+        file.id: {row.label for row in rows if row.file_id == file.id}
+        for file in (first, second, third, own, other)
+    }
+    assert [found[file.id] for file in (first, second, third)] == [{"chave:ana"}] * 3
+    assert "chave:bia" in found[own.id]
+    assert found[other.id] == set()
 
 
 @pytest.mark.postgres

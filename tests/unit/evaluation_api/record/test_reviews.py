@@ -22,7 +22,7 @@ from evaluation_api.record.client_file import Answers, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.sealer import Seals
-from evaluation_api.record.tables import file_starters
+from evaluation_api.record.tables import file_answerers, file_starters
 from tests.evaluations import NOON, decided_entry, new_id, pending_entry
 
 KEY = IdempotencyKey("k", "f")
@@ -108,23 +108,25 @@ def test_of_reviews_at_the_same_moment_one_stands(
 
 @pytest.fixture
 def of_file(engine: Engine, log: EvaluationLog) -> Entry:
-    """Record a client out of a file that a key sent and a person with a link started, twice."""
+    """Record a client out of a file that a key sent, another answered and a person began, twice."""
     files = ClientFileLog(engine)
     files.open(file_id := new_id(), "clientes.csv", Answers(), made_by="chave:Bia")
     files.complete(file_id, "", "")
     for _ in range(2):
-        files.step(file_id, Step.START, started=chain.by(by(Kind.LINK), "file_start", file=file_id))
+        noted = chain.by(by(Kind.KEY, "Caio"), "file_answer", file=file_id)
+        files.answer(file_id, Answers(decimals="virgula"), noted=noted)
+        files.step(file_id, Step.START, noted=chain.by(by(Kind.LINK), "file_start", file=file_id))
     one = decided_entry()._replace(id=f"{file_id[:13]}{new_id()[13:]}", made_by="chave:Bia")
     log.append([one])
     return one
 
 
-def test_who_sent_or_started_a_file_reviews_none_of_its_clients_and_a_namesake_does(
+def test_who_sent_answered_or_started_a_file_reviews_none_of_its_clients_and_a_namesake_does(
     engine: Engine, log: EvaluationLog, of_file: Entry
 ) -> None:
     """A key and a person of one name are two, and the chain says which of them reviewed."""
     key = by(Kind.KEY)
-    for who in (by(Kind.KEY, "Bia"), by(Kind.LINK), by(Kind.ACCOUNT)):
+    for who in (by(Kind.KEY, "Bia"), by(Kind.KEY, "Caio"), by(Kind.LINK), by(Kind.ACCOUNT)):
         with pytest.raises(OwnEvaluationError):
             log.review(review(of_file), not_made_by=who)
     noted = chain.by(key, "review", evaluation=of_file.id)
@@ -143,20 +145,24 @@ def test_who_a_client_is_of_is_looked_up_by_the_key_of_a_table_and_not_in_the_ch
 
     log.review(review(of_file), not_made_by=by(Kind.KEY))
 
-    (looking,) = [one for one in asked if "file_starters" in one]
+    tables = ("file_starters", "file_answerers")
+    looking = [(table, one) for table in tables for one in asked if table in one]
+    assert len(looking) == len(tables)
     assert not [one for one in asked if "FROM chain" in one]
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {looking}", ("a", "b")).all()
-        assert [row.detail.startswith("SEARCH file_starters USING") for row in plan] == [True]
+            for table, one in looking:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", ("a", "b")).all()
+                assert [row.detail.startswith(f"SEARCH {table} USING") for row in plan] == [True]
 
 
 @pytest.mark.usefixtures("of_file")
-def test_who_started_a_file_is_forgotten_with_it(engine: Engine) -> None:
+def test_who_answered_and_started_a_file_is_forgotten_with_it(engine: Engine) -> None:
     retention.purge(engine, datetime.now(UTC) + timedelta(days=1))
 
     with engine.connect() as connection:
-        assert connection.execute(select(file_starters)).all() == []
+        for table in (file_starters, file_answerers):
+            assert connection.execute(select(table)).all() == []
 
 
 def by(kind: Kind, name: str = "Ana") -> Identity:
