@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
@@ -92,16 +92,38 @@ class Deciding:
                 return found
 
 
+class _Kinds(NamedTuple):
+    """What is counted of n decided clients.
+
+    outcomes: places among the names. profiles: labels. tenths: of certainty; behind the last one
+    where there is none.
+    """
+
+    names: Sequence[str]
+    outcomes: NDArray[np.int8]
+    profiles: NDArray[np.integer]
+    tenths: NDArray[np.int8]
+
+    def counts(self, rows: slice, *, faults: int, repeated: int) -> Counts:
+        """Count some of them, beside lines that were not decided."""
+        counts = Counts(faults, repeated)
+        outcomes = _counted(self.outcomes[rows], len(self.names))
+        counts.outcomes = {name: n for name, n in zip(self.names, outcomes, strict=True) if n}
+        counts.clusters = _counted(self.profiles[rows], len(counts.clusters))
+        counts.confidence = _counted(self.tenths[rows], CONFIDENCE_BINS + 1)[:CONFIDENCE_BINS]
+        return counts
+
+
 class _Decided(NamedTuple):
     """Some lines of a file with all that is written of them.
 
-    repeated: n flags, of those who were decided before. decisions, keys, prepared:
-    of the decided, in their order. table: n lines of the result.
+    repeated: n flags, of those who were decided before. kinds, keys, prepared: of the decided, in
+    their order. table: n lines of the result, as they are written.
     """
 
     clients: Clients
     repeated: NDArray[np.bool_]
-    decisions: pd.DataFrame
+    kinds: _Kinds
     keys: Keys
     prepared: Prepared
     table: pa.Table
@@ -126,7 +148,7 @@ class _OneFile:
         opened = checking.open_file(self._leases, file)
         table = opened.table
         grammar, blocks = reading.clients_of(table, checking.mark_of(file.answers))
-        columns = ResultColumns(table.header, self._policy, writing.PAGE_NAMES)
+        self._columns = ResultColumns(table.header, self._policy, writing.PAGE_NAMES)
         self._known = checking.known_of(self._leases, file, opened)
         self._number = self._leases.count_slices(file)
         with in_order(_AHEAD) as submit:
@@ -134,11 +156,11 @@ class _OneFile:
                 self._deciding.between()
                 left = _after(some, file.last_line)
                 if len(left.lines):
-                    decided = self._decide(left, table.header, columns)
+                    decided = self._decide(left, table.header, grammar)
                     submit(partial(self._commit, decided, table.delimiter, grammar))
         return self._file
 
-    def _decide(self, some: Clients, header: Header, columns: ResultColumns) -> _Decided:
+    def _decide(self, some: Clients, header: Header, grammar: Grammar) -> _Decided:
         keys = known.keys_of(some, header)
         new, keys, _ = self._known.new_of(some, keys)
         repeated = some.decidable & ~new.decidable
@@ -150,8 +172,9 @@ class _OneFile:
         names = reading.names_of(kept, header)
         prepare = partial(self._recording.prepare, names, kept.frame, decisions, seconds)
         prepared = self._deciding.waited_for(self._file, prepare)
-        shown = columns.of(kept, decisions.assign(cluster=decisions["perfil"]), prepared.ids)
-        return _Decided(kept, repeated, decisions, keys, prepared, shown)
+        shown = self._columns.of(kept, decisions.assign(cluster=decisions["perfil"]), prepared.ids)
+        written = writing.as_written(shown, grammar)  # for a slice it takes as long as for all
+        return _Decided(kept, repeated, _kinds(decisions), keys, prepared, written)
 
     def _evaluated(self, some: Clients) -> tuple[Clients, pd.DataFrame]:
         """Decide clients; whom the model refuses is faulty, and the others are decided."""
@@ -189,9 +212,7 @@ class _OneFile:
             stop = min(total, start + pace.limit)
             part = self._slice(decided, slice(start, stop), delimiter, grammar)
             self._deciding.require_wanted()
-            begun = time.perf_counter()
-            self._file = self._leases.commit(self._file, self._number, part)
-            seconds = time.perf_counter() - begun
+            self._file, seconds = self._leases.commit(self._file, self._number, part)
             if stop - start == pace.limit:
                 pace.note(seconds)
             self._number += 1
@@ -214,7 +235,7 @@ class _OneFile:
             decided.keys[rows].tobytes(),
             len(table),
             int(decided.clients.lines[lines.stop - 1]),
-            _counts(decided.decisions[rows], len(table) - count - repeated, repeated),
+            decided.kinds.counts(rows, faults=len(table) - count - repeated, repeated=repeated),
         )
 
 
@@ -240,15 +261,15 @@ def _after(some: Clients, line: int) -> Clients:
     )
 
 
-def _counts(decisions: pd.DataFrame, faults: int, repeated: int) -> Counts:
-    counts = Counts(faults, repeated)
-    outcomes = decisions["decisao"].value_counts()
-    counts.outcomes = {str(name): int(count) for name, count in outcomes.items() if count}
-    counts.clusters = _counted(decisions["perfil"].to_numpy(), len(counts.clusters))
-    certainties = decisions["certeza"].dropna().to_numpy()
-    bins = np.minimum((certainties * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
-    counts.confidence = _counted(bins, CONFIDENCE_BINS)
-    return counts
+def _kinds(decisions: pd.DataFrame) -> _Kinds:
+    outcomes, certainties = decisions["decisao"].cat, decisions["certeza"].to_numpy(np.float64)
+    tenths = np.minimum(certainties * CONFIDENCE_BINS, CONFIDENCE_BINS - 1)
+    return _Kinds(
+        [str(name) for name in outcomes.categories],
+        outcomes.codes.to_numpy(),
+        decisions["perfil"].to_numpy(),
+        np.where(np.isnan(tenths), CONFIDENCE_BINS, tenths).astype(np.int8),
+    )
 
 
 def _counted(places: NDArray[np.integer], kinds: int) -> list[int]:

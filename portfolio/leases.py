@@ -5,7 +5,8 @@ writes asks first whether it still has the file, and whether somebody wants it t
 neither pandas nor what is in a file.
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -223,7 +224,7 @@ class Leases:
             if number == 0:
                 connection.execute(delete(client_file_parts).where(before))
             if content:
-                _insert_part(connection, file, Kind.FAULTS, number, content)
+                _insert_parts(connection, file, number, {Kind.FAULTS: content})
 
     def checked(
         self, file: ClientFile, header_sha256: str, chosen: Chosen, reading: Reading
@@ -280,11 +281,12 @@ class Leases:
         with self._transaction() as connection:
             return int(connection.scalar(select(func.count()).where(of_it)) or 0)
 
-    def commit(self, file: ClientFile, number: int, part: Slice) -> ClientFile:
-        """Record a slice and its clients, all or none; return how far the file is then.
+    def commit(self, file: ClientFile, number: int, part: Slice) -> tuple[ClientFile, float]:
+        """Record a slice and its clients, all or none.
 
-        Raises LeaseLostError, and nothing is recorded, where the file is no longer this worker's,
-        or was paused or cancelled.
+        Returns how far the file is then, and for how many seconds nobody else could write. Raises
+        LeaseLostError, and nothing is recorded, where the file is no longer this worker's, or was
+        paused or cancelled.
         """
         counts = Counts()
         counts.add(file.counts)
@@ -315,15 +317,16 @@ class Leases:
         )
         with self._transaction() as connection:
             database.begin_writing(connection)
+            begun = time.perf_counter()
             if not connection.execute(
                 update(client_files).where(as_it_was).values(values)
             ).rowcount:
                 raise LeaseLostError(file.id)
             if part.decided:
                 part.write(self._writer, connection)
-                _insert_part(connection, file, Kind.KEYS, number, part.keys)
-            _insert_part(connection, file, Kind.RESULT, number, part.content)
-        return further
+            pieces = {Kind.KEYS: part.keys, Kind.RESULT: part.content}
+            _insert_parts(connection, file, number, pieces)
+        return further, time.perf_counter() - begun
 
     @property
     def _own(self) -> Any:  # noqa: ANN401 - a condition
@@ -358,8 +361,13 @@ class TriedOftenError(EvaluationError):
         self.file = file
 
 
-def _insert_part(
-    connection: Connection, file: ClientFile, kind: Kind, number: int, content: bytes
+def _insert_parts(
+    connection: Connection, file: ClientFile, number: int, pieces: Mapping[Kind, bytes]
 ) -> None:
-    values = {"file_id": file.id, "kind": kind.value, "number": number, "content": content}
-    connection.execute(insert(client_file_parts).values(values))
+    """Keep a piece of each kind, unless it is empty."""
+    rows = [
+        {"file_id": file.id, "kind": kind.value, "number": number, "content": content}
+        for kind, content in pieces.items()
+        if content
+    ]
+    connection.execute(insert(client_file_parts), rows)

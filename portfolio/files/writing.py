@@ -212,7 +212,7 @@ class Csv:
         self, file: IO[bytes], delimiter: str, grammar: Grammar, *, is_begun: bool = False
     ) -> None:
         """Take where to. is_begun: whether the header is there already."""
-        self._file, self._comma = file, grammar.mark is Mark.COMMA
+        self._file, self._grammar = file, grammar
         self._options = dict[str, object](delimiter=delimiter, quoting_style="needed")
         self._begun = is_begun
 
@@ -221,15 +221,18 @@ class Csv:
         if not self._begun:
             self._file.write(codecs.BOM_UTF8)
         options = pa.csv.WriteOptions(include_header=not self._begun, **self._options)
-        pa.csv.write_csv(self._as_written(block), self._file, options)
+        pa.csv.write_csv(as_written(block, self._grammar), self._file, options)
         self._begun = True
 
-    def _as_written(self, block: pa.Table) -> pa.Table:
-        """Write shares with the file's decimal mark."""
-        for place, field in enumerate(block.schema):
-            if self._comma and pa.types.is_floating(field.type):
-                block = block.set_column(place, field.name, _with_commas(block.column(place)))
+
+def as_written(block: pa.Table, grammar: Grammar) -> pa.Table:
+    """Write shares with the file's decimal mark."""
+    if grammar.mark is not Mark.COMMA:
         return block
+    for place, field in enumerate(block.schema):
+        if pa.types.is_floating(field.type):
+            block = block.set_column(place, field.name, _with_commas(block.column(place)))
+    return block
 
 
 def _with_commas(amounts: pa.ChunkedArray) -> pa.Array:
