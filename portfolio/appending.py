@@ -6,21 +6,19 @@ of its own: the clients, and how far their file is then.
 
 import importlib
 import importlib.util
-import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
-import pyarrow.csv
 from sqlalchemy import Connection
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.writer import Writer
-from portfolio import encoding
+from portfolio import copying, encoding
 from portfolio.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
 
 _DRIVER: Final = "adbc_driver_sqlite"
@@ -38,7 +36,6 @@ _LARGEST_SLICE: Final = 4_096
 _LEAST_SLICE: Final = 256
 #: Who waits for a file looks again every few milliseconds, and is not told when it is free.
 _PAUSE_SECONDS: Final = 0.005
-_CSV: Final = pa.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 _INSERT: Final = (
     f"INSERT INTO evaluations ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names only
 )
@@ -95,7 +92,7 @@ class _Rows:
 
 
 class _Copy:
-    """CSV, which Arrow writes and PostgreSQL reads without a look from Python.
+    """COPY in binary, which Arrow writes and PostgreSQL reads without a look from Python.
 
     Nobody waits for a transaction here: a server lets several write at a time.
     """
@@ -105,32 +102,17 @@ class _Copy:
         self._log = log
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
-        return self._log.append_csv(file, len(clients), _as_csv(clients))
+        return self._log.append_copy(file, len(clients), copying.of_evaluations(clients))
 
     def pause(self) -> None:
         pass
 
 
-def _hexadecimal(clients: pa.RecordBatch) -> pa.RecordBatch:
-    """Return columns whose bytes are texts as PostgreSQL reads them."""
-    for place, column in enumerate(clients.columns):
-        if pa.types.is_binary(column.type):
-            texts = pa.array([f"\\x{one.hex()}" for one in column.to_pylist()])
-            clients = clients.set_column(place, clients.schema.names[place], texts)
-    return clients
-
-
-def _as_csv(clients: pa.RecordBatch) -> bytes:
-    written = io.BytesIO()
-    pa.csv.write_csv(_hexadecimal(clients), written, _CSV)
-    return written.getvalue()
-
-
 def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, Connection], None]:
     """Return what writes clients within somebody else's transaction, encoded before it begins."""
     if for_server:
-        text = _as_csv(clients)
-        return lambda writer, connection: writer.insert_csv(connection, text)
+        rows = copying.of_evaluations(clients)
+        return lambda writer, connection: writer.insert_copy(connection, rows)
     values = encoding.values(clients)
     return lambda writer, connection: writer.insert(connection, values)
 

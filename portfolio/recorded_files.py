@@ -71,10 +71,10 @@ class RecordedFiles:
             self._writer.insert(connection, encoded)
         return further
 
-    def append_csv(self, file: RecordedFile, count: int, encoded: bytes) -> RecordedFile:
-        """Do so on a server with n clients as Writer.insert_csv takes them."""
+    def append_copy(self, file: RecordedFile, count: int, encoded: bytes) -> RecordedFile:
+        """Do so on a server with n clients as Writer.insert_copy takes them."""
         with self._moving_on(file, count) as (connection, further):
-            self._writer.insert_csv(connection, encoded)
+            self._writer.insert_copy(connection, encoded)
         return further
 
     @contextmanager

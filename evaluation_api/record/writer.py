@@ -45,8 +45,8 @@ class Writer(ABC):
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
         """Write new evaluations."""
 
-    def insert_csv(self, connection: Connection, encoded: bytes) -> None:
-        """Write new evaluations out of CSV, every cell quoted but for those that are null."""
+    def insert_copy(self, connection: Connection, encoded: bytes) -> None:
+        """Write new evaluations, rows.COLUMNS as COPY takes them in binary."""
         raise NotImplementedError
 
     @abstractmethod
@@ -116,8 +116,8 @@ class _PostgresWriter(Writer):
             for row in encoded:
                 copy.write_row(row)
 
-    def insert_csv(self, connection: Connection, encoded: bytes) -> None:
-        with closing(connection.connection.cursor()) as cursor, cursor.copy(_COPY_CSV) as copy:
+    def insert_copy(self, connection: Connection, encoded: bytes) -> None:
+        with closing(connection.connection.cursor()) as cursor, cursor.copy(_COPY_BINARY) as copy:
             copy.write(encoded)
 
     def insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> int:
@@ -125,7 +125,7 @@ class _PostgresWriter(Writer):
 
 
 _COPY: Final = f"COPY evaluations ({_NAMES}) FROM STDIN"
-_COPY_CSV: Final = f"{_COPY} (FORMAT csv)"
+_COPY_BINARY: Final = f"{_COPY} (FORMAT binary)"
 #: From one JSON text: Psycopg takes longer over an array than PostgreSQL does over its rows.
 _INSERT_KEYS: Final = (
     f"{_INTO_KEYS} SELECT key ->> 0, key ->> 1, key ->> 2"  # noqa: S608 - names only
