@@ -19,8 +19,8 @@ _MAX_LOOKS: Final = 16
 _MAX_UNREAD: Final = 256
 
 
-class ConcurrencyLimit:
-    """How many requests of this process are being answered, and how many may be.
+class Places:
+    """How many requests of a kind are being answered, and how many may be.
 
     A burst may take every place. When they do not become free again within burst_seconds, the load
     is no burst, and half of them must do: a longer queue would answer no more of them, and each
@@ -33,9 +33,6 @@ class ConcurrencyLimit:
     def __init__(self, max_in_flight: int, burst_seconds: float = _BURST_SECONDS) -> None:
         """Start with none."""
         self.in_flight = 0
-        self._long_bodies = 0
-        self._looks = 0
-        self._unread: dict[Callable[[], None], None] = {}
         self._max_in_flight = max_in_flight
         self._burst_seconds = burst_seconds
         self._nearly_empty_at = time.monotonic()
@@ -45,6 +42,37 @@ class ConcurrencyLimit:
         self.in_flight += change
         if self.in_flight <= self._max_in_flight // 8:
             self._nearly_empty_at = time.monotonic()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether who has more requests queued, or has hung up, leaves the places to others.
+
+        The one asks again in the turn that answers it, so that no newcomer would find one free.
+        """
+        return self.in_flight >= max(1, self._max_in_flight // 8)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether one more would be too many."""
+        is_burst = time.monotonic() - self._nearly_empty_at < self._burst_seconds
+        places = self._max_in_flight if is_burst else (self._max_in_flight + 1) // 2
+        return self.in_flight >= places
+
+
+class ConcurrencyLimit(Places):
+    """The places of what is asked to be done, and beside them those of what takes none of these.
+
+    Who only reads has as many of their own: 600 readers of one small page had three of four
+    evaluations refused.
+    """
+
+    def __init__(self, max_in_flight: int, burst_seconds: float = _BURST_SECONDS) -> None:
+        """Start with none."""
+        super().__init__(max_in_flight, burst_seconds)
+        self.reads = Places(max_in_flight, burst_seconds)
+        self._long_bodies = 0
+        self._looks = 0
+        self._unread: dict[Callable[[], None], None] = {}
 
     def count_long_body(self, change: int) -> None:
         """Begin to read a body as it comes, or end; its place is taken once it is whole."""
@@ -60,24 +88,9 @@ class ConcurrencyLimit:
         return self._looks >= _MAX_LOOKS
 
     @property
-    def is_busy(self) -> bool:
-        """Whether who has more requests queued, or has hung up, leaves the places to others.
-
-        The one asks again in the turn that answers it, so that no newcomer would find one free.
-        """
-        return self.in_flight >= max(1, self._max_in_flight // 8)
-
-    @property
     def has_long_bodies_enough(self) -> bool:
         """Whether one more would be too many."""
         return self._long_bodies >= _MAX_LONG_BODIES
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether one more would be too many."""
-        is_burst = time.monotonic() - self._nearly_empty_at < self._burst_seconds
-        places = self._max_in_flight if is_burst else (self._max_in_flight + 1) // 2
-        return self.in_flight >= places
 
     def wait_for_reader(self, drop: Callable[[], None]) -> None:
         """Note that an answer waits for its reader; drop the one that waits longest, if too many.

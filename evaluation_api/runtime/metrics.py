@@ -11,7 +11,8 @@ REQUESTS = Histogram(
     ["route", "method", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered")
+IN_FLIGHT = Gauge("evaluation_requests_in_flight", "Requests being answered, but for reads")
+READS_IN_FLIGHT = Gauge("evaluation_reads_in_flight", "GET and HEAD being answered")
 REFUSED = Counter("evaluation_refused", "Requests and connections refused, and why", ["why"])
 CONNECTIONS = Gauge("evaluation_connections", "Connections that are open")
 TASKS = Gauge("evaluation_tasks", "Tasks of the event loop")

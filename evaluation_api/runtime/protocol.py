@@ -18,11 +18,13 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from evaluation_api.runtime.load_shedding import ConcurrencyLimit
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit, Places
 from evaluation_api.runtime.metrics import REFUSED
 
 #: What is asked to find out how we are must be answered most of all when there is too much to do.
 _LOOKS: Final = (b"/health", b"/metrics")
+#: No decision must wait for those: pages, and what pages show.
+_READING: Final = frozenset({"GET", "HEAD"})
 _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 100
 _MAX_QUEUED: Final = 32
@@ -143,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_asgi_task(self.cycle, self.app)
         elif self._place == self._limit.count_long_body:
             self._give_place_back()
-            self._take_place(self._limit.count)
+            self._take_place(self._places(self.cycle).count)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Admit the connection's next request or shed it, once it is whole and answers are read."""
@@ -154,7 +156,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._held_back = cycle
         elif self._is_too_much(cycle):
             self._shed(cycle)
-        elif self._limit.is_busy and self._has_hung_up():
+        elif self._places(cycle).is_busy and self._has_hung_up():
             self.transport.abort()
         else:
             self._run(cycle, app)
@@ -169,17 +171,20 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _is_too_much(self, cycle: RequestResponseCycle) -> bool:
-        limit = self._limit
+        limit, places = self._limit, self._places(cycle)
         if _is_look(cycle):  # who queues them is no probe
             return bool(self.pipeline) or limit.has_looks_enough
-        if self.pipeline and limit.is_busy:
+        if self.pipeline and places.is_busy:
             return True
-        return limit.is_reached or (cycle.more_body and limit.has_long_bodies_enough)
+        return places.is_reached or (cycle.more_body and limit.has_long_bodies_enough)
+
+    def _places(self, cycle: RequestResponseCycle) -> Places:
+        return self._limit.reads if cycle.scope["method"] in _READING else self._limit
 
     def _kind_of_place(self, cycle: RequestResponseCycle) -> Callable[[int], None]:
         if _is_look(cycle):
             return self._limit.count_look
-        return self._limit.count_long_body if cycle.more_body else self._limit.count
+        return self._limit.count_long_body if cycle.more_body else self._places(cycle).count
 
     def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._age = self._renewals = 0

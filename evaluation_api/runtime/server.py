@@ -78,6 +78,7 @@ def serve(  # noqa: PLR0913 - each by name
     )
     server = _Server(config, app)
     metrics.IN_FLIGHT.set_function(lambda: limit.in_flight)
+    metrics.READS_IN_FLIGHT.set_function(lambda: limit.reads.in_flight)
     metrics.CONNECTIONS.set_function(lambda: len(server.server_state.connections))
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks()))
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it

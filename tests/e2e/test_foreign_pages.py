@@ -42,4 +42,4 @@ def test_websockets_of_a_foreign_page_take_no_place(browser: Browser, crowded: S
 
     with httpx.Client(base_url=crowded.url, verify=CERTIFICATES) as http:
         assert http.get("/politica").status_code == 200
-        assert "evaluation_requests_in_flight 0.0" in http.get("/metrics").text
+        assert "evaluation_reads_in_flight 0.0" in http.get("/metrics").text

@@ -43,7 +43,7 @@ async def big(_: Request) -> PlainTextResponse:
 
 
 async def places(_: Request) -> PlainTextResponse:
-    return PlainTextResponse(str(limit.in_flight))
+    return PlainTextResponse(str(limit.in_flight + limit.reads.in_flight))
 
 
 def refuse(status: HTTPStatus) -> bytes:
@@ -53,7 +53,7 @@ def refuse(status: HTTPStatus) -> bytes:
 
 app = Starlette(
     routes=[
-        Route("/slow", slow),
+        Route("/slow", slow, methods=["GET", "POST"]),
         Route("/echo", echo, methods=["POST"]),
         Route("/big", big),
         Route("/health", health),

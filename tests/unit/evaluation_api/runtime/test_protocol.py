@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from select import select
 
 import httpx
 import psutil
@@ -25,6 +26,7 @@ LOOKS = 16
 RESET = struct.pack("ii", 1, 0)
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+POST_SLOW = b"POST /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = (
     b"GET /health/go HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -144,12 +146,25 @@ def test_a_connection_queues_32_requests_and_no_more(server: Server) -> None:
 
 def test_what_is_queued_takes_no_place_that_others_ask_for(server: Server) -> None:
     ask = HEAD + b"Content-Length: 1\r\n\r\nx"
-    with connect(server, GET % b"/slow"):
+    with connect(server, POST_SLOW):
         eventually(lambda: places(server) == 1)
         with connect(server, ask * 3) as caller:
             statuses = re.findall(rb"HTTP/1.1 (\d+)", read_until(caller, b"HTTP/1.1", 3))
             assert statuses == [b"200", b"503", b"200"]
             assert is_served(server)
+
+
+@pytest.mark.parametrize("slow", [GET % b"/slow", POST_SLOW], ids=["reads", "work"])
+def test_who_reads_and_who_asks_for_work_take_no_place_from_each_other(
+    server: Server, slow: bytes
+) -> None:
+    other = ({GET % b"/slow", POST_SLOW} - {slow}).pop()
+    with callers(server, 2 * PLACES, slow) as many:
+        eventually(lambda: places(server) + len(select(many, [], [], 0)[0]) == len(many))
+        held = places(server)
+        with connect(server, other):
+            eventually(lambda: places(server) == held + 1)
+    assert held <= PLACES
 
 
 def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: Server) -> None:

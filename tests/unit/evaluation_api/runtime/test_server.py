@@ -92,7 +92,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 def insist(client: httpx.Client) -> httpx.Response:
     """Ask for /slow until the one place is free for it."""
-    while (response := client.get("/slow", timeout=20)).status_code == 503:
+    while (response := client.post("/slow", timeout=20)).status_code == 503:
         pass
     return response
 
@@ -132,7 +132,7 @@ def test_a_caller_who_has_gone_leaves_its_place_when_the_work_for_it_has_ended(
 ) -> None:
     with httpx.Client(base_url=server.url) as client:
         with pytest.raises(httpx.ReadTimeout):
-            client.get("/slow", timeout=0.2)
+            client.post("/slow", timeout=0.2)
         assert client.post("/echo", content=b"x").status_code == 503
         client.get("/health/go")
         eventually(lambda: client.post("/echo", content=b"x").text == "x", 5)
