@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -236,6 +237,12 @@ class Ledger:
         if told is None:
             return f"{self.production} {says}, and {self._file.name} has no line that publishes it."
         advice = f"run `python -m model_store promote {told.tag} --why REASON`"
+        if named and named != told.tag and _TAG_ALONE.fullmatch(named):
+            return (
+                f"{self.production} {says} alone, and no line publishes that: import its file "
+                "again, and promote it with --why REASON, to have it published as it was, or "
+                f"{advice} to have {told.tag}."
+            )
         if named and named.startswith(f"{told.tag} {told.digest}"):
             return (
                 f"The last line of {self._file} is not the one that {self.production.name} names: "
@@ -248,6 +255,8 @@ class Ledger:
         )
 
 
+#: What the release before wrote.
+_TAG_ALONE: Final = re.compile(r"\w+:[0-9a-f]{12}")
 _MOST_NAMED: Final = 1000
 _MOST_SHOWN: Final = 60
 

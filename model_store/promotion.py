@@ -97,8 +97,8 @@ def _candidate(tag: str, history: History) -> StoredModel:
         )
     if not candidate.is_sealed:
         raise PromotionRefused(
-            f"{tag} was imported by an earlier release, without what it consists of: run "
-            f"`bentoml models delete {tag}`, and import its file again."
+            f"{tag} was imported by an earlier release, without what it consists of: import its "
+            "file again, `python -m model_store import FILE`."
         )
     return candidate
 
