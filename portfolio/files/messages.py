@@ -19,8 +19,18 @@ TOTALS: Final = "parece uma linha de totais, e não um cliente."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
 NO_SHEET: Final = "A planilha não tem nenhuma aba."
 TOO_LARGE: Final = (
-    "A planilha ou o Parquet é grande demais para abrir: até 64 MB. Salve como “CSV UTF-8”."
+    "A planilha ou o Parquet é grande demais para abrir: até 64 MB, e 256 MB sem compressão. Salve"
+    " como “CSV UTF-8”."
 )
+TOO_FAR: Final = (
+    "Não foi possível abrir este arquivo: é grande demais, ou tem uma célula preenchida muito longe"
+    " da tabela. Copie só a tabela para um arquivo novo, ou salve como “CSV UTF-8”."
+)
+DAMAGED: Final = (
+    "O arquivo está danificado, ou traz um tipo de dado que não se pode ler. Salve como “CSV UTF-8”"
+    " e envie de novo."
+)
+LONG_RECORD: Final = "as células somam mais de 65.536 caracteres."
 TOO_MANY: Final = "O arquivo tem mais de 1.000.000 de linhas. Divida-o em partes."
 NEVER_READ: Final = (
     "Não foi possível ler este arquivo: a leitura terminou sem resposta cinco vezes. Salve como"

@@ -85,11 +85,12 @@ def _grammar_of(
 ) -> Grammar:
     places = [table.header.places[feature] for feature in FEATURES]
     columns = [records.cells[place] for records in first for place in places]
-    if not all(pa.types.is_string(column.type) for column in columns):
+    columns = [column for column in columns if pa.types.is_string(column.type)]
+    if not columns:
         return Grammar(Mark.POINT, three_decimals=True)  # numbers, as Parquet has them
     if mark is not None:
         return Grammar(mark, three_decimals=True)
-    cells = chain.from_iterable(column.to_pylist() for column in columns)
+    cells = chain.from_iterable(column.drop_null().to_pylist() for column in columns)
     seen = amounts.evidence_of(islice(cells, _LOOKED_AT * len(FEATURES)))
     seen_most = Mark.COMMA if seen.comma > seen.point else Mark.POINT
     if usual is not None and (seen.comma == seen.point or seen_most is usual):

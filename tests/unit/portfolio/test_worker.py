@@ -31,9 +31,9 @@ from portfolio import checking
 from portfolio.changes import Change
 from portfolio.deciding import Deciding
 from portfolio.files import messages, sources
+from portfolio.files.apart import MOST_HELD_BYTES
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices
-from portfolio.files.sources import MOST_HELD_BYTES
 from portfolio.frames import Floats, Profiles
 from portfolio.leases import MOST_ATTEMPTS, Leases
 from portfolio.profiler import StoredProfiler
