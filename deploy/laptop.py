@@ -1,11 +1,12 @@
 """Run both services and the worker on one machine, without containers: what `make run` starts.
 
 Checks settings and ports, imports the model, starts the services and the worker, passes on what
-they print, says when all are ready and where, and stops them together. It knows commands, ports and
+they print, says when all are ready and where, and stops them together. A worker that ends is
+started again, and the services stay: a file must not stop them. It knows commands, ports and
 readiness addresses, and must not know what the services do.
 
-Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 a service ended by itself or never became ready;
-2 nothing was started, for the reason printed.
+Exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 a service ended by itself or never became ready, or
+the worker was not started; 2 nothing was started, for the reason printed.
 """
 
 import errno
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
@@ -25,6 +27,12 @@ from deploy.ports import HOST, reachable, url_of
 from deploy.processes import READY_SECONDS, ROOT, Program, Running
 
 WORKER = "worker"
+#: How the worker ends that says why it cannot start: it could not the next time either.
+WORKER_REFUSED = 2
+RESTART_SECONDS = 1.0
+#: Starts in a while: one file ends its worker five times, and each time the next one waits 5 s.
+MOST_RESTARTS = 10
+RESTARTS_SECONDS = 600.0
 MOST_WORKERS = 64
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1
@@ -139,6 +147,42 @@ def _why_not(service: Service, error: OSError) -> str:
     )
 
 
+class Revival:
+    """When a worker that has ended is started again: after a pause, so often in a while."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take a clock of seconds; none has ended yet."""
+        self._clock = clock
+        self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._ended_at: float | None = None
+
+    @property
+    def _is_spent(self) -> bool:
+        times = self._starts
+        return len(times) == MOST_RESTARTS and self._clock() - times[0] < RESTARTS_SECONDS
+
+    def told(self) -> str | None:
+        """Return what there is to say once that it has ended; None afterwards."""
+        if self._ended_at is not None:
+            return None
+        self._ended_at = self._clock()
+        if self._is_spent:
+            return (
+                f"The worker ended {MOST_RESTARTS} times within {RESTARTS_SECONDS / 60:.0f} minutes"
+                " and waits: no file of clients is decided; the services go on."
+            )
+        return "The worker ended by itself and is started again; the services go on."
+
+    def is_due(self) -> bool:
+        """Tell whether to start it now; then it counts as started."""
+        now = self._clock()
+        if self._ended_at is None or now - self._ended_at < RESTART_SECONDS or self._is_spent:
+            return False
+        self._starts.append(now)
+        self._ended_at = None
+        return True
+
+
 class Supervisor:
     """Keeps programs running side by side until one ends, or somebody stops them all."""
 
@@ -152,6 +196,7 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._running: dict[str, Running] = {}
         self._relays: list[threading.Thread] = []
+        self._revival = Revival()
         self._is_stopping = False
 
     def run(self) -> int:
@@ -202,13 +247,25 @@ class Supervisor:
                 waiting = [*dropwhile(lambda name: self._programs[name].is_ready(), waiting)]
                 if not waiting:
                     say(f"Ready in {seconds:.1f} s: {self._address}")
+            self._revive()
             time.sleep(POLL_SECONDS)
         return []
 
     def _ended(self) -> Iterator[str]:
         for name, running in self._running.items():
-            if running.has_ended:
+            if running.has_ended and (name != WORKER or running.first.returncode == WORKER_REFUSED):
                 yield f"The {_called(name)} ended by itself, so everything was stopped."
+
+    def _revive(self) -> None:
+        """Start the worker again a while after it has ended, unless it ends all the time."""
+        worker = self._running.get(WORKER)
+        if worker is None or not worker.has_ended:
+            return
+        if sentence := self._revival.told():
+            say(sentence)
+        if self._revival.is_due():
+            worker.kill()  # what it left behind
+            self._start(WORKER, COLOURS[-1])
 
     def _stop(self) -> None:
         processes.stop(list(self._running.values()), self._grace_seconds)

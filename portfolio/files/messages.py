@@ -33,8 +33,8 @@ DAMAGED: Final = (
 LONG_RECORD: Final = "as células somam mais de 65.536 caracteres."
 TOO_MANY: Final = "O arquivo tem mais de 1.000.000 de linhas. Divida-o em partes."
 NEVER_READ: Final = (
-    "Não foi possível ler este arquivo: a leitura terminou sem resposta cinco vezes. Salve como"
-    " “CSV UTF-8” e envie de novo."
+    "Este arquivo foi tentado cinco vezes, e nenhuma chegou ao fim. As decisões tomadas permanecem;"
+    " salve como “CSV UTF-8” e envie de novo: só o que falta será avaliado."
 )
 NOT_AS_BEFORE: Final = (
     "O arquivo não foi lido como na conferência, e parou. As decisões tomadas permanecem; baixe o"

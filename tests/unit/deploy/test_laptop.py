@@ -265,6 +265,45 @@ def test_a_killed_service_is_named_and_takes_the_other_down(
     assert project.processes() == []
 
 
+def test_a_killed_worker_is_started_again_and_the_services_go_on(project: Laptop) -> None:
+    runner = project.start_and_await_readiness()
+    services = {project.process_of(name).pid for name in ("bentoml", "evaluation_api")}
+
+    project.process_of("portfolio").kill()
+    eventually(lambda: project.printed().count("at work") > 1, WAIT_SECONDS)
+
+    assert project.printed().count("The worker ended by itself and is started again") == 1
+    assert services == {project.process_of(name).pid for name in ("bentoml", "evaluation_api")}
+    assert not runner.has_ended
+
+
+def test_a_worker_that_cannot_start_stops_the_start(project: Laptop) -> None:
+    project.stand_in("portfolio", "raise SystemExit(2)")
+
+    runner = project.start()
+
+    assert runner.first.wait(WAIT_SECONDS) == 1
+    assert "The worker ended by itself, so everything was stopped." in project.printed()
+
+
+def test_a_worker_that_always_ends_is_started_so_often_in_a_while() -> None:
+    seconds = 0.0
+    revival = laptop.Revival(lambda: seconds)
+
+    for _ in range(laptop.MOST_RESTARTS):
+        assert "is started again" in (revival.told() or "")
+        assert not revival.is_due()
+        seconds += laptop.RESTART_SECONDS
+        assert revival.is_due()
+
+    assert "and waits" in (revival.told() or "")
+    assert revival.told() is None
+    seconds += laptop.RESTART_SECONDS
+    assert not revival.is_due()
+    seconds = laptop.RESTARTS_SECONDS + laptop.RESTART_SECONDS
+    assert revival.is_due()
+
+
 def test_a_model_that_cannot_be_imported_stops_the_start(project: Laptop) -> None:
     project.stand_in("model_store", "raise SystemExit('no such model')")
 
