@@ -284,7 +284,10 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of the history. final_outcome: the last review's, else the machine's."""
+    """One line of the history. final_outcome: the last review's, else the machine's.
+
+    erased_at: when the person was taken out of it.
+    """
 
     id: str
     position: int
@@ -295,6 +298,7 @@ class Summary:
     outcome: Outcome | None
     final_outcome: Outcome | None
     reviews: int
+    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

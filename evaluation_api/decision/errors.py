@@ -14,6 +14,7 @@ EvaluationError
 │   └── ManyFilesError          as many files come in, or go out, as may at once
 ├── EvaluationNotFoundError   no evaluation has that id
 ├── EvaluationPendingError    it waits for the model, and there is nothing to review yet
+├── EvaluationErasedError     the person was taken out of it, and nothing is left to review
 ├── UnseenReviewsError        others have reviewed it since it was looked at
 ├── UnknownPlaceError         nobody was given this place in the order of commits
 ├── PolicyNotFoundError       no policy of that version decided here
@@ -107,6 +108,10 @@ class EvaluationNotFoundError(EvaluationError):
 
 class EvaluationPendingError(EvaluationError):
     """It waits for the model, and there is nothing to review yet."""
+
+
+class EvaluationErasedError(EvaluationError):
+    """The person was taken out of it, and there is nothing left to review."""
 
 
 class UnseenReviewsError(EvaluationError):

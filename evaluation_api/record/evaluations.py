@@ -31,6 +31,7 @@ from evaluation_api.decision.domain import (
     Review,
 )
 from evaluation_api.decision.errors import (
+    EvaluationErasedError,
     EvaluationNotFoundError,
     EvaluationPendingError,
     OwnEvaluationError,
@@ -119,11 +120,12 @@ class EvaluationLog:
         seen: how many reviews the reviewer knew of, if they told. not_made_by: whose evaluations
         they may not review, nor those out of a file that this one answered or started. noted: what
         the chain says of it; a review itself has a name alone, of a key or of a person. Raises
-        EvaluationNotFoundError, EvaluationPendingError, OwnEvaluationError, UnseenReviewsError,
-        or IdempotencyKeyReusedError.
+        EvaluationNotFoundError, EvaluationPendingError, EvaluationErasedError, OwnEvaluationError,
+        UnseenReviewsError, or IdempotencyKeyReusedError.
         """
         _require_id(review.evaluation_id)
-        known = select(evaluations.c.pending, evaluations.c.made_by)
+        columns = evaluations.c
+        known = select(columns.pending, columns.made_by, columns.erased_at)
         this = known.where(evaluations.c.id == review.evaluation_id)
         with self._transaction() as connection:
             database.begin_writing(connection)
@@ -138,6 +140,8 @@ class EvaluationLog:
                 return next(one for one in there if one.id == first.require(key))
             if found.pending:
                 raise EvaluationPendingError(review.evaluation_id)
+            if found.erased_at is not None:
+                raise EvaluationErasedError(review.evaluation_id)
             if seen is not None and seen != len(there):
                 raise UnseenReviewsError(there)
             connection.execute(insert(reviews).values(asdict(review)))

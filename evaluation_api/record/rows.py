@@ -42,7 +42,7 @@ DECISION_COLUMNS: Final = _UNSALTED[_UNSALTED.index("evaluated_at") :]
 #: What decode_summary reads.
 LISTED: Final = tuple(
     evaluations.c[name]
-    for name in ("id", "received_at", "name", "cluster", "confidence", "outcome")
+    for name in ("id", "received_at", "name", "cluster", "confidence", "outcome", "erased_at")
 )
 
 #: One evaluation, as a driver takes it.
@@ -202,6 +202,7 @@ def decode_summary(row: Row[Any], position: int) -> Summary:
         outcome=None if row.outcome is None else Outcome(row.outcome),
         final_outcome=None if final is None else Outcome(final),
         reviews=row.reviews,
+        erased_at=None if row.erased_at is None else in_utc(row.erased_at),
     )
 
 

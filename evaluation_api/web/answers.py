@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import (
     AdverseFact,
-    Applicant,
     CardUsage,
     Decision,
     Evaluation,
@@ -275,12 +274,12 @@ def recorded(evaluation: Recorded) -> bytes:
             id=evaluation.id,
             situacao=_situation(pending=evaluation.pending),
             recebido_em=when(evaluation.received_at),
-            pedido=_pedido(evaluation.applicant),
+            pedido=_pedido(evaluation),
             avaliacao=None,
             degradada=evaluation.degraded,
             revisoes=[review(one) for one in evaluation.reviews],
             decisao_final=evaluation.final_outcome,
-            apagado_em=None if evaluation.erased_at is None else when(evaluation.erased_at),
+            apagado_em=_erased_at(evaluation),
         )
     )
     machine = answer_json(evaluation) or "null"
@@ -292,10 +291,17 @@ def _situation(*, pending: bool) -> str:
     return "pendente" if pending else "concluida"
 
 
-def _pedido(applicant: Applicant) -> Pedido:
-    usage = applicant.usage
+def _erased_at(one: Recorded | Summary) -> str | None:
+    return None if one.erased_at is None else when(one.erased_at)
+
+
+def _pedido(evaluation: Recorded) -> Pedido:
+    """Return what was asked; the zeros of who was erased are nobody's amounts."""
+    name, usage = evaluation.applicant.name, evaluation.applicant.usage
+    if evaluation.erased_at is not None:
+        return Pedido(name, None, None, None, None, None)
     return Pedido(
-        applicant.name,
+        name,
         usage.balance,
         usage.purchases,
         usage.cash_advance,
@@ -352,6 +358,7 @@ def _item(summary: Summary, policy: AnyPolicy) -> Item:
         decisao_final=summary.final_outcome,
         confianca=summary.confidence,
         revisoes=summary.reviews,
+        apagado_em=_erased_at(summary),
     )
 
 

@@ -31,6 +31,10 @@ FinalOutcome = Annotated[
     Outcome | None, Field(description="A da última revisão ou, sem ela, a do sistema; se há uma")
 ]
 
+Erased = Annotated[
+    str | None, Field(description="Quando a pessoa foi apagada, em UTC; ficou a decisão")
+]
+
 
 @dataclass(slots=True)
 class Perfil:
@@ -140,14 +144,14 @@ class Pendente:
 
 @dataclass(slots=True)
 class Pedido:
-    """O que foi pedido, como foi lido; valores em reais."""
+    """O que foi pedido, como foi lido; valores em reais, nulos se os dados foram apagados."""
 
     name: Annotated[str, Field(description="Nome do cliente")]
-    balance: Annotated[float, Field(description="Saldo devedor")]
-    purchases: Annotated[float, Field(description="Compras")]
-    cash_advance: Annotated[float, Field(description="Saques")]
-    credit_limit: Annotated[float, Field(description="Limite de crédito")]
-    payments: Annotated[float, Field(description="Pagamentos")]
+    balance: Annotated[float | None, Field(description="Saldo devedor")]
+    purchases: Annotated[float | None, Field(description="Compras")]
+    cash_advance: Annotated[float | None, Field(description="Saques")]
+    credit_limit: Annotated[float | None, Field(description="Limite de crédito")]
+    payments: Annotated[float | None, Field(description="Pagamentos")]
 
 
 @dataclass(slots=True)
@@ -178,9 +182,7 @@ class Registro:
     ]
     revisoes: Annotated[list[Revisao], Field(description="Da primeira à última")]
     decisao_final: FinalOutcome
-    apagado_em: Annotated[
-        str | None, Field(description="Quando a pessoa foi apagada, em UTC; ficou a decisão")
-    ]
+    apagado_em: Erased
 
 
 @dataclass(slots=True)
@@ -197,6 +199,7 @@ class Item:
     decisao_final: FinalOutcome
     confianca: Confidence
     revisoes: Annotated[int, Field(description="Quantas revisões há")]
+    apagado_em: Erased
 
 
 @dataclass(slots=True)

@@ -77,9 +77,10 @@ def _part(answer: Any, *path: str) -> Any:  # noqa: ANN401 - JSON
 def render(evaluation: Recorded, policy: AnyPolicy) -> str:
     """Return the page. policy: the one that decided, or would decide a pending evaluation."""
     usage = evaluation.applicant.usage
+    told = () if evaluation.erased_at else FEATURES
     return pages.templates.get_template("dossie.html").render(
         evaluation=evaluation,
-        amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in FEATURES],
+        amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in told],
         answer=_shown(answers.parse_answer(evaluation)),
         criteria=answers.criteria(policy),
     )

@@ -141,6 +141,13 @@ _ANSWERS = {
         "Ainda não há decisão a revisar. Aguarde a avaliação e tente de novo.",
         retry_after_seconds=1,
     ),
+    errors.EvaluationErasedError: _Answer(
+        HTTPStatus.GONE,
+        "dados_apagados",
+        "Dados apagados",
+        "Os dados desta pessoa foram apagados, e sem eles não há o que revisar. A decisão permanece"
+        " como está; nada foi registrado.",
+    ),
     errors.UnseenReviewsError: _Answer(
         HTTPStatus.CONFLICT,
         "revisoes_nao_vistas",

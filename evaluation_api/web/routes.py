@@ -17,6 +17,7 @@ from evaluation_api.access.roles import READING
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import Recorded
 from evaluation_api.decision.errors import (
+    EvaluationErasedError,
     EvaluationError,
     EvaluationNotFoundError,
     EvaluationPendingError,
@@ -103,6 +104,7 @@ _REVIEWED: Final = described(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     EvaluationNotFoundError,
     EvaluationPendingError,
+    EvaluationErasedError,
     OwnEvaluationError,
     UnseenReviewsError,
     IdempotencyKeyReusedError,

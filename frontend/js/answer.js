@@ -4,14 +4,18 @@ import { dossierAddress } from "./api.js";
 import { factFigure, reasonsChart } from "./charts.js";
 import { button, element, identifier, named } from "./dom.js";
 import { icon } from "./icons.js";
-import { protocol } from "./notice.js";
+import { notice, protocol } from "./notice.js";
 import {
   confidenceWords,
   decisionWords,
+  erasedWords,
   formatDate,
   formatMoment,
   formatRatio,
 } from "./words.js";
+
+const ERASED =
+  "O nome, os valores, os motivos e as justificativas das revisões não existem mais aqui. Ficaram a decisão, quando foi tomada e por quais critérios.";
 
 /**
  * The whole answer, as a list of blocks; `reviews` are those recorded so far, oldest first, and
@@ -54,6 +58,22 @@ function decisionLine(evaluation, reviews, confirmation) {
       reviews.length > 0 ? element("p", {}, ...origin(evaluation, reviews)) : null,
     ),
   );
+}
+
+/** What is left of an answer when the person was taken out of it, as a list of blocks. */
+export function erasedBlocks(record, actions) {
+  const { id, avaliacao, revisoes, decisao_final: final, apagado_em: when } = record;
+  const pairs = [
+    ["Decisão final", decisionBadge(final)],
+    ["Protocolo", protocol(id)],
+  ];
+  if (revisoes.length > 0) pairs.push(["Decisão do sistema", decisionBadge(avaliacao.decisao)]);
+  return [
+    notice("note", erasedWords(when), ERASED),
+    definitions("facts", pairs),
+    element("div", { class: "actions" }, ...actions),
+    provenance(avaliacao),
+  ];
 }
 
 /** The decision in one sentence, for the live region. */

@@ -1,7 +1,13 @@
 /** One recorded evaluation: what was asked, what was answered, and what people decided since. */
 
 import { formatMoney } from "./amounts.js";
-import { answerBlocks, decisionBadge, definitions, paperActions } from "./answer.js";
+import {
+  answerBlocks,
+  decisionBadge,
+  definitions,
+  erasedBlocks,
+  paperActions,
+} from "./answer.js";
 import { fetchRecord, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { Attempts } from "./attempt.js";
@@ -13,7 +19,7 @@ import { pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { readReview } from "./review.js";
 import { followToAnswer } from "./waiting.js";
-import { AWAITING_THE_MODEL, decisionWords, formatMoment } from "./words.js";
+import { AWAITING_THE_MODEL, decisionWords, erasedWords, formatMoment } from "./words.js";
 
 // The reviewer's own name, kept for the next review of this tab and no longer.
 const REVIEWER_KEY = "revisor";
@@ -28,7 +34,8 @@ export async function showDetail(root, id) {
   try {
     const record = await fetchRecord(id);
     showHead(root, record);
-    if (record.avaliacao === null) await waitFor(root, record);
+    if (record.apagado_em) showErased(root, record);
+    else if (record.avaliacao === null) await waitFor(root, record);
     else showDecided(root, record);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -46,10 +53,19 @@ async function waitFor(root, { id }) {
     `${record.pedido.name}: ${decisionWords(record.decisao_final).word}.`;
 }
 
-function showHead(root, { pedido, recebido_em: received }) {
-  document.title = `${pedido.name} · ${PAGE_TITLE}`;
-  fill(hook("client", root), named(pedido.name));
+function showHead(root, { pedido, recebido_em: received, apagado_em: erased }) {
+  document.title = `${erased ? "Dados apagados" : pedido.name} · ${PAGE_TITLE}`;
+  fill(hook("client", root), erased ? erasedWords(erased) : named(pedido.name));
   hook("received", root).textContent = `Recebida em ${formatMoment(received)}`;
+}
+
+// Nobody's amounts are shown, and no form that the service would refuse.
+function showErased(root, record) {
+  const reviews = record.revisoes.map((one) => ({ ...one, justificativa: "Justificativa apagada." }));
+  fill(hook("reviews", root), ...reviews.map(reviewEntry));
+  for (const name of ["request-panel", "review-form"]) hook(name, root).hidden = true;
+  hook("aside", root).hidden = reviews.length === 0;
+  showState(root, "erased", ...erasedBlocks(record, paperActions(record.id)));
 }
 
 async function showDecided(root, record) {

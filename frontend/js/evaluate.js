@@ -5,7 +5,7 @@
  * button or a link sent to a colleague shows the same answer, or goes on waiting for it.
  */
 
-import { answerBlocks, paperActions, spokenAnswer } from "./answer.js";
+import { answerBlocks, erasedBlocks, paperActions, spokenAnswer } from "./answer.js";
 import { evaluate, fetchRecord, recordAddress } from "./api.js";
 import { EXAMPLE, readApplicant } from "./applicant.js";
 import { Attempts } from "./attempt.js";
@@ -15,7 +15,7 @@ import { bringToLife, emptyForm, fillForm, textsOf } from "./form.js";
 import { notice, pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { followToAnswer, patiently } from "./waiting.js";
-import { AWAITING_THE_MODEL } from "./words.js";
+import { AWAITING_THE_MODEL, erasedWords } from "./words.js";
 
 const form = hook("applicant-form");
 const submitButton = hook("submit", form);
@@ -102,7 +102,7 @@ function refresh() {
 }
 
 function showRecord(record) {
-  write(record.pedido);
+  if (!record.apagado_em) write(record.pedido);
   showOutcome(record);
 }
 
@@ -111,8 +111,10 @@ function write(applicant) {
   fillForm(form, applicant);
 }
 
-function showOutcome({ id, pedido, avaliacao, revisoes }) {
-  if (avaliacao) showAnswer(avaliacao, pedido, revisoes);
+function showOutcome(record) {
+  const { id, pedido, avaliacao, revisoes, apagado_em: erased } = record;
+  if (erased) show("erased", erasedWords(erased), ...erasedBlocks(record, paperActions(id)));
+  else if (avaliacao) showAnswer(avaliacao, pedido, revisoes);
   else follow(id, pedido.name);
 }
 

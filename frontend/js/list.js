@@ -6,7 +6,7 @@ import { button, element, endLoading, fill, hook, named, onReturn } from "./dom.
 import { FILTERS, filtersFrom, listAddress, pageQuery, shownFilters } from "./filters.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
-import { confidenceWords, decisionWords, formatDay, formatMoment } from "./words.js";
+import { confidenceWords, decisionWords, erasedWords, formatDay, formatMoment } from "./words.js";
 
 const COLUMNS = ["Recebida", "Cliente", "Perfil", "Decisão", "Certeza do perfil", "Revisões"];
 
@@ -99,7 +99,7 @@ function addRows(root, records, filters) {
 function row(record, filters) {
   const cells = [
     formatMoment(record.recebido_em),
-    element("a", { href: recordAddress(record.id, filters) }, named(record.nome)),
+    element("a", { href: recordAddress(record.id, filters) }, client(record)),
     record.perfil ?? "–",
     decisionCell(record),
     record.situacao === "pendente" ? "–" : confidenceWords(record.confianca),
@@ -110,6 +110,8 @@ function row(record, filters) {
   );
   return element("tr", { role: "row", "data-record": record.id }, ...labelled);
 }
+
+const client = ({ nome, apagado_em: erased }) => (erased ? erasedWords(erased) : named(nome));
 
 function decisionCell({ decisao, decisao_final: final }) {
   const machine =

@@ -82,6 +82,9 @@ export function formatMoment(instant) {
 /** An instant as its day in São Paulo, in figures. */
 export const formatDate = (instant) => date.format(new Date(instant));
 
+/** What stands in the place of a person who was taken out of the record. */
+export const erasedWords = (instant) => `Dados apagados em ${formatDate(instant)}`;
+
 /** A date (`2026-11-01`, a whole day) or an instant as a day in words. */
 export function formatDay(text) {
   return day.format(new Date(text.length === 10 ? `${text}T12:00:00-03:00` : text));

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from evaluation_api.decision.domain import FEATURES
 from tests.openapi_changes import incompatible
 from tests.releases.conftest import BEFORE, Halves
 from tests.releases.serving import client
@@ -12,9 +13,10 @@ from tests.services import PROJECT
 pytestmark = pytest.mark.release
 
 NEW_STATES = ("conferindo", "com_perguntas", "recusado")
-#: What CHANGELOG.md tells callers of: near a border nothing is decided any more, and a file is
-#: looked at before it can begin.
+#: What CHANGELOG.md tells callers of: near a border nothing is decided any more, a file is looked
+#: at before it can begin, and of who was erased no amounts are told.
 TOLD = {
+    *(f"GET /avaliacoes/{{}}: 200 application/json.pedido.{name} may be null" for name in FEATURES),
     "GET /politica: 200 application/json.fronteira.decisao may be null",
     *(
         f"{asked} application/json.situacao may be '{value}'"

@@ -1,15 +1,16 @@
 """What a person may ask for: to be corrected, and to be taken out of the record."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, insert, make_url, text
 
 from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search
+from evaluation_api.decision.errors import EvaluationErasedError
 from evaluation_api.decision.names import ERASED
 from evaluation_api.record import audit, database, name_index, retention, schema
 from evaluation_api.record.client_file import Answers, Reading, Sample
@@ -18,6 +19,7 @@ from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
 from evaluation_api.record.persons import PersonError, Persons
 from evaluation_api.record.sealer import Seals
+from evaluation_api.record.tables import reviews
 from evaluation_api.web import answers
 from tests.evaluations import USAGE, decided_entry, pending_entry
 from tests.unit.evaluation_api.record.test_chain import entry_now, exported, review
@@ -72,6 +74,17 @@ def _decided(one: Recorded) -> tuple[object, ...]:
     return one.outcome, one.cluster, one.confidence, one.model_tag, one.policy_version
 
 
+def test_who_was_erased_is_not_reviewed_any_more(log: EvaluationLog, persons: Persons) -> None:
+    log.append([entry := entry_now(NAME)])
+    log.review(before := review(entry.id))
+    persons.erase([entry.id], answers.erased)
+
+    with pytest.raises(EvaluationErasedError):
+        log.review(review(entry.id))
+
+    assert [one.id for one in log.find(entry.id).reviews] == [before.id]
+
+
 def test_what_is_left_of_an_erased_person_is_sealed_too(
     engine: Engine, log: EvaluationLog, persons: Persons
 ) -> None:
@@ -92,7 +105,8 @@ def test_who_is_erased_twice_stays_as_at_first_and_what_was_said_since_goes(
     log.append([entry := entry_now(NAME)])
     persons.erase([entry.id], answers.erased)
     at_first = log.find(entry.id)
-    log.review(review(entry.id))
+    with engine.begin() as connection:  # as a replica of the release before does
+        connection.execute(insert(reviews).values(asdict(review(entry.id))))
 
     persons.erase([entry.id], lambda _row: "as another release writes it")
 
