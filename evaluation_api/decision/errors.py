@@ -9,7 +9,8 @@ EvaluationError
 │   │   └── ModelRefusalError       it refused one of the clients
 │   └── ModelVersionGoneError   its store no longer has the version that was asked for
 ├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
-│   └── RecordBusyError         another process is writing, and waiting for it was not wanted
+│   ├── RecordBusyError         another process is writing, and waiting for it was not wanted
+│   └── RecordUncertainError    it was told to record, and did not say whether it has
 ├── OverloadedError           more is waiting than can be answered in time
 │   └── ManyFilesError          as many files come in, or go out, as may at once
 ├── EvaluationNotFoundError   no evaluation has that id
@@ -92,6 +93,10 @@ class RecordUnavailableError(EvaluationError):
 
 class RecordBusyError(RecordUnavailableError):
     """Another process is writing, and waiting for it was not wanted."""
+
+
+class RecordUncertainError(RecordUnavailableError):
+    """The database was told to commit, and did not say in time whether it has."""
 
 
 class OverloadedError(EvaluationError):

@@ -112,7 +112,8 @@ class Evaluator:
         may_wait: when the model is away, record the request as pending instead of raising.
         made_by: who asks, for the record.
         Raises ModelError, RecordUnavailableError, OverloadedError, IdempotencyKeyReusedError and
-        IdempotencyKeyInFlightError; after each of them nothing is recorded.
+        IdempotencyKeyInFlightError; after each of them nothing is recorded, but perhaps after
+        RecordUncertainError.
         """
         if key is None:
             return await self._evaluate(applicant, None, may_wait, made_by)

@@ -81,42 +81,34 @@ class Appender:
         """Write one entry; return once it is committed.
 
         Returns None, or the evaluation that won the entry's Idempotency-Key before. Raises
-        RecordUnavailableError, or OverloadedError when too many wait.
+        RecordUnavailableError, RecordUncertainError when it may be committed yet, or
+        OverloadedError when too many wait.
         """
         try:
             return await self._append(entry)
-        except RecordUnavailableError:
-            self._outage.refuse()
+        except RecordUnavailableError as exc:
+            self._outage.refuse(exc)
             raise
 
     async def find_by_key(self, key: str) -> FirstUse | None:
         """Return what used an Idempotency-Key first. Raises as append does."""
         try:
             return await self._find(key)
-        except RecordUnavailableError:
-            self._outage.refuse()
+        except RecordUnavailableError as exc:
+            self._outage.refuse(exc)
             raise
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
-        first_uses = await self._write(entries)
-        count_decisions(
-            entry.evaluation
-            for entry, first_use in zip(entries, first_uses, strict=True)
-            if first_use is None
-        )
-        return first_uses
-
-    async def _write(self, entries: list[Entry]) -> list[FirstUse | None]:
         if self._no_wait_log is not None:
             with suppress(RecordBusyError):
-                return self._write_here(self._no_wait_log, entries)
-        return await self._executor.run_append(self._log.append, entries)
+                return self._append_here(self._no_wait_log, entries)
+        return await self._executor.run_append(_append, self._log, entries)
 
-    def _write_here(self, log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
+    def _append_here(self, log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
         """Append on the event loop."""
         self._outage.require_none()
         try:
-            first_uses = log.append(entries)
+            first_uses = _append(log, entries)
         except RecordBusyError:
             raise
         except RecordUnavailableError as exc:
@@ -137,3 +129,14 @@ class Appender:
                 await self._executor.run_read(self._log.checkpoint)
             except RecordUnavailableError as exc:
                 logger.warning("checkpoint_failed", extra={"reason": str(exc)})
+
+
+def _append(log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
+    """Append, and count what was decided: here, since a caller may not wait until it is."""
+    first_uses = log.append(entries)
+    count_decisions(
+        entry.evaluation
+        for entry, first_use in zip(entries, first_uses, strict=True)
+        if first_use is None
+    )
+    return first_uses

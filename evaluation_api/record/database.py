@@ -15,7 +15,11 @@ from sqlalchemy import Connection, Engine, create_engine, delete, event, select,
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.decision.errors import (
+    RecordBusyError,
+    RecordUnavailableError,
+    RecordUncertainError,
+)
 from evaluation_api.record import deadline
 from evaluation_api.record.tables import policies
 
@@ -49,6 +53,10 @@ _FILL: Final = {
         " VALUES ('~room', hex(zeroblob(:bytes / 2)), current_timestamp)"
     ),
 }
+
+#: What PostgreSQL says of a commit that is its own, and perhaps no replica's yet: it shuts down
+#: (57P01), or another process of it has crashed (57P02).
+_SHUT_DOWN: Final = frozenset({"57P01", "57P02"})
 
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
@@ -109,18 +117,23 @@ def _connect_server(url: str, statement_seconds: float | None) -> Engine:
 def transaction(engine: Engine) -> Iterator[Connection]:
     """Run a block in one transaction, by the thread's deadline: later, nothing is committed.
 
-    Raises RecordBusyError when another process was writing to the file for too long, and
+    Raises RecordBusyError when another process was writing to the file for too long,
+    RecordUncertainError when a server was not heard of after it was told to commit, and
     RecordUnavailableError for anything else that the database did not do.
     """
     deadline.require()
+    is_told = False
     try:
         with engine.begin() as connection:
             yield connection
-            deadline.require()
+            deadline.begin_commit()
+            is_told = True
     except (SQLAlchemyError, _driver_error(engine)) as exc:
         # What follows the first line is the statement, or a row, with its client.
-        sentence = str(exc).partition("\n")[0]
-        raise _kind(getattr(exc, "orig", None))(sentence) from exc
+        sentence, cause = str(exc).partition("\n")[0], getattr(exc, "orig", None) or exc
+        if is_told and _is_unheard(cause):
+            raise RecordUncertainError(sentence) from exc
+        raise _kind(cause)(sentence) from exc
 
 
 def require_writable(engine: Engine, *, thoroughly: bool) -> None:
@@ -178,7 +191,15 @@ def is_file(url: str) -> bool:
     return make_url(url).get_backend_name() == "sqlite"
 
 
-def _kind(error: BaseException | None) -> type[RecordUnavailableError]:
+def _is_unheard(error: BaseException) -> bool:
+    """Tell a server that went, or was not heard of any more, from one that says what it did.
+
+    A file's own errors come from this process, which knows.
+    """
+    return getattr(error, "sqlstate", "") in {None, *_SHUT_DOWN}
+
+
+def _kind(error: BaseException) -> type[RecordUnavailableError]:
     """Tell a statement that failed because another process was writing to the file."""
     code = getattr(error, "sqlite_errorcode", None)
     is_busy = code is not None and code & 0xFF == sqlite3.SQLITE_BUSY

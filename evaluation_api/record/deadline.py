@@ -1,47 +1,67 @@
 """Until when a thread's calls of the database may last, whatever the database does meanwhile.
 
 A deadline begins where somebody begins to wait, so that the time in a queue is a part of it; and
-what nobody waits for any longer is not committed. Threads without one wait for as long as it takes:
-an operator's commands, and the start.
+what nobody waits for any longer is not committed. A commit that has begun cannot be taken back, so
+it gets more time. Threads without a deadline wait for as long as it takes: an operator's
+commands, and the start.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from evaluation_api.decision.errors import RecordUnavailableError
 
 T = TypeVar("T")
 
+#: For a commit that began in time: nobody knows what became of it before it has ended.
+_COMMIT_SECONDS: Final = 2.0
+
+
+class Deadline:
+    """When a call's time is over, by time.monotonic(), and whether a commit has begun."""
+
+    def __init__(self, at: float) -> None:
+        """Begin with nothing committed."""
+        self.at = at
+        self.has_committed = False
+
 
 class _Local(threading.local):
-    """Of each thread its own, by time.monotonic()."""
+    """Of each thread its own."""
 
-    at = math.inf
+    deadline: Deadline | None = None
 
 
 _local = _Local()
 
 
-def run(deadline: float, call: Callable[[], T]) -> T:
-    """Make a call that ends by a deadline (time.monotonic()). Raises what it raises."""
-    _local.at = deadline
+def run(deadline: Deadline, call: Callable[[], T]) -> T:
+    """Make a call that ends by a deadline. Raises what it raises."""
+    _local.deadline = deadline
     try:
         return call()
     finally:
-        _local.at = math.inf
+        _local.deadline = None
 
 
 def seconds_left() -> float | None:
     """Return what is left of this thread's deadline, 0 when it is over; None without one."""
-    if _local.at == math.inf:
+    if _local.deadline is None:
         return None
-    return max(0.0, _local.at - time.monotonic())
+    return max(0.0, _local.deadline.at - time.monotonic())
 
 
 def require() -> None:
     """Raise RecordUnavailableError when this thread's deadline is over."""
-    if _local.at < time.monotonic():
+    if seconds_left() == 0:
         raise RecordUnavailableError("no answer in time")
+
+
+def begin_commit() -> None:
+    """Give the commit that follows, the first of a call, its time. Raises as require does."""
+    require()
+    if _local.deadline is not None and not _local.deadline.has_committed:
+        _local.deadline.at += _COMMIT_SECONDS
+        _local.deadline.has_committed = True

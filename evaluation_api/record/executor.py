@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, ParamSpec, Self, TypeVar
 
-from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
 from evaluation_api.record import deadline
+from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.outage import Outage
 
 P = ParamSpec("P")
@@ -56,17 +57,17 @@ class RecordExecutor:
         """Run a call that writes, after those that were here before."""
         try:
             return await self._write(CALL_SECONDS, partial(call, *args, **kwargs))
-        except RecordUnavailableError:
-            self.outage.refuse()
+        except RecordUnavailableError as exc:
+            self.outage.refuse(exc)
             raise
 
     async def run_read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that reads, beside whatever is being written."""
         seconds = DECISION_SECONDS if self.outage.is_now else CALL_SECONDS
         try:
-            return await _run(self._readers, seconds, partial(call, *args, **kwargs))
-        except RecordUnavailableError:
-            self.outage.refuse()
+            return await _read(self._readers, seconds, partial(call, *args, **kwargs))
+        except RecordUnavailableError as exc:
+            self.outage.refuse(exc)
             raise
 
     async def run_append(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -75,18 +76,18 @@ class RecordExecutor:
 
     async def run_lookup(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that looks for decisions that stand already."""
-        return await _run(self._readers, DECISION_SECONDS, partial(call, *args, **kwargs))
+        return await _read(self._readers, DECISION_SECONDS, partial(call, *args, **kwargs))
 
     async def run_watch(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that looks how the record is, beside all others.
 
         Longer than decisions have: what is slow for a moment is no outage before one of them fails.
         """
-        return await _run(self._watcher, CALL_SECONDS, partial(call, *args, **kwargs))
+        return await _read(self._watcher, CALL_SECONDS, partial(call, *args, **kwargs))
 
     async def run_refresh(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that reads again what every request is judged by, beside all others."""
-        return await _run(self._refresher, DECISION_SECONDS, partial(call, *args, **kwargs))
+        return await _read(self._refresher, DECISION_SECONDS, partial(call, *args, **kwargs))
 
     async def _write(self, seconds: float, call: Callable[[], T]) -> T:
         self.outage.require_none()
@@ -97,12 +98,28 @@ class RecordExecutor:
             raise
 
 
+async def _read(threads: ThreadPoolExecutor, seconds: float, call: Callable[[], T]) -> T:
+    """Run a call that leaves nothing behind. Raises as _run, but without a doubt."""
+    try:
+        return await _run(threads, seconds, call)
+    except RecordUncertainError as exc:
+        raise RecordUnavailableError(str(exc)) from exc
+
+
 async def _run(threads: ThreadPoolExecutor, seconds: float, call: Callable[[], T]) -> T:
-    """Run a call in a thread. Raises RecordUnavailableError when it is not done in time."""
-    bounded = partial(deadline.run, time.monotonic() + seconds, call)
+    """Run a call in a thread. Raises RecordUnavailableError when it is not done in time.
+
+    RecordUncertainError when what it does may be done later.
+    """
+    until = Deadline(time.monotonic() + seconds)
+    bounded = partial(deadline.run, until, call)
     running = asyncio.get_running_loop().run_in_executor(threads, bounded)
     try:
-        async with asyncio.timeout(seconds + LATE_SECONDS):
-            return await running
-    except TimeoutError as exc:
-        raise RecordUnavailableError("no answer in time") from exc
+        while (left := until.at + LATE_SECONDS - time.monotonic()) > 0:
+            done, _ = await asyncio.wait([running], timeout=left)
+            if done:
+                return running.result()
+    finally:
+        running.cancel()
+    late = RecordUncertainError if until.has_committed else RecordUnavailableError
+    raise late("no answer in time")

@@ -10,7 +10,11 @@ import time
 from contextlib import suppress
 from typing import Final, Protocol
 
-from evaluation_api.decision.errors import EvaluationError, RecordUnavailableError
+from evaluation_api.decision.errors import (
+    EvaluationError,
+    RecordUnavailableError,
+    RecordUncertainError,
+)
 from evaluation_api.record.metrics import RECORD_AWAY
 from evaluation_api.runtime.background import Events, repeat
 from evaluation_api.runtime.request_ids import NO_REQUEST, request_id
@@ -27,6 +31,19 @@ _SETTLED_SECONDS: Final = 5.0
 _TOLD_IDS: Final = 20
 
 
+class _Requests:
+    """How many there were, and the ids of the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ids: list[str] = []
+
+    def add(self, identity: str) -> None:
+        self.count += 1
+        if self.count <= _TOLD_IDS:
+            self.ids.append(identity)
+
+
 class Outage:
     """Whether the record is away now, since when, and who was refused."""
 
@@ -39,8 +56,8 @@ class Outage:
         self._cause = ""
         self._began = self._ended = 0.0
         self._is_told = False
-        self._refused_ids: list[str] = []
-        self._refused_count = 0
+        self._refused = _Requests()
+        self._uncertain = _Requests()
 
     def require_none(self) -> None:
         """Raise RecordUnavailableError while the record is away."""
@@ -56,16 +73,19 @@ class Outage:
         RECORD_AWAY.set(1)
         if not self._is_told:
             self._is_told, self._began = True, time.monotonic()
-            self._refused_ids, self._refused_count = [], 0
+            self._refused, self._uncertain = _Requests(), _Requests()
             logger.warning("record_away", extra={"reason": self._cause})
 
-    def refuse(self) -> None:
-        """Count the request being answered, if any, as one for which there was no record."""
+    def refuse(self, exc: RecordUnavailableError) -> None:
+        """Count the request being answered, if any, as one for which there was no record.
+
+        Or, by its error, as one of which nobody knows whether it was recorded.
+        """
         if not self.is_now:
             self.noticed.set()
         if (identity := request_id.get()) != NO_REQUEST:
-            self._refused_count += 1
-            self._refused_ids = [*self._refused_ids, identity][:_TOLD_IDS]
+            kind = self._uncertain if isinstance(exc, RecordUncertainError) else self._refused
+            kind.add(identity)
 
     def end(self) -> None:
         """Note that the record was found writable."""
@@ -80,8 +100,10 @@ class Outage:
         told = {
             "reason": self._cause,
             "seconds": round(self._ended - self._began, 1),
-            "refused": self._refused_count,
-            "refused_ids": " ".join(self._refused_ids),
+            "refused": self._refused.count,
+            "refused_ids": " ".join(self._refused.ids),
+            "uncertain": self._uncertain.count,
+            "uncertain_ids": " ".join(self._uncertain.ids),
         }
         logger.warning("record_back", extra=told)
         self._is_told = False

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, event
 from evaluation_api.decision.domain import Search, Summary
 from evaluation_api.decision.errors import OverloadedError, RecordUnavailableError
 from evaluation_api.record import database, deadline, name_index
+from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.executor import DECISION_SECONDS
 from evaluation_api.record.history import History
 from evaluation_api.record.outage import Outage
@@ -126,8 +127,8 @@ class Searches:
         self._waiting += 1
         try:
             return await self._run(asked, search)
-        except RecordUnavailableError:
-            self._outage.refuse()
+        except RecordUnavailableError as exc:
+            self._outage.refuse(exc)
             raise
         finally:
             self._waiting -= 1
@@ -137,7 +138,7 @@ class Searches:
 
     async def _run(self, asked: _Asked, search: Search) -> list[Summary]:
         seconds = DECISION_SECONDS if self._outage.is_now else self._seconds
-        by = time.monotonic() + seconds + _LATE_SECONDS
+        by = Deadline(time.monotonic() + seconds + _LATE_SECONDS)
         try:
             async with asyncio.timeout(seconds):
                 ask = partial(deadline.run, by, partial(self._ask, asked, search))

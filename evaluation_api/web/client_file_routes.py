@@ -25,6 +25,7 @@ from evaluation_api.decision.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
     ManyFilesError,
+    RecordUncertainError,
 )
 from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.record import chain
@@ -87,7 +88,9 @@ _DOWNLOAD: Final[Responses] = {
     }
 }
 _ONE: Final = described(ClientFileNotFoundError)
-_STEP: Final = described(ClientFileNotFoundError, ClientFileStateError, IdempotencyKeyReusedError)
+_STEP: Final = described(
+    ClientFileNotFoundError, ClientFileStateError, IdempotencyKeyReusedError, RecordUncertainError
+)
 _TAKEN: Final = described(ClientFileNotFoundError, ManyFilesError) | _DOWNLOAD
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
@@ -156,7 +159,11 @@ FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(s
     operation_id="enviar_lote",
     status_code=HTTPStatus.CREATED,
     responses=described(
-        FileTooLargeError, ManyFilesError, IdempotencyKeyInFlightError, IdempotencyKeyReusedError
+        FileTooLargeError,
+        ManyFilesError,
+        IdempotencyKeyInFlightError,
+        IdempotencyKeyReusedError,
+        RecordUncertainError,
     )
     | _CREATED,
     openapi_extra=_UPLOAD,

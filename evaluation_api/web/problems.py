@@ -114,6 +114,15 @@ _ANSWERS = {
         " Tente de novo em instantes.",
         retry_after_seconds=5,
     ),
+    # Without Retry-After: who has no key and repeats would be evaluated twice.
+    errors.RecordUncertainError: _Answer(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "registro_incerto",
+        "Registro não confirmado",
+        "O banco de dados não confirmou a tempo se o pedido foi registrado. Tente de novo em"
+        " instantes: com a mesma chave de idempotência, nada acontece duas vezes; sem chave,"
+        " procure antes no histórico.",
+    ),
     errors.OverloadedError: _Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "servico_ocupado",

@@ -28,6 +28,7 @@ from evaluation_api.decision.errors import (
     ModelNotMetError,
     OwnEvaluationError,
     PolicyNotFoundError,
+    RecordUncertainError,
     UnknownPlaceError,
     UnseenReviewsError,
 )
@@ -81,6 +82,7 @@ _EVALUATED: Final = described(
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     ModelError,
+    RecordUncertainError,
 )
 _LOCATION: Final = {"description": "Onde a avaliação aparecerá", "schema": {"type": "string"}}
 _PENDING: Final[Responses] = {
@@ -108,6 +110,7 @@ _REVIEWED: Final = described(
     OwnEvaluationError,
     UnseenReviewsError,
     IdempotencyKeyReusedError,
+    RecordUncertainError,
 )
 _UNHEALTHY: Final[Responses] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {

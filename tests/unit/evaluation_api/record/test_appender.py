@@ -3,19 +3,23 @@
 import asyncio
 import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import event
 
 from evaluation_api.decision.domain import IdempotencyKey
+from evaluation_api.decision.errors import RecordUncertainError
 from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.executor import DECISION_SECONDS, LATE_SECONDS, RecordExecutor
 from tests.evaluations import MODEL, POLICY, decided_entry, pending_entry
 
 
@@ -25,12 +29,15 @@ def file(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(file: Path, *, on_the_loop: bool = True) -> AsyncIterator[Appender]:
+async def opened(
+    file: Path, *, on_the_loop: bool = True, at_commit: Callable[[], object] = int
+) -> AsyncIterator[Appender]:
     """Append to a file as the application does, and bring it to the disk at once."""
     engine, no_wait = (
         database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (5, 0)
     )
     schema.migrate(engine)
+    event.listen(engine, "commit", lambda _: at_commit())
     engine.dispose()  # whoever leaves last brings everything to the file
     log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait) if on_the_loop else None
     async with (
@@ -170,3 +177,31 @@ def test_the_pages_of_a_new_file_hold_several_evaluations(file: Path) -> None:
     engine.dispose()
 
     assert (file.stat().st_size - before) / 300 < 0.6 * page_bytes
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_commit_that_has_begun_is_waited_for_and_never_called_refused(
+    file: Path, *, is_heard: bool
+) -> None:
+    """A disk or a standby is slow: told is what became of it, or that nobody knows."""
+    goes_on = threading.Event()
+
+    async def scenario() -> None:
+        waiting = partial(goes_on.wait, 20)
+        async with opened(file, on_the_loop=False, at_commit=waiting) as appender:
+            before = counted()
+            append = asyncio.create_task(appender.append(decided_entry()))
+            if is_heard:
+                await asyncio.sleep(DECISION_SECONDS + 4 * LATE_SECONDS)
+                assert not append.done()
+                goes_on.set()
+                assert await append is None
+            else:
+                with pytest.raises(RecordUncertainError):
+                    await append
+                assert counted() == before
+                goes_on.set()
+        assert counted() == before + 1
+
+    asyncio.run(scenario())
+    assert count(file) == 1

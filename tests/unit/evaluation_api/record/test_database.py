@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.record import database, deadline, schema
+from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.tables import policies
 from tests.evaluations import decided_entry
@@ -50,6 +51,6 @@ def test_what_ends_after_its_deadline_is_not_committed(engine: Engine) -> None:
             time.sleep(0.3)
 
     with pytest.raises(RecordUnavailableError, match="in time"):
-        deadline.run(time.monotonic() + 0.2, late)
+        deadline.run(Deadline(time.monotonic() + 0.2), late)
     with engine.connect() as connection:
         assert connection.execute(select(policies)).all() == []

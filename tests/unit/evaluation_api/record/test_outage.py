@@ -30,7 +30,7 @@ def refuse(outage: Outage, identity: str) -> None:
     token = request_id.set(identity)
     with pytest.raises(RecordUnavailableError):
         outage.require_none()
-    outage.refuse()
+    outage.refuse(AWAY)
     request_id.reset(token)
 
 

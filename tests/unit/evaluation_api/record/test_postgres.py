@@ -17,7 +17,7 @@ from sqlalchemy import Engine, NullPool, create_engine, event, text
 from bench.subjects import disk, pgbouncer, postgres
 from bench.subjects.proxy import Proxy
 from evaluation_api.decision.domain import IdempotencyKey, Search
-from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
 from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import DECISION_SECONDS, RecordExecutor
@@ -94,6 +94,16 @@ def test_a_silent_network_refuses_within_a_second_and_leaves_nothing_behind(
 
         assert seconds < 5 * DECISION_SECONDS
         assert count(direct) == before + 1
+
+
+def test_a_connection_that_breaks_at_a_commit_leaves_it_in_doubt(proxy: Proxy) -> None:
+    """Nobody can say whether the server heard of it, and a caller without a key must not repeat."""
+    with connected(proxy.url) as log:
+        log.append([decided_entry()])
+        event.listen(log.engine, "commit", lambda _: proxy.reset())
+
+        with pytest.raises(RecordUncertainError):
+            log.append([decided_entry()])
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
