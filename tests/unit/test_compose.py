@@ -1,5 +1,6 @@
 """What docker-compose.yml, .env.example and the gateway's configuration promise, read as files."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,26 @@ def test_every_route_is_public_at_the_gateway_or_private_on_purpose() -> None:
     }
 
     assert closed == PRIVATE
+
+
+def test_a_client_has_half_of_the_places_for_files_and_no_route_of_them_besides() -> None:
+    template = (ROOT / "deploy/nginx/nginx.conf.template").read_text()
+    counted = re.findall(
+        r'^\s+"~(\^(?:GET|POST) /lotes\S*)" \$gateway_client;', template, re.MULTILINE
+    )
+    described = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
+    of_files = {
+        f"{method.upper()} {path}"
+        for path, methods in described.items()
+        for method, told in methods.items()
+        if "arquivos_demais" in told["responses"].get("503", {}).get("description", "")
+    }
+
+    assert len(of_files) == 4
+    assert [one for one in of_files if not any(re.search(known, one) for known in counted)] == []
+
+
+def test_with_https_the_pages_are_reached_where_cookies_are_kept_from_plain_http() -> None:
+    told = yaml.safe_load(TLS)["services"]["client_evaluation_service"]["environment"]
+
+    assert "${PUBLIC_URL:?" in told["EVALUATION_PUBLIC_URL"]

@@ -309,8 +309,17 @@ def test_people_say_who_they_are_and_the_gateway_is_believed(rendered: Rendered)
     signed = secret_of(rendered, "evaluation", "EVALUATION_ACCESS_SECRET")
 
     assert signed == {"name": "evaluation-access", "key": "session-secret"}
-    assert settings(rendered, "evaluation")["EVALUATION_GATEWAYS"] == "*"
-    assert urlsplit(settings(rendered, "evaluation")["EVALUATION_PUBLIC_URL"]).hostname
+    is_alone = bool(rendered.of("NetworkPolicy"))
+    assert (settings(rendered, "evaluation")["EVALUATION_GATEWAYS"] == "*") is is_alone
+    reached = urlsplit(settings(rendered, "evaluation")["EVALUATION_PUBLIC_URL"]).hostname
+    assert reached == ("clientes.example" if rendered.of("Ingress") else "localhost")
+
+
+def test_without_network_policies_the_gateways_that_are_believed_have_names() -> None:
+    done = helm("template", "release", CHART, "--set", "networkPolicy.enabled=false")
+
+    assert done.returncode != 0
+    assert "access.gateways" in done.stderr
 
 
 def secret_of(rendered: Rendered, component: str, variable: str) -> Any:  # noqa: ANN401 - YAML

@@ -62,17 +62,28 @@ imagePullSecrets:
       key: {{ .root.Values.access.modelTokenKey }}
 {{- end -}}
 
-{{/* Who comes in: nothing else than the gateway reaches the service, so that it believes any. */}}
+{{/* Where people reach the pages: without an ingress, as NOTES.txt says. */}}
+{{- define "app.publicURL" -}}
+{{- if .Values.access.publicURL }}{{ .Values.access.publicURL }}
+{{- else if .Values.ingress.enabled }}{{ ternary "http" "https" (empty .Values.ingress.tlsSecret) }}://{{ .Values.ingress.host }}
+{{- else }}http://localhost:8080
+{{- end }}
+{{- end -}}
+
+{{/* Who comes in. */}}
 {{- define "app.access" -}}
+{{- if and (eq .root.Values.access.gateways "*") (not .root.Values.networkPolicy.enabled) }}
+{{- fail "networkPolicy is off, so that any pod may say for whom it asks: access.gateways names the network of the gateway's pods." }}
+{{- end -}}
 - name: EVALUATION_ACCESS_SECRET
   valueFrom:
     secretKeyRef:
       name: {{ .root.Values.access.existingSecret }}
       key: {{ .root.Values.access.secretKey }}
 - name: EVALUATION_PUBLIC_URL
-  value: {{ .root.Values.access.publicURL | default (printf "%s://%s" (ternary "https" "http" (not (empty .root.Values.ingress.tlsSecret))) .root.Values.ingress.host) | quote }}
+  value: {{ include "app.publicURL" .root | quote }}
 - name: EVALUATION_GATEWAYS
-  value: "*"
+  value: {{ .root.Values.access.gateways | quote }}
 {{- with .root.Values.access.oidcSecret }}
 - name: EVALUATION_OIDC_CLIENT_SECRET
   valueFrom:
