@@ -96,53 +96,67 @@ def pack(explained: Explained, changes: Changes) -> bytes:
     return rows.pack_columns(explained.runner_up.tolist(), explained.contributions.tolist(), told)
 
 
-def lines(packed: bytes) -> pa.Array:
-    """Return lines that each end with a line feed, and hold none, as n texts."""
-    letters = np.frombuffer(packed, np.uint8)
-    is_end = letters == _LINE_FEED
-    ends = np.flatnonzero(is_end)
-    offsets = np.zeros(len(ends) + 1, np.int32)
-    offsets[1:] = ends - np.arange(len(ends))
-    return pa.StringArray.from_buffers(
-        len(ends), pa.py_buffer(offsets), pa.py_buffer(letters[~is_end].tobytes())
-    )
+def lines(packed: bytes) -> pa.BinaryArray:
+    """Return lines that each end with a line feed, and hold none, as n values."""
+    ends = np.flatnonzero(np.frombuffer(packed, np.uint8) == _LINE_FEED) + 1
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(packed)]
+    return pc.binary_slice(pa.BinaryArray.from_buffers(pa.binary(), len(ends), buffers), 0, -1)
 
 
 def encode(some: Clients, changes: Changes) -> pa.RecordBatch:
     """Return n rows, in the order of rows.COLUMNS, each with a salt and a digest of its own."""
-    who, clients, decisions, decided = some
-    predictions = lines(pack(explained(clients, decisions), changes))
-    count = len(who.ids)
-    amounts = {feature: pa.array(clients[feature].to_numpy()) for feature in FEATURES}
+    return put_together(some, work_out(some, changes))
+
+
+def work_out(some: Clients, changes: Changes) -> pa.RecordBatch:
+    """Return what takes long of n rows: prediction, salt and digest."""
+    packed = pack(explained(some.amounts, some.decisions), changes)
+    predictions = lines(packed).view(pa.string())
+    salts, known_by = digests.of_rows(zip(*_digested(some, predictions), strict=True))
+    worked_out = [predictions, pa.array(salts, pa.binary()), pa.array(known_by, pa.binary())]
+    return pa.record_batch(worked_out, ["prediction", "salt", "digest"])
+
+
+def put_together(some: Clients, worked_out: pa.RecordBatch) -> pa.RecordBatch:
+    """Return n rows as encode does, of clients and what was worked out for them."""
+    count = len(worked_out)
     made: Mapping[str, pa.Array] = {
-        "id": who.ids,
-        "name": who.names,
-        "name_folded": folded(who.names),
-        **amounts,
-        "cluster": pa.array(decisions["perfil"].to_numpy()),
-        "confidence": pa.array(decisions["certeza"].to_numpy(), from_pandas=True),
-        "outcome": _texts(decisions["decisao"]),
-        "made_by": pa.repeat(pa.scalar(decided.made_by, pa.string()), count),
+        **_own(some),
+        "name_folded": folded(some.who.names),
+        "made_by": pa.repeat(pa.scalar(some.decided.made_by, pa.string()), count),
         "answer": pa.nulls(count, pa.string()),
-        "prediction": predictions,
-        **{name: pa.repeat(value, count) for name, value in _same(decided)},
+        **{name: pa.repeat(value, count) for name, value in _same(some.decided)},
+        **dict(zip(worked_out.schema.names, worked_out.columns, strict=True)),
     }
-    salts, known_by = digests.of_rows(zip(*_digested(made, decided), strict=True))
-    made = {**made, "salt": pa.array(salts), "digest": pa.array(known_by)}
     return pa.record_batch({name: made[name] for name in rows.COLUMNS})
 
 
-def _digested(made: Mapping[str, pa.Array], decided: Decided) -> Iterator[Iterable[object]]:
+def _own(some: Clients) -> dict[str, pa.Array]:
+    """Return what is each client's own, by columns."""
+    who, clients, decisions, _ = some
+    return {
+        "id": who.ids,
+        "name": who.names,
+        **{feature: pa.array(clients[feature].to_numpy()) for feature in FEATURES},
+        "cluster": pa.array(decisions["perfil"].to_numpy()),
+        "confidence": pa.array(decisions["certeza"].to_numpy(), from_pandas=True),
+        "outcome": _texts(decisions["decisao"]),
+    }
+
+
+def _digested(some: Clients, predictions: pa.Array) -> Iterator[Iterable[object]]:
     """Yield what digests are made of, by columns."""
+    decided, own = some.decided, {**_own(some), "prediction": predictions}
     same = {**dict(_same(decided)), "degraded": 0, "made_by": decided.made_by, "answer": None}
     same |= {time: _told(same[time]) for time in ("received_at", "evaluated_at")}
     for name in digests.COLUMNS:
         if name in same:
-            yield repeat(same[name], len(made["id"]))
+            yield repeat(same[name], len(predictions))
         elif name in FEATURES:
-            yield pc.add(made[name], 0.0).to_pylist()  # SQLite keeps no minus before a zero
+            yield pc.add(own[name], 0.0).to_pylist()  # SQLite keeps no minus before a zero
         else:
-            yield made[name].to_pylist()
+            yield own[name].to_pylist()
 
 
 def _told(bound: str) -> object:

@@ -89,7 +89,7 @@ def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
     gc.disable()  # lists of lists by the thousand, and no circle: to look for one took a third
     try:
         while True:
-            theirs.send_bytes(_written(encoding.encode(theirs.recv(), changes)))
+            theirs.send_bytes(_written(encoding.work_out(theirs.recv(), changes)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
@@ -105,8 +105,9 @@ def _ask(idle: "SimpleQueue[_Pipe]", some: Clients) -> pa.RecordBatch:
     pipe = idle.get()
     try:
         pipe.send(some)
-        return pa.ipc.open_stream(pipe.recv_bytes()).read_next_batch()
+        worked_out = pa.ipc.open_stream(pipe.recv_bytes()).read_next_batch()
     except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
         raise OSError(errno.ECHILD, "a process of it has ended", "portfolio score") from exc
     finally:
         idle.put(pipe)
+    return encoding.put_together(some, worked_out)

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 import httpx
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.load.checks import WrongAnswerError
@@ -126,11 +126,12 @@ def _begun(url: str) -> Iterator[Connection]:
 def _others(url: str, waits: list[float]) -> Iterator[None]:
     """Write a row now and then, as a single caller's service does, and note how long that takes."""
     is_over = Event()
+    engine = create_engine(url, poolclass=NullPool)  # once: the script has nobody beside it
 
     def write() -> None:
         while not is_over.wait(_SECONDS_BETWEEN_WRITES):
             with suppress(SQLAlchemyError):  # its tables are not there yet
-                waits.append(_write_once(url))
+                waits.append(_write_once(engine))
 
     with ThreadPoolExecutor(1) as thread:
         writing = thread.submit(write)
@@ -141,8 +142,8 @@ def _others(url: str, waits: list[float]) -> Iterator[None]:
     writing.result()
 
 
-def _write_once(url: str) -> float:
-    with create_engine(url, poolclass=NullPool).connect() as connection:
+def _write_once(engine: Engine) -> float:
+    with engine.connect() as connection:
         connection.execute(_LOOK).one()
         connection.rollback()
         begun = time.perf_counter()
