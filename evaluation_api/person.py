@@ -86,7 +86,8 @@ def _correct(model_for: ModelFor, chosen: argparse.Namespace, settings: Settings
         policy, source = policy_file.read(settings.policy_path)
         PolicyLog(engine).remember(policy.version, source)
         applicant = _corrected(recorded.applicant, chosen)
-        made = _evaluated(record, policy, model_for(policy, settings), applicant)
+        opened = model_for(policy, settings)
+        made = _evaluated(record, policy, opened, applicant, recorded.made_by)
         answer = asyncio.run(made)
     print(answer)
     return 0
@@ -105,11 +106,12 @@ async def _evaluated(
     policy: AnyPolicy,
     opened: AbstractAsyncContextManager[ModelClient],
     applicant: Applicant,
+    made_by: str | None,
 ) -> str | None:
     async with opened as model:
         render = partial(answers.answer, policy=policy)
         evaluator = Evaluator(model, policy, record, render, new_id=new_id, now=now)
-        return (await evaluator.evaluate(applicant)).answer
+        return (await evaluator.evaluate(applicant, made_by=made_by)).answer
 
 
 class _InPlaceOf:

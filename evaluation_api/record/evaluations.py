@@ -42,6 +42,7 @@ from evaluation_api.record.chain import Event
 from evaluation_api.record.posts import Operation
 from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.tables import (
+    corrections,
     evaluations,
     file_answerers,
     file_starters,
@@ -125,14 +126,14 @@ class EvaluationLog:
         """
         _require_id(review.evaluation_id)
         columns = evaluations.c
-        known = select(columns.pending, columns.made_by, columns.erased_at)
+        known = select(columns.pending, columns.erased_at)
         this = known.where(evaluations.c.id == review.evaluation_id)
         with self._transaction() as connection:
             database.begin_writing(connection)
             found = connection.execute(this.with_for_update()).first()
             if found is None:
                 raise EvaluationNotFoundError(review.evaluation_id)
-            makers = _makers(connection, review.evaluation_id, found.made_by)
+            makers = _makers(connection, review.evaluation_id)
             if not_made_by and any(map(not_made_by.may_be, makers)):
                 raise OwnEvaluationError(review.evaluation_id)
             there = _reviews(connection, review.evaluation_id)
@@ -235,11 +236,18 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
     )
 
 
-def _makers(connection: Connection, evaluation_id: str, maker: str | None) -> Iterator[str]:
-    """Yield who asked for an evaluation, and who answered and started the file that it is of."""
-    if maker is not None:
+def _makers(connection: Connection, evaluation_id: str) -> Iterator[str]:
+    """Yield who asked for an evaluation, and who answered and started the file that it is of.
+
+    And the same of those that it corrects: what is told otherwise is one amount, or the name.
+    """
+    own = select(evaluations.c.made_by).where(evaluations.c.id == evaluation_id)
+    if maker := connection.scalar(own):
         yield maker
     begun_then = evaluation_id[:MOMENT]  # with which the ids of a file's evaluations begin
     for had_a_hand in (file_starters, file_answerers):
         of_file = had_a_hand.c.file_id.between(begun_then, begun_then + "g")
         yield from connection.execute(select(had_a_hand.c.label).where(of_file)).scalars()
+    older = select(corrections.c.evaluation_id).where(corrections.c.by_id == evaluation_id)
+    if corrected := connection.scalar(older):
+        yield from _makers(connection, corrected)

@@ -31,6 +31,13 @@ class Replicas:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def corrected(self, identity: str) -> str:
+        """Correct an evaluation; return where the one in its place is."""
+        command = ("person", "correct", identity, "--name", "Maria Corrigida")
+        done = commands.run(main, *command, environment=self.one.environment)
+        assert done.returncode == 0, done.stderr
+        return f"/avaliacoes/{json.loads(done.stdout)['id']}"
+
     def callers(self, **roles: str) -> list[httpx.Client]:
         """Make keys by name and role, and what asks with each once both replicas know them all."""
         made = [self._caller(name, role) for name, role in roles.items()]
@@ -85,6 +92,19 @@ def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> No
     assert (refused.status_code, refused.json()["codigo"]) == (403, "avaliacao_propria")
     review = other.post(f"{made}/revisao", json={**REVIEW, "revisor": "Outro Nome"})
     assert (review.status_code, review.json()["revisor"]) == (201, "outra")
+
+
+def test_a_correction_is_its_makers_as_what_it_corrects_is(replicas: Replicas) -> None:
+    maker, system, stranger = replicas.callers(
+        corrigida="revisor", pediu="integracao", alheio="integracao"
+    )
+    given = {asking: asking.post("/avaliar", json=MARIA).json()["id"] for asking in (maker, system)}
+    made = {asking: replicas.corrected(identity) for asking, identity in given.items()}
+
+    refused = maker.post(f"{made[maker]}/revisao", json=REVIEW)
+    assert (refused.status_code, refused.json()["codigo"]) == (403, "avaliacao_propria")
+    assert system.get(made[system]).json()["pedido"]["name"] == "Maria Corrigida"
+    assert stranger.get(made[system]).status_code == 404
 
 
 def test_nobody_reviews_the_clients_of_a_file_that_they_sent_answered_or_started_themselves(

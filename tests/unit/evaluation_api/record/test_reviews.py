@@ -21,6 +21,7 @@ from evaluation_api.record import chain, database, retention
 from evaluation_api.record.client_file import Answers, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
+from evaluation_api.record.persons import Persons
 from evaluation_api.record.sealer import Seals
 from evaluation_api.record.tables import file_answerers, file_starters
 from tests.evaluations import NOON, decided_entry, new_id, pending_entry
@@ -135,6 +136,21 @@ def test_who_sent_answered_or_started_a_file_reviews_none_of_its_clients_and_a_n
 
     told = [json.loads(body) for body in chain.ChainLog(engine).bodies()]
     assert [entry["who"] for entry in told if entry["kind"] == "review"] == ["chave:Ana"]
+
+
+def test_who_made_what_a_correction_stands_for_reviews_the_correction_no_more_than_that(
+    engine: Engine, log: EvaluationLog, of_file: Entry
+) -> None:
+    """Neither where another was corrected in between, nor where nobody's name was passed on."""
+    before = of_file.id
+    for _ in range(2):
+        Persons(engine).correct(before, newer := decided_entry())
+        before = newer.id
+
+    for who in (by(Kind.KEY, "Bia"), by(Kind.KEY, "Caio"), by(Kind.LINK)):
+        with pytest.raises(OwnEvaluationError):
+            log.review(review(newer), not_made_by=who)
+    log.review(review(newer), not_made_by=by(Kind.KEY))
 
 
 def test_who_a_client_is_of_is_looked_up_by_the_key_of_a_table_and_not_in_the_chain(
