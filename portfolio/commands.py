@@ -336,7 +336,7 @@ def _try(chosen: argparse.Namespace) -> int:
     if chosen.plot:
         report.draw(found, chosen.plot)
     if chosen.changes:
-        changes.to_csv(chosen.changes, index=False)
+        writing.write_frame(changes, chosen.changes)
     return DECIDED
 
 
@@ -372,7 +372,7 @@ def _compare(chosen: argparse.Namespace) -> int:
     sys.stdout.write(comparison.text(found))
     _write_json(chosen, found)
     if chosen.changes:
-        changes.to_csv(chosen.changes, index=False)
+        writing.write_frame(changes, chosen.changes)
     return DECIDED
 
 

@@ -23,6 +23,10 @@ LOOKED_THROUGH: Final = 20
 #: What erros.csv says of each line, beside its cells.
 TOLD_OF_FAULTY: Final = ("linha", "erro_campo", "erro_motivo")
 
+#: Columns of a table; each of them takes its time in every block.
+MOST_COLUMNS: Final = 1000
+#: What a result writes before a name that a spreadsheet would run (`writing`).
+_MARKED: Final = re.compile(r"'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _JOINED: Final = re.compile(r"[\s_-]+")
 #: The unit that people write behind an amount's name, as the form does.
 _UNIT: Final = re.compile(r"\(r\$\)$", re.IGNORECASE)
@@ -129,10 +133,15 @@ def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | No
 
 
 def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
-    """Say which field each cell of a line names, if any. Raises MissingColumnsError for twins."""
-    columns = [str(cell or "").strip() for cell in cells]
+    """Say which field each cell of a line names, if any.
+
+    Raises MissingColumnsError for twins, UnreadableFileError for too many columns.
+    """
+    columns = [_unmarked(str(cell or "").strip()) for cell in cells]
     while columns and not columns[-1]:
         columns.pop()
+    if len(columns) > MOST_COLUMNS:
+        raise UnreadableFileError(messages.too_many_columns(len(columns), MOST_COLUMNS), line)
     places: dict[str, int] = {}
     chosen = {column: field for field, column in choices.columns.items()}
     for place, name in enumerate(columns):
@@ -144,6 +153,10 @@ def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
             raise MissingColumnsError(sentence, line, [field], list(filter(None, columns)))
         places[field] = place
     return Header(tuple(columns), places, line)
+
+
+def _unmarked(name: str) -> str:
+    return name[1:] if _MARKED.match(name) else name
 
 
 def require(header: Header) -> None:

@@ -73,6 +73,11 @@ def repeated_column(name: str, field: str) -> str:
     return f"A coluna “{name}” repete “{COLUMNS[field]}”."
 
 
+def too_many_columns(found: int, most: int) -> str:
+    """Say that a table is too wide."""
+    return f"há {found:_} colunas, e o máximo são {most:_}.".replace("_", ".")
+
+
 def no_such_column(name: str) -> str:
     """Say that a column was chosen that the file does not have."""
     return f"O arquivo não tem a coluna “{name}”."

@@ -7,7 +7,7 @@ or Parquet, whose columns are typed.
 import codecs
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -70,7 +70,7 @@ class ResultColumns:
         names: of each column of a decision, what it is called.
         """
         self._shown_as = names
-        self._names = [LINE_COLUMN, *header.names]
+        self._names = [LINE_COLUMN, *_harmless_names(header)]
         self._amount_places = [p for field, p in header.places.items() if field != "name"]
         self._profiles = pa.array([profile.name for profile in policy.profiles])
         self._reasons = _reasons(policy)
@@ -79,19 +79,16 @@ class ResultColumns:
         self, clients: Clients, decisions: pd.DataFrame, ids: pa.Array | None = None
     ) -> pa.Table:
         """Return n lines. decisions, ids: of those that are decidable, in their order."""
-        columns: dict[str, pa.Array] = {}
-        sent = [pa.array(clients.lines), *self._sent(clients)]
-        for name, cells in zip(self._names, sent, strict=True):
-            columns[_free(name, columns)] = cells
+        columns = list(
+            zip(self._names, [pa.array(clients.lines), *self._sent(clients)], strict=True)
+        )
         places = _places(clients.decidable)
         for column, name in self._shown_as.items():
             if column in decisions:
-                columns[_free(name, columns)] = _spread(self._shown(column, decisions), places)
+                columns.append((name, _spread(self._shown(column, decisions), places)))
         if ids is not None:
-            columns[_free(self._shown_as.get(_ID, _ID), columns)] = _spread(ids, places)
-        for name, column in zip(_WRONG, _wrong(clients), strict=True):
-            columns[_free(name, columns)] = column
-        return pa.table(columns)
+            columns.append((self._shown_as.get(_ID, _ID), _spread(ids, places)))
+        return _table([*columns, *zip(_WRONG, _wrong(clients), strict=True)])
 
     def _sent(self, clients: Clients) -> Iterator[pa.Array]:
         """Yield the cells as sent, but for those that a spreadsheet would run."""
@@ -148,11 +145,21 @@ def _spread(column: pa.Array, places: pa.Array | None) -> pa.Array:
     return column if places is None else column.take(places)
 
 
-def _free(name: str, taken: dict[str, pa.Array]) -> str:
-    """Return a name that no column of the file has."""
-    while name in taken:
-        name += "_"
-    return name
+def _table(columns: Sequence[tuple[str, pa.Array]]) -> pa.Table:
+    """Return columns by names of which none is there twice, the file's own as they are."""
+    taken: dict[str, int] = {}
+    for name, _ in columns:
+        free = name
+        while free in taken:
+            taken[name] += 1  # which the next of that name need not try again
+            free = f"{name}_" if taken[name] == 1 else f"{name}_{taken[name]}"
+        taken[free] = 0
+    return pa.table([column for _, column in columns], list(taken))
+
+
+def _harmless_names(header: Header) -> list[str]:
+    names: list[str] = harmless(pa.array(header.names, pa.string())).to_pylist()
+    return names
 
 
 def _wrong(clients: Clients) -> tuple[pa.Array, pa.Array]:
@@ -166,8 +173,9 @@ def _wrong(clients: Clients) -> tuple[pa.Array, pa.Array]:
         fields[fault.line].append(fault.column or "")
         reasons[fault.line].append(fault.reason)
     lines = clients.lines.tolist()
+    columns = [", ".join(filter(None, fields.get(line, ()))) or None for line in lines]
     return (
-        pa.array([", ".join(filter(None, fields.get(line, ()))) or None for line in lines]),
+        harmless(pa.array(columns, pa.string())),
         pa.array([" ".join(reasons.get(line, ())) or None for line in lines], pa.string()),
     )
 
@@ -178,13 +186,13 @@ def faulty_lines(clients: Clients, header: Header) -> pa.Table:
     Their cells come first, so that it can be mended and sent in place of the first one.
     """
     wrong = pa.array(~clients.decidable)
-    columns: dict[str, pa.Array] = {}
-    for name, cells in zip(header.names, clients.cells, strict=True):
-        columns[_free(name, columns)] = harmless(cells) if pa.types.is_string(cells.type) else cells
+    cells = [harmless(c) if pa.types.is_string(c.type) else c for c in clients.cells]
     told = (pa.array(clients.lines), *_wrong(clients))
-    for name, column in zip((LINE_COLUMN, *_WRONG), told, strict=True):
-        columns[_free(name, columns)] = column
-    return pa.table(columns).filter(wrong)
+    columns = [
+        *zip(_harmless_names(header), cells, strict=True),
+        *zip((LINE_COLUMN, *_WRONG), told, strict=True),
+    ]
+    return _table(columns).filter(wrong)
 
 
 def harmless(column: pa.Array) -> pa.Array:
@@ -199,10 +207,16 @@ def harmless(column: pa.Array) -> pa.Array:
 def harmless_table(block: pa.Table) -> pa.Table:
     """Mark as text what a spreadsheet would run, in every column of texts."""
     for place, field in enumerate(block.schema):
-        if pa.types.is_string(field.type):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             column = block.column(place).combine_chunks()
             block = block.set_column(place, field, harmless(column))
     return block
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a small table of clients as CSV. Raises OSError."""
+    table = harmless_table(pa.Table.from_pandas(frame, preserve_index=False))
+    table.to_pandas().to_csv(path, index=False)
 
 
 class Csv:

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from evaluation_api.decision.domain import FEATURES, Outcome
 from evaluation_api.decision.facts import Share
 from portfolio import frames, lab, report, trials
+from portfolio.files import writing
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices
 from portfolio.frames import Profiler
@@ -179,3 +180,12 @@ def test_a_column_that_is_not_there_and_a_file_of_nobody_are_refused(file: Path)
     file.write_text("name,balance,purchases,cash_advance,credit_limit,payments\nX,-1,0,0,10,0\n")
     with pytest.raises(UnreadableFileError, match=r"Nenhuma linha"):
         trials.read(file, Choices({}), None, trials.Extra())
+
+
+def test_who_changes_is_listed_so_that_no_spreadsheet_runs_a_name(tmp_path: Path) -> None:
+    changes = pd.DataFrame({"line": [2, 3], "name": ["=1+1", "Bia, a"]})
+
+    writing.write_frame(changes, tmp_path / "changes.csv")
+
+    written = (tmp_path / "changes.csv").read_text("utf-8").splitlines()
+    assert written[1:] == ["2,'=1+1", '3,"Bia, a"']

@@ -13,7 +13,7 @@ import pytest
 from evaluation_api.decision.errors import ModelUnavailableError
 from portfolio import frames, score
 from portfolio.files.errors import UnreadableFileError
-from portfolio.files.header import Choices
+from portfolio.files.header import MOST_COLUMNS, Choices
 from portfolio.files.records import Records
 from portfolio.frames import Profiler
 from tests.evaluations import EARLIER_POLICY, POLICY
@@ -109,6 +109,51 @@ def test_columns_that_decide_nothing_come_back_and_take_no_name_of_ours(
 
     row = rows_of(tmp_path / "out.csv")[0]
     assert (row["decisao"], row["decisao_"]) == ("ligar", "aprovado")
+
+
+def test_names_of_columns_are_marked_as_text_too_and_known_again_as_they_were(
+    tmp_path: Path, carried: Profiler
+) -> None:
+    content = (
+        HEADER.replace("\n", ";=1+1;@x\n")
+        + ANA.replace("\n", ";a;b\n")
+        + BIA.replace(";0,00;", ";x;").replace("\n", ";;\n")
+    )
+    (tmp_path / "in.csv").write_text(content.replace("compras", "=compras"), "utf-8")
+    choices = Choices({"purchases": "=compras"})
+
+    for source in ("in.csv", "out.csv"):
+        scoring = score.Scoring(POLICY, carried)
+        scoring.run(tmp_path / source, tmp_path / f"{source}.csv", choices, None)
+        (tmp_path / f"{source}.csv").replace(tmp_path / "out.csv")
+
+        rows = rows_of(tmp_path / "out.csv")
+        assert [name for name in rows[0] if "1+1" in name or "@" in name] == ["'=1+1", "'@x"]
+        assert rows[0]["'=compras"] == "5788,00"
+        assert rows[0]["decisao" if source == "in.csv" else "decisao_"] == "aprovado"
+    assert rows[1]["erro_campo"] == "'=compras"
+
+
+def test_names_that_repeat_are_counted_and_no_file_takes_long_for_it(
+    tmp_path: Path, carried: Profiler
+) -> None:
+    extra = MOST_COLUMNS - 6
+    content = HEADER.replace("\n", ";c" * extra + "\n") + ANA.replace("\n", ";x" * extra + "\n")
+    (tmp_path / "in.csv").write_text(content, "utf-8")
+
+    scored(tmp_path / "in.csv", tmp_path / "out.csv", carried)
+
+    names = [name for name in rows_of(tmp_path / "out.csv")[0] if name[:2] in ("c", "c_")]
+    assert names == ["c", "c_", *(f"c_{number}" for number in range(2, extra))]
+
+
+def test_a_file_has_so_many_columns_and_no_more(tmp_path: Path, carried: Profiler) -> None:
+    extra = MOST_COLUMNS - 5
+    content = HEADER.replace("\n", ";c" * extra + "\n") + ANA.replace("\n", ";x" * extra + "\n")
+    (tmp_path / "in.csv").write_text(content, "utf-8")
+
+    with pytest.raises(UnreadableFileError, match=r"Linha 1: há 1\.001 colunas"):
+        scored(tmp_path / "in.csv", tmp_path / "out.csv", carried)
 
 
 def test_a_result_is_its_owners_whatever_the_umask(
