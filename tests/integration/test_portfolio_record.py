@@ -114,21 +114,32 @@ def test_what_was_recorded_of_a_file_is_evaluated_again_without_difference(
     assert (tmp_path / "own.db").stat().st_mode & 0o777 == 0o600
 
 
+def changed(record: Path, statement: str) -> None:
+    with sqlite3.connect(record) as connection:
+        connection.execute(statement)
+
+
+#: Keeps who records a file within a transaction for ever, once so many clients are recorded.
+HOLD = """
+CREATE TRIGGER hold AFTER UPDATE ON recorded_files WHEN NEW.recorded > 10000 BEGIN
+    SELECT (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n);
+END
+"""
+
+
 def test_a_run_that_is_killed_goes_on_and_nobody_is_recorded_twice(
     start: Start, tmp_path: Path
 ) -> None:
-    count, record = 40_000, tmp_path / "own.db"
+    count, record = 20_000, tmp_path / "own.db"
+    url = {"EVALUATION_DATABASE_URL": f"sqlite:///{record}"}
+    assert commands.run(evaluation_api, "migrate", environment=url).returncode == 0
+    changed(record, HOLD)
     source = write(tmp_path / "clients.csv", clients(count).tolist())
     command = ("score", source, "-o", tmp_path / "out.csv", "--record")
 
     def recorded() -> int:
-        if not record.exists():
-            return 0
         with sqlite3.connect(record) as connection:
-            try:
-                return int(connection.execute("SELECT count(*) FROM evaluations").fetchone()[0])
-            except sqlite3.OperationalError:  # no tables yet
-                return 0
+            return int(connection.execute("SELECT count(*) FROM evaluations").fetchone()[0])
 
     killed = start(f"sqlite:///{record}", *command)
     eventually(lambda: recorded() > 0)
@@ -139,6 +150,7 @@ def test_a_run_that_is_killed_goes_on_and_nobody_is_recorded_twice(
     before = recorded()
     assert 0 < before < count
     assert not (tmp_path / "out.csv").exists()
+    changed(record, "DROP TRIGGER hold")
 
     resumed = start(f"sqlite:///{record}", *command)
     out, err = resumed.communicate(timeout=120)
