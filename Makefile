@@ -12,7 +12,8 @@ export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-portfolio image-model up down logs \
-	scale roll-model roll-evaluation roll-portfolio backup restore spark test fuzz test-stack \
+	scale roll-model roll-evaluation roll-portfolio backup restore spark test test-unit test-services fuzz \
+	test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-unkind soak \
 	check check-style check-types check-imports check-lock lock openapi upgrade release clean
 
@@ -103,8 +104,17 @@ restore: ## Read a backup into an empty database: make restore FILE=record.dump
 
 spark: $(SPARK)/run.stamp ## Install what python -m portfolio.spark needs in var/spark; needs Java 17, takes minutes
 
-test: $(VENV)/dev.stamp ## Run the unit, integration, release and end-to-end tests
-	$(BIN)/pytest -m "not stack" tests/unit tests/integration tests/releases tests/e2e
+test: ## Run the unit, integration, release and end-to-end tests
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-services
+
+# Two files at a time: what they wait for comes as well on a busy machine.
+test-unit: $(VENV)/dev.stamp ## Run the unit tests
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit
+
+# One at a time: some measure, and they share the services.
+test-services: $(VENV)/dev.stamp ## Run the integration, release and end-to-end tests
+	$(BIN)/pytest tests/integration tests/releases tests/e2e
 
 fuzz: $(VENV)/dev.stamp ## Ask both services 2,000 times in ways that they allow, and decide a million clients
 	FUZZ_CASES=2000 $(BIN)/pytest tests/integration/test_descriptions.py tests/unit/portfolio/test_frames.py
