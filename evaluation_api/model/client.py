@@ -160,6 +160,7 @@ class ModelClient:
         self._transport = transport
         self._base = url.rstrip("/")
         self._url = httpx.URL(f"{self._base}/predict", params=self._options)
+        self._host = (b"host", self._url.netloc)
         self._deadline_seconds = deadline_seconds
         self._circuit = circuit
         self._coalesced = Coalescer(
@@ -262,7 +263,7 @@ class ModelClient:
     ) -> httpx.Request:
         """Ask with a body that httpx need not look into, as it does for a client's users."""
         length = (b"content-length", b"%d" % len(content))
-        headers = [(b"host", url.netloc), _JSON, length, *self._known_by]
+        headers = [self._host, _JSON, length, *self._known_by]
         extensions = None if read_seconds is None else {"timeout": {"read": read_seconds}}
         stream = httpx.ByteStream(content)
         return httpx.Request("POST", url, headers=headers, stream=stream, extensions=extensions)

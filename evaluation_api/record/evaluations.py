@@ -69,10 +69,11 @@ _FIRST_USES: Final = (
 class EvaluationLog:
     """The evaluations in one database."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self.engine = engine
-        self._writer = writer_for(engine)
+    def __init__(self, bind: Engine | Connection) -> None:
+        """Keep the engine, or a connection of it; its tables are schema.migrate's business."""
+        self.engine = bind.engine
+        self._bind = bind
+        self._writer = writer_for(self.engine)
 
     def append(self, entries: Sequence[Entry]) -> list[FirstUse | None]:
         """Write entries in one transaction; return None for each, or what stands in its place.
@@ -174,7 +175,7 @@ class EvaluationLog:
         database.require_writable(self.engine, thoroughly=thoroughly)
 
     def _transaction(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self.engine)
+        return database.transaction(self._bind)
 
 
 def _require_id(text: str) -> None:

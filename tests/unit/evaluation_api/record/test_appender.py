@@ -39,14 +39,15 @@ async def opened(
     schema.migrate(engine)
     event.listen(engine, "commit", lambda _: at_commit())
     engine.dispose()  # whoever leaves last brings everything to the file
-    log, no_wait_log = EvaluationLog(engine), EvaluationLog(no_wait) if on_the_loop else None
-    async with (
-        RecordExecutor() as executor,
-        Appender(
-            log, executor, no_wait_log=no_wait_log, max_waiting=9, checkpoint_seconds=0.01
-        ) as appender,
-    ):
-        yield appender
+    with database.kept(no_wait) as connection:
+        log, no_wait_log = EvaluationLog(engine), EvaluationLog(connection) if on_the_loop else None
+        async with (
+            RecordExecutor() as executor,
+            Appender(
+                log, executor, no_wait_log=no_wait_log, max_waiting=9, checkpoint_seconds=0.01
+            ) as appender,
+        ):
+            yield appender
     no_wait.dispose()
     engine.dispose()
 

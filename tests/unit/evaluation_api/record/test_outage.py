@@ -129,17 +129,18 @@ async def watched(file: Path) -> AsyncIterator[tuple[Appender, RecordExecutor]]:
         database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (0.1, 0)
     ]
     schema.migrate(engines[0])
-    log, no_wait_log = map(EvaluationLog, engines)
-    async with (
-        RecordExecutor() as executor,
-        Appender(log, executor, max_waiting=999, no_wait_log=no_wait_log) as appender,
-    ):
-        look = partial(executor.run_watch, log.require_writable)
-        watch = RecordWatch(executor.outage, look, tick_seconds=0.02, away_tick_seconds=0.02)
-        watching = asyncio.create_task(watch.run())
-        yield appender, executor
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+    with database.kept(engines[1]) as connection:
+        log, no_wait_log = EvaluationLog(engines[0]), EvaluationLog(connection)
+        async with (
+            RecordExecutor() as executor,
+            Appender(log, executor, max_waiting=999, no_wait_log=no_wait_log) as appender,
+        ):
+            look = partial(executor.run_watch, log.require_writable)
+            watch = RecordWatch(executor.outage, look, tick_seconds=0.02, away_tick_seconds=0.02)
+            watching = asyncio.create_task(watch.run())
+            yield appender, executor
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
     for engine in engines:
         engine.dispose()
 
