@@ -208,8 +208,8 @@ def harmless_table(block: pa.Table) -> pa.Table:
     """Mark as text what a spreadsheet would run, in every column of texts."""
     for place, field in enumerate(block.schema):
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            column = block.column(place).combine_chunks()
-            block = block.set_column(place, field, harmless(column))
+            column = pc.cast(block.column(place), pa.string()).combine_chunks()
+            block = block.set_column(place, field.name, harmless(column))
     return block
 
 
