@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sqlalchemy import Boolean, DateTime, Double, SmallInteger
+from sqlalchemy import Boolean, DateTime, Double, Integer, SmallInteger
 from sqlalchemy.types import TypeEngine
 
 from evaluation_api.record.tables import evaluations
@@ -23,6 +23,7 @@ _NULL: Final = b"\xff\xff\xff\xff"
 _FIXED: Final[dict[type[TypeEngine[Any]], str]] = {
     Boolean: ">i1",
     SmallInteger: ">i2",
+    Integer: ">i4",
     Double: ">f8",
     DateTime: ">i8",
 }

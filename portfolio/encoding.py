@@ -40,7 +40,8 @@ class Who(NamedTuple):
 class Decided(NamedTuple):
     """How clients were decided. Times as the database takes them; milliseconds: of all.
 
-    made_by: who asked for it, as the record calls them.
+    made_by: who asked for it, as the record calls them. version: the number of model and policy, if
+    rows have that in place of them.
     """
 
     received_at: str
@@ -49,6 +50,7 @@ class Decided(NamedTuple):
     model: Model
     policy_version: str
     made_by: str | None = None
+    version: int | None = None
 
 
 class Clients(NamedTuple):
@@ -121,12 +123,15 @@ def work_out(some: Clients, changes: Changes) -> pa.RecordBatch:
 def put_together(some: Clients, worked_out: pa.RecordBatch) -> pa.RecordBatch:
     """Return n rows as encode does, of clients and what was worked out for them."""
     count = len(worked_out)
+    no_names = pa.nulls(count, pa.string())
     made: Mapping[str, pa.Array] = {
         **_own(some),
         "name_folded": folded(some.who.names),
         "made_by": pa.repeat(pa.scalar(some.decided.made_by, pa.string()), count),
         "answer": pa.nulls(count, pa.string()),
+        "version": pa.repeat(pa.scalar(some.decided.version, pa.int32()), count),
         **{name: pa.repeat(value, count) for name, value in _same(some.decided)},
+        **({} if some.decided.version is None else dict.fromkeys(digests.NAMES, no_names)),
         **dict(zip(worked_out.schema.names, worked_out.columns, strict=True)),
     }
     return pa.record_batch({name: made[name] for name in rows.COLUMNS})

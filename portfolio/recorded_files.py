@@ -42,6 +42,7 @@ class RecordedFiles:
         self.engine = engine
         self._writer = writer_for(engine)
         self.bind_time = self._writer.bind_time
+        self.version = self._writer.versions.number
 
     def find(self, sha256: str) -> RecordedFile | None:
         """Return how far a file is, as it was begun last."""

@@ -65,20 +65,26 @@ class Explainer(Profiler, Protocol):
 
 
 class Ways(NamedTuple):
-    """By what clients are encoded and written."""
+    """By what clients are encoded and written. version: the number of model and policy, if any."""
 
     packer: Packer
     appender: Appender
+    version: int | None
 
 
 @contextmanager
 def fast_ways(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> Iterator[Ways]:
     """Open the fastest, for a process that has nothing else to do with the record meanwhile."""
+    version = _version(log, policy, explainer)
     with (
         packing.processes(partial(explainer.changes, policy=policy)) as packer,
         appending.appender_for(log) as appender,
     ):
-        yield Ways(packer, appender)
+        yield Ways(packer, appender, version)
+
+
+def _version(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> int | None:
+    return log.version((explainer.model.tag, explainer.model.sha256, policy.version))
 
 
 class Recording:
@@ -104,7 +110,8 @@ class Recording:
         self._log, self._file = log, file
         self._policy_version, self._model = policy.version, explainer.model
         packer = packing.here(partial(explainer.changes, policy=policy))
-        self._packer, self._appender = ways or Ways(packer, appending.beside(log))
+        ways = ways or Ways(packer, appending.beside(log), _version(log, policy, explainer))
+        self._packer, self._appender, self._version = ways
         self._prepared = 0
         self._made_by = made_by
 
@@ -130,6 +137,7 @@ class Recording:
             self._model,
             self._policy_version,
             self._made_by,
+            self._version,
         )
         some = Clients(Who(made[new], names[new]), clients[new], decisions[new], decided)
         packing_them = self._packer(some)

@@ -18,11 +18,13 @@ from evaluation_api.decision.domain import FEATURES
 _SALT_BYTES: Final = 16
 _RECEIVED: Final = 10
 
-#: Of an evaluation, what its digest is made of, in this order.
+#: What many rows have in common, so that they may have it by number (versions.py).
+NAMES: Final = ("model_tag", "model_sha256", "policy_version")
+#: Of an evaluation, what its digest is made of, in this order, whether by number or not.
 COLUMNS: Final = (
     *("id", "received_at", "name", *FEATURES, "degraded", "made_by"),
     *("evaluated_at", "milliseconds", "cluster", "confidence", "outcome"),
-    *("model_tag", "model_sha256", "policy_version", "answer", "prediction"),
+    *(*NAMES, "answer", "prediction"),
 )
 _REVIEW_COLUMNS: Final = (
     *("id", "evaluation_id", "outcome", "justification", "reviewer", "reviewed_at", "reason"),
@@ -104,9 +106,17 @@ def told(when: object) -> object:
 def selected(dialect: str, table: str = "evaluations") -> str:
     """Return the columns that a digest is made of, as one kind of database is asked for them."""
     columns = COLUMNS if table == "evaluations" else _REVIEW_COLUMNS
-    on_server = _ON_SERVER if dialect == "postgresql" else {}
-    return ", ".join(on_server.get(name, name) for name in columns)
+    told = {**_BY_NUMBER, **(_ON_SERVER if dialect == "postgresql" else {})}
+    return ", ".join(told.get(name, name) for name in columns)
 
+
+def by_number(name: str) -> str:
+    """Return one of NAMES as databases are asked for it, of rows that have it and that do not."""
+    line = "FROM versions WHERE versions.number = evaluations.version"
+    return f"coalesce(evaluations.{name}, (SELECT versions.{name} {line}))"
+
+
+_BY_NUMBER: Final = {name: by_number(name) for name in NAMES}
 
 _ON_SERVER: Final = {
     "degraded": "degraded::int",

@@ -94,7 +94,7 @@ class EvaluationLog:
     def find(self, evaluation_id: str) -> Recorded:
         """Return one evaluation with its reviews. Raises EvaluationNotFoundError."""
         _require_id(evaluation_id)
-        query = select(evaluations).where(evaluations.c.id == evaluation_id)
+        query = select(*rows.RECORDED).where(evaluations.c.id == evaluation_id)
         with self._transaction() as connection:
             row = connection.execute(query).first()
             if row is None:
@@ -155,7 +155,7 @@ class EvaluationLog:
         """Return decided evaluations, all or those with the given ids, oldest first, in chunks."""
         last = ""
         while True:
-            query = select(evaluations).where(~evaluations.c.pending, evaluations.c.id > last)
+            query = select(*rows.RECORDED).where(~evaluations.c.pending, evaluations.c.id > last)
             if ids is not None:
                 query = query.where(evaluations.c.id.in_(ids))
             with self._transaction() as connection:

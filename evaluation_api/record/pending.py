@@ -9,6 +9,7 @@ from sqlalchemy import Engine, Update, func, select, update
 from evaluation_api.decision.domain import Entry, Recorded
 from evaluation_api.record import clock, database, rows
 from evaluation_api.record.tables import evaluations
+from evaluation_api.record.versions import Versions
 
 
 class PendingQueue:
@@ -17,6 +18,7 @@ class PendingQueue:
     def __init__(self, engine: Engine) -> None:
         """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
+        self._versions = Versions(engine)
 
     def count(self) -> int:
         """Return how many evaluations wait for the model."""
@@ -40,8 +42,10 @@ class PendingQueue:
 
         An evaluation that another replica has decided meanwhile keeps that decision.
         """
+        decisions = [_decision(entry, self._versions.of(entry)) for entry in entries]
         with database.transaction(self._engine) as connection:
-            return [entry for entry in entries if connection.execute(_decision(entry)).rowcount]
+            found = [connection.execute(decision).rowcount for decision in decisions]
+        return [entry for entry, is_mine in zip(entries, found, strict=True) if is_mine]
 
 
 def _taking(limit: int, duration: timedelta, now: Any) -> Any:  # noqa: ANN401 - see clock.now
@@ -61,7 +65,7 @@ def _taking(limit: int, duration: timedelta, now: Any) -> Any:  # noqa: ANN401 -
     )
 
 
-def _decision(entry: Entry) -> Update:
-    decided = zip(rows.DECISION_COLUMNS, rows.encode_decision(entry), strict=True)
+def _decision(entry: Entry, version: int | None) -> Update:
+    decided = dict(zip(rows.DECISION_COLUMNS, rows.encode_decision(entry), strict=True))
     waiting = update(evaluations).where(evaluations.c.id == entry.id, evaluations.c.pending)
-    return waiting.values(pending=False, **dict(decided))
+    return waiting.values(pending=False, **{**decided, **rows.numbered(version)})

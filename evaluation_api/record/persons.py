@@ -169,7 +169,7 @@ def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
 
     Raises PersonError.
     """
-    columns = [column for column in evaluations.c if column.name != "prediction"]
+    columns = [column for column in rows.RECORDED if column.name != "prediction"]
     these: Select[Any] = select(*columns, null().label("prediction")).where(
         evaluations.c.id.in_(ids), evaluations.c.erased_at.is_(None)
     )

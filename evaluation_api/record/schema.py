@@ -12,17 +12,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy import Connection, Engine, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.record import database, positions, server_indexes
-from evaluation_api.record.tables import READABLE_BY, marks
+from evaluation_api.record.tables import NUMBERED_SINCE, READABLE_BY, marks
 
 logger = logging.getLogger(__name__)
 
 #: Every migration, oldest first; a test compares them with the folder.
-VERSIONS: Final = tuple(f"{number:04}" for number in range(1, 17))
+VERSIONS: Final = tuple(f"{number:04}" for number in range(1, 18))
 HEAD: Final = VERSIONS[-1]
 
 #: Also makes one transaction of all, or of a slice (let_others_write): a start that is killed
@@ -111,7 +111,11 @@ def upgrade(engine: Engine, migrations: Path) -> None:
     config.set_main_option("script_location", str(migrations))
     with _locked(engine) as connection:
         config.attributes["connection"] = connection
+        is_new = not inspect(connection).has_table("alembic_version")
         command.upgrade(config, "head")
+        if is_new:  # no program that knows no numbers has it
+            readable_by = update(marks).where(marks.c.name == READABLE_BY)
+            connection.execute(readable_by.values(value=NUMBERED_SINCE))
 
 
 @contextmanager

@@ -26,6 +26,8 @@ metadata = MetaData()
 
 #: The mark that says from which version on programs can read and write these tables.
 READABLE_BY: Final = "readable_by"
+#: From which version on programs find what evaluations have by number (versions.py).
+NUMBERED_SINCE: Final = "0017"
 
 _UUID = String(36)
 _WHEN = DateTime(timezone=True)
@@ -57,6 +59,7 @@ evaluations = Table(
     Column("cluster", SmallInteger),
     Column("confidence", Double),
     Column("outcome", String(16)),
+    #: These three are None, too, in rows that have them by number: see version.
     Column("model_tag", String(80)),
     Column("model_sha256", String(64)),
     Column("policy_version", String(12)),
@@ -70,6 +73,8 @@ evaluations = Table(
     #: release that does not make them. The salt goes when the client is erased.
     Column("salt", LargeBinary),
     Column("digest", LargeBinary),
+    #: The number of model and policy; None where the row has them itself.
+    Column("version", Integer),
     #: When the client was taken out of it. What was decided, and by what, is left.
     Column("erased_at", _WHEN),
     Index(
@@ -78,6 +83,17 @@ evaluations = Table(
         postgresql_where=text("pending"),
         sqlite_where=text("pending = 1"),
     ),
+)
+
+#: Model and policy of evaluations, once for all that have the same; no purge deletes them. No row
+#: is bound to its line by a foreign key: on PostgreSQL whoever writes would lock that one line.
+versions = Table(
+    "versions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("model_tag", String(80), nullable=False),
+    Column("model_sha256", String(64), nullable=False),
+    Column("policy_version", String(12), nullable=False),
 )
 
 #: Who used an Idempotency-Key first, and for what.

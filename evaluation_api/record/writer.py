@@ -1,7 +1,8 @@
 """Writes rows as each database takes them best: one, a group, or a thousand of a client file.
 
-Encoding needs no connection, so that it can be done before the transaction begins: while it lasts,
-others wait to write. Every other method raises what transactions do.
+Encoding needs no connection but for a number once a minute (versions.py), and is done before the
+transaction begins: while it lasts, others wait to write. Every other method raises what
+transactions do.
 """
 
 import json
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from evaluation_api.decision.domain import Entry
 from evaluation_api.record import digests, rows
 from evaluation_api.record.rows import BindTime, Values
+from evaluation_api.record.versions import Versions
 
 
 class KeyRow(NamedTuple):
@@ -37,9 +39,13 @@ class Writer(ABC):
     #: Makes of a time what the driver takes.
     bind_time: BindTime
 
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine, for numbers that are not known yet."""
+        self.versions = Versions(engine)
+
     def encode(self, entry: Entry) -> Values:
         """Return an entry as insert takes it."""
-        return rows.encode(entry, self.bind_time)
+        return rows.encode(entry, self.bind_time, self.versions.of(entry))
 
     @abstractmethod
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
@@ -56,7 +62,8 @@ class Writer(ABC):
 
 def writer_for(engine: Engine) -> Writer:
     """Return what suits a database."""
-    return _PostgresWriter() if engine.dialect.name == "postgresql" else _SqliteWriter()
+    is_server = engine.dialect.name == "postgresql"
+    return _PostgresWriter(engine) if is_server else _SqliteWriter(engine)
 
 
 class _SqliteWriter(Writer):
@@ -65,7 +72,8 @@ class _SqliteWriter(Writer):
     Each statement lets go of the interpreter and then waits for it, while the file is locked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         self.bind_time = digests.told  # what SQLAlchemy makes of a time, sooner
 
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:
@@ -108,7 +116,8 @@ class _PostgresWriter(Writer):
     As fast as an INSERT for one row, and three times as fast for a thousand.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         self.bind_time = lambda time: time
 
     def insert(self, connection: Connection, encoded: Sequence[Values]) -> None:

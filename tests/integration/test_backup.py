@@ -88,14 +88,15 @@ def stack(postgres_url: str, tmp_path: Path) -> Iterator[Stack]:
     stack.remove()
 
 
-ROWS = "SELECT id || answer FROM evaluations ORDER BY id"
+ROWS = "SELECT id || answer || modelo FROM evaluations JOIN decisoes ON avaliacao = id ORDER BY id"
+MARKS = "SELECT name || value FROM marks ORDER BY name"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
 def test_what_was_backed_up_is_restored(stack: Stack) -> None:
     file = stack.folder / "record.dump"
     stack.fill()
-    before = stack.ask(ROWS)
+    before, marks = stack.ask(ROWS), stack.ask(MARKS)
 
     assert stack.make("backup", file).returncode == 0
     stack.empty()
@@ -103,6 +104,7 @@ def test_what_was_backed_up_is_restored(stack: Stack) -> None:
 
     assert len(before) == 1000
     assert stack.ask(ROWS) == before
+    assert stack.ask(MARKS) == marks
     assert file.stat().st_mode & 0o077 == 0
 
 

@@ -42,6 +42,7 @@ WHOLE = {
     "prediction": "[]" * 9_000,
     "salt": bytes(range(16)),
     "digest": b"\xff" * 32,
+    "version": 2**31 - 1,
 }
 BARE = {
     **dict.fromkeys(COLUMNS),
@@ -59,7 +60,7 @@ def columns(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     """Return rows as encoding.encode does: times are text."""
     told = [{k: str(v) if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
     types = {"cluster": pa.int8(), "confidence": pa.float64(), "milliseconds": pa.float64()}
-    types |= {"salt": pa.binary(), "digest": pa.binary()}
+    types |= {"salt": pa.binary(), "digest": pa.binary(), "version": pa.int32()}
     texts = {"made_by", "evaluated_at", "outcome", "model_tag", "model_sha256"}
     texts |= {"policy_version", "answer", "prediction"}
     kinds = types | dict.fromkeys(texts, pa.string())

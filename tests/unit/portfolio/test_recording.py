@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, func, select, update
 
 from evaluation_api.decision.domain import (
     FEATURES,
@@ -220,10 +220,20 @@ def read_rows(engine: Engine) -> list[tuple[object, ...]]:
         return [tuple(row) for row in found]
 
 
+@pytest.mark.parametrize("readable_by", ["0005", schema.HEAD], ids=["names", "numbers"])
 @pytest.mark.parametrize("is_fast", [True, False])
-def test_what_is_written_by_columns_is_what_is_written_one_by_one(
-    files: RecordedFiles, stored: StoredModel, engine: Engine, tmp_path: Path, *, is_fast: bool
+def test_what_is_written_by_columns_is_what_is_written_one_by_one(  # noqa: PLR0913
+    files: RecordedFiles,
+    stored: StoredModel,
+    engine: Engine,
+    tmp_path: Path,
+    readable_by: str,
+    *,
+    is_fast: bool,
 ) -> None:
+    with engine.begin() as connection:
+        this = update(tables.marks).where(tables.marks.c.name == tables.READABLE_BY)
+        connection.execute(this.values(value=readable_by))
     amounts, profiler = clients(300), StoredProfiler(stored)
     names = [f"{NAMES[number % len(NAMES)]} {number}" for number in range(len(amounts))]
     frame = pd.DataFrame(amounts, columns=list(FEATURES))
@@ -254,9 +264,16 @@ def test_what_is_written_by_columns_is_what_is_written_one_by_one(
     ]
     log.append(entries)
 
-    assert [row[:-2] for row in read_rows(engine)] == [row[:-2] for row in written]
-    assert COLUMNS[-2:] == ("salt", "digest")
+    own = [COLUMNS.index(name) for name in ("salt", "digest")]
+    assert [_without(row, own) for row in read_rows(engine)] == [
+        _without(row, own) for row in written
+    ]
+    assert {row[-1] is None for row in written} == {readable_by < tables.NUMBERED_SINCE}
     assert len({type(value) for row in written for value in row}) > 3
+
+
+def _without(row: tuple[object, ...], places: list[int]) -> list[object]:
+    return [value for place, value in enumerate(row) if place not in places]
 
 
 def log_time(written: list[tuple[object, ...]]) -> datetime:

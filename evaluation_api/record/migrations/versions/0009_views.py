@@ -1,4 +1,4 @@
-"""Nothing any more: the views that it made are made by 0013, under the same names."""
+"""Nothing any more: the views that it made are made by 0017, under the same names."""
 
 revision = "0009"
 down_revision = "0008"
