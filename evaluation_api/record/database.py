@@ -128,10 +128,11 @@ def kept(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def transaction(bind: Engine | Connection) -> Iterator[Connection]:
+def transaction(bind: Engine | Connection, *, is_asked_for: bool = True) -> Iterator[Connection]:
     """Run a block in one transaction, by the thread's deadline: later, nothing is committed.
 
-    bind: an engine, whose connection is lent for it, or one that is kept. Raises RecordBusyError
+    bind: an engine, whose connection is lent for it, or one that is kept. is_asked_for: whether the
+    caller waits for what it commits, and not for what follows it. Raises RecordBusyError
     when another process was writing to the file for too long, RecordUncertainError when a server
     was not heard of after it was told to commit, and RecordUnavailableError for anything else that
     the database did not do.
@@ -141,8 +142,9 @@ def transaction(bind: Engine | Connection) -> Iterator[Connection]:
     try:
         with bind.begin() as begun:
             yield begun if isinstance(begun, Connection) else begun.connection
-            deadline.begin_commit()
-            is_told = True
+            if is_asked_for:
+                deadline.begin_commit()
+                is_told = True
     except (SQLAlchemyError, _driver_error(bind.engine)) as exc:
         # What follows the first line is the statement, or a row, with its client.
         sentence, cause = str(exc).partition("\n")[0], getattr(exc, "orig", None) or exc

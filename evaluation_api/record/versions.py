@@ -60,7 +60,7 @@ class Versions:
             self._known, self._until = {}, now + self._seconds
         known = self._known
         if names not in known:
-            with database.transaction(self._engine) as connection:
+            with database.transaction(self._engine, is_asked_for=False) as connection:
                 number = _noted(connection, names)
             known[names] = number
         return known[names]

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import event
 
 from evaluation_api.decision.domain import IdempotencyKey
-from evaluation_api.decision.errors import RecordUncertainError
+from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
 from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.evaluations import EvaluationLog
@@ -186,10 +186,13 @@ def test_a_commit_that_has_begun_is_waited_for_and_never_called_refused(
 ) -> None:
     """A disk or a standby is slow: told is what became of it, or that nobody knows."""
     goes_on = threading.Event()
+    goes_on.set()
 
     async def scenario() -> None:
         waiting = partial(goes_on.wait, 20)
         async with opened(file, on_the_loop=False, at_commit=waiting) as appender:
+            await appender.append(decided_entry())
+            goes_on.clear()
             before = counted()
             append = asyncio.create_task(appender.append(decided_entry()))
             if is_heard:
@@ -205,4 +208,20 @@ def test_a_commit_that_has_begun_is_waited_for_and_never_called_refused(
         assert counted() == before + 1
 
     asyncio.run(scenario())
-    assert count(file) == 1
+    assert count(file) == 2
+
+
+def test_who_waits_for_the_number_of_a_model_is_refused_and_not_in_doubt(file: Path) -> None:
+    """It is committed before, and what is asked for not begun then."""
+    goes_on = threading.Event()
+
+    async def scenario() -> None:
+        waiting = partial(goes_on.wait, 20)
+        async with opened(file, on_the_loop=False, at_commit=waiting) as appender:
+            with pytest.raises(RecordUnavailableError) as refused:
+                await appender.append(decided_entry())
+            goes_on.set()
+        assert not isinstance(refused.value, RecordUncertainError)
+
+    asyncio.run(scenario())
+    assert count(file) == 0
