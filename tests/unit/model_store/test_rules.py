@@ -96,9 +96,17 @@ def test_how_far_honest_training_moves_a_centroid_and_how_far_a_factor_does(
 
     for name, verdicts in figures.items():
         print(f"{name:<30}{told(verdicts)}")  # noqa: T201 - docs/model.md says so
+    ratios = [farthest_scale(rows, rows[rng.integers(0, len(rows), len(rows))]) for _ in range(100)]
+    print(f"StandardScaler's scales: median {np.median(ratios):.3f}, at most {max(ratios):.3f}")  # noqa: T201
     assert all(one.objection for one in figures["1.1 before them"])
     whole = next(iter(figures.values()))
     assert not any(one.objection for one in whole)
+
+
+def farthest_scale(rows: Matrix, resample: Matrix) -> float:
+    """Return by which factor the scale of an amount moves the most."""
+    ratio = resample.std(axis=0) / rows.std(axis=0)
+    return float(np.maximum(ratio, 1 / ratio).max())
 
 
 def fitted_on(rows: Matrix) -> Matrix:
