@@ -270,7 +270,7 @@ def _appender(
     no_wait_log = None
     if database.is_file(settings.database_url.get_secret_value()):
         no_wait = _connect(settings, stack, busy_timeout_seconds=0)
-        no_wait_log = EvaluationLog(stack.enter_context(database.kept(no_wait)))
+        no_wait_log = EvaluationLog(stack.enter_context(database.kept(no_wait)), waits=False)
     return Appender(log, executor, max_waiting=settings.max_in_flight, no_wait_log=no_wait_log)
 
 

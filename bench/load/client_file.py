@@ -21,6 +21,7 @@ from bench.subjects import clients, processes
 from bench.subjects.clients import Client
 from bench.subjects.systems import System
 from deploy.ports import HOST
+from evaluation_api.record.database import begin_writing
 
 _LOOK_SECONDS = 0.2
 _GOING = {"conferindo", "em_andamento"}
@@ -147,6 +148,7 @@ def _write_once(engine: Engine) -> float:
         connection.execute(_LOOK).one()
         connection.rollback()
         begun = time.perf_counter()
+        begin_writing(connection)  # as the service waits for a file
         connection.execute(_OTHERS_WRITE)
         connection.commit()
         return time.perf_counter() - begun

@@ -69,9 +69,13 @@ _FIRST_USES: Final = (
 class EvaluationLog:
     """The evaluations in one database."""
 
-    def __init__(self, bind: Engine | Connection) -> None:
-        """Keep the engine, or a connection of it; its tables are schema.migrate's business."""
+    def __init__(self, bind: Engine | Connection, *, waits: bool = True) -> None:
+        """Keep the engine, or a connection of it; its tables are schema.migrate's business.
+
+        waits: to append, for another process that writes to the file.
+        """
         self.engine = bind.engine
+        self._waits = waits
         self._bind = bind
         self._writer = writer_for(self.engine)
 
@@ -85,6 +89,8 @@ class EvaluationLog:
         # In one order everywhere, or two replicas with two common keys wait for each other.
         keys = sorted((_key_row(entry) for entry in entries if entry.idempotency_key), key=_KEY)
         with self._transaction() as connection:
+            if self._waits:
+                database.begin_writing(connection)
             self._writer.insert(connection, encoded)
             if keys and self._writer.insert_keys(connection, keys) < len(keys):
                 losers = _take_back(connection, keys)

@@ -40,7 +40,9 @@ async def opened(
     event.listen(engine, "commit", lambda _: at_commit())
     engine.dispose()  # whoever leaves last brings everything to the file
     with database.kept(no_wait) as connection:
-        log, no_wait_log = EvaluationLog(engine), EvaluationLog(connection) if on_the_loop else None
+        log, no_wait_log = EvaluationLog(engine), None
+        if on_the_loop:
+            no_wait_log = EvaluationLog(connection, waits=False)
         async with (
             RecordExecutor() as executor,
             Appender(

@@ -5,6 +5,7 @@
 import asyncio
 import json
 import re
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -498,15 +499,15 @@ def test_a_look_takes_the_file_for_what_is_due_alone(
 ) -> None:
     seals.seal_all()
     log.append([decided_entry()])
-    taken = []
+    taken: list[str] = []
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        taken.append(statement.startswith("BEGIN IMMEDIATE"))
+    @event.listens_for(engine, "checkout")
+    def listen(driver: sqlite3.Connection, *_: object) -> None:
+        driver.set_trace_callback(taken.append)
 
     seals.seal_some()
 
-    assert sum(taken) == 1
+    assert taken.count("BEGIN IMMEDIATE") == 1
     assert audit.verify(engine).faults == []
 
 

@@ -2,11 +2,12 @@
 
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, event, insert, make_url, select
 
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.record import database, deadline, schema
@@ -14,6 +15,7 @@ from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.tables import policies
 from tests.evaluations import decided_entry
+from tests.services import eventually
 
 
 def test_a_no_wait_log_says_that_the_file_is_busy(tmp_path: Path) -> None:
@@ -28,6 +30,25 @@ def test_a_no_wait_log_says_that_the_file_is_busy(tmp_path: Path) -> None:
 
     other.close()
     engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_who_waits_for_a_file_looks_again_and_again(engine: Engine, url: str) -> None:
+    """SQLite's own looks are 0.1 s apart by then, and miss the pauses of whoever writes much."""
+    other = sqlite3.connect(make_url(url).database or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    looks: list[str] = []
+
+    @event.listens_for(engine, "checkout")
+    def listen(driver: sqlite3.Connection, *_: object) -> None:
+        driver.set_trace_callback(looks.append)
+
+    with ThreadPoolExecutor(1) as thread:
+        appending = thread.submit(EvaluationLog(engine).append, [decided_entry()])
+        eventually(lambda: looks.count("BEGIN IMMEDIATE") > 50, 20)
+        other.execute("ROLLBACK")
+        assert appending.result() == [None]
+    other.close()
 
 
 @pytest.mark.postgres

@@ -130,7 +130,7 @@ async def watched(file: Path) -> AsyncIterator[tuple[Appender, RecordExecutor]]:
     ]
     schema.migrate(engines[0])
     with database.kept(engines[1]) as connection:
-        log, no_wait_log = EvaluationLog(engines[0]), EvaluationLog(connection)
+        log, no_wait_log = EvaluationLog(engines[0]), EvaluationLog(connection, waits=False)
         async with (
             RecordExecutor() as executor,
             Appender(log, executor, max_waiting=999, no_wait_log=no_wait_log) as appender,
