@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
@@ -34,7 +35,7 @@ from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
 from portfolio.files.records import Records
 from portfolio.files.sources import Table
-from portfolio.known import Known
+from portfolio.known import Keys, Known
 from portfolio.leases import Chosen, Leases
 
 MOST_LINES: Final = 1_000_000
@@ -98,7 +99,7 @@ def _checked(
         return _ask(leases, file, _reading(table), question, (sha256, chosen))
     if grammar.mark is usual:
         chosen = chosen._replace(answers=replace(chosen.answers, decimals=usual))
-    found = _Findings(table.header, known_of(leases, file, opened), most_lines)
+    found = _Findings(table.header, known_of(leases, file, opened, usual), most_lines)
     faulty = _FaultyLines(leases, file, table.delimiter, grammar)
     for some in blocks:
         faulty.add(found.add(some), table.header)
@@ -141,12 +142,26 @@ def mark_of(answers: Answers) -> Mark | None:
     return Mark(answers.decimals) if answers.decimals else None
 
 
-def known_of(leases: Leases, file: ClientFile, opened: Opened) -> Known:
-    """Return what tells who was decided before; nobody, where all are wanted again."""
+def known_of(leases: Leases, file: ClientFile, opened: Opened, usual: Mark | None = None) -> Known:
+    """Return what tells who was decided before; nobody, where all are wanted again.
+
+    usual: as the file is read with. Raises UnreadableFileError.
+    """
     if opened.chosen.answers.repeated is Repeated.ALL:
         return Known(())
     recorded = leases.recorded_by_terminal(file.sha256) - file.decided - file.counts.repeated
-    return Known(known.gathered(leases.keys(opened.sha256, file)), recorded)
+    earlier = known.gathered(leases.keys(opened.sha256, file))
+    if earlier is None:
+        wanted = _keys_in(open_file(leases, file), usual)
+        earlier = known.gathered_among(leases.keys(opened.sha256, file), wanted)
+    return Known(earlier, recorded)
+
+
+def _keys_in(opened: Opened, usual: Mark | None) -> Keys:
+    """Return a key for each decidable client of a file, which is read once more for it."""
+    table, answers = opened.table, opened.chosen.answers
+    _, blocks = reading.clients_of(table, mark_of(answers), usual=usual)
+    return np.concatenate([known.keys_of(some, table.header) for some in blocks])
 
 
 def _ask(

@@ -23,7 +23,7 @@ from portfolio.files.reading import Clients
 
 Keys = NDArray[np.uint64]
 
-#: Clients of earlier files that are looked through, newest first: 16 MB.
+#: Clients of earlier files that are held, 16 MB; of more, those whom a file has again.
 MOST_KEYS: Final = 2_000_000
 #: From one column's hash to the next: the golden ratio's bits, odd.
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -62,20 +62,39 @@ class EarlierKeys(NamedTuple):
     keys: Keys
 
 
-def gathered(pieces: Iterable[tuple[str, str, bytes]]) -> list[EarlierKeys]:
-    """Return the keys of files, newest first, as many as are looked through."""
+def gathered(pieces: Iterable[tuple[str, str, bytes]]) -> list[EarlierKeys] | None:
+    """Return the keys of files, newest first; None where they are more than are held."""
     found: list[EarlierKeys] = []
     count = 0
     for file_id, name, content in pieces:
         keys = np.frombuffer(content, np.uint64)
-        if found and found[-1].id == file_id:
-            found[-1] = found[-1]._replace(keys=np.concatenate([found[-1].keys, keys]))
-        else:
-            found.append(EarlierKeys(file_id, name, keys))
         count += len(keys)
-        if count >= MOST_KEYS:
-            break
+        if count > MOST_KEYS:
+            return None
+        _add(found, EarlierKeys(file_id, name, keys))
     return found
+
+
+def gathered_among(pieces: Iterable[tuple[str, str, bytes]], wanted: Keys) -> list[EarlierKeys]:
+    """Return those keys of files that are wanted, each once, from the newest file that has it."""
+    if not len(wanted):
+        return []
+    wanted = np.unique(wanted)
+    is_found = np.zeros(len(wanted), bool)
+    found: list[EarlierKeys] = []
+    for file_id, name, content in pieces:
+        keys = np.frombuffer(content, np.uint64)
+        places = np.searchsorted(wanted[:-1], keys)
+        places = places[(wanted[places] == keys) & ~is_found[places]]
+        is_found[places] = True
+        _add(found, EarlierKeys(file_id, name, wanted[places]))
+    return found
+
+
+def _add(found: list[EarlierKeys], keys: EarlierKeys) -> None:
+    if found and found[-1].id == keys.id:
+        keys = keys._replace(keys=np.concatenate([found.pop().keys, keys.keys]))
+    found.append(keys)
 
 
 class Known:

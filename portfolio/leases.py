@@ -205,8 +205,12 @@ class Leases:
             .where(part.kind == Kind.KEYS.value)
             .order_by(files.id.desc(), part.number)
         )
-        with self._transaction() as connection:
-            for row in connection.execution_options(stream_results=True).execute(query):
+        with (
+            self._transaction() as connection,
+            # Closed by itself: whoever reads them may have seen enough.
+            connection.execution_options(stream_results=True).execute(query) as rows,
+        ):
+            for row in rows:
                 yield row.id, row.name, row.content
 
     def recorded_by_terminal(self, sha256: str) -> int:

@@ -27,7 +27,7 @@ from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.tables import evaluations, file_answerers
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
-from portfolio import checking
+from portfolio import checking, known
 from portfolio.changes import Change
 from portfolio.deciding import Deciding
 from portfolio.files import messages, sources
@@ -291,6 +291,22 @@ def test_faulty_lines_that_are_mended_are_a_file_like_the_one_they_come_from(
     ]
     assert again.reading
     assert again.reading.repeated == 1
+
+
+@pytest.mark.parametrize("most", [7, 4])
+def test_who_was_decided_is_known_however_many_were_decided_since(
+    office: Office, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(known, "MOST_KEYS", most)
+    for people in ("ABC", "DE", "FG"):
+        office.decided(office.checked(csv_of(*(f"Ana {who};10;1;1;100;5" for who in people))))
+
+    file = office.checked(csv_of(*(f"Ana {who};10;1;1;100;5" for who in "HAGA")))
+    rows = office.decided(file)
+
+    assert file.reading
+    assert (file.reading.repeated, file.reading.faulty) == (3, 0)
+    assert [bool(row["decisao"]) for row in rows] == [True, False, False, False]
 
 
 def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_other_file(
