@@ -59,6 +59,12 @@ class Appender(Protocol):
     def pause(self) -> None:
         """Let others write. Raises RecordUnavailableError."""
 
+    def settle(self, file: RecordedFile) -> None:
+        """Return once a crash of the machine takes nothing of a file that was appended.
+
+        Raises RecordUnavailableError.
+        """
+
 
 def appender_for(log: RecordedFiles) -> AbstractContextManager[Appender]:
     """Open what writes fastest to the record of a log, which nobody else here uses until it closes.
@@ -90,6 +96,9 @@ class _Rows:
     def pause(self) -> None:
         time.sleep(_PAUSE_SECONDS)
 
+    def settle(self, file: RecordedFile) -> None:
+        self._log.settle(file)
+
 
 class _Copy:
     """COPY in binary, which Arrow writes and PostgreSQL reads without a look from Python.
@@ -106,6 +115,9 @@ class _Copy:
 
     def pause(self) -> None:
         pass
+
+    def settle(self, file: RecordedFile) -> None:
+        self._log.settle(file)
 
 
 def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, Connection], None]:
@@ -173,7 +185,13 @@ class _Columns:
         self._written += 1
         if self._written % _CHECKPOINT_EVERY:
             time.sleep(_PAUSE_SECONDS)
-            return
+        else:
+            self._checkpoint()
+
+    def settle(self, _: RecordedFile) -> None:
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
         with _translated(self._dbapi):
             self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._cursor.fetchall()

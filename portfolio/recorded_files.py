@@ -21,6 +21,7 @@ _BEGIN: Final = text(
     "INSERT INTO recorded_files (sha256, number, id, criteria, recorded)"
     " VALUES (:sha256, :number, :id, :criteria, 0) ON CONFLICT DO NOTHING"
 )
+_WITHOUT_THE_DISK: Final = text("SET LOCAL synchronous_commit = off")
 ELSEWHERE: Final = "another process records this file at this moment"
 
 
@@ -73,10 +74,27 @@ class RecordedFiles:
         return further
 
     def append_copy(self, file: RecordedFile, count: int, encoded: bytes) -> RecordedFile:
-        """Do so on a server with n clients as Writer.insert_copy takes them."""
+        """Do so on a server with n clients as Writer.insert_copy takes them.
+
+        It need not be on the server's disk yet: what a crash takes, it takes of clients and
+        pointer alike, and the file goes on from there. See settle.
+        """
         with self._moving_on(file, count) as (connection, further):
+            connection.execute(_WITHOUT_THE_DISK)
             self._writer.insert_copy(connection, encoded)
         return further
+
+    def settle(self, file: RecordedFile) -> None:
+        """Wait until the disk, of a server a standby's, too, has all that was appended before.
+
+        A commit that waits for the disk waits for those before it
+        (https://www.postgresql.org/docs/current/wal-async-commit.html).
+        """
+        if self.engine.dialect.name == "sqlite":
+            database.checkpoint(self.engine)
+            return
+        with database.transaction(self.engine) as connection:
+            _move_on(connection, file, file.recorded)
 
     @contextmanager
     def _moving_on(

@@ -160,6 +160,10 @@ class Recording:
             start += len(part)
             self._appender.pause()
 
+    def settle(self) -> None:
+        """Return once no crash takes what was recorded. Raises RecordUnavailableError."""
+        self._appender.settle(self._file)
+
 
 def record(log: RecordedFiles, file: RecordedFile, slice_of: pa.RecordBatch) -> RecordedFile:
     """Record a slice of evaluated clients of a file, all or none; return how far the file is then.

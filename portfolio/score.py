@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
+import pyarrow as pa
 
 from evaluation_api.decision.policy_file import AnyPolicy
 from portfolio import frames
@@ -74,12 +75,21 @@ class Scoring:
         grammar, clients = reading.clients_of(table, mark, is_recorded=is_recorded)
         columns = ResultColumns(table.header, self.policy)
         totals = Totals()
-        with writing.result(target, table.delimiter, grammar) as sink, in_order() as submit:
+        with (
+            writing.result(target, table.delimiter, grammar) as sink,
+            in_order() as record,  # waits for the disk, and for others
+            in_order() as write,
+        ):
             for some in clients:
                 decisions, prepared = self._decide(some, table.header)
-                submit(partial(self._finish, sink, columns, some, decisions, prepared))
+                if self.recording is not None and prepared is not None:
+                    record(partial(self.recording.append, prepared))
+                ids = None if prepared is None else prepared.ids
+                write(partial(_write, sink, columns, some, decisions, ids))
                 totals.add(some, Counter(decisions["decisao"].value_counts().to_dict()))
                 self.told(totals.lines, table.done())
+            if self.recording is not None:
+                record(self.recording.settle)  # before there is a result
         totals.require_sum()
         return totals
 
@@ -93,18 +103,16 @@ class Scoring:
         prepared = self.recording.prepare(names, some.frame, decisions, seconds)
         return decisions, prepared
 
-    def _finish(
-        self,
-        sink: Sink,
-        columns: ResultColumns,
-        some: Clients,
-        decisions: pd.DataFrame,
-        prepared: "Prepared | None",
-    ) -> None:
-        """Record some clients, and write their lines of the result."""
-        if self.recording is not None and prepared is not None:
-            self.recording.append(prepared)
-        sink.write(columns.of(some, decisions, None if prepared is None else prepared.ids))
+
+def _write(
+    sink: Sink,
+    columns: ResultColumns,
+    some: Clients,
+    decisions: pd.DataFrame,
+    ids: pa.Array | None,
+) -> None:
+    """Write some clients' lines of the result."""
+    sink.write(columns.of(some, decisions, ids))
 
 
 def ahead(items: Iterator[Records]) -> Iterator[Records]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, delete, func, select, text, update
 
 from evaluation_api.decision.domain import (
     FEATURES,
@@ -200,6 +200,9 @@ class Broken:
     def pause(self) -> None:
         """Let others write."""
 
+    def settle(self, file: RecordedFile) -> None:
+        """Wait for the disk."""
+
 
 def recorded_in_parts(source: Path, files: RecordedFiles, stored: StoredModel) -> None:
     profiler = StoredProfiler(stored)
@@ -324,6 +327,41 @@ def rows(identity: str) -> list[Values]:
     made |= {"id": identity, "pending": True, "received_at": at, "name": "Ana", "degraded": False}
     made |= {"name_folded": "ana", **dict.fromkeys(FEATURES, 1.0)}
     return [tuple(made.values())]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_the_disk_has_what_a_server_was_given_before_there_is_a_result(
+    source: Path, files: RecordedFiles, stored: StoredModel, engine: Engine
+) -> None:
+    """Slices do not wait for it one by one; a crash would take clients and pointer alike."""
+    written, settled = database.connect_again(engine), []
+
+    class Watched:
+        """Looks how far the server's log is written, and how far it is on the disk."""
+
+        def __init__(self, appender: Appender) -> None:
+            self.pace, self.append, self.pause = appender.pace, appender.append, appender.pause
+            self._appender = appender
+
+        def settle(self, file: RecordedFile) -> None:
+            """Wait for the disk."""
+            with written.connect() as connection:
+                end = connection.scalar(text("SELECT pg_current_wal_insert_lsn()"))
+                self._appender.settle(file)
+                on_disk = text("SELECT pg_current_wal_flush_lsn() >= CAST(:end AS pg_lsn)")
+                settled.append((connection.scalar(on_disk, {"end": end}), target.exists()))
+
+    profiler, target = StoredProfiler(stored), source.with_name("out.csv")
+    file = recording.begin(files, source, CRITERIA)
+    with recording.fast_ways(files, POLICY, profiler) as ways:
+        watched = ways._replace(appender=Watched(ways.appender))
+        one = Recording(files, file, POLICY, profiler, watched)
+        score.Scoring(POLICY, profiler, recording=one).run(source, target, Choices({}), None)
+    written.dispose()
+
+    assert settled == [(True, False)]
+    assert target.exists()
 
 
 def test_of_a_slice_that_cannot_be_written_nothing_is(
