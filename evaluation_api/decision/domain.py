@@ -234,11 +234,25 @@ class Review:
 class IdempotencyKey:
     """A caller's promise that requests with this key are one.
 
-    fingerprint: the sha256 of what is asked.
+    key: as it is kept (own_key). fingerprint: the sha256 of what is asked.
     """
 
     key: str
     fingerprint: str
+
+
+def own_key(sent: str, caller: str | None) -> str:
+    """Return what a key is kept as: behind who sent it, where they had to say who they are.
+
+    No two callers then share one, whatever they send; there is no space in what is sent.
+    """
+    return sent if caller is None else f"{caller} {sent}"
+
+
+def sent_key(own: str) -> tuple[str, str | None]:
+    """Return a key as it was sent, and by whom."""
+    caller, _, sent = own.rpartition(" ")
+    return sent, caller or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ LONGEST_NAME: Final = 120
 LONGEST_LABEL: Final = LONGEST_NAME + 16
 #: Of the latter.
 SUBJECT_LENGTH: Final = 9
+#: Of an Idempotency-Key as it is sent, and as it is kept: behind who sent it, and a space.
+LONGEST_KEY: Final = 255
+LONGEST_OWN_KEY: Final = LONGEST_LABEL + 1 + LONGEST_KEY
 
 #: Controls of direction, by which "anA - odavorpa" is shown as "aprovado - Ana".
 _DIRECTION: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"

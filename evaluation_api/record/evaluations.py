@@ -29,6 +29,7 @@ from evaluation_api.decision.domain import (
     Outcome,
     Recorded,
     Review,
+    sent_key,
 )
 from evaluation_api.decision.errors import (
     EvaluationErasedError,
@@ -60,6 +61,7 @@ _FIRST_USES: Final = (
         idempotency_keys.c.evaluation_id,
         idempotency_keys.c.fingerprint,
         evaluations.c.answer,
+        evaluations.c.made_by,
     )
     .join(evaluations)
     .where(idempotency_keys.c.key.in_(bindparam("keys", expanding=True)))
@@ -190,9 +192,21 @@ def _require_id(text: str) -> None:
 
 
 def _first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, FirstUse]:
-    """Return who used keys first, by key."""
-    found = connection.execute(_FIRST_USES, {"keys": keys})
-    return {key: FirstUse(*use) for key, *use in found}
+    """Return who used keys first, by key as it is kept.
+
+    The release before kept them as they were sent: such a one is a caller's unless another asked.
+    """
+    sent = {key: sent_key(key) for key in keys}
+    sought = {*keys, *(one for one, _ in sent.values())}
+    found = {row.key: row for row in connection.execute(_FIRST_USES, {"keys": list(sought)})}
+    uses = {}
+    for key, (kept_as_sent, caller) in sent.items():
+        earlier = found.get(kept_as_sent)
+        is_theirs = earlier is not None and (caller is None or earlier.made_by in (None, caller))
+        use = found.get(key) or (earlier if is_theirs else None)
+        if use is not None:
+            uses[key] = FirstUse(use.evaluation_id, use.fingerprint, use.answer)
+    return uses
 
 
 def _take_back(connection: Connection, keys: Sequence[KeyRow]) -> dict[str, FirstUse]:
@@ -207,7 +221,10 @@ def _take_back(connection: Connection, keys: Sequence[KeyRow]) -> dict[str, Firs
 
 def _key_row(entry: Entry) -> KeyRow:
     assert entry.idempotency_key  # noqa: S101 - the caller's filter
-    return KeyRow(entry.idempotency_key.key, entry.idempotency_key.fingerprint, entry.id)
+    key = entry.idempotency_key
+    sent, caller = sent_key(key.key)
+    before = (sent, caller) if caller else ()
+    return KeyRow(key.key, key.fingerprint, entry.id, *before)
 
 
 def _first_post(

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, delete, insert, null, select, text, update
+from sqlalchemy import Connection, Engine, Select, delete, insert, null, or_, select, text, update
 
-from evaluation_api.decision.domain import FEATURES, Entry, Recorded
+from evaluation_api.decision.domain import FEATURES, Entry, Recorded, sent_key
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.record import chain, database, digests, retention, rows
@@ -68,13 +68,13 @@ class Persons:
         with database.transaction(self._engine) as connection:
             found = connection.execute(select(evaluations.c.id).where(_is(named))).scalars().all()
             if not found:
-                by_key = select(idempotency_keys.c.evaluation_id)
-                used = by_key.where(idempotency_keys.c.key == named)
-                found = connection.execute(used).scalars().all()
+                by_key, key = select(idempotency_keys.c.evaluation_id), idempotency_keys.c.key
+                is_sent = or_(key == named, key.endswith(f" {named}", autoescape=True))
+                found = connection.execute(by_key.where(is_sent)).scalars().all()
         if not found:
             raise PersonError(f"{named}: no evaluation has this id, protocol or key")
         if len(found) > 1:
-            raise PersonError(f"{named}: is the protocol of {', '.join(found)}")
+            raise PersonError(f"{named}: is the protocol, or the key, of {', '.join(found)}")
         return str(found[0])
 
     def note_export(self, ids: Sequence[str]) -> None:
@@ -84,12 +84,12 @@ class Persons:
             chain.note(connection, told)
 
     def keys(self, evaluation_id: str) -> list[str]:
-        """Return the Idempotency-Key of an evaluation, if it has one."""
+        """Return the Idempotency-Key of an evaluation as it was sent, if it has one."""
         query = select(idempotency_keys.c.key).where(
             idempotency_keys.c.evaluation_id == evaluation_id
         )
         with database.transaction(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            return [sent_key(key)[0] for key in connection.execute(query).scalars()]
 
     def corrected_by(self, evaluation_id: str) -> str | None:
         """Return the evaluation that stands in the place of one, if another does."""

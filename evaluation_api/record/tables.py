@@ -20,7 +20,12 @@ from sqlalchemy import (
     text,
 )
 
-from evaluation_api.decision.limits import LONGEST_LABEL, LONGEST_NAME
+from evaluation_api.decision.limits import (
+    LONGEST_KEY,
+    LONGEST_LABEL,
+    LONGEST_NAME,
+    LONGEST_OWN_KEY,
+)
 
 metadata = MetaData()
 
@@ -31,6 +36,8 @@ NUMBERED_SINCE: Final = "0017"
 
 _UUID = String(36)
 _WHEN = DateTime(timezone=True)
+#: domain.own_key; a file of SQLite's, where a width bounds nothing, has its first one.
+_OWN_KEY = String(LONGEST_KEY).with_variant(String(LONGEST_OWN_KEY), "postgresql")
 
 #: One row an evaluation, in the order of its UUIDv7 id, which is the order of receipt. Pending
 #: rows have no decision yet; decided rows never change.
@@ -100,7 +107,7 @@ versions = Table(
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("key", String(255), primary_key=True),
+    Column("key", _OWN_KEY, primary_key=True),
     Column("fingerprint", String(64), nullable=False),
     Column(
         "evaluation_id",
@@ -118,7 +125,7 @@ posts = Table(
     "posts",
     metadata,
     Column("operation", String(16), primary_key=True),
-    Column("key", String(255), primary_key=True),
+    Column("key", _OWN_KEY, primary_key=True),
     Column("fingerprint", String(64), nullable=False),
     Column("subject_id", _UUID, nullable=False, index=True),
     Column("made_id", _UUID, nullable=False),

@@ -22,15 +22,28 @@ from evaluation_api.record.versions import Versions
 
 
 class KeyRow(NamedTuple):
-    """A row of the keys' table."""
+    """A row of the keys' table.
+
+    sent, caller: the key as it was sent and by whom (domain.sent_key), where that is kept with it.
+    """
 
     key: str
     fingerprint: str
     evaluation_id: str
+    sent: str | None = None
+    caller: str | None = None
 
 
 _NAMES: Final = ", ".join(rows.COLUMNS)
-_INTO_KEYS: Final = f"INSERT INTO idempotency_keys ({', '.join(KeyRow._fields)})"
+_INTO_KEYS: Final = "INSERT INTO idempotency_keys (key, fingerprint, evaluation_id)"
+#: Unless the same caller used it in the release before, which keeps a key as it is sent; it may not
+#: say who that was.
+_UNLESS_USED_BEFORE: Final = (
+    " WHERE NOT EXISTS (SELECT 1 FROM idempotency_keys used"
+    " JOIN evaluations made ON made.id = used.evaluation_id"
+    " WHERE used.key = {sent} AND (made.made_by IS NULL OR made.made_by = {caller}))"
+    " ON CONFLICT DO NOTHING"
+)
 
 
 class Writer(ABC):
@@ -84,8 +97,12 @@ class _SqliteWriter(Writer):
             start += count
 
     def insert_keys(self, connection: Connection, keys: Sequence[KeyRow]) -> int:
-        statement = f"{_INTO_KEYS} VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        return connection.exec_driver_sql(statement, list(keys)).rowcount
+        return connection.exec_driver_sql(_INSERT_KEYS_HERE, list(keys)).rowcount
+
+
+_INSERT_KEYS_HERE: Final = (
+    f"{_INTO_KEYS} SELECT ?, ?, ?{_UNLESS_USED_BEFORE.format(sent='?', caller='?')}"
+)
 
 
 #: So many rows, or fewer, have a statement of their own.
@@ -137,6 +154,6 @@ _COPY: Final = f"COPY evaluations ({_NAMES}) FROM STDIN"
 _COPY_BINARY: Final = f"{_COPY} (FORMAT binary)"
 #: From one JSON text: Psycopg takes longer over an array than PostgreSQL does over its rows.
 _INSERT_KEYS: Final = (
-    f"{_INTO_KEYS} SELECT key ->> 0, key ->> 1, key ->> 2"  # noqa: S608 - names only
-    " FROM json_array_elements(%s::json) key ON CONFLICT DO NOTHING"
+    f"{_INTO_KEYS} SELECT one ->> 0, one ->> 1, one ->> 2 FROM json_array_elements(%s::json) one"  # noqa: S608 - names only
+    f"{_UNLESS_USED_BEFORE.format(sent='one ->> 3', caller='one ->> 4')}"
 )

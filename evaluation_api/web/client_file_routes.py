@@ -15,6 +15,7 @@ from pydantic import AfterValidator
 from starlette.types import Receive, Scope, Send
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
+from evaluation_api.decision.domain import own_key
 from evaluation_api.decision.errors import (
     ClientFileNotFoundError,
     ClientFileStateError,
@@ -209,7 +210,8 @@ async def _receive(
     log, write = client_files.log, client_files.executor.run_write
     file_id, sha256 = new_id(), hashlib.sha256()
     made_by = label_of(request.scope)
-    first = await write(log.open, file_id, name, chosen, key=key, made_by=made_by)
+    own = None if key is None else own_key(key, made_by)
+    first = await write(log.open, file_id, name, chosen, key=own, made_by=made_by)
     try:
         number = 0
         async for part in _parts(request.stream()):
@@ -303,7 +305,7 @@ async def answer(
     outra pessoa.
     """
     chosen = answers_of(sent)
-    key = read_key(keys, (file_id, sent.model_dump(mode="json")))
+    key = read_key(keys, (file_id, sent.model_dump(mode="json")), asking.label)
     noted = chain.by_known(asking, "file_answer", file=file_id, **_chosen(chosen))
     await client_files.executor.run_write(client_files.log.answer, file_id, chosen, key, noted)
     return answers.client_file(await _checked(client_files, file_id))
@@ -415,7 +417,7 @@ async def cancel(client_files: Needed, file_id: FileId, keys: Keys, asking: Aski
 async def _step(
     client_files: ClientFiles, file_id: str, step: Step, keys: Keys, asking: Identity
 ) -> Lote:
-    key = read_key(keys, (file_id, step))
+    key = read_key(keys, (file_id, step), asking.label)
     noted = chain.by_known(asking, f"file_{step.name.lower()}", file=file_id)
     await client_files.executor.run_write(client_files.log.step, file_id, step, key, noted)
     return answers.client_file(await client_files.executor.run_read(client_files.log.find, file_id))

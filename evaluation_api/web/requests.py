@@ -37,9 +37,16 @@ from evaluation_api.decision.domain import (
     Review,
     ReviewReason,
     Search,
+    own_key,
 )
 from evaluation_api.decision.errors import FieldError, InvalidRequestError, MalformedJsonError
-from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, READABLE, READABLE_LINES
+from evaluation_api.decision.limits import (
+    LARGEST_AMOUNT,
+    LONGEST_KEY,
+    LONGEST_NAME,
+    READABLE,
+    READABLE_LINES,
+)
 from evaluation_api.record.client_file import Answers, Repeated
 
 #: The analysts' days begin and end here.
@@ -50,9 +57,8 @@ MAX_BODY_BYTES: Final = 64 * 1024
 _MOST_NAMED: Final = 20
 #: Of a field's name; longer than any of ours.
 _LONGEST_SHOWN: Final = 80
-_LONGEST_KEY: Final = 255
 _ID_LENGTH: Final = 36
-_KEY: Final = re.compile(rf"[!-~]{{1,{_LONGEST_KEY}}}")
+_KEY: Final = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 #: Of a client whose fields stand once each: around six names and one value.
 _FEWEST_QUOTES: Final = 14
 #: A quoted string, or one that does not end.
@@ -247,7 +253,7 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         description="A mesma chave com o mesmo corpo recebe sempre a mesma resposta",
-        json_schema_extra={"minLength": 1, "maxLength": _LONGEST_KEY, "pattern": "^[!-~]+$"},
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
     ),
 ]
 
@@ -358,10 +364,14 @@ def only_key(sent: Sequence[str]) -> str | None:
     return sent[0]
 
 
-def read_key(sent: Sequence[str], asked: object) -> IdempotencyKey | None:
-    """Return what was asked for under which key, if any. Raises as only_key does."""
+def read_key(
+    sent: Sequence[str], asked: object, caller: str | None = None
+) -> IdempotencyKey | None:
+    """Return what was asked for under which key, if any, by whom. Raises as only_key does."""
     key = only_key(sent)
-    return None if key is None else IdempotencyKey(key, hashlib.sha256(to_json(asked)).hexdigest())
+    if key is None:
+        return None
+    return IdempotencyKey(own_key(key, caller), hashlib.sha256(to_json(asked)).hexdigest())
 
 
 def prefers_async(sent: Sequence[str]) -> bool:

@@ -202,10 +202,11 @@ async def evaluate(
     # Each may have come more than once, which costs a look only where it has come at all.
     repeated = request.headers.getlist
     keys = [] if idempotency_key is None else repeated("idempotency-key")
-    key = requests.read_key(keys, applicant)
+    caller = label_of(request.scope)
+    key = requests.read_key(keys, applicant, caller)
     may_wait = prefer is not None and requests.prefers_async(repeated("prefer"))
     receipt = await services_of(request).evaluator.evaluate(
-        applicant, key, may_wait=may_wait, made_by=label_of(request.scope)
+        applicant, key, may_wait=may_wait, made_by=caller
     )
     if receipt.answer is None:
         told = {"Location": f"/avaliacoes/{receipt.id}", **_AWAITED}
@@ -307,7 +308,8 @@ async def review(
     se há uma que não viu, recebe 409 com todas, e nada é registrado.
     """
     made = requests.review_of(sent, new_id(), evaluation_id, asking.name)
-    key = requests.read_key(keys, (evaluation_id, requests.asked_in_review(sent)))
+    asked = (evaluation_id, requests.asked_in_review(sent))
+    key = requests.read_key(keys, asked, asking.label)
     may_review_all = services.policy.allows_own_reviews or not asking.label
     add = partial(
         services.evaluations.review,

@@ -94,6 +94,34 @@ def test_nobody_reviews_what_they_asked_for_themselves(replicas: Replicas) -> No
     assert (review.status_code, review.json()["revisor"]) == (201, "outra")
 
 
+def test_callers_share_no_keys_and_learn_nothing_of_each_others(replicas: Replicas) -> None:
+    one, other = replicas.callers(um="integracao", dois="integracao")
+    key = {"Idempotency-Key": "proposta-1"}
+
+    given = [asking.post("/avaliar", json=MARIA, headers=key) for asking in (one, other)]
+    again = [asking.post("/avaliar", json=MARIA, headers=key) for asking in (one, other)]
+    reused = other.post("/avaliar", json={**MARIA, "name": "Bia"}, headers=key)
+
+    assert [answer.content for answer in again] == [answer.content for answer in given]
+    ids = [answer.json()["id"] for answer in given]
+    assert ids[0] != ids[1]
+    assert other.get(f"/avaliacoes/{ids[1]}").status_code == 200
+    assert (reused.status_code, reused.json()["codigo"]) == (422, "chave_ja_usada")
+
+
+def test_a_file_with_a_key_is_its_senders_alone(replicas: Replicas) -> None:
+    one, other = replicas.callers(tres="analista", quatro="analista")
+    headers = {**client_files.CSV, "Idempotency-Key": "arquivo-1"}
+
+    def sent(asking: httpx.Client, lines: int) -> httpx.Response:
+        content = client_files.clients(lines)
+        return asking.post("/lotes?nome=a.csv", content=content, headers=headers)
+
+    ids = [sent(asking, 2).json()["id"] for asking in (one, other, one)]
+    assert (ids[0] != ids[1], ids[2]) == (True, ids[0])
+    assert sent(other, 3).json()["codigo"] == "chave_ja_usada"
+
+
 def test_a_correction_is_its_makers_as_what_it_corrects_is(replicas: Replicas) -> None:
     maker, system, stranger = replicas.callers(
         corrigida="revisor", pediu="integracao", alheio="integracao"

@@ -16,8 +16,10 @@ from evaluation_api.decision.domain import (
     Outcome,
     Review,
     Search,
+    own_key,
 )
 from evaluation_api.decision.errors import EvaluationNotFoundError, RecordUnavailableError
+from evaluation_api.decision.limits import LONGEST_KEY, LONGEST_LABEL
 from evaluation_api.record import database, retention
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
@@ -77,6 +79,37 @@ def test_a_key_belongs_to_who_used_it_first(log: EvaluationLog) -> None:
         FirstUse(first.id, "first", first.answer),
         None,
     ]
+
+
+def test_callers_share_no_key_whatever_they_send(log: EvaluationLog) -> None:
+    """At the longest key of the longest caller, too, and in one transaction."""
+    keys = [own_key("k" * LONGEST_KEY, end.rjust(LONGEST_LABEL, "c")) for end in ("a", "b")]
+    one, other = (decided_entry(key=key(own, own[-1])) for own in keys)
+
+    assert appended(log, one, other) == [None, None]
+
+    again = [decided_entry(key=key(own)) for own in keys]
+    assert [used.id for used in appended(log, *again) if used] == [one.id, other.id]
+    assert [used.id for used in log.find_by_keys(keys) if used] == [one.id, other.id]
+
+
+def test_a_key_of_the_release_before_is_its_callers_and_no_others(log: EvaluationLog) -> None:
+    """That release keeps keys as they are sent; of some it does not know who sent them."""
+    anybodys = decided_entry(key=key("old-1", "f1"))
+    anas = decided_entry(key=key("old-2", "f2"))._replace(made_by="chave:ana")
+    appended(log, anybodys, anas)
+    before = [
+        FirstUse(one.id, fingerprint, one.answer)
+        for one, fingerprint in ((anybodys, "f1"), (anas, "f2"))
+    ]
+
+    asked = [own_key(sent, "chave:ana") for sent in ("old-1", "old-2")]
+    assert log.find_by_keys(asked) == before
+    assert appended(log, *(decided_entry(key=key(own)) for own in asked)) == before
+    bias = own_key("old-2", "chave:bia")
+    assert log.find_by_keys([bias]) == [None]
+    assert appended(log, decided_entry(key=key(bias))) == [None]
+    assert len(ids(log)) == 3
 
 
 def test_a_key_twice_in_one_transaction_belongs_to_the_first(log: EvaluationLog) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, insert, make_url, text
 
-from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search
+from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search, own_key
 from evaluation_api.decision.errors import EvaluationErasedError
 from evaluation_api.decision.names import ERASED
 from evaluation_api.record import audit, database, name_index, retention, schema
@@ -42,6 +42,18 @@ def test_an_evaluation_is_found_by_id_protocol_or_key(log: EvaluationLog, person
         assert persons.find(named) == entry.id
     with pytest.raises(PersonError, match="nobody: no evaluation has this"):
         persons.find("nobody")
+
+
+def test_a_key_names_what_any_caller_sent_with_it(log: EvaluationLog, persons: Persons) -> None:
+    for caller, sent in (("chave:a", "ref_1"), ("conta:Ana P#x", "ref-2"), ("chave:b", "ref-2")):
+        own = IdempotencyKey(own_key(sent, caller), "f")
+        log.append([last := entry_now()._replace(idempotency_key=own)])
+    log.append([entry_now()._replace(idempotency_key=IdempotencyKey("xref_1", "f"))])
+
+    assert persons.keys(persons.find("ref_1")) == ["ref_1"]
+    assert persons.keys(last.id) == ["ref-2"]
+    with pytest.raises(PersonError, match=f"ref-2: is the protocol, or the key, of .*{last.id}"):
+        persons.find("ref-2")
 
 
 def test_who_is_erased_leaves_the_decision_the_statistics_and_a_whole_chain(

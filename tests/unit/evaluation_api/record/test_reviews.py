@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event, select
 
 from evaluation_api.access.identity import Identity, Kind
-from evaluation_api.decision.domain import Entry, IdempotencyKey, Outcome, Review
+from evaluation_api.decision.domain import Entry, IdempotencyKey, Outcome, Review, own_key
 from evaluation_api.decision.errors import (
     EvaluationPendingError,
     IdempotencyKeyReusedError,
@@ -81,6 +81,20 @@ def test_a_repeated_review_is_the_one_that_is_there(log: EvaluationLog, entry: E
     assert log.find(entry.id).reviews == (first,)
     with pytest.raises(IdempotencyKeyReusedError):
         log.review(review(entry), key=IdempotencyKey("k", "other"))
+
+
+def test_a_key_of_a_review_is_its_senders_alone_and_one_of_the_release_before_anybodys(
+    log: EvaluationLog, entry: Entry
+) -> None:
+    ana, bia = (IdempotencyKey(own_key("k", who), "f") for who in ("chave:ana", "chave:bia"))
+    anas, bias = log.review(review(entry), key=ana), log.review(review(entry), key=bia)
+
+    assert anas.id != bias.id
+    assert log.review(review(entry), key=bia) == bias
+
+    before = log.review(review(entry), key=IdempotencyKey("old", "f"))
+    old = IdempotencyKey(own_key("old", "chave:ana"), "f")
+    assert log.review(review(entry), key=old) == before
 
 
 @pytest.mark.parametrize("key", [KEY, None], ids=["repeated", "unseen"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation_api.decision.domain import Applicant, CardUsage
+from evaluation_api.decision.domain import Applicant, CardUsage, sent_key
 from evaluation_api.decision.errors import InvalidRequestError, MalformedJsonError
 from evaluation_api.web import requests
 from tests.clients import BAD_AMOUNTS, BAD_NAMES, MALFORMED, MARIA, Bad
@@ -114,6 +114,15 @@ def test_a_key_is_taken_with_what_it_was_used_for(key: str) -> None:
     assert read.key == other.key == key
     assert read.fingerprint != other.fingerprint
     assert read == requests.read_key([key], MARIAS)
+
+
+def test_a_key_is_kept_with_who_sent_it_where_they_had_to_say() -> None:
+    read = requests.read_key(["k"], MARIAS, "conta:Ana P#x")
+
+    assert read is not None
+    assert read.key == "conta:Ana P#x k"
+    assert sent_key(read.key) == ("k", "conta:Ana P#x")
+    assert sent_key("k") == ("k", None)
 
 
 def test_a_request_needs_no_key() -> None:
