@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -41,6 +42,8 @@ REFUSED: Final = 2
 _LOOK_SECONDS: Final = 0.1
 _APPEAR_SECONDS: Final = 0.5
 _CONVERT_SECONDS: Final = 15.0
+#: For asking for /metrics or /health, once connected.
+_ASKED_SECONDS: Final = 5.0
 #: Whose one block takes longer than this does nothing any more.
 _STUCK_SECONDS: Final = 120.0
 #: Each statement of a transaction waits for the interpreter, by default 5 ms, and others meanwhile.
@@ -282,9 +285,8 @@ def _metrics(settings: WorkerSettings, worker: Worker) -> Iterator[None]:
         start("200 OK" if is_well else "503 Service Unavailable", [("Content-Type", "text/plain")])
         return [b"ok\n" if is_well else b"stuck\n"]
 
-    with make_server(
-        settings.metrics_host, settings.metrics_port, answer, handler_class=_Silent
-    ) as server:
+    place = settings.metrics_host, settings.metrics_port
+    with make_server(*place, answer, ThreadingWSGIServer, _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -293,8 +295,15 @@ def _metrics(settings: WorkerSettings, worker: Worker) -> Iterator[None]:
             server.shutdown()
 
 
-class _Silent(WSGIRequestHandler):
-    """Logs nobody who looks."""
+class _Handler(WSGIRequestHandler):
+    """Logs nobody who looks, and hangs up on who asks nothing."""
+
+    timeout = _ASKED_SECONDS
+
+    def handle(self) -> None:
+        """Answer."""
+        with suppress(TimeoutError):
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import httpx
 import pandas as pd
 import pytest
 
+from deploy.ports import HOST
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.record import audit, database
 from evaluation_api.record.chain import ChainLog
@@ -301,6 +303,18 @@ def test_while_no_worker_runs_it_is_said_within_seconds(
     assert step(own, client_file, "iniciar")["comeca_sozinho"]
     own_worker.start().wait_until_ready()
     assert done(own, client_file)["feitas"] == 3
+
+
+def test_who_connects_to_a_worker_and_asks_nothing_keeps_nobody_waiting(
+    own_worker: Server,
+) -> None:
+    silent = [socket.create_connection((HOST, own_worker.port)) for _ in range(3)]
+    eventually(own_worker.is_ready, SECONDS)
+    assert own_worker.running
+    own_worker.running.first.send_signal(signal.SIGTERM)
+    assert own_worker.running.first.wait(SECONDS) == 0
+    for one in silent:
+        one.close()
 
 
 def test_a_worker_that_is_told_to_stop_leaves_its_file_to_others_at_once(
