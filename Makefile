@@ -104,23 +104,25 @@ restore: ## Read a backup into an empty database: make restore FILE=record.dump
 
 spark: $(SPARK)/run.stamp ## Install what python -m portfolio.spark needs in var/spark; needs Java 17, takes minutes
 
+# JUnit's XML of a part of the tests, in the folder that REPORTS names.
+report = $(if $(REPORTS),--junitxml=$(REPORTS)/$(1).xml)
+
 test: ## Run the unit, integration, release and end-to-end tests
-	@$(MAKE) --no-print-directory test-unit
-	@$(MAKE) --no-print-directory test-services
+	@$(MAKE) --no-print-directory --keep-going --jobs 1 test-unit test-services
 
 # Two files at a time: what they wait for comes as well on a busy machine.
 test-unit: $(VENV)/dev.stamp ## Run the unit tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(call report,unit) tests/unit
 
 # One at a time: some measure, and they share the services.
 test-services: $(VENV)/dev.stamp ## Run the integration, release and end-to-end tests
-	$(BIN)/pytest tests/integration tests/releases tests/e2e
+	$(BIN)/pytest $(call report,services) tests/integration tests/releases tests/e2e
 
 fuzz: $(VENV)/dev.stamp ## Ask both services 2,000 times in ways that they allow, and decide a million clients
 	FUZZ_CASES=2000 $(BIN)/pytest tests/integration/test_descriptions.py tests/unit/portfolio/test_frames.py
 
 test-stack: $(VENV)/dev.stamp ## Run the tests of the container images; needs a Docker engine
-	$(BIN)/pytest -m stack tests
+	$(BIN)/pytest -m stack $(call report,stack) tests
 
 # BENCH="--seconds 1" makes a quick run; `python -m bench --help` lists the rest.
 bench: $(VENV)/dev.stamp ## Measure the system beside the monolith it replaces; needs wrk, takes 5 minutes
