@@ -12,7 +12,7 @@ export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-portfolio image-model up down logs \
-	scale roll-model roll-evaluation roll-portfolio backup restore spark test test-unit test-services fuzz \
+	scale roll-model roll-evaluation roll-portfolio backup restore spark test test-unit test-services fuzz test-pages \
 	test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-unkind soak \
 	check check-style check-types check-imports check-lock lock openapi upgrade release clean
@@ -108,15 +108,20 @@ spark: $(SPARK)/run.stamp ## Install what python -m portfolio.spark needs in var
 report = $(if $(REPORTS),--junitxml=$(REPORTS)/$(1).xml)
 
 test: ## Run the unit, integration, release and end-to-end tests
-	@$(MAKE) --no-print-directory --keep-going --jobs 1 test-unit test-services
+	@$(MAKE) --no-print-directory --keep-going --jobs 1 test-unit test-services test-pages
 
-# Two files at a time: what they wait for comes as well on a busy machine.
+# What they wait for comes as well on a busy machine.
+TWO_FILES := --numprocesses 2 --dist loadfile
+
 test-unit: $(VENV)/dev.stamp ## Run the unit tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(call report,unit) tests/unit
+	$(BIN)/pytest $(TWO_FILES) $(call report,unit) tests/unit
 
 # One at a time: some measure, and they share the services.
-test-services: $(VENV)/dev.stamp ## Run the integration, release and end-to-end tests
-	$(BIN)/pytest $(call report,services) tests/integration tests/releases tests/e2e
+test-services: $(VENV)/dev.stamp ## Run the integration and release tests
+	$(BIN)/pytest $(call report,services) tests/integration tests/releases
+
+test-pages: $(VENV)/dev.stamp ## Run the end-to-end tests in a browser
+	$(BIN)/pytest $(TWO_FILES) $(call report,pages) tests/e2e
 
 fuzz: $(VENV)/dev.stamp ## Ask both services 2,000 times in ways that they allow, and decide a million clients
 	FUZZ_CASES=2000 $(BIN)/pytest tests/integration/test_descriptions.py tests/unit/portfolio/test_frames.py
