@@ -7,11 +7,13 @@ gigabyte. A library that is refused memory ends its process, and no worker: the 
 import json
 import os
 import resource
+import select
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -26,8 +28,10 @@ from portfolio.files.records import Records
 MOST_HELD_BYTES: Final = 64 * 2**20
 #: What opening may take beyond the process itself; 500,000 rows of a workbook take half of it.
 _MOST_MEMORY_BYTES: Final = 2**30
-#: Seconds of a core that what somebody sends may take; the largest workbook takes a sixth.
-_MOST_SECONDS: Final = 120
+#: Seconds of a core that what somebody sends may take, and seconds without a word of it; the
+#: largest workbook takes a quarter, and a worker counts as stuck after 120.
+_MOST_SECONDS: Final = 90
+_PIPE_BYTES: Final = 2**16
 _ROOT: Final = Path(__file__).parents[2]
 #: One thread and one heap: others would only ask for addresses.
 _ALONE: Final = {
@@ -100,7 +104,8 @@ def _heard(process: subprocess.Popen[bytes], *, is_sent: bool) -> Iterator[Heade
     """Yield what the process says. Raises UnreadableFileError, also where it ends before."""
     assert process.stdout  # noqa: S101 - a pipe was asked for
     size = 0
-    for kind, content in _pieces(process.stdout):
+    seconds = _MOST_SECONDS if is_sent else None
+    for kind, content in _pieces(partial(read_exactly, process.stdout.fileno(), seconds)):
         size += len(content)
         if is_sent and size > held.MOST_UNPACKED_BYTES:
             raise UnreadableFileError(messages.TOO_LARGE)
@@ -115,13 +120,25 @@ def _heard(process: subprocess.Popen[bytes], *, is_sent: bool) -> Iterator[Heade
     raise UnreadableFileError(messages.TOO_FAR)
 
 
-def _pieces(source: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    while len(head := source.read(_HEAD.size)) == _HEAD.size:
+def _pieces(read: Callable[[int], bytes]) -> Iterator[tuple[bytes, bytes]]:
+    while len(head := read(_HEAD.size)) == _HEAD.size:
         kind, length = _HEAD.unpack(head)
-        content = source.read(length)
+        content = read(length)
         if len(content) < length:
             return
         yield kind, content
+
+
+def read_exactly(descriptor: int, seconds: float | None, size: int) -> bytes:
+    """Return so many bytes of a pipe; fewer at its end, or where none comes for so long."""
+    found, ready = bytearray(), select.poll()
+    ready.register(descriptor, select.POLLIN)
+    while len(found) < size and ready.poll(None if seconds is None else 1000 * seconds):
+        some = os.read(descriptor, min(_PIPE_BYTES, size - len(found)))
+        if not some:
+            break
+        found += some
+    return bytes(found)
 
 
 def _records(content: bytes) -> Records:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import os
 import zipfile
 from decimal import Decimal
 from typing import Any, Final
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from portfolio.files import held, messages, reading, sources, text
+from portfolio.files import apart, held, messages, reading, sources, text
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices
 from portfolio.files.reading import Clients
@@ -218,6 +219,17 @@ def test_what_is_sent_may_say_so_much_and_no_more(length: int, sentence: str) ->
 
     with pytest.raises(UnreadableFileError, match=sentence):
         list(table.records)
+
+
+def test_a_process_that_says_nothing_is_not_waited_for_and_one_that_ends_neither() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"ab")
+
+    assert apart.read_exactly(reader, 0.01, 2) == b"ab"
+    assert apart.read_exactly(reader, 0.01, 2) == b""
+    os.close(writer)
+    assert apart.read_exactly(reader, None, 2) == b""
+    os.close(reader)
 
 
 def test_a_file_that_is_cut_short_is_damaged() -> None:
