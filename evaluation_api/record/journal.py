@@ -6,8 +6,11 @@ and would wait for a transaction that it does not need. A killed process loses w
 
 import asyncio
 import logging
+import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any, Final, Self
 
 from evaluation_api.access.identity import Identity
@@ -24,25 +27,56 @@ _TICK_SECONDS: Final = 0.5
 #: Of what nobody could note for a while, since the record was away; then nobody reads any more.
 _MOST_WAITING: Final = 10_000
 _AT_ONCE: Final = 256
+_HOUR_SECONDS: Final = 3600.0
+#: Of what was noted in the last hour; what is forgotten is noted once more.
+_MOST_NOTED: Final = 10_000
 
 
 class Journal:
     """What was read in one process."""
 
     def __init__(
-        self, log: ChainLog, executor: RecordExecutor, *, most_waiting: int = _MOST_WAITING
+        self,
+        log: ChainLog,
+        executor: RecordExecutor,
+        *,
+        most_waiting: int = _MOST_WAITING,
+        most_noted: int = _MOST_NOTED,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the parts; run() starts. most_waiting: events beyond which nothing may be read."""
+        """Take the parts; run() starts.
+
+        most_waiting: events beyond which nothing may be read. most_noted: those of the last hour
+        that are known again. clock: tells seconds, from anywhen.
+        """
         self._log = log
         self._executor = executor
         self._most_waiting = most_waiting
         self._waiting: deque[Event] = deque()
+        self._most_noted = most_noted
+        self._clock = clock
+        self._noted: dict[tuple[object, ...], float] = {}  # the oldest first
 
     def note(self, asking: Identity, kind: str, **what: Any) -> None:  # noqa: ANN401 - any JSON
         """Note what somebody does. Raises OverloadedError where too much could not be written."""
         if len(self._waiting) >= self._most_waiting:
             raise OverloadedError
         self._waiting.append(chain.by(asking, kind, **what))
+
+    def note_hourly(self, asking: Identity, kind: str, **what: str) -> None:
+        """Note what somebody does, unless this process noted the same an hour ago or less.
+
+        For what pages look at every second or two. Raises as note does.
+        """
+        noted, now = self._noted, self._clock()
+        same = (asking.label, kind, *what.items())
+        if now - noted.get(same, -inf) <= _HOUR_SECONDS:
+            return
+        self.note(asking, kind, **what)
+        noted.pop(same, None)
+        noted[same] = now
+        if len(noted) > self._most_noted:
+            del noted[next(iter(noted))]
 
     async def __aenter__(self) -> Self:
         """Return itself."""

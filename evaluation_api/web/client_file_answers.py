@@ -222,6 +222,13 @@ def client_file(one: ClientFile) -> Lote:
     )
 
 
+def tells_of_clients(told: Lote) -> bool:
+    """Tell whether names or amounts of a file's clients are in an answer."""
+    examples = any(question.exemplos for question in told.perguntas)
+    faults = told.conferencia is not None and told.conferencia.erros
+    return bool(told.amostra or examples or faults)
+
+
 def _format(reading: Reading) -> Formato:
     form = (reading.encoding, reading.delimiter, reading.decimal, reading.header, reading.fields)
     return Formato(*form)

@@ -33,6 +33,7 @@ from evaluation_api.record import chain
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import client_file_answers as answers
 from evaluation_api.web.api_route import ApiRoute
@@ -47,7 +48,7 @@ from evaluation_api.web.requests import (
     only_key,
     read_key,
 )
-from evaluation_api.web.routes import NO_STORE, Asking, no_store, services_of
+from evaluation_api.web.routes import NO_STORE, no_store, services_of
 
 MAX_BYTES: Final = 200 * 2**20
 _PART_BYTES: Final = 2**20
@@ -152,6 +153,27 @@ async def _download_place(client_files: Needed) -> AsyncIterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Who asks about files, and what notes that they read of clients."""
+
+    identity: Identity
+    journal: Journal
+
+    def show(self, found: ClientFile) -> Lote:
+        """Return a file as callers see it; of another's clients nothing that is not noted."""
+        told, label = answers.client_file(found), self.identity.label
+        is_its_sender = label is not None and found.made_by == label
+        if not is_its_sender and answers.tells_of_clients(told):
+            self.journal.note_hourly(self.identity, "file_read", file=found.id)
+        return told
+
+
+async def _reader(request: Request) -> Reader:
+    return Reader(identity_of(request.scope), services_of(request).journal)
+
+
+Reading = Annotated[Reader, Depends(_reader)]
 FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(str.lower)]
 
 
@@ -288,15 +310,15 @@ async def template() -> Response:
     responses=_ONE,
     dependencies=[Depends(no_store)],
 )
-async def find(client_files: Needed, file_id: FileId) -> Lote:
+async def find(client_files: Needed, file_id: FileId, reader: Reading) -> Lote:
     """Mostra um arquivo, como foi entendido, quanto foi avaliado e o resumo das decisões."""
     found = await client_files.executor.run_read(client_files.log.find, file_id)
-    return answers.client_file(found)
+    return reader.show(found)
 
 
 @router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_STEP)
 async def answer(
-    client_files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, asking: Asking
+    client_files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, reader: Reading
 ) -> Lote:
     """Responde o que o arquivo não diz: colunas, decimais, clientes já avaliados.
 
@@ -305,10 +327,10 @@ async def answer(
     outra pessoa.
     """
     chosen = answers_of(sent)
-    key = read_key(keys, (file_id, sent.model_dump(mode="json")), asking.label)
-    noted = chain.by_known(asking, "file_answer", file=file_id, **_chosen(chosen))
+    key = read_key(keys, (file_id, sent.model_dump(mode="json")), reader.identity.label)
+    noted = chain.by_known(reader.identity, "file_answer", file=file_id, **_chosen(chosen))
     await client_files.executor.run_write(client_files.log.answer, file_id, chosen, key, noted)
-    return answers.client_file(await _checked(client_files, file_id))
+    return reader.show(await _checked(client_files, file_id))
 
 
 def _chosen(answers: Answers) -> dict[str, Any]:
@@ -388,36 +410,36 @@ async def _pieces(client_files: ClientFiles, file_id: str, kind: Kind) -> AsyncI
 
 
 @router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
+async def start(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
     """Começa a avaliar o arquivo, ou assim que for conferido e não houver perguntas.
 
     Quem começa não revisa os clientes dele como de outra pessoa, nem quem o enviou.
     """
-    return await _step(client_files, file_id, Step.START, keys, asking)
+    return await _step(client_files, file_id, Step.START, keys, reader)
 
 
 @router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
-async def pause(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
+async def pause(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
     """Pausa; o que está feito permanece."""
-    return await _step(client_files, file_id, Step.PAUSE, keys, asking)
+    return await _step(client_files, file_id, Step.PAUSE, keys, reader)
 
 
 @router.post("/lotes/{file_id}/retomar", operation_id="retomar_lote", responses=_STEP)
-async def resume(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
+async def resume(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
     """Continua de onde parou."""
-    return await _step(client_files, file_id, Step.RESUME, keys, asking)
+    return await _step(client_files, file_id, Step.RESUME, keys, reader)
 
 
 @router.post("/lotes/{file_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
-async def cancel(client_files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
+async def cancel(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
     """Desiste do que falta; as decisões já tomadas permanecem."""
-    return await _step(client_files, file_id, Step.CANCEL, keys, asking)
+    return await _step(client_files, file_id, Step.CANCEL, keys, reader)
 
 
 async def _step(
-    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, asking: Identity
+    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, reader: Reader
 ) -> Lote:
-    key = read_key(keys, (file_id, step), asking.label)
-    noted = chain.by_known(asking, f"file_{step.name.lower()}", file=file_id)
+    key = read_key(keys, (file_id, step), reader.identity.label)
+    noted = chain.by_known(reader.identity, f"file_{step.name.lower()}", file=file_id)
     await client_files.executor.run_write(client_files.log.step, file_id, step, key, noted)
-    return answers.client_file(await client_files.executor.run_read(client_files.log.find, file_id))
+    return reader.show(await client_files.executor.run_read(client_files.log.find, file_id))

@@ -162,7 +162,7 @@ def test_nobody_reviews_the_clients_of_a_file_that_they_sent_answered_or_started
 def test_what_is_asked_of_a_file_is_in_the_chain_with_who_asked_once(
     replicas: Replicas, bentoml_home: Path
 ) -> None:
-    (clerk,) = replicas.callers(escriturario="analista")
+    clerk, auditor = replicas.callers(escriturario="analista", fiscal="auditor")
     columns = {"colunas": {"nome": "nome"}, "decimais": "ponto"}
 
     with worker_server(replicas.one, bentoml_home):
@@ -176,13 +176,17 @@ def test_what_is_asked_of_a_file_is_in_the_chain_with_who_asked_once(
         client_files.step(clerk, sent, step)
     assert clerk.post(f"/lotes/{sent['id']}/pausar").status_code == 409
 
-    def noted() -> list[tuple[str, dict[str, object]]]:
+    for _ in range(3):
+        assert client_files.look(auditor, sent)["amostra"]
+        assert auditor.get("/lotes").status_code == 200
+
+    def noted(who: str = "chave:escriturario") -> list[tuple[str, dict[str, object]]]:
         exported = commands.run(main, "audit", "export", environment=replicas.one.environment)
         told = [json.loads(line) for line in exported.stdout.splitlines()]
         return [
             (one["kind"], one["what"])
             for one in told
-            if one.get("who") == "chave:escriturario" and one["what"].get("file") == sent["id"]
+            if one.get("who") == who and one["what"].get("file") == sent["id"]
         ]
 
     of_file = {"file": sent["id"]}
@@ -193,6 +197,7 @@ def test_what_is_asked_of_a_file_is_in_the_chain_with_who_asked_once(
     ]
     eventually(lambda: len(noted()) >= len(expected))
     assert noted() == expected
+    eventually(lambda: noted("chave:fiscal") == [("file_read", of_file)])
 
 
 def test_a_key_lets_in_on_every_replica_until_seconds_after_it_is_revoked(

@@ -35,6 +35,46 @@ def test_what_was_noted_is_in_the_chain_once_the_process_has_ended(engine: Engin
     assert audit.verify(engine).faults == []
 
 
+def test_what_a_page_looks_at_again_and_again_is_noted_once_an_hour_for_each_reader(
+    engine: Engine,
+) -> None:
+    bia = Identity(Kind.LINK, "Bia", frozenset())
+    looks = [(0.0, ANA, "1"), (2.0, ANA, "1"), (3600.0, ANA, "1"), (3601.0, ANA, "1")]
+    looks += [(3602.0, ANA, "1"), (3602.0, ANA, "2"), (3602.0, bia, "1")]
+    clock = iter([when for when, _, _ in looks]).__next__
+
+    async def scenario() -> None:
+        async with (
+            RecordExecutor() as executor,
+            Journal(ChainLog(engine), executor, clock=clock) as journal,
+        ):
+            for _, who, file in looks:
+                journal.note_hourly(who, "file_read", file=file)
+
+    asyncio.run(scenario())
+    Seals(engine).seal_all()
+
+    told = [(one["who"], one["what"]["file"]) for one in exported(engine)[1:]]
+    assert told == [("link:Ana", "1"), ("link:Ana", "1"), ("link:Ana", "2"), ("link:Bia", "1")]
+
+
+def test_what_was_noted_in_an_hour_is_forgotten_beyond_a_bound_and_noted_again(
+    engine: Engine,
+) -> None:
+    async def scenario() -> None:
+        async with (
+            RecordExecutor() as executor,
+            Journal(ChainLog(engine), executor, most_noted=2) as journal,
+        ):
+            for file in ("1", "2", "2", "3", "1"):
+                journal.note_hourly(ANA, "file_read", file=file)
+
+    asyncio.run(scenario())
+    Seals(engine).seal_all()
+
+    assert [one["what"]["file"] for one in exported(engine)[1:]] == ["1", "2", "3", "1"]
+
+
 def test_nothing_more_is_read_when_too_much_could_not_be_noted(tmp_path: Path) -> None:
     """And what could not be is kept until it can be."""
     engine = database.connect(f"sqlite:///{tmp_path / 'without-tables.db'}")
