@@ -48,6 +48,18 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace(".", ",").replace("-", "\N{MINUS SIGN}")
 
 
+def _bound(value: float) -> str:
+    """Format a bound between 0 and 1 as the policy sets it: 0,05 and 0,125."""
+    return max(f"{value:.2f}", f"{value:.4g}", key=len).replace(".", ",")
+
+
+def _percent(value: float) -> str:
+    """Format what the policy sets in percent as its other sentences do: 60% and 62,5%."""
+    return sentences.round_percent(value / 100)
+
+
+pages.templates.filters["referencia"] = _bound
+pages.templates.filters["porcento"] = _percent
 pages.templates.filters["hora"] = _local
 pages.templates.filters["dia"] = _day
 pages.templates.filters["protocolo"] = _protocol

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -288,15 +288,25 @@ def read_applicant_body(body: bytes) -> ApplicantBody:
 def refuse_repeated(body: bytes) -> None:
     """Raise InvalidRequestError if a JSON object has a field twice: which one is meant is unknown.
 
-    pydantic takes the last. What is no JSON is for whoever reads it to refuse.
+    At any depth; pydantic takes the last. What is no JSON, or deeper than any body of ours, is for
+    whoever reads it to refuse.
     """
     try:
-        pairs = json.loads(body, object_pairs_hook=tuple, parse_int=str)
+        sent = json.loads(body, object_pairs_hook=tuple, parse_int=str)
+        repeated = [{"type": "repeated", "loc": path} for path in _repeated(sent, ())]
     except (ValueError, RecursionError):
         return
-    names = Counter(name for name, _ in pairs) if isinstance(pairs, tuple) else Counter()
-    if repeated := [{"type": "repeated", "loc": (name,)} for name in names if names[name] > 1]:
+    if repeated:
         raise refusal(repeated)
+
+
+def _repeated(sent: object, at: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each field that stands twice; objects are tuples of names and values."""
+    names = Counter(name for name, _ in sent) if isinstance(sent, tuple) else Counter()
+    yield from ((*at, name) for name in names if names[name] > 1)
+    inside = sent if isinstance(sent, tuple) else enumerate(sent if isinstance(sent, list) else ())
+    for name, value in inside:
+        yield from _repeated(value, (*at, name))
 
 
 def applicant_of(sent: ApplicantBody) -> Applicant:

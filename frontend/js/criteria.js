@@ -8,7 +8,7 @@ import { arrived, element, endLoading, fill, hook, identifier } from "./dom.js";
 import { shares } from "./geometry.js";
 import { problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
-import { formatCount, formatDay, formatPercent, formatRatio, formatShare } from "./words.js";
+import { formatBound, formatCount, formatDay, formatPercent, formatShare } from "./words.js";
 
 const CAPTION = "Participação de cada valor na soma dos cinco, no centro de cada perfil";
 
@@ -154,7 +154,7 @@ function profilesTable(policyProfiles, centroids) {
 }
 
 function persons({ fronteira, faixa }) {
-  const least = formatRatio(fronteira.confianca_minima);
+  const least = formatBound(fronteira.confianca_minima);
   const limits = faixa.limites.map(({ frase }) => element("li", {}, frase));
   return element(
     "section",

@@ -23,6 +23,10 @@ const twoDecimals = new Intl.NumberFormat("pt-BR", {
   minimumFractionDigits: 2,
   maximumFractionDigits: 2,
 });
+const bound = new Intl.NumberFormat("pt-BR", {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 4,
+});
 const wholePercent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
 const percents = [0, 1, 2, 3].map(
   (digits) => new Intl.NumberFormat("pt-BR", { maximumFractionDigits: digits }),
@@ -54,6 +58,8 @@ export function confidenceWords(confidence) {
 }
 
 export const formatRatio = (value) => twoDecimals.format(value);
+/** A bound that the policy sets, as it sets it: 0,05 and 0,125. */
+export const formatBound = (value) => bound.format(value);
 export const formatShare = (value) => wholePercent.format(value);
 export const formatCount = (value) => integer.format(value);
 

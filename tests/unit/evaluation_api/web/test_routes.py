@@ -91,6 +91,27 @@ def test_a_field_that_stands_twice_in_a_body_is_refused_by_name(
     assert "uma só vez" in refusal.json()["erros"][0]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "pointer"),
+    [
+        ('{"colunas": {"nome": "a", "nome": "nome"}}', "#/colunas/nome"),
+        ('{"colunas": [0, {"nome": {"a": 1, "b": [], "a": 2}}]}', "#/colunas/1/nome/a"),
+    ],
+)
+def test_a_field_that_stands_twice_inside_another_is_refused_by_name(
+    sent: str, pointer: str
+) -> None:
+    refusal = ask("POST", "/lotes/1/respostas", content=sent, headers=JSON)
+
+    assert (refusal.status_code, pointers(refusal)) == (422, {pointer})
+    assert "uma só vez" in refusal.json()["erros"][0]["detail"]
+
+
+def test_what_is_too_deep_to_be_looked_through_is_refused_as_what_it_is() -> None:
+    deep = '{"a":' * 10_000 + "1" + "}" * 10_000
+    assert ask("POST", "/lotes/1/respostas", content=deep, headers=JSON).status_code in {400, 422}
+
+
 @pytest.mark.parametrize("path", [*sorted(PROBES), "/metrics", "/docs/", "/openapi.json"])
 def test_probes_and_pages_take_any_query(path: str) -> None:
     assert ask("GET", path, params={"desconhecido": "1"}).status_code != 422
