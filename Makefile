@@ -12,8 +12,8 @@ export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help run train bento images image-web image-evaluation image-portfolio image-model up down logs \
-	scale roll-model roll-evaluation roll-portfolio backup restore spark test test-unit test-services fuzz test-pages \
-	test-stack \
+	scale roll-model roll-evaluation roll-portfolio backup restore spark test test-unit test-services \
+	test-pages fuzz test-stack \
 	bench bench-checkouts bench-faults bench-files bench-model bench-record bench-unkind soak \
 	check check-style check-types check-imports check-lock lock openapi upgrade release clean
 
