@@ -35,6 +35,8 @@ def test_a_no_wait_log_says_that_the_file_is_busy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_who_waits_for_a_file_looks_again_and_again(engine: Engine, url: str) -> None:
     """SQLite's own looks are 0.1 s apart by then, and miss the pauses of whoever writes much."""
+    log = EvaluationLog(engine)
+    log.append([decided_entry()])  # the record knows the model from now on
     other = sqlite3.connect(make_url(url).database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     looks: list[str] = []
@@ -44,7 +46,7 @@ def test_who_waits_for_a_file_looks_again_and_again(engine: Engine, url: str) ->
         driver.set_trace_callback(looks.append)
 
     with ThreadPoolExecutor(1) as thread:
-        appending = thread.submit(EvaluationLog(engine).append, [decided_entry()])
+        appending = thread.submit(log.append, [decided_entry()])
         eventually(lambda: looks.count("BEGIN IMMEDIATE") > 50, 20)
         other.execute("ROLLBACK")
         assert appending.result() == [None]
