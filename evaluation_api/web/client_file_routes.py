@@ -161,10 +161,12 @@ class Reader:
     journal: Journal
 
     def show(self, found: ClientFile) -> Lote:
-        """Return a file as callers see it; of another's clients nothing that is not noted."""
+        """Return a file as callers see it; of another's clients nothing that is not noted.
+
+        Where nobody has to say who they are, an entry would name nobody, as of a step.
+        """
         told, label = answers.client_file(found), self.identity.label
-        is_its_sender = label is not None and found.made_by == label
-        if not is_its_sender and answers.tells_of_clients(told):
+        if label not in {None, found.made_by} and answers.tells_of_clients(told):
             self.journal.note_hourly(self.identity, "file_read", file=found.id)
         return told
 
