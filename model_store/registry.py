@@ -34,6 +34,8 @@ DEFAULT_PICKLE: Final = Path(__file__).with_name("modelo_cluster_cartao_credito.
 
 logger = logging.getLogger(__name__)
 
+#: Where this program is packed, its sources in a folder of their own.
+_BENTO: Final = Path(__file__).parents[2]
 _LONGEST_NAME: Final = 100
 #: An anchor or an alias of YAML, which begins a value.
 _ALIAS: Final = re.compile(rb"(?:^|[\s\[{,:-])[&*]\S", re.MULTILINE)
@@ -154,7 +156,7 @@ def load(tag: str) -> version.StoredModel:
     Raises InvalidTag, StoreUnusable, ModelNotFound or CorruptModel; the last two say what to run.
     """
     explicit(tag)
-    folder = _folder(tag)
+    folder = _packed(tag) or _folder(tag)
     with usable_store():
         if not folder.exists():
             raise ModelNotFound(f"The store has no {tag}: run `python -m model_store import`.")
@@ -205,6 +207,12 @@ def models_home() -> Path:
 
 def _folder(tag: str) -> Path:
     return models_home() / tag.replace(":", "/")
+
+
+def _packed(tag: str) -> Path | None:
+    """Return where a Bento that this program runs in brings a version along, if it does."""
+    folder = _BENTO / "models" / tag.replace(":", "/")
+    return folder if (_BENTO / "bento.yaml").exists() and folder.exists() else None
 
 
 def _is_whole(folder: Path) -> bool:

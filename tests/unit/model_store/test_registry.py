@@ -55,6 +55,27 @@ def test_importing_twice_is_the_same_model(imported: str, model_file: Path) -> N
     assert registry.list_versions() == [imported]
 
 
+def test_a_bento_brings_its_model_and_needs_no_store(
+    imported: str, models_home: Path, tmp_path: Path
+) -> None:
+    bento = tmp_path / "bento"
+    shutil.copytree(Path(registry.__file__).parent, bento / "src/model_store")
+    shutil.copytree(models_home, bento / "models" / registry.NAME)
+    (bento / "bento.yaml").touch()
+    load = f"from model_store import registry; print(registry.load({imported!r}).tag)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", load],
+        cwd=bento / "src",
+        env={**os.environ, "BENTOML_HOME": str(tmp_path / "none"), "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr) == (f"{imported}\n", "")
+
+
 def test_a_copy_that_a_full_disk_ends_is_told_in_one_sentence() -> None:
     """Copying tells of several files at once, and has no words of its own for why."""
     full = "[Errno 28] No space left on device: 'model.pkl'"
