@@ -206,12 +206,17 @@ def models_home() -> Path:
 
 
 def _folder(tag: str) -> Path:
-    return models_home() / tag.replace(":", "/")
+    return models_home() / _place(tag)
+
+
+def _place(tag: str) -> str:
+    """Return where a version is in a folder of models, as BentoML has it."""
+    return tag.replace(":", "/")
 
 
 def _packed(tag: str) -> Path | None:
     """Return where a Bento that this program runs in brings a version along, if it does."""
-    folder = _BENTO / "models" / tag.replace(":", "/")
+    folder = _BENTO / "models" / _place(tag)
     return folder if (_BENTO / "bento.yaml").exists() and folder.exists() else None
 
 

@@ -134,8 +134,7 @@ class EvaluationLog:
         UnseenReviewsError, or IdempotencyKeyReusedError.
         """
         _require_id(review.evaluation_id)
-        columns = evaluations.c
-        known = select(columns.pending, columns.erased_at)
+        known = select(evaluations.c.pending, evaluations.c.erased_at)
         this = known.where(evaluations.c.id == review.evaluation_id)
         with self._transaction() as connection:
             database.begin_writing(connection)
