@@ -27,6 +27,7 @@ def test_a_fault_costs_nothing_that_was_answered(
 
     assert (held.lost, held.doubled, held.unversioned, seen.contradicted) == (0, 0, 0, 0)
     assert held.recorded == seen.sent == len(seen.answers) > 100
-    assert set(seen.statuses) <= {"200", "503"}
+    # A commit that the fault broke may have been made: 504 says so, and the key settles it.
+    assert set(seen.statuses) <= {"200", "503", "504"}
     assert seen.back_seconds is not None
     assert seen.back_seconds < 20
