@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import Field
-
 from evaluation_api.decision.domain import FEATURES, Outcome
 from evaluation_api.decision.sentences import COLUMNS
 from evaluation_api.record.client_file import (
@@ -20,29 +18,26 @@ from evaluation_api.record.client_file import (
     State,
 )
 from evaluation_api.web.answers import when
-from evaluation_api.web.contract import Moment
+from evaluation_api.web.contract import Moment, about
 
-FileId = Annotated[str, Field(description="Código do arquivo")]
-FileName = Annotated[str, Field(description="Nome do arquivo", examples=["clientes.csv"])]
-FileState = Annotated[State, Field(description="Situação do arquivo")]
-Lines = Annotated[int, Field(description="Linhas de clientes no arquivo; 0 até ser conferido")]
-Done = Annotated[int, Field(description="Linhas processadas")]
-Column = Annotated[str | None, Field(description="Coluna do arquivo; nula se for a linha inteira")]
+FileId = Annotated[str, about("Código do arquivo")]
+FileName = Annotated[str, about("Nome do arquivo", "clientes.csv")]
+FileState = Annotated[State, about("Situação do arquivo")]
+Lines = Annotated[int, about("Linhas de clientes no arquivo; 0 até ser conferido")]
+Done = Annotated[int, about("Linhas processadas")]
+Column = Annotated[str | None, about("Coluna do arquivo; nula se for a linha inteira")]
 
 
 @dataclass(slots=True)
 class Formato:
     """Como o arquivo está escrito; vazio até ser conferido."""
 
-    codificacao: Annotated[
-        str, Field(description="Codificação do texto; planilha ou parquet", examples=["utf-8"])
-    ]
-    separador: Annotated[str, Field(description="Entre as colunas", examples=[";"])]
-    decimal: Annotated[str, Field(description="Separador decimal", examples=[","])]
-    colunas: Annotated[tuple[str, ...], Field(description="Como o arquivo as chama")]
+    codificacao: Annotated[str, about("Codificação do texto; planilha ou parquet", "utf-8")]
+    separador: Annotated[str, about("Entre as colunas", ";")]
+    decimal: Annotated[str, about("Separador decimal", ",")]
+    colunas: Annotated[tuple[str, ...], about("Como o arquivo as chama")]
     campos: Annotated[
-        tuple[str, ...],
-        Field(description="Que campo de POST /avaliar é cada coluna; vazio se não decide nada"),
+        tuple[str, ...], about("Que campo de POST /avaliar é cada coluna; vazio se não decide nada")
     ]
 
 
@@ -50,12 +45,12 @@ class Formato:
 class LinhaLida:
     """Uma das primeiras linhas, como está escrita e como foi entendida."""
 
-    linha: Annotated[int, Field(description="Número da linha no arquivo, a partir de 1")]
-    valores: Annotated[tuple[str, ...], Field(description="Como estão escritos, coluna por coluna")]
-    nome: Annotated[str | None, Field(description="Nulo se a linha tem erro")]
+    linha: Annotated[int, about("Número da linha no arquivo, a partir de 1")]
+    valores: Annotated[tuple[str, ...], about("Como estão escritos, coluna por coluna")]
+    nome: Annotated[str | None, about("Nulo se a linha tem erro")]
     entendidos: Annotated[
         dict[str, float] | None,
-        Field(description="Os cinco valores em reais, por campo; nulo se a linha tem erro"),
+        about("Os cinco valores em reais, por campo; nulo se a linha tem erro"),
     ]
 
 
@@ -63,21 +58,21 @@ class LinhaLida:
 class Resumo:
     """Como as linhas terminaram, em contagens."""
 
-    decisoes: Annotated[dict[str, int], Field(description="Por decisão")]
-    perfis: Annotated[list[int], Field(description="Por perfil, de 0 a 4")]
-    confianca: Annotated[list[int], Field(description="Por décimos da confiança, de 0 a 1")]
+    decisoes: Annotated[dict[str, int], about("Por decisão")]
+    perfis: Annotated[list[int], about("Por perfil, de 0 a 4")]
+    confianca: Annotated[list[int], about("Por décimos da confiança, de 0 a 1")]
 
 
 @dataclass(slots=True)
 class Pergunta:
     """O que precisa de resposta antes de começar, dada em respostas."""
 
-    codigo: Annotated[str, Field(description="colunas ou decimais")]
-    frase: Annotated[str, Field(description="A pergunta")]
-    campos: Annotated[tuple[str, ...], Field(description="Os campos que não têm coluna")]
-    opcoes: Annotated[tuple[str, ...], Field(description="As respostas possíveis")]
+    codigo: Annotated[str, about("colunas ou decimais")]
+    frase: Annotated[str, about("A pergunta")]
+    campos: Annotated[tuple[str, ...], about("Os campos que não têm coluna")]
+    opcoes: Annotated[tuple[str, ...], about("As respostas possíveis")]
     exemplos: Annotated[
-        tuple[str, ...], Field(description="Valores do arquivo que podem ser lidos de dois modos")
+        tuple[str, ...], about("Valores do arquivo que podem ser lidos de dois modos")
     ]
 
 
@@ -85,19 +80,19 @@ class Pergunta:
 class Respostas:
     """O que foi respondido, para este arquivo ou para outro com as mesmas colunas."""
 
-    colunas: Annotated[dict[str, str], Field(description="Por campo, a coluna que o traz")]
-    decimais: Annotated[str | None, Field(description="virgula ou ponto")]
-    repetidas: Annotated[Repeated | None, Field(description="Os já avaliados")]
+    colunas: Annotated[dict[str, str], about("Por campo, a coluna que o traz")]
+    decimais: Annotated[str | None, about("virgula ou ponto")]
+    repetidas: Annotated[Repeated | None, about("Os já avaliados")]
 
 
 @dataclass(slots=True)
 class ErroDeLinha:
     """Por que uma linha não pode ser avaliada."""
 
-    linha: Annotated[int, Field(description="Número da linha no arquivo, a partir de 1")]
+    linha: Annotated[int, about("Número da linha no arquivo, a partir de 1")]
     coluna: Column
-    valor: Annotated[str, Field(description="Como está escrito")]
-    motivo: Annotated[str, Field(description="O que corrigir")]
+    valor: Annotated[str, about("Como está escrito")]
+    motivo: Annotated[str, about("O que corrigir")]
 
 
 @dataclass(slots=True)
@@ -105,31 +100,29 @@ class TipoDeErro:
     """Em quantas linhas há o mesmo erro na mesma coluna."""
 
     coluna: Column
-    motivo: Annotated[str, Field(description="O que corrigir")]
-    linhas: Annotated[int, Field(description="Em quantas linhas")]
+    motivo: Annotated[str, about("O que corrigir")]
+    linhas: Annotated[int, about("Em quantas linhas")]
 
 
 @dataclass(slots=True)
 class JaAvaliado:
     """De onde os mesmos clientes já foram avaliados."""
 
-    id: Annotated[str | None, Field(description="O arquivo; nulo se foi em um terminal")]
-    nome: Annotated[str | None, Field(description="Nome do arquivo")]
+    id: Annotated[str | None, about("O arquivo; nulo se foi em um terminal")]
+    nome: Annotated[str | None, about("Nome do arquivo")]
 
 
 @dataclass(slots=True)
 class Conferencia:
     """O que se sabe do arquivo antes de começar."""
 
-    linhas: Annotated[int, Field(description="Com alguma célula preenchida")]
-    com_erro: Annotated[int, Field(description="Que não podem ser avaliadas")]
-    repetidas: Annotated[int, Field(description="Já avaliadas antes")]
-    a_avaliar: Annotated[int, Field(description="As que serão avaliadas")]
-    colunas_sem_uso: Annotated[
-        tuple[str, ...], Field(description="Não decidem nada, e voltam no resultado")
-    ]
-    erros: Annotated[list[ErroDeLinha], Field(description="Os primeiros 100; todos em erros.csv")]
-    tipos_de_erro: Annotated[list[TipoDeErro], Field(description="Todos, contados")]
+    linhas: Annotated[int, about("Com alguma célula preenchida")]
+    com_erro: Annotated[int, about("Que não podem ser avaliadas")]
+    repetidas: Annotated[int, about("Já avaliadas antes")]
+    a_avaliar: Annotated[int, about("As que serão avaliadas")]
+    colunas_sem_uso: Annotated[tuple[str, ...], about("Não decidem nada, e voltam no resultado")]
+    erros: Annotated[list[ErroDeLinha], about("Os primeiros 100; todos em erros.csv")]
+    tipos_de_erro: Annotated[list[TipoDeErro], about("Todos, contados")]
     ja_avaliado: JaAvaliado | None
 
 
@@ -142,30 +135,25 @@ class Lote:
     situacao: FileState
     atualizado_em: Moment
     formato: Formato
-    amostra: Annotated[list[LinhaLida], Field(description="As primeiras linhas")]
+    amostra: Annotated[list[LinhaLida], about("As primeiras linhas")]
     linhas: Lines
     feitas: Done
-    decididas: Annotated[int, Field(description="Linhas com decisão")]
-    com_erro: Annotated[int, Field(description="Linhas com erro")]
-    repetidas: Annotated[int, Field(description="Linhas já avaliadas antes, e não de novo")]
-    linhas_por_segundo: Annotated[
-        float | None, Field(description="Desde que começou ou foi retomado")
-    ]
+    decididas: Annotated[int, about("Linhas com decisão")]
+    com_erro: Annotated[int, about("Linhas com erro")]
+    repetidas: Annotated[int, about("Linhas já avaliadas antes, e não de novo")]
+    linhas_por_segundo: Annotated[float | None, about("Desde que começou ou foi retomado")]
     segundos_restantes: Annotated[
-        float | None, Field(description="Estimativa; nula se o arquivo não está em andamento")
+        float | None, about("Estimativa; nula se o arquivo não está em andamento")
     ]
     espera: Annotated[
-        Awaited | None,
-        Field(description="O que falta a um arquivo que não avança; nulo se nada"),
+        Awaited | None, about("O que falta a um arquivo que não avança; nulo se nada")
     ]
     resumo: Resumo
-    perguntas: Annotated[list[Pergunta], Field(description="As que faltam responder")]
+    perguntas: Annotated[list[Pergunta], about("As que faltam responder")]
     respostas: Respostas
-    conferencia: Annotated[Conferencia | None, Field(description="Nula até ser conferido")]
-    comeca_sozinho: Annotated[
-        bool, Field(description="Se começa assim que for conferido, sem perguntas")
-    ]
-    recusa: Annotated[str | None, Field(description="Por que nada será avaliado")]
+    conferencia: Annotated[Conferencia | None, about("Nula até ser conferido")]
+    comeca_sozinho: Annotated[bool, about("Se começa assim que for conferido, sem perguntas")]
+    recusa: Annotated[str | None, about("Por que nada será avaliado")]
 
 
 @dataclass(slots=True)
@@ -186,7 +174,7 @@ class Lotes:
 
     itens: list[ItemDeLote]
     trabalhadores: Annotated[
-        int, Field(description="Quantos avaliam arquivos agora; sem nenhum, os arquivos esperam")
+        int, about("Quantos avaliam arquivos agora; sem nenhum, os arquivos esperam")
     ]
 
 

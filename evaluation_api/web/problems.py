@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -22,7 +22,7 @@ from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.request_ids import request_id
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
 from evaluation_api.web import answers, requests
-from evaluation_api.web.contract import Revisao
+from evaluation_api.web.contract import Revisao, about
 from evaluation_api.web.pages import ProblemResponse, templates
 
 logger = logging.getLogger(__name__)
@@ -36,41 +36,40 @@ PAGE: Final = "/docs/problemas"
 class Erro:
     """Um campo que não foi aceito."""
 
-    pointer: Annotated[str, Field(description="Onde está (RFC 6901)", examples=["#/balance"])]
-    detail: Annotated[str, Field(description="O que corrigir")]
+    pointer: Annotated[str, about("Onde está (RFC 6901)", "#/balance")]
+    detail: Annotated[str, about("O que corrigir")]
 
 
 @dataclass(slots=True)
 class Problema:
     """O corpo de todo erro (RFC 9457)."""
 
-    title: Annotated[str, Field(description="Que problema é")]
-    status: Annotated[int, Field(description="Código HTTP", examples=[422])]
-    detail: Annotated[str, Field(description="O que houve e o que fazer")]
-    instance: Annotated[str, Field(description="Código do pedido, como em X-Request-ID")]
+    title: Annotated[str, about("Que problema é")]
+    status: Annotated[int, about("Código HTTP", 422)]
+    detail: Annotated[str, about("O que houve e o que fazer")]
+    instance: Annotated[str, about("Código do pedido, como em X-Request-ID")]
     type: Annotated[
         str,
-        Field(
-            description="Onde o problema é explicado: um endereço deste serviço",
-            examples=["/docs/problemas#dados_nao_aceitos"],
+        about(
+            "Onde o problema é explicado: um endereço deste serviço",
+            "/docs/problemas#dados_nao_aceitos",
         ),
     ]
     codigo: Annotated[
         str,
-        Field(
-            description="Código estável do problema, para programas; o título pode mudar",
-            examples=["dados_nao_aceitos"],
+        about(
+            "Código estável do problema, para programas; o título pode mudar", "dados_nao_aceitos"
         ),
     ]
-    erros: Annotated[list[Erro], Field(description="Os campos que não foram aceitos")] = field(
+    erros: Annotated[list[Erro], about("Os campos que não foram aceitos")] = field(
         default_factory=list
     )
     total_de_erros: Annotated[
-        int | None, Field(description="Quantos são, se erros traz apenas os primeiros")
+        int | None, about("Quantos são, se erros traz apenas os primeiros")
     ] = None
-    revisoes: Annotated[
-        list[Revisao], Field(description="As que há, quando quem revisa não viu alguma")
-    ] = field(default_factory=list)
+    revisoes: Annotated[list[Revisao], about("As que há, quando quem revisa não viu alguma")] = (
+        field(default_factory=list)
+    )
 
 
 _PROBLEMA: Final = TypeAdapter(Problema)
