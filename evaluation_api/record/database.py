@@ -47,15 +47,18 @@ _POOL_SECONDS: Final = 1
 _ROOM_BYTES: Final = 2**20
 #: What is written to try whether it can be, and taken back.
 _FILL: Final = {
-    # Of letters in no order, which the server makes hardly smaller.
+    # 64 KB of letters in no order, which the server makes hardly smaller: a table must grow for
+    # them. 1 MB took a busy one longer than a look may last, so that who was slow for a moment
+    # stayed away for as long as they were busy.
     "postgresql": text(
         "INSERT INTO policies (version, text, first_used_at)"
         " SELECT '~room', string_agg(md5(random()::text), ''), now()"
-        " FROM generate_series(1, :bytes / 32)"
+        " FROM generate_series(1, 2048)"
     ),
+    # More than SQLite keeps in memory.
     "sqlite": text(
         "INSERT INTO policies (version, text, first_used_at)"
-        " VALUES ('~room', hex(zeroblob(:bytes / 2)), current_timestamp)"
+        " VALUES ('~room', hex(zeroblob(524288)), current_timestamp)"
     ),
 }
 
@@ -179,7 +182,7 @@ def _write_and_take_back(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         # What is not kept in memory reaches the disk before it is committed.
         connection.exec_driver_sql("PRAGMA cache_size=16")
-    connection.execute(_FILL[connection.dialect.name], {"bytes": _ROOM_BYTES})
+    connection.execute(_FILL[connection.dialect.name])
     connection.rollback()
     connection.invalidate()
 
