@@ -200,11 +200,10 @@ async def evaluate(
     """Avalia um cliente, registra a decisão e responde com ela."""
     applicant = requests.applicant_of(sent)
     # Each may have come more than once, which costs a look only where it has come at all.
-    repeated = request.headers.getlist
-    keys = [] if idempotency_key is None else repeated("idempotency-key")
+    keys = [] if idempotency_key is None else request.headers.getlist("idempotency-key")
     caller = label_of(request.scope)
     key = requests.read_key(keys, applicant, caller)
-    may_wait = prefer is not None and requests.prefers_async(repeated("prefer"))
+    may_wait = prefer is not None and requests.prefers_async(request.headers.getlist("prefer"))
     receipt = await services_of(request).evaluator.evaluate(
         applicant, key, may_wait=may_wait, made_by=caller
     )

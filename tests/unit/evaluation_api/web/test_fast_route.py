@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from types import SimpleNamespace
 
 import httpx
@@ -82,10 +83,16 @@ class Evaluates:
     """An evaluator that says what it was asked; or that it waits, to who may."""
 
     async def evaluate(
-        self, applicant: Applicant, key: IdempotencyKey | None, *, may_wait: bool
+        self,
+        applicant: Applicant,
+        key: IdempotencyKey | None,
+        *,
+        may_wait: bool,
+        made_by: str | None,
     ) -> Receipt:
         """Answer."""
-        return Receipt("1", None if may_wait else json.dumps([str(applicant), str(key)]))
+        told = json.dumps([str(applicant), str(key), made_by])
+        return Receipt("1", None if may_wait else told)
 
 
 APPS = [create_fastapi_app(), create_fastapi_app(fast_path=False)]
@@ -111,3 +118,4 @@ def test_the_fast_path_answers_as_the_way_through_fastapi(
     fast, slow = (asyncio.run(ask(app)) for app in APPS)
 
     assert fast == slow
+    assert fast[0] != HTTPStatus.INTERNAL_SERVER_ERROR
