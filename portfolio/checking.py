@@ -191,7 +191,9 @@ def _reading(table: Table, sample: tuple[Sample, ...] = ()) -> Reading:
 def _raw_sample(table: Table) -> tuple[Sample, ...]:
     """Return the first lines as written; what a person chooses columns by."""
     first = next(table.records, None)
-    return () if first is None else tuple(_cells(first, _SAMPLED))
+    if first is None:
+        return ()
+    return tuple(_cells(reading.as_written(first, Mark.COMMA), _SAMPLED))
 
 
 def _cells(some: Records | Clients, count: int) -> Iterator[Sample]:

@@ -5,7 +5,7 @@ three decimals, 1,234 or 1.234, where nothing else in the file says which mark i
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -23,6 +23,12 @@ _CURRENCY_AND_NOTHING: Final = rf"{_CURRENCY_FIRST}{_NOTHING}$"
 _GROUPED_DECIMALS: Final = 3
 #: Cells that whoever chooses a mark is shown.
 _EXAMPLES: Final = 3
+
+
+#: A column of amounts of a workbook: each cell is a text, or a number, which has no mark.
+OF_WORKBOOK: Final = pa.struct([("text", pa.string()), ("number", pa.float64())])
+#: Decimals of a workbook's numbers, whose last bits are the arithmetic's.
+_DECIMALS: Final = 10
 
 
 class Mark(StrEnum):
@@ -166,3 +172,40 @@ def _in_reais(cells: pa.Array, pattern: _Pattern) -> pa.Array:
     bare = pc.replace_substring_regex(nought, _CURRENCY_FIRST, "")
     is_plain = pc.match_substring_regex(bare, pattern.plain)
     return pc.if_else(is_plain, bare, pa.scalar(None, pa.string()))
+
+
+def of_workbook(cells: Sequence[object]) -> pa.Array:
+    """Return cells of a workbook as OF_WORKBOOK, its own numbers apart from texts."""
+    is_number = [isinstance(cell, float) for cell in cells]
+    pairs = list(zip(cells, is_number, strict=True))
+    texts = pa.array([None if number else str(cell) for cell, number in pairs], pa.string())
+    numbers = pa.array([cell if number else None for cell, number in pairs], pa.float64())
+    return pa.StructArray.from_arrays([texts, numbers], fields=list(OF_WORKBOOK))
+
+
+def texts(cells: pa.Array) -> pa.Array:
+    """Return a column; of OF_WORKBOOK its texts, null where its own numbers stand."""
+    return pc.struct_field(cells, "text") if cells.type == OF_WORKBOOK else cells
+
+
+def written(cells: pa.Array, mark: Mark) -> pa.Array:
+    """Return a column; of OF_WORKBOOK as text, its own numbers with the file's mark.
+
+    Never with three decimals, so that no mark that somebody chooses makes another amount of them.
+    """
+    if cells.type != OF_WORKBOOK:
+        return cells
+    numbers = pc.struct_field(cells, "number").to_pylist()
+    own = [None if number is None else _unmistakable(number, mark) for number in numbers]
+    return pc.coalesce(pa.array(own, pa.string()), texts(cells))
+
+
+def _unmistakable(number: float, mark: Mark) -> str:
+    whole, point, decimals = figures(number).partition(".")
+    decimals += "0" * (len(decimals) == _GROUPED_DECIMALS)
+    return f"{whole}{point and _PATTERNS[mark].decimal}{decimals}"
+
+
+def figures(number: float) -> str:
+    """Return a workbook's number in figures, with a decimal point if with any."""
+    return np.format_float_positional(round(number, _DECIMALS), trim="-")

@@ -1,7 +1,8 @@
 """Parquet and workbooks, which libraries open as a whole: their header, and records block by block.
 
 What they take is bounded by who runs this (`apart`). Columns are text, or what has one plain form
-as text: numbers, dates, and truth values where no amount is meant.
+as text: numbers, dates, and truth values where no amount is meant. Amounts of a workbook, whose own
+numbers stand among texts and have no mark, are `amounts.OF_WORKBOOK`.
 """
 
 import io
@@ -18,7 +19,7 @@ import python_calamine
 from numpy.typing import NDArray
 
 from evaluation_api.decision.domain import FEATURES
-from portfolio.files import header, messages, text
+from portfolio.files import amounts, header, messages, text
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.records import Records
@@ -67,18 +68,23 @@ def _parquet(source: IO[bytes], choices: Choices) -> tuple[Header, Iterator[Reco
     except (pa.ArrowException, OSError) as exc:
         raise UnreadableFileError(messages.NOT_TEXT) from exc
     found = header.header_of(file.schema_arrow.names, 1, choices)
-    amounts = {found.places.get(feature) for feature in FEATURES}
+    of_amounts = _amount_places(found)
 
     def records() -> Iterator[Records]:
         line = 1
         for batch in file.iter_batches(_ROWS, use_threads=False):
             columns = [
-                _column(batch.column(at), is_amount=at in amounts) for at in range(len(found.names))
+                _column(batch.column(at), is_amount=at in of_amounts)
+                for at in range(len(found.names))
             ]
             yield Records(np.arange(line, line + len(batch)), columns, [])
             line += len(batch)
 
     return found, records()
+
+
+def _amount_places(found: Header) -> set[int]:
+    return {found.places[feature] for feature in FEATURES if feature in found.places}
 
 
 def _column(column: pa.Array, *, is_amount: bool) -> pa.Array:
@@ -134,7 +140,7 @@ def _workbook(source: IO[bytes], choices: Choices) -> tuple[Header, Iterator[Rec
         seen.append(cells)
         found = header.header_of(cells, len(seen), choices)
         if len(found.places) > 1:
-            return found, _rows(rows, len(seen) + 1, len(found.names))
+            return found, _rows(rows, len(seen) + 1, found)
     raise header.no_header(seen)
 
 
@@ -151,18 +157,21 @@ def _first_sheet(source: IO[bytes]) -> Any:  # noqa: ANN401 - calamine's own
         raise UnreadableFileError(messages.DAMAGED) from exc
 
 
-def _rows(rows: Iterator[Sequence[object]], line: int, width: int) -> Iterator[Records]:
+def _rows(rows: Iterator[Sequence[object]], line: int, found: Header) -> Iterator[Records]:
+    width, of_amounts = len(found.names), _amount_places(found)
     while block := [row[:width] for row in islice(rows, _ROWS)]:
-        columns = [pa.array([_text(row[at]) for row in block], pa.string()) for at in range(width)]
+        columns = [
+            amounts.of_workbook(cells) if at in of_amounts else _texts_of(cells)
+            for at, cells in enumerate(zip(*block, strict=True))
+        ]
         yield Records(np.arange(line, line + len(block)), columns, [])
         line += len(block)
 
 
-def _text(cell: object) -> str:
-    """Return a cell as a file with decimal points has it; a workbook's own numbers have no mark."""
-    if isinstance(cell, float):
-        return repr(int(cell)) if cell.is_integer() else repr(round(cell, 10))
-    return str(cell)
+def _texts_of(cells: Sequence[object]) -> pa.Array:
+    """Return cells as a file with decimal points has them."""
+    shown = [amounts.figures(cell) if isinstance(cell, float) else str(cell) for cell in cells]
+    return pa.array(shown, pa.string())
 
 
 def _bounded(blocks: Iterator[Records]) -> Iterator[Records]:
@@ -184,7 +193,7 @@ def _bounded(blocks: Iterator[Records]) -> Iterator[Records]:
 
 def _text_bytes(some: Records) -> NDArray[np.int64]:
     sizes = np.zeros(len(some.lines), np.int64)
-    for cells in some.cells:
+    for cells in map(amounts.texts, some.cells):
         if pa.types.is_string(cells.type):
             sizes += pc.fill_null(pc.binary_length(cells), 0).to_numpy(zero_copy_only=False)
     return sizes

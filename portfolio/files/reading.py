@@ -61,10 +61,9 @@ def clients_of(
     """Read a table's clients block by block, and tell how it writes amounts.
 
     mark: as a person chose it for this table. usual: for the one before, which holds where the
-    amounts do not tell another: a workbook has numbers with a point under the columns of a CSV with
-    a comma. is_recorded: whether they are, by names then, and no numbers. Raises
-    UnreadableFileError, at once where the amounts can be read in two ways or there is none, and
-    later for a line that ends the reading.
+    amounts do not tell another. is_recorded: whether they are, by names then, and no numbers.
+    Raises UnreadableFileError, at once where the amounts can be read in two ways or there is none,
+    and later for a line that ends the reading.
     """
     first: list[Records] = []
     for some in table.records:
@@ -75,16 +74,22 @@ def clients_of(
         raise UnreadableFileError(messages.NO_LINES)
     grammar = _grammar_of(first, table, mark, usual)
     rest = chain(first, table.records)
+    written = (as_written(records, grammar.mark) for records in rest)
     return grammar, (
-        read(records, table.header, grammar, is_recorded=is_recorded) for records in rest
+        read(records, table.header, grammar, is_recorded=is_recorded) for records in written
     )
+
+
+def as_written(records: Records, mark: Mark) -> Records:
+    """Return records of a workbook as those of a file that has this mark; others as they are."""
+    return records._replace(cells=[amounts.written(cells, mark) for cells in records.cells])
 
 
 def _grammar_of(
     first: Sequence[Records], table: Table, mark: Mark | None, usual: Mark | None
 ) -> Grammar:
     places = [table.header.places[feature] for feature in FEATURES]
-    columns = [records.cells[place] for records in first for place in places]
+    columns = [amounts.texts(records.cells[place]) for records in first for place in places]
     columns = [column for column in columns if pa.types.is_string(column.type)]
     if not columns:
         return Grammar(Mark.POINT, three_decimals=True)  # numbers, as Parquet has them

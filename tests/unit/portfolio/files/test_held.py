@@ -4,6 +4,7 @@ import datetime as dt
 import io
 import os
 import zipfile
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,9 +14,11 @@ import pyarrow.parquet
 import pytest
 
 from portfolio.files import apart, held, messages, reading, sources, text
+from portfolio.files.amounts import Mark
 from portfolio.files.errors import UnreadableFileError
-from portfolio.files.header import Choices
+from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
+from portfolio.files.records import Records
 from tests.portfolio_files import HEADER
 
 NAMES: Final = HEADER.strip().split(";")
@@ -57,11 +60,14 @@ def parquet_of(columns: list[tuple[str, Any]]) -> bytes:
 
 def clients_of(content: bytes) -> Clients:
     """Read the one block of a file, in this process."""
-    kind = held.PARQUET if content.startswith(b"PAR1") else held.WORKBOOK
-    found, blocks = held.read(io.BytesIO(content), kind, Choices({}), is_sent=True)
-    _, clients = reading.clients_of(sources.Table(found, blocks))
-    (some,) = clients
+    _, (some,) = reading.clients_of(sources.Table(*opened(content)))
     return some
+
+
+def opened(content: bytes) -> tuple[Header, Iterator[Records]]:
+    """Open a file in this process."""
+    kind = held.PARQUET if content.startswith(b"PAR1") else held.WORKBOOK
+    return held.read(io.BytesIO(content), kind, Choices({}), is_sent=True)
 
 
 def sent(content: bytes) -> sources.Table:
@@ -237,3 +243,26 @@ def test_a_file_that_is_cut_short_is_damaged() -> None:
         clients_of(workbook(["Ana", *AMOUNTS], stray="<row><c><v>1</row>"))
 
     assert str(refused.value) == messages.DAMAGED
+
+
+@pytest.mark.parametrize("mark", [None, *Mark])
+@pytest.mark.parametrize("usual", [None, *Mark])
+@pytest.mark.parametrize("text", [None, "1.234,56", "1,234.56"])
+def test_a_number_of_a_workbook_is_that_number_whatever_marks_stand_beside_it(
+    mark: Mark | None, usual: Mark | None, text: str | None
+) -> None:
+    numbers = [103.125, 0.00001, 12.5, 2700.0, 1234567.1]
+    rows: list[list[object]] = [["Ana", *numbers]]
+    if text is not None:
+        rows += [["Bia", text, *AMOUNTS[1:]], ["Cia", *AMOUNTS[:4], text]]
+    table = sources.Table(*opened(workbook(*rows)))
+
+    _, (some,) = reading.clients_of(table, mark, usual=usual)
+
+    assert some.frame.iloc[0].tolist() == numbers
+
+
+def test_a_workbook_of_numbers_comes_back_as_excel_in_brazil_shows_it() -> None:
+    some = clients_of(workbook(["Ana", 103.125, *AMOUNTS[1:]]))
+
+    assert [cells[0].as_py() for cells in some.cells[1:3]] == ["103,1250", "5788"]
