@@ -163,6 +163,7 @@ def adverse(fact: AdverseFact) -> str:
     )
 
 
+@lru_cache(maxsize=64)  # a policy has a handful
 def round_percent(share: float) -> str:
     """Format a share that the policy sets, as 30%."""
     return f"{100 * share:.4g}%".replace(".", ",")

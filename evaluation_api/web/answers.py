@@ -81,26 +81,26 @@ def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> Avaliacao:
     usage = evaluation.applicant.usage
     profile = policy.profiles[prediction.cluster]
     next_best = None if prediction.runner_up is None else policy.profiles[prediction.runner_up]
-    return Avaliacao(
-        nome=evaluation.applicant.name,
-        cluster=prediction.cluster,
-        resposta=sentences.answer(profile, decision),
-        id=evaluation.id,
-        decisao=decision.outcome,
-        perfil=_perfil(profile),
-        perfil_vizinho=None if next_best is None else _perfil(next_best),
-        motivos=_motivos(evaluation, profile, next_best),
-        observacoes=list(_observations(decision, policy)),
-        confianca=prediction.confidence,
-        simulacao=_simulacao(usage, decision, policy),
-        modelo=prediction.model.tag,
-        modelo_sha256=prediction.model.sha256,
-        politica=decision.policy_version,
-        avaliado_em=when(evaluation.evaluated_at),
-        duracao_ms=round(evaluation.milliseconds, 3),
-        fatos=_fatos(usage, decision.facts, policy),
-        motivos_principais=[_adverse(fact) for fact in decision.adverse],
-    )
+    return {
+        "nome": evaluation.applicant.name,
+        "cluster": prediction.cluster,
+        "resposta": sentences.answer(profile, decision),
+        "id": evaluation.id,
+        "decisao": decision.outcome,
+        "perfil": _perfil(profile),
+        "perfil_vizinho": None if next_best is None else _perfil(next_best),
+        "motivos": _motivos(evaluation, profile, next_best),
+        "observacoes": list(_observations(decision, policy)),
+        "confianca": prediction.confidence,
+        "simulacao": _simulacao(usage, decision, policy),
+        "modelo": prediction.model.tag,
+        "modelo_sha256": prediction.model.sha256,
+        "politica": decision.policy_version,
+        "avaliado_em": when(evaluation.evaluated_at),
+        "duracao_ms": round(evaluation.milliseconds, 3),
+        "fatos": _fatos(usage, decision.facts, policy),
+        "motivos_principais": [_adverse(fact) for fact in decision.adverse],
+    }
 
 
 def answer_json(recorded: Recorded) -> str | None:
@@ -175,7 +175,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _perfil(profile: Profile) -> Perfil:
-    return Perfil(profile.cluster, profile.key, profile.name)
+    return {"cluster": profile.cluster, "chave": profile.key, "nome": profile.name}
 
 
 def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None) -> list[Motivo]:
@@ -183,14 +183,14 @@ def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None
     if next_best is None:
         return []
     return [
-        Motivo(
-            reason.feature,
-            sentences.LABELS[reason.feature],
-            reason.amount,
-            reason.contribution,
-            "aproxima" if reason.fits else "afasta",
-            sentences.reason(reason, profile, next_best),
-        )
+        {
+            "campo": reason.feature,
+            "rotulo": sentences.LABELS[reason.feature],
+            "valor": reason.amount,
+            "contribuicao": reason.contribution,
+            "sentido": "aproxima" if reason.fits else "afasta",
+            "frase": sentences.reason(reason, profile, next_best),
+        }
         for reason in reasons(evaluation.applicant.usage, evaluation.prediction)
     ]
 
@@ -224,17 +224,24 @@ def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[Fat
 
 
 def _fato(code: str, value: float | None, bound: float, sentence: str) -> Fato:
-    return Fato(code, sentences.FACT_LABELS[code], value, "%", _percent(bound), sentence)
+    return {
+        "codigo": code,
+        "rotulo": sentences.FACT_LABELS[code],
+        "valor": value,
+        "unidade": "%",
+        "limite": _percent(bound),
+        "frase": sentence,
+    }
 
 
 def _adverse(fact: AdverseFact) -> MotivoPrincipal:
-    return MotivoPrincipal(
-        fact.code,
-        fact.feature,
-        sentences.adverse(fact),
-        _percent(fact.value),
-        _percent(fact.reference),
-    )
+    return {
+        "codigo": fact.code,
+        "campo": fact.feature,
+        "frase": sentences.adverse(fact),
+        "valor": _percent(fact.value),
+        "referencia": _percent(fact.reference),
+    }
 
 
 def _percent(share: float) -> float:
@@ -248,18 +255,18 @@ def _simulacao(usage: CardUsage, decision: Decision, policy: AnyPolicy) -> Simul
         return None
     current = getattr(usage, change.feature)
     profile = policy.profiles[change.cluster]
-    return Simulacao(
-        campo=change.feature,
-        rotulo=sentences.LABELS[change.feature],
-        de=current,
-        para=change.amount,
-        cluster=change.cluster,
-        perfil=profile.name,
-        frase=sentences.counterfactual(
+    return {
+        "campo": change.feature,
+        "rotulo": sentences.LABELS[change.feature],
+        "de": current,
+        "para": change.amount,
+        "cluster": change.cluster,
+        "perfil": profile.name,
+        "frase": sentences.counterfactual(
             current, change, profile, by_facts=decision.facts is not None
         ),
-        ate=change.until,
-    )
+        "ate": change.until,
+    }
 
 
 def pending(evaluation_id: str) -> bytes:
