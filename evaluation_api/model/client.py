@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Self, cast
 from urllib.parse import quote
 
@@ -106,8 +105,7 @@ class _Description(msgspec.Struct):
     card: ModelCard | None = None
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(msgspec.Struct, gc=False):
     balance: float
     purchases: float
     cash_advance: float
