@@ -27,5 +27,5 @@ ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=3s --timeout=4s --start-period=30s --retries=3 CMD ["healthy", "8000", "/health/ready"]
+HEALTHCHECK --interval=3s --timeout=4s --start-period=150s --retries=3 CMD ["healthy", "8000", "/health/ready"]
 CMD ["python", "-m", "evaluation_api"]

@@ -29,5 +29,5 @@ ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8002
-HEALTHCHECK --interval=3s --timeout=4s --start-period=30s --retries=3 CMD ["healthy", "8002", "/health"]
+HEALTHCHECK --interval=3s --timeout=4s --start-period=150s --retries=3 CMD ["healthy", "8002", "/health"]
 CMD ["python", "-m", "portfolio", "worker"]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
+from deploy.stack import WAIT_SECONDS
 from evaluation_api.app import create_fastapi_app
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,14 @@ def test_every_image_of_ours_runs_unprivileged_and_says_whether_it_is_well(name:
 
     assert "\nUSER 10001:10001\n" in recipe
     assert "\nHEALTHCHECK " in recipe
+
+
+@pytest.mark.parametrize("name", ["evaluation", "model", "portfolio"])
+def test_a_start_may_take_nearly_as_long_as_make_waits_for_it(name: str) -> None:
+    recipe = "".join(p.read_text() for p in (ROOT / "deploy/docker").glob(f"{name}.Dockerfile*"))
+
+    (seconds,) = re.findall(r"--start-period=(\d+)s", recipe)
+    assert 0.8 * WAIT_SECONDS <= int(seconds) < WAIT_SECONDS
 
 
 def test_the_example_settings_name_every_variable_and_no_other() -> None:
