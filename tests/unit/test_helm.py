@@ -95,6 +95,61 @@ def test_a_mistyped_value_is_refused(setting: str) -> None:
     assert helm("template", "release", CHART, "--set", setting).returncode != 0
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "evaluation.resources.limits.memory=384mb",
+        "evaluation.resources.requests.cpu=a",
+        "ingress.host=",
+        "ingress.host=https://clientes.example/",
+        "web.hosts={clientes.example:443}",
+        "access.publicURL=clientes.example",
+        "database.port=99999",
+        "database.peers={10.0.0.0/8}",
+        "image.tag=1.2.3+4",
+        "image.prefix=Registry.Example/",
+        "image.pullSecrets={registry}",
+        "serviceMonitor.interval=often",
+        "model.tolerations={spot}",
+    ],
+)
+def test_a_value_that_the_cluster_would_refuse_is_refused_by_its_name(setting: str) -> None:
+    path, _, _ = setting.partition("=")
+    done = helm("template", "release", CHART, "--set", setting)
+
+    assert done.returncode != 0
+    assert f"at '/{path.replace('.', '/')}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            "evaluation.autoscaling.enabled=true,evaluation.autoscaling.minReplicas=9",
+            "minReplicas is 9, more than its maxReplicas, 6.",
+        ),
+        (
+            "model.autoscaling.enabled=true,model.resources.requests.cpu=null",
+            "set model.resources.requests.cpu.",
+        ),
+        ("evaluation.env.EVALUATION_MODEL_URL=http://other", "which the chart sets by itself."),
+        ("web.env.GATEWAY_HOSTS=other", "which the chart sets by itself."),
+        (
+            "evaluation.env.EVALUATION_OIDC_DISCOVERY_URL=https://accounts.example/configuration",
+            "access.oidcPort names its port",
+        ),
+        ("serviceMonitor.enabled=true", "networkPolicy.monitoringNamespace names who does."),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused_in_a_sentence(
+    settings: str, sentence: str
+) -> None:
+    done = helm("template", "release", CHART, "--set", settings)
+
+    assert done.returncode != 0
+    assert sentence in done.stderr
+
+
 def test_every_service_finds_its_pods_and_their_ports(rendered: Rendered) -> None:
     for service in rendered.of("Service"):
         (pod,) = rendered.selected(service["spec"]["selector"])
@@ -110,6 +165,14 @@ def test_every_other_selector_finds_pods(rendered: Rendered) -> None:
     for pod in rendered.pods():
         for constraint in pod["spec"].get("topologySpreadConstraints", []):
             assert rendered.selected(constraint["labelSelector"]["matchLabels"]) == [pod]
+
+
+def test_a_start_may_take_as_long_as_in_a_container_of_the_stack(production: Rendered) -> None:
+    for deployment in production.of("Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        probe = container["startupProbe"]
+
+        assert probe["periodSeconds"] * probe["failureThreshold"] == 150
 
 
 def test_probes_and_policies_name_ports_that_exist(rendered: Rendered) -> None:

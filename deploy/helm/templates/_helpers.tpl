@@ -153,15 +153,19 @@ spec:
           env:
             {{- .env | nindent 12 }}
             {{- range $name, $value := $values.env }}
+            {{- if contains (printf "name: %s\n" $name) $.env }}
+            {{- fail (printf "%s.env sets %s, which the chart sets by itself." $.component $name) }}
+            {{- end }}
             - name: {{ $name }}
               value: {{ $value | quote }}
             {{- end }}
-          # Not yet started is no failure, for a minute.
+          # Not yet started is no failure, for two and a half minutes: on a busy node a start that
+          # takes 7 s elsewhere took 93.
           startupProbe:
             httpGet: {path: {{ .startup }}, port: http}
             periodSeconds: 2
             timeoutSeconds: 2
-            failureThreshold: 30
+            failureThreshold: 75
           # Whether it may be sent requests.
           readinessProbe:
             httpGet: {path: {{ .ready }}, port: http}
