@@ -74,8 +74,12 @@ def publishing_objection(centroids: Centroids, sizes: list[int] | None) -> str |
                 f"label {label} leads in {dict(RULE)[label]} by {margin:.3f} only, and a lead "
                 f"under {LEAST_MARGIN} does not hold its meaning"
             )
-    if label_order(centroids) != list(range(PROFILE_COUNT)):
-        return f"its centroids earn the labels {label_order(centroids)} in place of 0 to 4"
+    if (order := label_order(centroids)) != list(range(PROFILE_COUNT)):
+        return (
+            f"its clusters {order} earn the labels 0 to 4: before you save it, order = {order}; "
+            "kmeans.cluster_centers_ = kmeans.cluster_centers_[order]; "
+            "kmeans.labels_ = numpy.argsort(order)[kmeans.labels_]"
+        )
     return _small_profile(sizes) if sizes else None
 
 

@@ -52,7 +52,7 @@ def test_good_profiles_meet_no_objection() -> None:
     [
         (changed(3, 1, 0.36), [20] * 5, "label 4 leads in purchases by 0.140 only"),
         (changed(3, 0, 0.55), [20] * 5, "label 0 leads in balance by 0.050 only"),
-        (CENTROIDS[[1, 0, 2, 3, 4]], [20] * 5, "labels [1, 0, 2, 3, 4] in place of 0 to 4"),
+        (CENTROIDS[[1, 0, 2, 3, 4]], [20] * 5, "clusters [1, 0, 2, 3, 4] earn the labels 0 to 4"),
         (CENTROIDS, [98, 98, 98, 98, 8], "profile 4 holds 2.0% of the clients"),
     ],
 )

@@ -160,7 +160,7 @@ def test_nothing_is_published_without_a_reason(imported: str, ledger: Ledger, wh
 @pytest.mark.parametrize(
     ("candidate", "reason"),
     [
-        (permuted, "in place of 0 to 4"),
+        (permuted, "earn the labels 0 to 4"),
         (nearer_to_each_others_place, r"match .* in the order \[3, 1, 2, 0, 4\], not 0 to 4"),
         (moved, "the centroid of label 3 moved by 0.224, over 0.15"),
         (starved, "profile 1 holds 1.1% of the clients"),
@@ -183,6 +183,26 @@ def test_a_model_whose_labels_moved_is_not_published(  # noqa: PLR0913, PLR0917 
 
     assert tag_of(ledger) == published
     assert len(ledger.history().entries) == 1
+
+
+def test_who_numbered_the_clusters_by_chance_is_told_what_puts_them_in_order(
+    models_home: Path, clients: NDArray[np.float64], ledger: Ledger, tmp_path: Path
+) -> None:
+    assert models_home
+    model = training.fit(clients)
+    kmeans: KMeans = model[-1]
+    kmeans.cluster_centers_ = kmeans.cluster_centers_[[3, 0, 4, 2, 1]].copy()
+    kmeans.labels_ = kmeans.predict(model[0].transform(clients))
+    tag = brought_in(model, tmp_path / "by_chance.pkl")
+    with pytest.raises(PromotionRefused) as refused:
+        promotion.promote(tag, WHY, ledger=ledger)
+
+    lines = str(refused.value).removesuffix(".").partition("before you save it, ")[2]
+    exec(lines, {"kmeans": kmeans, "numpy": np})  # noqa: S102 - our own sentence, obeyed
+
+    assert len(str(refused.value)) <= 300
+    promotion.promote(brought_in(model, tmp_path / "in_order.pkl"), WHY, ledger=ledger)
+    assert model.predict(clients).tolist() == training.fit(clients).predict(clients).tolist()
 
 
 def test_a_model_without_a_closed_form_is_not_published(
