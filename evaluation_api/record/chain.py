@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import (
     Connection,
-    Engine,
     Text,
     cast,
     delete,
@@ -232,12 +231,8 @@ def entries(connection: Connection, *kinds: str) -> Iterator[Any]:
             return
 
 
-class ChainLog:
+class ChainLog(database.Keeper):
     """What is noted in one database. Every method raises RecordUnavailableError."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
 
     def note(self, events: Sequence[Event]) -> None:
         """Note what was done."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
 
 from evaluation_api.decision.domain import IdempotencyKey
 from evaluation_api.decision.errors import (
@@ -58,12 +58,8 @@ _decode_reading: Final = msgspec.json.Decoder(Reading).decode
 _decode_counts: Final = msgspec.json.Decoder(Counts).decode
 
 
-class ClientFileLog:
+class ClientFileLog(database.Keeper):
     """The files in one database. Every method raises RecordUnavailableError."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
 
     def open(
         self,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, insert, or_, select, update
+from sqlalchemy import Row, insert, or_, select, update
 
 from evaluation_api.access.credentials import Credential, CredentialKind
 from evaluation_api.access.identity import Identity, Role, of_terminal
@@ -30,12 +30,8 @@ _NOTE_SECONDS: Final = 60.0
 _IN_FORCE: Final = credentials.c.revoked_at.is_(None)
 
 
-class CredentialLog:
+class CredentialLog(database.Keeper):
     """What lets somebody into one record. Every method raises RecordUnavailableError."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
 
     def add(self, made: Credential, by: Identity | None = None) -> None:
         """Keep a new one. by: who makes it; the account at a terminal if nobody is told."""
@@ -119,7 +115,7 @@ class CredentialWatch:
     async def run(self) -> None:
         """Look until cancelled; what was known goes on while the record is away."""
         pause = partial(self._sleep, LOOK_SECONDS)
-        await repeat(self.look, pause, expected=EvaluationError, logger=logger, events=_EVENTS)
+        await repeat(self.look, pause, EvaluationError, logger, _EVENTS)
 
     async def look(self) -> None:
         """Have the keyring learn what is in force now. Raises RecordUnavailableError."""

@@ -121,6 +121,14 @@ def _connect_server(url: str, statement_seconds: float | None) -> Engine:
     return engine
 
 
+class Keeper:
+    """Keeps things of one kind in one database; its tables are schema.migrate's business."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine."""
+        self._engine = engine
+
+
 @contextmanager
 def kept(engine: Engine) -> Iterator[Connection]:
     """Keep a connection for the many short transactions of one thread.

@@ -8,8 +8,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
 from evaluation_api.record import deadline
@@ -28,7 +29,7 @@ DECISION_SECONDS: Final = 0.9
 LATE_SECONDS: Final = 0.05
 
 
-class RecordExecutor:
+class RecordExecutor(AbstractAsyncContextManager["RecordExecutor"]):
     """One thread that writes, so that writes queue here and not on the database's lock; four read.
 
     Every method raises whatever the call raises, most often RecordUnavailableError; what writes
@@ -43,10 +44,6 @@ class RecordExecutor:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="record-read")
         self._watcher = ThreadPoolExecutor(1, thread_name_prefix="record-watch")
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="record-refresh")
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let what is being written be written."""

@@ -4,14 +4,13 @@ What changes the record is noted in the transaction that does (chain.note); read
 and would wait for a transaction that it does not need. A killed process loses what it noted last.
 """
 
-import asyncio
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractAsyncContextManager
 from math import inf
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from evaluation_api.access.identity import Identity
 from evaluation_api.decision.errors import EvaluationError, OverloadedError
@@ -32,7 +31,7 @@ _HOUR_SECONDS: Final = 3600.0
 _MOST_NOTED: Final = 10_000
 
 
-class Journal:
+class Journal(AbstractAsyncContextManager["Journal"]):
     """What was read in one process."""
 
     def __init__(
@@ -78,10 +77,6 @@ class Journal:
         if len(noted) > self._most_noted:
             del noted[next(iter(noted))]
 
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __aexit__(self, *exc_info: object) -> None:
         """Write what is left, if it can be written."""
         try:
@@ -91,8 +86,7 @@ class Journal:
 
     async def run(self) -> None:
         """Write until cancelled; whatever fails is tried again at the next look."""
-        pause = partial(asyncio.sleep, _TICK_SECONDS)
-        await repeat(self.write, pause, expected=EvaluationError, logger=logger, events=_EVENTS)
+        await repeat(self.write, _TICK_SECONDS, EvaluationError, logger, _EVENTS)
 
     async def write(self) -> None:
         """Write what waits, oldest first. Raises RecordUnavailableError."""

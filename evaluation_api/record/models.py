@@ -4,15 +4,13 @@ A model is told of once, where it is met: to the record, to the log, and to whoe
 the policy's promise holds for it.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text
 
 from evaluation_api.decision.domain import Geometry, Model
 from evaluation_api.decision.errors import EvaluationError, ModelError
@@ -35,12 +33,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Geometry).decode
 
 
-class ModelLog:
+class ModelLog(database.Keeper):
     """The models in one database. Every method raises RecordUnavailableError."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
 
     def remember(self, met: Geometry) -> None:
         """Keep what a model said of itself, once for each sha256."""
@@ -95,13 +89,7 @@ class ModelWatch:
 
     async def run(self) -> None:
         """Look until cancelled; whatever fails is tried again at the next look."""
-        await repeat(
-            self._look,
-            partial(asyncio.sleep, self._tick_seconds),
-            expected=EvaluationError,
-            logger=logger,
-            events=_EVENTS,
-        )
+        await repeat(self._look, self._tick_seconds, EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         try:

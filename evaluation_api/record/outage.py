@@ -134,9 +134,7 @@ class RecordWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        await repeat(
-            self._once, self._pause, expected=EvaluationError, logger=logger, events=_EVENTS
-        )
+        await repeat(self._once, self._pause, EvaluationError, logger, _EVENTS)
 
     async def _once(self) -> None:
         outage = self._outage

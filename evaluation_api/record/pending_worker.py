@@ -3,10 +3,8 @@
 Every replica runs one of these; the record hands each of them different evaluations.
 """
 
-import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from evaluation_api.decision.domain import Entry, Prediction, Recorded
 from evaluation_api.decision.errors import EvaluationError
@@ -55,13 +53,7 @@ class PendingWorker:
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again at the next look."""
-        await repeat(
-            self._look,
-            partial(asyncio.sleep, self._tick_seconds),
-            expected=EvaluationError,
-            logger=logger,
-            events=_EVENTS,
-        )
+        await repeat(self._look, self._tick_seconds, EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         run_read, run_write = self._executor.run_read, self._executor.run_write

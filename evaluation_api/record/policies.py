@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import select, text
 
 from evaluation_api.decision.domain import UsedPolicy
 from evaluation_api.record import chain, database
@@ -15,12 +15,8 @@ _REMEMBER = text(
 )
 
 
-class PolicyLog:
+class PolicyLog(database.Keeper):
     """The policies in one database. Every method raises RecordUnavailableError."""
-
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
 
     def remember(self, version: str, source: str) -> None:
         """Keep a policy's text, once a version."""

@@ -9,7 +9,8 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -285,7 +286,7 @@ def _known_as_received(connection: Connection, rows: Sequence[Row[Any]]) -> dict
     }
 
 
-class Sealer:
+class Sealer(AbstractAsyncContextManager["Sealer"]):
     """Looks once a second whether something is to be sealed; every replica has one."""
 
     def __init__(self, engine: Engine, tick_seconds: float = _TICK_SECONDS) -> None:
@@ -295,19 +296,13 @@ class Sealer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-seal")
         self._is_behind = False
 
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __aexit__(self, *exc_info: object) -> None:
         """Let what is under way end."""
         self._thread.shutdown()
 
     async def run(self) -> None:
         """Seal until cancelled; whatever fails is tried again at the next look."""
-        await repeat(
-            self._look, self._pause, expected=EvaluationError, logger=logger, events=_EVENTS
-        )
+        await repeat(self._look, self._pause, EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         self._is_behind = False

@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, event
 
@@ -64,7 +64,7 @@ class _Asked:
                 self._driver.cancel_safe(timeout=_CANCEL_SECONDS)
 
 
-class Searches:
+class Searches(AbstractAsyncContextManager["Searches"]):
     """Runs searches of one database, and on SQLite keeps the index they use.
 
     The index can be made again, so that what is wrong with it stops nothing.
@@ -103,10 +103,6 @@ class Searches:
     def _listen(self, engine: Engine) -> None:
         event.listen(engine, "checkout", self._checked_out)
         event.listen(engine, "checkin", self._checked_in)
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Let nothing be under way when the engine is closed."""

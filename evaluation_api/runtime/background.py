@@ -1,5 +1,6 @@
 """Background loops: look, pause, look again, until cancelled."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from logging import Logger
 from typing import NamedTuple, NoReturn
@@ -14,17 +15,16 @@ class Events(NamedTuple):
 
 async def repeat(
     look: Callable[[], Awaitable[None]],
-    pause: Callable[[], Awaitable[None]],
-    *,
+    pause: Callable[[], Awaitable[None]] | float,
     expected: type[Exception],
     logger: Logger,
     events: Events,
 ) -> NoReturn:
     """Look until cancelled; whatever fails is tried again after the pause.
 
-    expected: what may happen, a service that is away; it is logged once, however long it lasts.
-    Anything else is a defect, and is logged with its traceback: one client's must not leave the
-    others waiting.
+    pause: in seconds, or what waits. expected: what may happen, a service that is away; it is
+    logged once, however long it lasts. Anything else is a defect, and is logged with its traceback:
+    one client's must not leave the others waiting.
     """
     reason = ""
     while True:
@@ -37,4 +37,4 @@ async def repeat(
                 logger.info(events.waits, extra={"reason": reason})
         except Exception:
             logger.exception(events.failed)
-        await pause()
+        await (pause() if callable(pause) else asyncio.sleep(pause))

@@ -28,7 +28,7 @@ def test_a_failure_is_logged_as_what_it_is_and_the_next_look_comes(
 
     async def run() -> None:
         events = Events("it_waits", "it_failed")
-        await repeat(look, pause, expected=TimeoutError, logger=LOGGER, events=events)
+        await repeat(look, pause, TimeoutError, LOGGER, events)
 
     with caplog.at_level(logging.INFO), pytest.raises(asyncio.CancelledError):
         asyncio.run(run())
@@ -45,7 +45,7 @@ def test_a_look_that_is_cancelled_ends_the_loop() -> None:
             raise AssertionError
 
         events = Events("it_waits", "it_failed")
-        loop = repeat(look, pause, expected=TimeoutError, logger=LOGGER, events=events)
+        loop = repeat(look, pause, TimeoutError, LOGGER, events)
         task = asyncio.create_task(loop)
         await asyncio.sleep(0)
         task.cancel()
