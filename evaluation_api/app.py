@@ -5,7 +5,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -53,7 +53,6 @@ from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, client_file_routes, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
-from evaluation_api.web.client_file_routes import ClientFiles
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -85,16 +84,11 @@ def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services_of(settings, access) as running:
-            app.state.services, app.state.client_files = running.services, running.client_files
+        async with services_of(settings, access) as app.state.services:
             server.spare_the_garbage_collector()
             yield
 
-    app = create_fastapi_app(
-        lifespan,
-        hosts=settings.allowed_hosts.split(","),
-        access=access,
-    )
+    app = create_fastapi_app(lifespan, hosts=settings.allowed_hosts.split(","), access=access)
     app.state.limit = limit or ConcurrencyLimit(settings.max_in_flight)
     # No mount: at "/" it would answer the methods that a route of the API does not take.
     app.router.default = pages.files(settings.frontend_path)
@@ -179,16 +173,8 @@ async def _lead_to_docs(_: Request) -> Response:
     return RedirectResponse("/docs/", HTTPStatus.PERMANENT_REDIRECT)
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What is open while the application runs: for clients one by one, and for files of them."""
-
-    services: Services
-    client_files: ClientFiles
-
-
 @asynccontextmanager
-async def services_of(settings: Settings, access: Access | None = None) -> AsyncIterator[Running]:
+async def services_of(settings: Settings, access: Access | None = None) -> AsyncIterator[Services]:
     """Open everything that settings name, workers at work; close it in the end.
 
     access: is kept in step with the record.
@@ -196,10 +182,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
         engine = _connect(
-            settings,
-            stack,
-            busy_timeout_seconds=DECISION_SECONDS,
-            statement_seconds=CALL_SECONDS,
+            settings, stack, busy_timeout_seconds=DECISION_SECONDS, statement_seconds=CALL_SECONDS
         )
         schema.migrate(engine)
         evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
@@ -229,21 +212,20 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             works.append(credential_watch.run())
         for work in works:
             stack.push_async_callback(_stop, asyncio.create_task(work))
-        client_files = ClientFiles(ClientFileLog(engine), executor)
-        services = Services(
-            evaluator,
-            model,
-            executor,
-            evaluations,
-            searches,
-            policies,
-            models,
-            policy,
-            pending,
-            credentials,
-            journal,
+        yield Services(
+            evaluator=evaluator,
+            model=model,
+            executor=executor,
+            evaluations=evaluations,
+            searches=searches,
+            policies=policies,
+            models=models,
+            policy=policy,
+            pending=pending,
+            credentials=credentials,
+            journal=journal,
+            client_files=ClientFileLog(engine),
         )
-        yield Running(services, client_files)
 
 
 def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -31,13 +30,9 @@ from evaluation_api.decision.errors import (
 from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.record import chain
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
-from evaluation_api.record.client_files import ClientFileLog
-from evaluation_api.record.executor import RecordExecutor
-from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import client_file_answers as answers
 from evaluation_api.web.api_route import ApiRoute
-from evaluation_api.web.budget import Budget
 from evaluation_api.web.client_file_answers import Lote, Lotes
 from evaluation_api.web.problems import Responses, described
 from evaluation_api.web.requests import (
@@ -48,7 +43,7 @@ from evaluation_api.web.requests import (
     only_key,
     read_key,
 )
-from evaluation_api.web.routes import NO_STORE, no_store, services_of
+from evaluation_api.web.routes import NO_STORE, Asking, Needed, Services, no_store
 
 MAX_BYTES: Final = 200 * 2**20
 _PART_BYTES: Final = 2**20
@@ -98,16 +93,6 @@ _TAKEN: Final = described(ClientFileNotFoundError, ManyFilesError) | _DOWNLOAD
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
 
-@dataclass(frozen=True)
-class ClientFiles:
-    """What the routes of files need."""
-
-    log: ClientFileLog
-    executor: RecordExecutor
-    uploads: Budget = field(default_factory=Budget)
-    downloads: Budget = field(default_factory=Budget)
-
-
 class FileResponse(StreamingResponse):
     """A file, read while it is sent."""
 
@@ -134,48 +119,28 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-async def _client_files(request: Request) -> ClientFiles:
-    client_files: ClientFiles = request.app.state.client_files
-    return client_files
-
-
-Needed = Annotated[ClientFiles, Depends(_client_files)]
-
-
-async def _upload_place(client_files: Needed) -> AsyncIterator[None]:
-    with client_files.uploads.place():
+async def _upload_place(services: Needed) -> AsyncIterator[None]:
+    with services.uploads.place():
         yield
 
 
-async def _download_place(client_files: Needed) -> AsyncIterator[None]:
+async def _download_place(services: Needed) -> AsyncIterator[None]:
     """Hold a place until the answer has gone."""
-    with client_files.downloads.place():
+    with services.downloads.place():
         yield
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Who asks about files, and what notes that they read of clients."""
+def _shown(services: Services, asking: Identity, found: ClientFile) -> Lote:
+    """Return a file as callers see it; of another's clients nothing that is not noted.
 
-    identity: Identity
-    journal: Journal
-
-    def show(self, found: ClientFile) -> Lote:
-        """Return a file as callers see it; of another's clients nothing that is not noted.
-
-        Where nobody has to say who they are, an entry would name nobody, as of a step.
-        """
-        told, label = answers.client_file(found), self.identity.label
-        if label not in {None, found.made_by} and answers.tells_of_clients(told):
-            self.journal.note_hourly(self.identity, "file_read", file=found.id)
-        return told
+    Where nobody has to say who they are, an entry would name nobody, as of a step.
+    """
+    told = answers.client_file(found)
+    if asking.label not in {None, found.made_by} and answers.tells_of_clients(told):
+        services.journal.note_hourly(asking, "file_read", file=found.id)
+    return told
 
 
-async def _reader(request: Request) -> Reader:
-    return Reader(identity_of(request.scope), services_of(request).journal)
-
-
-Reading = Annotated[Reader, Depends(_reader)]
 FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(str.lower)]
 
 
@@ -197,7 +162,7 @@ FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(s
 async def receive(
     request: Request,
     response: Response,
-    client_files: Needed,
+    services: Needed,
     keys: Keys,
     query: Annotated[UploadQuery, Query()],
 ) -> Lote:
@@ -209,10 +174,10 @@ async def receive(
     name, key = _read_name(query.nome), only_key(keys)
     if _announced_bytes(request) > MAX_BYTES:
         raise FileTooLargeError
-    file_id = await _receive(client_files, name, request, Answers(repeated=query.repetidas), key)
-    _note(request, "file", file=file_id)
+    file_id = await _receive(services, name, request, Answers(repeated=query.repetidas), key)
+    services.journal.note(identity_of(request.scope), "file", file=file_id)
     response.headers["Location"] = f"/lotes/{file_id}"
-    return answers.client_file(await _checked(client_files, file_id))
+    return answers.client_file(await _checked(services, file_id))
 
 
 def _read_name(sent: str | None) -> str:
@@ -228,10 +193,10 @@ def _announced_bytes(request: Request) -> int:
 
 
 async def _receive(
-    client_files: ClientFiles, name: str, request: Request, chosen: Answers, key: str | None
+    services: Services, name: str, request: Request, chosen: Answers, key: str | None
 ) -> str:
     """Keep a file as it comes in, and return its id; what breaks off leaves nothing behind."""
-    log, write = client_files.log, client_files.executor.run_write
+    log, write = services.client_files, services.executor.run_write
     file_id, sha256 = new_id(), hashlib.sha256()
     made_by = label_of(request.scope)
     own = None if key is None else own_key(key, made_by)
@@ -246,7 +211,7 @@ async def _receive(
         asked = f"{name}\n{chosen.repeated}\n{sha256.hexdigest()}".encode()
         fingerprint = hashlib.sha256(asked).hexdigest()
         if first is not None:
-            await client_files.executor.run_read(log.require_same, first, fingerprint)
+            await services.executor.run_read(log.require_same, first, fingerprint)
             return first
         await write(log.complete, file_id, sha256.hexdigest(), fingerprint)
     except BaseException:
@@ -272,11 +237,11 @@ async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(held)
 
 
-async def _checked(client_files: ClientFiles, file_id: str) -> ClientFile:
+async def _checked(services: Services, file_id: str) -> ClientFile:
     """Return a file once it was looked at, or as it is when nobody does or it takes too long."""
     deadline = time.monotonic() + _CHECK_SECONDS
     while True:
-        found = await client_files.executor.run_read(client_files.log.find, file_id)
+        found = await services.executor.run_read(services.client_files.find, file_id)
         is_waited_for = found.state is State.CHECKING and found.awaits is not Awaited.WORKER
         if not is_waited_for or time.monotonic() > deadline:
             return found
@@ -284,14 +249,11 @@ async def _checked(client_files: ClientFiles, file_id: str) -> ClientFile:
 
 
 @router.get(
-    "/lotes",
-    operation_id="listar_lotes",
-    responses=described(),
-    dependencies=[Depends(no_store)],
+    "/lotes", operation_id="listar_lotes", responses=described(), dependencies=[Depends(no_store)]
 )
-async def latest(client_files: Needed) -> Lotes:
+async def latest(services: Needed) -> Lotes:
     """Lista os arquivos mais recentes, do mais recente ao mais antigo."""
-    found, workers = await client_files.executor.run_read(client_files.log.latest, _LISTED)
+    found, workers = await services.executor.run_read(services.client_files.latest, _LISTED)
     return answers.listed(found, workers)
 
 
@@ -312,15 +274,15 @@ async def template() -> Response:
     responses=_ONE,
     dependencies=[Depends(no_store)],
 )
-async def find(client_files: Needed, file_id: FileId, reader: Reading) -> Lote:
+async def find(services: Needed, file_id: FileId, asking: Asking) -> Lote:
     """Mostra um arquivo, como foi entendido, quanto foi avaliado e o resumo das decisões."""
-    found = await client_files.executor.run_read(client_files.log.find, file_id)
-    return reader.show(found)
+    found = await services.executor.run_read(services.client_files.find, file_id)
+    return _shown(services, asking, found)
 
 
 @router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_STEP)
 async def answer(
-    client_files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, reader: Reading
+    services: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, asking: Asking
 ) -> Lote:
     """Responde o que o arquivo não diz: colunas, decimais, clientes já avaliados.
 
@@ -329,10 +291,10 @@ async def answer(
     outra pessoa.
     """
     chosen = answers_of(sent)
-    key = read_key(keys, (file_id, sent.model_dump(mode="json")), reader.identity.label)
-    noted = chain.by_known(reader.identity, "file_answer", file=file_id, **_chosen(chosen))
-    await client_files.executor.run_write(client_files.log.answer, file_id, chosen, key, noted)
-    return reader.show(await _checked(client_files, file_id))
+    key = read_key(keys, (file_id, sent.model_dump(mode="json")), asking.label)
+    noted = chain.by_known(asking, "file_answer", file=file_id, **_chosen(chosen))
+    await services.executor.run_write(services.client_files.answer, file_id, chosen, key, noted)
+    return _shown(services, asking, await _checked(services, file_id))
 
 
 def _chosen(answers: Answers) -> dict[str, Any]:
@@ -342,58 +304,23 @@ def _chosen(answers: Answers) -> dict[str, Any]:
     return told | ({"columns": sorted(answers.columns)} if answers.columns else {})
 
 
-@router.get(
-    "/lotes/{file_id}/resultado.csv",
-    operation_id="baixar_resultado",
-    response_class=CsvResponse,
-    responses=_TAKEN,
-    dependencies=[Depends(_download_place)],
-)
-async def result(request: Request, client_files: Needed, file_id: FileId) -> Response:
-    """Devolve as linhas já avaliadas, na mesma ordem, com a decisão ou o erro de cada uma."""
-    return await _download(request, client_files, file_id, Kind.RESULT, CsvResponse)
+def _add_download(name: str, kind: Kind, response: type[FileResponse], told: str) -> None:
+    """Add the route by which a kind of pieces is taken. told: the route's description."""
 
+    async def take(services: Needed, asking: Asking, file_id: FileId) -> Response:
+        found = await services.executor.run_read(services.client_files.find, file_id)
+        services.journal.note(asking, "export", file=file_id, part=kind)
+        named = answers.attachment(_name_of(found.name, kind))
+        return response(_pieces(services, found.id, kind), headers=named | NO_STORE)
 
-@router.get(
-    "/lotes/{file_id}/erros.csv",
-    operation_id="baixar_erros",
-    response_class=CsvResponse,
-    responses=_TAKEN,
-    dependencies=[Depends(_download_place)],
-)
-async def faults(request: Request, client_files: Needed, file_id: FileId) -> Response:
-    """Devolve só as linhas com erro, para corrigir e enviar como outro arquivo."""
-    return await _download(request, client_files, file_id, Kind.FAULTS, CsvResponse)
-
-
-@router.get(
-    "/lotes/{file_id}/enviado",
-    operation_id="baixar_enviado",
-    response_class=SentResponse,
-    responses=_TAKEN,
-    dependencies=[Depends(_download_place)],
-)
-async def sent(request: Request, client_files: Needed, file_id: FileId) -> Response:
-    """Devolve o arquivo como foi enviado."""
-    return await _download(request, client_files, file_id, Kind.SENT, SentResponse)
-
-
-async def _download(
-    request: Request,
-    client_files: ClientFiles,
-    file_id: str,
-    kind: Kind,
-    response: type[FileResponse],
-) -> Response:
-    found = await client_files.executor.run_read(client_files.log.find, file_id)
-    _note(request, "export", file=file_id, part=kind)
-    name = answers.attachment(_name_of(found.name, kind))
-    return response(_pieces(client_files, found.id, kind), headers=name | NO_STORE)
-
-
-def _note(request: Request, kind: str, **what: str) -> None:
-    """Note for the chain who does what with a file."""
-    services_of(request).journal.note(identity_of(request.scope), kind, **what)
+    take.__doc__ = told
+    router.get(
+        f"/lotes/{{file_id}}/{name}",
+        operation_id=f"baixar_{name.removesuffix('.csv')}",
+        response_class=response,
+        responses=_TAKEN,
+        dependencies=[Depends(_download_place)],
+    )(take)
 
 
 def _name_of(name: str, kind: Kind) -> str:
@@ -404,44 +331,48 @@ def _name_of(name: str, kind: Kind) -> str:
     return f"{'resultado' if kind is Kind.RESULT else 'erros'}-{name}{ending}"
 
 
-async def _pieces(client_files: ClientFiles, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
-    number, read = 0, client_files.executor.run_read
-    while (piece := await read(client_files.log.part, file_id, kind, number)) is not None:
+async def _pieces(services: Services, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
+    number, read = 0, services.executor.run_read
+    while (piece := await read(services.client_files.part, file_id, kind, number)) is not None:
         yield piece
         number += 1
 
 
-@router.post("/lotes/{file_id}/iniciar", operation_id="iniciar_lote", responses=_STEP)
-async def start(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
+_add_download(
+    "resultado.csv",
+    Kind.RESULT,
+    CsvResponse,
+    "Devolve as linhas já avaliadas, na mesma ordem, com a decisão ou o erro de cada uma.",
+)
+_add_download(
+    "erros.csv",
+    Kind.FAULTS,
+    CsvResponse,
+    "Devolve só as linhas com erro, para corrigir e enviar como outro arquivo.",
+)
+_add_download("enviado", Kind.SENT, SentResponse, "Devolve o arquivo como foi enviado.")
+
+
+def _add_step(step: Step, told: str) -> None:
+    """Add the route by which a person asks for a step. told: the route's description."""
+
+    async def take(services: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
+        log, key = services.client_files, read_key(keys, (file_id, step), asking.label)
+        noted = chain.by_known(asking, f"file_{step.name.lower()}", file=file_id)
+        await services.executor.run_write(log.step, file_id, step, key, noted)
+        return _shown(services, asking, await services.executor.run_read(log.find, file_id))
+
+    take.__doc__ = told
+    router.post(f"/lotes/{{file_id}}/{step}", operation_id=f"{step}_lote", responses=_STEP)(take)
+
+
+_add_step(
+    Step.START,
     """Começa a avaliar o arquivo, ou assim que for conferido e não houver perguntas.
 
     Quem começa não revisa os clientes dele como de outra pessoa, nem quem o enviou.
-    """
-    return await _step(client_files, file_id, Step.START, keys, reader)
-
-
-@router.post("/lotes/{file_id}/pausar", operation_id="pausar_lote", responses=_STEP)
-async def pause(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
-    """Pausa; o que está feito permanece."""
-    return await _step(client_files, file_id, Step.PAUSE, keys, reader)
-
-
-@router.post("/lotes/{file_id}/retomar", operation_id="retomar_lote", responses=_STEP)
-async def resume(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
-    """Continua de onde parou."""
-    return await _step(client_files, file_id, Step.RESUME, keys, reader)
-
-
-@router.post("/lotes/{file_id}/cancelar", operation_id="cancelar_lote", responses=_STEP)
-async def cancel(client_files: Needed, file_id: FileId, keys: Keys, reader: Reading) -> Lote:
-    """Desiste do que falta; as decisões já tomadas permanecem."""
-    return await _step(client_files, file_id, Step.CANCEL, keys, reader)
-
-
-async def _step(
-    client_files: ClientFiles, file_id: str, step: Step, keys: Keys, reader: Reader
-) -> Lote:
-    key = read_key(keys, (file_id, step), reader.identity.label)
-    noted = chain.by_known(reader.identity, f"file_{step.name.lower()}", file=file_id)
-    await client_files.executor.run_write(client_files.log.step, file_id, step, key, noted)
-    return reader.show(await client_files.executor.run_read(client_files.log.find, file_id))
+    """,
+)
+_add_step(Step.PAUSE, "Pausa; o que está feito permanece.")
+_add_step(Step.RESUME, "Continua de onde parou.")
+_add_step(Step.CANCEL, "Desiste do que falta; as decisões já tomadas permanecem.")

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -36,6 +36,7 @@ from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record import chain
+from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -49,6 +50,7 @@ from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.web import answers, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
+from evaluation_api.web.budget import Budget
 from evaluation_api.web.contract import (
     Avaliacao,
     Modelo,
@@ -152,6 +154,9 @@ class Services:
     pending: PendingWorker
     credentials: CredentialLog
     journal: Journal
+    client_files: ClientFileLog
+    uploads: Budget = field(default_factory=Budget)
+    downloads: Budget = field(default_factory=Budget)
 
 
 def services_of(request: Request) -> Services:

@@ -30,7 +30,7 @@ class Services:
 
 
 APP = create_fastapi_app()
-APP.state.services = APP.state.client_files = Services()
+APP.state.services = Services()
 
 
 def ask(method: str, path: str, **sent: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
