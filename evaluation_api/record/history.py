@@ -147,15 +147,13 @@ class History:
         return None if found is None else Position(*found)
 
     def _where(self, search: Search, place: Position | None) -> Sequence[Condition]:
-        own, identity = self._position, evaluations.c.id
+        own = positions.place(self._dialect)
         conditions = list(_conditions(search))
         if search.after is not None and place is not None:
-            is_final = positions.is_final(self._dialect, own)
-            return [*conditions, positions.is_after(own, identity, place), *is_final]
+            is_final = positions.is_final(self._dialect, self._position)
+            return [*conditions, own > place, *is_final]
         if place is not None:
-            conditions.append(positions.is_before(own, identity, place))
-            if place.id != search.before_id:
-                conditions[-1] = or_(conditions[-1], identity == place.id)
+            conditions.append(own < place if place.id == search.before_id else own <= place)
         return conditions
 
     def _listed(self, conditions: Sequence[Condition], *, oldest_first: bool) -> Select[Any]:
@@ -189,7 +187,7 @@ def _conditions(search: Search) -> Iterator[Condition]:
     if search.until is not None:
         yield evaluations.c.id < rows.first_id(search.until)
     if search.name is not None:
-        yield or_(_is_named(search.name), *_by_protocol(search.name))
+        yield or_(_is_named(search.name), *by_protocol(search.name))
 
 
 def _is_named(sought: str) -> Condition:
@@ -210,7 +208,7 @@ def _protocol(sought: str | None) -> str | None:
     return identity if _PROTOCOL.fullmatch(identity) else None
 
 
-def _by_protocol(sought: str) -> Iterator[Condition]:
+def by_protocol(sought: str) -> Iterator[Condition]:
     """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
     identity = "".join(sought.lower().split())
     if ended := _protocol(sought):

@@ -5,7 +5,6 @@ find out. Knows nothing of sentences: what is left of an answer is made by other
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +17,7 @@ from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.record import chain, database, digests, retention, rows
 from evaluation_api.record.client_file import Reading, State
+from evaluation_api.record.history import by_protocol
 from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.sealer import Seals, keep_out
 from evaluation_api.record.tables import (
@@ -35,8 +35,6 @@ from evaluation_api.record.writer import writer_for
 
 #: Where nobody reads a file any more.
 _OVER: Final = frozenset({State.DONE, State.CANCELLED, State.REFUSED})
-#: As pages show it, "3F2A 91BC", without the space.
-_PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 
 #: Makes what is left of an answer.
 Remains = Callable[[Recorded], str]
@@ -66,7 +64,10 @@ class Persons:
         Raises PersonError where that is none, or several.
         """
         with database.transaction(self._engine) as connection:
-            found = connection.execute(select(evaluations.c.id).where(_is(named))).scalars().all()
+            this = select(evaluations.c.id).where(
+                or_(evaluations.c.id == named, *by_protocol(named))
+            )
+            found = connection.execute(this).scalars().all()
             if not found:
                 by_key, key = select(idempotency_keys.c.evaluation_id), idempotency_keys.c.key
                 is_sent = or_(key == named, key.endswith(f" {named}", autoescape=True))
@@ -141,13 +142,6 @@ class Persons:
             chain.note(connection, chain.by_terminal(chain.ERASE, left=left))
         retention.finish(self._engine)
         return files
-
-
-def _is(named: str) -> Any:  # noqa: ANN401 - a condition
-    sought = "".join(named.lower().replace("-", " ").split())
-    if _PROTOCOL.fullmatch(sought):
-        return text("substr(evaluations.id, 29) = :sought").bindparams(sought=sought)
-    return evaluations.c.id == named.strip().lower()
 
 
 def _corrected_by(connection: Connection, evaluation_id: str) -> str | None:

@@ -17,13 +17,13 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Table,
-    and_,
+    Tuple,
     delete,
     insert,
     literal_column,
-    or_,
     select,
     text,
+    tuple_,
 )
 
 from evaluation_api.decision.domain import Position
@@ -54,28 +54,9 @@ def column(dialect: Dialect, table: Table) -> ColumnElement[int]:
     return literal_column(f"{table.name}.{own}", BigInteger)
 
 
-def is_after(
-    position: ColumnElement[int], identity: ColumnElement[str], place: Position
-) -> ColumnElement[bool]:
-    """Return whether a row stands behind a place."""
-    number, last_id = place
-    return and_(position >= number, or_(position > number, identity > last_id))
-
-
-def is_up_to(
-    position: ColumnElement[int], identity: ColumnElement[str], place: Position
-) -> ColumnElement[bool]:
-    """Return whether a row stands at a place or before it."""
-    number, last_id = place
-    return and_(position <= number, or_(position < number, identity <= last_id))
-
-
-def is_before(
-    position: ColumnElement[int], identity: ColumnElement[str], place: Position
-) -> ColumnElement[bool]:
-    """Return whether a row stands before a place."""
-    number, last_id = place
-    return and_(position <= number, or_(position < number, identity < last_id))
+def place(dialect: Dialect) -> Tuple:
+    """Return where an evaluation stands, to be compared with a Position."""
+    return tuple_(column(dialect, evaluations), evaluations.c.id)
 
 
 def is_final(dialect: Dialect, position: ColumnElement[int]) -> list[ColumnElement[bool]]:

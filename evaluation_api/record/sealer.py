@@ -75,6 +75,7 @@ class Seals:
         """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
         self._position = positions.column(engine.dialect, evaluations)
+        self._place = positions.place(engine.dialect)
         self._order = (self._position, evaluations.c.id)
         self._pace = Pace(_LARGEST_FILL)
         self._steps = (
@@ -150,8 +151,7 @@ class Seals:
         return bool(found.total == _LARGEST_SEAL)
 
     def _behind(self, place: Position) -> Sequence[ColumnElement[bool]]:
-        is_after = positions.is_after(self._position, evaluations.c.id, place)
-        return [is_after, *positions.is_final(self._engine.dialect, self._position)]
+        return [self._place > place, *positions.is_final(self._engine.dialect, self._position)]
 
     def _fill(self, connection: Connection, behind: Sequence[ColumnElement[bool]]) -> None:
         """Make digests of rows whose writer made none: the last release, or before the chain."""
@@ -167,8 +167,7 @@ class Seals:
         self, connection: Connection, behind: Sequence[ColumnElement[bool]], to: Position
     ) -> None:
         """Note which of a slice are known by what was received, and are to be decided."""
-        up_to = positions.is_up_to(self._position, evaluations.c.id, to)
-        waiting = select(evaluations.c.id).where(*behind, up_to, evaluations.c.degraded)
+        waiting = select(evaluations.c.id).where(*behind, self._place <= to, evaluations.c.degraded)
         into = insert(chain_waiting).from_select([chain_waiting.c.evaluation_id], waiting)
         connection.execute(into)
 
