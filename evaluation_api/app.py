@@ -91,7 +91,7 @@ def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None 
     app = create_fastapi_app(lifespan, hosts=settings.allowed_hosts.split(","), access=access)
     app.state.limit = limit or ConcurrencyLimit(settings.max_in_flight)
     # No mount: at "/" it would answer the methods that a route of the API does not take.
-    app.router.default = pages.files(settings.frontend_path)
+    app.router.default = pages.Files(settings.frontend_path)
     return app
 
 
@@ -126,8 +126,8 @@ def create_fastapi_app(
     app.mount("/entrar/oidc", sign_in.of_provider(access))
     app.state.access = access
     app.add_route(problems.PAGE, problems.show_all, include_in_schema=False)
-    app.mount("/docs/swagger-ui", pages.files(Path(swagger_ui_path)), name="swagger-ui")
-    app.mount("/docs", pages.files(_API_PAGE), name="docs")
+    app.mount("/docs/swagger-ui", pages.Files(Path(swagger_ui_path)), name="swagger-ui")
+    app.mount("/docs", pages.Files(_API_PAGE), name="docs")
     app.add_route("/docs", _lead_to_docs, include_in_schema=False)
     rules = Rules(app.routes)
     if access is not None:

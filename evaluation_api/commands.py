@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_address
 from typing import Final, NoReturn
 
@@ -120,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     replaying.set_defaults(run=_replay)
 
     purging = commands.add_parser("purge", help="delete old evaluations with all that is theirs")
-    purging.add_argument("--older-than", type=_days, required=True, metavar="DAYS")
+    # At least one: keys are promised to hold for 24 hours.
+    days = partial(key_commands.read_days, _CENTURY_DAYS)
+    purging.add_argument("--older-than", type=days, required=True, metavar="DAYS")
     purging.add_argument("--yes", action="store_true", help="do not ask")
     purging.set_defaults(run=_purge)
 
@@ -128,13 +131,6 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_to(commands)
     person.add_to(commands, app.model_for, _confirmed)
     return parser
-
-
-def _days(text: str) -> timedelta:
-    """Read a number of days, at least one: keys are promised to hold for 24 hours."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _CENTURY_DAYS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 to 36500")
-    return timedelta(days=int(text))
 
 
 def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:

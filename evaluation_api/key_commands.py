@@ -8,6 +8,7 @@ A secret alone goes to standard output, once; what is to be known of it goes to 
 import argparse
 import sys
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from evaluation_api.access.credentials import Credential, CredentialKind, issue
@@ -20,7 +21,6 @@ from evaluation_api.runtime.identity import now
 from evaluation_api.settings import Settings
 
 _NOTHING: Final = 1
-_YEAR_DAYS: Final = 365
 _MOST_DAYS: Final = 3650
 _LINK_LIFETIME: Final = timedelta(hours=1)
 _HEADS: Final = ("id", "kind", "name", "begins", "until", "last use", "ended", "roles")
@@ -34,7 +34,9 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own private type
 
     creating = which.add_parser("create", help="make a system's key, and print it once")
     _add_whom(creating, default=None)
-    creating.add_argument("--days", type=_days, default=_YEAR_DAYS, help="it holds (365)")
+    creating.add_argument(
+        "--days", type=partial(read_days, _MOST_DAYS), default="365", help="it holds (365)"
+    )
     creating.set_defaults(run=_create)
 
     linking = which.add_parser("link", help="print an address that signs a person in, once")
@@ -70,17 +72,16 @@ def _name(text: str) -> str:
     return name
 
 
-def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 to 3650")
-    return int(text)
+def read_days(most: int, text: str) -> timedelta:
+    """Read a number of days from 1 on. Raises ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 to {most}")
+    return timedelta(days=int(text))
 
 
 def _create(chosen: argparse.Namespace, settings: Settings) -> int:
-    lifetime = timedelta(days=chosen.days)
-    made, secret = issue(
-        CredentialKind.KEY, chosen.name, frozenset(map(Role, chosen.roles)), lifetime
-    )
+    roles = frozenset(map(Role, chosen.roles))
+    made, secret = issue(CredentialKind.KEY, chosen.name, roles, chosen.days)
     with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
         CredentialLog(engine).add(made)
     print(secret)

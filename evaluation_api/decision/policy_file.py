@@ -8,7 +8,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -65,12 +65,14 @@ def _fact_policy(version: str, root: Table) -> FactPolicy:
         version=version,
         name=root.text("nome"),
         valid_from=root.date("vigente_desde"),
-        profiles=_profiles(root.table("perfis"), _fact_profile),
-        thresholds=_thresholds(root.table("fatos")),
-        references=_references(root.table("referencias")),
-        near=_near(root.table("fronteira")),
-        training_range=_training_range(root.table("faixa")),
-        accepted_models=_accepted_models(root),
+        profiles=root.read("perfis", partial(_profiles, _fact_profile)),
+        thresholds=root.read("fatos", _thresholds),
+        references=root.read("referencias", _references),
+        near=root.read("fronteira", _near),
+        training_range=root.read("faixa", _training_range),
+        accepted_models=(
+            root.read("promessa", _accepted_models) if root.has("promessa") else frozenset()
+        ),
         allows_own_reviews=root.flag("revisao_propria"),
     )
     for case in root.tables("casos"):
@@ -80,29 +82,27 @@ def _fact_policy(version: str, root: Table) -> FactPolicy:
 
 def _profile_policy(version: str, root: Table) -> ProfilePolicy:
     """Make a policy of the grammar before policies knew facts; its decisions are still replayed."""
-    border = root.table("fronteira")
+    near, if_near = root.read("fronteira", _deciding_border)
     return ProfilePolicy(
         version=version,
         name=root.text("nome"),
         valid_from=root.date("vigente_desde"),
-        profiles=_profiles(root.table("perfis"), _plain_profile),
-        if_near=border.outcome("decisao", Outcome.MANUAL_REVIEW, Outcome.REFUSED),
-        near=_near(border),
-        training_range=_training_range(root.table("faixa")),
+        profiles=root.read("perfis", partial(_profiles, _plain_profile)),
+        if_near=if_near,
+        near=near,
+        training_range=root.read("faixa", _training_range),
     )
 
 
-def _profiles(table: Table, read_profile: Callable[[Table, int], Profile]) -> tuple[Profile, ...]:
-    profiles = tuple(read_profile(table.table(str(cluster)), cluster) for cluster in CLUSTERS)
-    table.refuse_others()
-    return profiles
+def _profiles(read_profile: Callable[[int, Table], Profile], table: Table) -> tuple[Profile, ...]:
+    return tuple(table.read(str(cluster), partial(read_profile, cluster)) for cluster in CLUSTERS)
 
 
-def _plain_profile(table: Table, cluster: int) -> Profile:
+def _plain_profile(cluster: int, table: Table) -> Profile:
     return _profile(table, cluster, table.outcome("decisao", *Outcome))
 
 
-def _fact_profile(table: Table, cluster: int) -> Profile:
+def _fact_profile(cluster: int, table: Table) -> Profile:
     """Read a profile; without a line for adverse facts it is decided as without them."""
     outcome = table.outcome("decisao", *Outcome)
     if_poor, if_unpaid = (
@@ -119,7 +119,7 @@ def _profile(
     if_poor: Outcome | None = None,
     if_unpaid: Outcome | None = None,
 ) -> Profile:
-    profile = Profile(
+    return Profile(
         cluster=cluster,
         key=table.text("chave"),
         name=table.text("nome"),
@@ -128,46 +128,39 @@ def _profile(
         if_poor=if_poor or outcome,
         if_unpaid=if_unpaid or outcome,
     )
-    table.refuse_others()
-    return profile
 
 
 def _thresholds(table: Table) -> Thresholds:
-    thresholds = Thresholds(
+    return Thresholds(
         high_use=table.share("uso_alto", high=2),
         low_paid=table.share("pouco_pago"),
         hardly_paid=table.share("quase_nada_pago"),
         settled=table.number("quitado_ate", 0, 1000),
     )
-    table.refuse_others()
-    return thresholds
 
 
 def _references(table: Table) -> References:
-    references = References(
+    return References(
         use=table.share("uso_do_limite", high=2),
         withdrawn=table.share("saques", high=20),
         low_paid=table.share("pouco_pago"),
         hardly_paid=table.share("quase_nada_pago"),
     )
-    table.refuse_others()
-    return references
 
 
 def _near(table: Table) -> Near:
-    near = Near(table.number("confianca_minima", 0, 0.5), table.text("frase"))
-    table.refuse_others()
-    return near
+    return Near(table.number("confianca_minima", 0, 0.5), table.text("frase"))
 
 
-def _accepted_models(root: Table) -> frozenset[str]:
-    if not root.has("promessa"):
-        return frozenset()
-    table = root.table("promessa")
+def _deciding_border(table: Table) -> tuple[Near, Outcome]:
+    if_near = table.outcome("decisao", Outcome.MANUAL_REVIEW, Outcome.REFUSED)
+    return _near(table), if_near
+
+
+def _accepted_models(table: Table) -> frozenset[str]:
     accepted = table.texts("modelos_aceitos")
     if not all(_SHA256.fullmatch(sha256) for sha256 in accepted):
         table.refuse("modelos_aceitos", "cada modelo é um sha256 de 64 dígitos hexadecimais")
-    table.refuse_others()
     return frozenset(accepted)
 
 
@@ -189,11 +182,9 @@ def _try(case: Table, policy: FactPolicy) -> None:
 
 
 def _training_range(table: Table) -> TrainingRange:
-    training_range = TrainingRange(
+    return TrainingRange(
         outcome=table.outcome("decisao", Outcome.MANUAL_REVIEW, Outcome.REFUSED),
         sentence=table.text("frase"),
         times_the_limit=table.amounts("vezes_o_limite", NAMES),
         maximum=table.amounts("maximo", NAMES),
     )
-    table.refuse_others()
-    return training_range

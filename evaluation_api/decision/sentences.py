@@ -201,11 +201,7 @@ UNPROMISED = (
     " uma pessoa em lugar de ser recusado."
 )
 
-_WORSE = {
-    "balance": "deve mais",
-    "cash_advance": "saca mais",
-    "payments": "paga menos",
-}
+_WORSE = {"balance": "deve mais", "cash_advance": "saca mais", "payments": "paga menos"}
 
 
 def border(one: Border, profiles: Sequence[Profile]) -> str:

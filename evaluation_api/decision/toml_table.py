@@ -2,13 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from evaluation_api.decision.domain import Outcome
 from evaluation_api.decision.errors import PolicyError
 from evaluation_api.decision.facts import Share
+
+T = TypeVar("T")
 
 _LARGEST_AMOUNT = 1e9
 
@@ -17,11 +19,7 @@ class Table:
     """One table of a policy file. Whatever reads a key raises PolicyError over a wrong value."""
 
     def __init__(
-        self,
-        values: Mapping[str, Any],
-        source: str,
-        path: tuple[str, ...] = (),
-        position: int = 0,
+        self, values: Mapping[str, Any], source: str, path: tuple[str, ...] = (), position: int = 0
     ) -> None:
         """Take a table of a file's text. position: which of several of this name it is."""
         self._values = values
@@ -30,10 +28,13 @@ class Table:
         self._position = position
         self._read: set[str] = set()
 
-    def table(self, key: str) -> "Table":
-        """Read a table of tables."""
+    def read(self, key: str, make: "Callable[[Table], T]") -> T:
+        """Return what is made of a table in this one; no key of it may be left unread."""
         value = self._get(key, dict, "uma tabela")
-        return Table(value, self._source, (*self._path, key))
+        table = Table(value, self._source, (*self._path, key))
+        made = make(table)
+        table.refuse_others()
+        return made
 
     def text(self, key: str) -> str:
         """Read a text that is not empty."""
@@ -76,14 +77,15 @@ class Table:
 
     def amounts(self, key: str, names: Mapping[str, str]) -> dict[str, float]:
         """Read amounts by what files call each feature; return those that are there by feature."""
-        inner = self.table(key)
-        amounts = {
-            feature: inner.number(name, 0, _LARGEST_AMOUNT)
-            for feature, name in names.items()
-            if inner.has(name)
-        }
-        inner.refuse_others()
-        return amounts
+
+        def read_amounts(inner: Table) -> dict[str, float]:
+            return {
+                feature: inner.number(name, 0, _LARGEST_AMOUNT)
+                for feature, name in names.items()
+                if inner.has(name)
+            }
+
+        return self.read(key, read_amounts)
 
     def tables(self, key: str) -> "Iterator[Table]":
         """Read every [[key]] there is, in the file's order."""

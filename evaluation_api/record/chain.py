@@ -14,17 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import (
-    Connection,
-    Text,
-    cast,
-    delete,
-    false,
-    func,
-    insert,
-    select,
-    text,
-)
+from sqlalchemy import Connection, Text, cast, delete, false, func, insert, select, text
 
 from evaluation_api.access.identity import Identity, of_terminal
 from evaluation_api.record import database

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from evaluation_api.decision.domain import IdempotencyKey
 from evaluation_api.decision.errors import (
@@ -36,7 +36,13 @@ from evaluation_api.record.client_file import (
 )
 from evaluation_api.record.posts import Operation
 from evaluation_api.record.rows import in_utc, is_id
-from evaluation_api.record.tables import client_file_parts, client_files, workers
+from evaluation_api.record.tables import (
+    client_file_parts,
+    client_files,
+    file_answerers,
+    file_starters,
+    workers,
+)
 from evaluation_api.record.tables import posts as keys
 
 #: Who has said nothing for so long works no more.
@@ -45,12 +51,8 @@ SILENCE: Final = timedelta(seconds=1.5)
 _BROKEN_OFF: Final = timedelta(minutes=5)
 _COMPRESSED: Final = frozenset({Kind.FAULTS, Kind.RESULT})
 
-_STARTED: Final = text(
-    "INSERT INTO file_starters (file_id, label) VALUES (:file_id, :label) ON CONFLICT DO NOTHING"
-)
-_ANSWERED: Final = text(
-    "INSERT INTO file_answerers (file_id, label) VALUES (:file_id, :label) ON CONFLICT DO NOTHING"
-)
+_STARTED: Final = database.insert_new(file_starters)
+_ANSWERED: Final = database.insert_new(file_answerers)
 
 encode: Final = msgspec.json.Encoder().encode
 _decode_answers: Final = msgspec.json.Decoder(Answers).decode
@@ -193,11 +195,7 @@ class ClientFileLog(database.Keeper):
         return zlib.decompress(content) if content and kind in _COMPRESSED else content
 
     def _is_repeated(
-        self,
-        connection: Connection,
-        operation: Operation,
-        file_id: str,
-        key: IdempotencyKey | None,
+        self, connection: Connection, operation: Operation, file_id: str, key: IdempotencyKey | None
     ) -> bool:
         _require_id(file_id)
         if key is None or not (first := posts.use(connection, operation, key, file_id, file_id)):
@@ -206,11 +204,7 @@ class ClientFileLog(database.Keeper):
         return True
 
     def _change(
-        self,
-        connection: Connection,
-        file_id: str,
-        leaves: frozenset[State],
-        values: dict[str, Any],
+        self, connection: Connection, file_id: str, leaves: frozenset[State], values: dict[str, Any]
     ) -> None:
         """Change a file that is in one of some states. Raises as step does."""
         statement = _of(file_id).where(client_files.c.state.in_([one.value for one in leaves]))
@@ -231,11 +225,7 @@ class ClientFileLog(database.Keeper):
 
 
 def new_row(
-    file_id: str,
-    name: str,
-    state: State,
-    changed_at: datetime,
-    answers: Answers,
+    file_id: str, name: str, state: State, changed_at: datetime, answers: Answers
 ) -> dict[str, Any]:
     """Return a file of which nothing is known yet, as a row."""
     return {

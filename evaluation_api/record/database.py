@@ -12,7 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    TextClause,
+    create_engine,
+    delete,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -119,6 +129,13 @@ def _connect_server(url: str, statement_seconds: float | None) -> Engine:
     engine = create_engine(url, **pool, **_HIDE_PARAMETERS)
     event.listen(engine, "do_connect", open_connection)
     return engine
+
+
+def insert_new(table: Table) -> TextClause:
+    """Return the statement for a row, each column bound by its name, unless its key is there."""
+    names = [column.name for column in table.columns]
+    row = f"({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
+    return text(f"INSERT INTO {table.name} {row} ON CONFLICT DO NOTHING")
 
 
 class Keeper:

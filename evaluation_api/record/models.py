@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from evaluation_api.decision.domain import Geometry, Model
 from evaluation_api.decision.errors import EvaluationError, ModelError
@@ -25,10 +25,7 @@ _EVENTS = Events("model_not_remembered", "model_watch_failed")
 _TICK_SECONDS = 0.5
 #: How the model service ends the tag of a version that it only tries: the same model, once for all.
 _TRIED = " (not published)"
-_REMEMBER = text(
-    "INSERT INTO models (sha256, tag, description, first_met_at)"
-    " VALUES (:sha256, :tag, :description, :first_met_at) ON CONFLICT (sha256) DO NOTHING"
-)
+_REMEMBER = database.insert_new(models)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Geometry).decode
 

@@ -14,10 +14,7 @@ class Pace:
     """The size of the next slice, by how long the last one took."""
 
     def __init__(
-        self,
-        largest: int,
-        slice_seconds: float | None = _SLICE_SECONDS,
-        least: int = _LEAST_SLICE,
+        self, largest: int, slice_seconds: float | None = _SLICE_SECONDS, least: int = _LEAST_SLICE
     ) -> None:
         """Begin with a small one.
 

@@ -2,17 +2,14 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from evaluation_api.decision.domain import UsedPolicy
 from evaluation_api.record import chain, database
 from evaluation_api.record.rows import in_utc
 from evaluation_api.record.tables import policies
 
-_REMEMBER = text(
-    "INSERT INTO policies (version, text, first_used_at)"
-    " VALUES (:version, :text, :first_used_at) ON CONFLICT (version) DO NOTHING"
-)
+_REMEMBER = database.insert_new(policies)
 
 
 class PolicyLog(database.Keeper):

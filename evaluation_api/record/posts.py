@@ -7,16 +7,14 @@ have a table of their own, which the last release reads.
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from evaluation_api.decision.domain import IdempotencyKey, sent_key
 from evaluation_api.decision.errors import IdempotencyKeyReusedError
+from evaluation_api.record.database import insert_new
 from evaluation_api.record.tables import posts
 
-_USE: Final = text(
-    "INSERT INTO posts (operation, key, fingerprint, subject_id, made_id)"
-    " VALUES (:operation, :key, :fingerprint, :subject_id, :made_id) ON CONFLICT DO NOTHING"
-)
+_USE: Final = insert_new(posts)
 
 
 class Operation(StrEnum):

@@ -45,8 +45,8 @@ _PAGES: Final = 200
 
 #: The mark of a purge that has not ended: what it deleted may still be read in the name index, in
 #: free pages and in the log.
-_NOTE: Final = text("INSERT INTO marks (name, value) VALUES (:name, '') ON CONFLICT DO NOTHING")
-_BEGUN: Final = {"name": "purge_begun"}
+_NOTE: Final = database.insert_new(marks)
+_BEGUN: Final = {"name": "purge_begun", "value": ""}
 
 _VACUUM: Final = text(
     "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches,"
@@ -85,9 +85,7 @@ def count_older(engine: Engine, before: datetime) -> Older:
 
 
 def purge(
-    engine: Engine,
-    before: datetime,
-    tell: Callable[[int], object] = lambda _deleted: None,
+    engine: Engine, before: datetime, tell: Callable[[int], object] = lambda _deleted: None
 ) -> int:
     """Delete evaluations received before a time, and all that is theirs; return how many.
 

@@ -20,12 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from evaluation_api.decision.limits import (
-    LONGEST_KEY,
-    LONGEST_LABEL,
-    LONGEST_NAME,
-    LONGEST_OWN_KEY,
-)
+from evaluation_api.decision.limits import LONGEST_KEY, LONGEST_LABEL, LONGEST_NAME, LONGEST_OWN_KEY
 
 metadata = MetaData()
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select
 
 from evaluation_api.decision.domain import Entry
 from evaluation_api.record import database
@@ -26,10 +26,7 @@ _SECONDS: Final = 60.0
 _encode: Final = msgspec.json.Encoder().encode
 _MARK: Final = select(marks.c.value).where(marks.c.name == READABLE_BY)
 _LINE: Final = select(*(versions.c[name] for name in NAMES))
-_NOTE: Final = text(
-    f"INSERT INTO versions (number, {', '.join(NAMES)})"  # noqa: S608 - names
-    f" VALUES (:number, {', '.join(f':{name}' for name in NAMES)}) ON CONFLICT DO NOTHING"
-)
+_NOTE: Final = database.insert_new(versions)
 
 
 class Versions:

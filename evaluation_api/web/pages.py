@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from evaluation_api.web.budget import Budget
 from evaluation_api.web.compression import PIECE_BYTES, CompressedFiles
@@ -37,13 +37,8 @@ _PROBLEM: Final = templates.get_template("problema.html")
 _KEPT: Final = ("Allow", "Retry-After")
 
 
-def files(folder: Path) -> ASGIApp:
-    """Serve files, smaller where no gateway compresses them; what the API answers is small."""
-    return _Files(folder)
-
-
-class _Files(StaticFiles):
-    """Says of each file how long it may be kept."""
+class Files(StaticFiles):
+    """Serves files, smaller where no gateway compresses them; says how long each may be kept."""
 
     def __init__(self, folder: Path) -> None:
         """Serve a folder's files, and its index.html where the folder is asked for."""
