@@ -23,13 +23,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from evaluation_api import app, audit, key_commands, person, replay
-from evaluation_api.decision import policy_file
-from evaluation_api.decision.errors import (
-    EvaluationError,
-    InvalidRequestError,
-    ModelError,
-    RecordUnavailableError,
-)
+from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
 from evaluation_api.record import retention, schema
@@ -62,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         _end_as_a_program_whose_reader_left()
     except KeyboardInterrupt:
         return _refuse("Interrupted.")
-    except (EvaluationError, OSError, Refusal, ValidationError) as exc:
+    except (errors.EvaluationError, OSError, Refusal, ValidationError) as exc:
         return _refuse(_sentence(exc))
     return code
 
@@ -84,11 +78,11 @@ def _sentence(exc: Exception) -> str:
     match exc:
         case ValidationError():
             return wrong_settings(exc)
-        case RecordUnavailableError():
+        case errors.RecordUnavailableError():
             return f"The database cannot be used: {first_line}"
-        case ModelError():
+        case errors.ModelError():
             return f"The model service gives no predictions: {first_line}"
-        case InvalidRequestError():
+        case errors.InvalidRequestError():
             return "; ".join(f"{field.pointer}: {field.detail}" for field in exc.fields)
         case OSError():
             return ": ".join(filter(None, (exc.filename, exc.strerror)))

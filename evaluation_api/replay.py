@@ -10,8 +10,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import CardUsage, Evaluation, Prediction, Recorded
-from evaluation_api.decision.errors import ModelVersionGoneError
 from evaluation_api.decision.evaluation import decide_again
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.web import answers
@@ -53,7 +53,7 @@ async def differences(recorded: Iterable[Recorded], criteria_of: CriteriaOf) -> 
             continue
         try:
             predictions = await criteria.models.predict_as(tag, [r.applicant.usage for r in same])
-        except ModelVersionGoneError:
+        except errors.ModelVersionGoneError:
             yield _gone(same, f"model {tag}")
             continue
         for one, prediction in zip(same, predictions, strict=True):

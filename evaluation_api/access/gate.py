@@ -16,12 +16,7 @@ from evaluation_api.access import identity
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.access.limits import RateLimit
 from evaluation_api.access.roles import FREE, Rules
-from evaluation_api.decision.errors import (
-    EvaluationError,
-    NotAllowedError,
-    RateExceededError,
-    UnidentifiedError,
-)
+from evaluation_api.decision import errors
 
 if TYPE_CHECKING:
     from evaluation_api.access.oidc import Provider
@@ -54,7 +49,7 @@ class Gate:
         *,
         rules: Rules,
         access: Access,
-        refusal: Callable[[EvaluationError], ASGIApp],
+        refusal: Callable[[errors.EvaluationError], ASGIApp],
     ) -> None:
         """Wrap an application. refusal: answers with an error."""
         self._app = app
@@ -69,7 +64,7 @@ class Gate:
         if scope["type"] == "http":
             try:
                 self._admit(scope)
-            except EvaluationError as exc:
+            except errors.EvaluationError as exc:
                 app = self._refusal(exc)
         await app(scope, receive, send)
 
@@ -80,9 +75,9 @@ class Gate:
             return
         asking = self._keyring.find(scope) or identity.UNKNOWN
         if wait := self._limit.seconds_to_wait(asking.label or _network(scope)):
-            raise RateExceededError(wait)
+            raise errors.RateExceededError(wait)
         if allowed and asking.roles.isdisjoint(allowed):
-            raise NotAllowedError if asking.roles else UnidentifiedError
+            raise errors.NotAllowedError if asking.roles else errors.UnidentifiedError
         identity.keep(scope, asking)
 
 

@@ -19,11 +19,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from evaluation_api.access.identity import Identity, Kind, Role
-from evaluation_api.decision.errors import (
-    NotAllowedError,
-    ProviderUnavailableError,
-    UnidentifiedError,
-)
+from evaluation_api.decision import errors
 from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, UNREADABLE
 
 PATH: Final = "/entrar/oidc"
@@ -101,11 +97,11 @@ class Provider:
             claims = joined(claims, await _asked(self._client.userinfo(token=token)))
         name = claims.get(self._name_claim)
         if not isinstance(name, str) or not _is_name(name):
-            raise NotAllowedError(f"no claim {self._name_claim}")
+            raise errors.NotAllowedError(f"no claim {self._name_claim}")
         if self._name_claim == "email" and claims.get("email_verified") is False:
-            raise NotAllowedError("the provider has not verified the address")
+            raise errors.NotAllowedError("the provider has not verified the address")
         if not (roles := self._roles_of(claims.get(self._groups_claim))):
-            raise NotAllowedError("of no group that has a role")
+            raise errors.NotAllowedError("of no group that has a role")
         return Identity(Kind.ACCOUNT, name, roles, subject=subject)
 
     def _roles_of(self, groups: object) -> frozenset[Role]:
@@ -125,7 +121,7 @@ def joined(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]
     Raises UnidentifiedError for those of another account (OpenID Connect Core 5.3.2).
     """
     if told.get("sub") != claims["sub"]:
-        raise UnidentifiedError("what the provider told is of another account")
+        raise errors.UnidentifiedError("what the provider told is of another account")
     return {**claims, **told}
 
 
@@ -143,6 +139,6 @@ async def _asked(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 - Authlib's own
     try:
         return await asking
     except (OAuthError, JoseError) as exc:
-        raise UnidentifiedError(str(exc)) from exc
+        raise errors.UnidentifiedError(str(exc)) from exc
     except HTTPError as exc:
-        raise ProviderUnavailableError(str(exc)) from exc
+        raise errors.ProviderUnavailableError(str(exc)) from exc

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import (
     Applicant,
     CardUsage,
@@ -20,13 +21,6 @@ from evaluation_api.decision.domain import (
     Outcome,
     Prediction,
     Recorded,
-)
-from evaluation_api.decision.errors import (
-    IdempotencyKeyInFlightError,
-    IdempotencyKeyReusedError,
-    ModelError,
-    ModelRefusalError,
-    OverloadedError,
 )
 from evaluation_api.decision.policy_file import AnyPolicy
 
@@ -46,7 +40,7 @@ class EachPredictor(Protocol):
 
     async def predict_each(
         self, usages: Sequence[CardUsage]
-    ) -> Sequence[Prediction | ModelRefusalError]:
+    ) -> Sequence[Prediction | errors.ModelRefusalError]:
         """Predict up to 1,024 clients, in their order. Raises ModelError."""
 
 
@@ -118,7 +112,7 @@ class Evaluator:
         if key is None:
             return await self._evaluate(applicant, None, may_wait, made_by)
         if key.key in self._in_flight:
-            raise IdempotencyKeyInFlightError
+            raise errors.IdempotencyKeyInFlightError
         self._in_flight.add(key.key)
         try:
             return await self._evaluate(applicant, key, may_wait, made_by)
@@ -136,10 +130,10 @@ class Evaluator:
         entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key, made_by=made_by)
         try:
             prediction = await self._predictor.predict(applicant.usage)
-        except (ModelError, OverloadedError) as exc:
+        except (errors.ModelError, errors.OverloadedError) as exc:
             if key and (earlier := await self._record.find_by_key(key.key)):
                 return _repeat(earlier, key)
-            if isinstance(exc, OverloadedError) or not may_wait:
+            if isinstance(exc, errors.OverloadedError) or not may_wait:
                 raise
             entry = entry._replace(degraded=True)
         else:
@@ -177,5 +171,5 @@ def _repeat(earlier: FirstUse, key: IdempotencyKey) -> Receipt:
     Raises IdempotencyKeyReusedError if it was to another question.
     """
     if earlier.fingerprint != key.fingerprint:
-        raise IdempotencyKeyReusedError
+        raise errors.IdempotencyKeyReusedError
     return Receipt(earlier.id, earlier.answer)

@@ -12,9 +12,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import CLUSTERS, CardUsage, Model, Outcome, Prediction
 from evaluation_api.decision.earlier_policy import ProfilePolicy
-from evaluation_api.decision.errors import PolicyError
 from evaluation_api.decision.facts import Thresholds
 from evaluation_api.decision.limits import LARGEST_AMOUNT
 from evaluation_api.decision.policy import FactPolicy, Near, Profile, TrainingRange
@@ -39,11 +39,11 @@ def read(path: Path) -> tuple[AnyPolicy, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise PolicyError(f"{path}: cannot be read: {exc}") from exc
+        raise errors.PolicyError(f"{path}: cannot be read: {exc}") from exc
     try:
         return parse(text), text
-    except PolicyError as exc:
-        raise PolicyError(f"{path}: {exc}") from exc
+    except errors.PolicyError as exc:
+        raise errors.PolicyError(f"{path}: {exc}") from exc
 
 
 @lru_cache(maxsize=8)
@@ -52,7 +52,7 @@ def parse(text: str) -> AnyPolicy:
     try:
         root = Table(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as exc:
-        raise PolicyError(str(exc)) from exc
+        raise errors.PolicyError(str(exc)) from exc
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     policy = _fact_policy(version, root) if root.has("fatos") else _profile_policy(version, root)
     root.refuse_others()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, NoReturn, TypeVar
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Outcome
-from evaluation_api.decision.errors import PolicyError
 from evaluation_api.decision.facts import Share
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class Table:
     def refuse(self, key: str, reason: str) -> NoReturn:
         """Raise PolicyError pointing at a key of this table."""
         name = ".".join((*self._path, key))
-        raise PolicyError(f"linha {self._line(key)}: {name}: {reason}")
+        raise errors.PolicyError(f"linha {self._line(key)}: {name}: {reason}")
 
     def _get(self, key: str, kind: Any, expected: str) -> Any:  # noqa: ANN401 - TOML values
         self._read.add(key)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import (
     FEATURES,
     CardUsage,
@@ -25,14 +26,6 @@ from evaluation_api.decision.domain import (
     Model,
     ModelCard,
     Prediction,
-)
-from evaluation_api.decision.errors import (
-    ModelAnswerError,
-    ModelError,
-    ModelRefusalError,
-    ModelUnavailableError,
-    ModelVersionGoneError,
-    OverloadedError,
 )
 from evaluation_api.decision.facts import Span
 from evaluation_api.decision.limits import LARGEST_AMOUNT
@@ -58,7 +51,7 @@ _PROBE = CardUsage(1000.0, 1000.0, 0.0, 1000.0, 1000.0)
 
 #: From a client to the span of each amount: see policy.FactPolicy.spans.
 Spans = Callable[[CardUsage], Mapping[str, Span]]
-Predicted = Prediction | ModelRefusalError
+Predicted = Prediction | errors.ModelRefusalError
 
 _JSON = (b"content-type", b"application/json")
 _FEATURES = frozenset(FEATURES)
@@ -166,7 +159,7 @@ class ModelClient:
             max_items=MAX_ROWS,
             max_waiting=max_waiting,
             max_age_seconds=deadline_seconds,
-            overloaded=OverloadedError,
+            overloaded=errors.OverloadedError,
             max_concurrent_calls=_MAX_CONCURRENT_CALLS,
         )
 
@@ -213,7 +206,7 @@ class ModelClient:
             group, calls = groups.pop(), calls + 1
             try:
                 predicted += await self._predict(group)
-            except ModelRefusalError as exc:
+            except errors.ModelRefusalError as exc:
                 half = len(group) // 2
                 if half and calls < _MOST_CALLS:
                     groups += [group[half:], group[:half]]
@@ -224,12 +217,14 @@ class ModelClient:
     async def _predict(self, usages: Sequence[CardUsage]) -> list[Prediction]:
         """Predict in one call with the circuit's leave, and keep the circuit informed."""
         if not self._circuit.admits():
-            raise ModelUnavailableError("the circuit is open")
+            raise errors.ModelUnavailableError("the circuit is open")
         try:
             predictions = await self._ask(usages)
-        except ModelError as exc:
+        except errors.ModelError as exc:
             self._tell(exc)
-            if not isinstance(exc, ModelRefusalError):  # of one client, it says nothing of others
+            if not isinstance(
+                exc, errors.ModelRefusalError
+            ):  # of one client, it says nothing of others
                 self._circuit.failed()
             raise
         self._circuit.succeeded()
@@ -276,7 +271,7 @@ class ModelClient:
         # It may have to load the version first.
         answer = await self._post(url, usages, 4 * self._deadline_seconds)
         if answer.status == httpx.codes.NOT_FOUND:
-            raise ModelVersionGoneError(tag)
+            raise errors.ModelVersionGoneError(tag)
         return _predictions(answer, len(usages))
 
     async def look(self) -> Geometry:
@@ -295,7 +290,7 @@ class ModelClient:
         try:
             asking = httpx.Request("GET", f"{self._base}/model", headers=self._known_by)
             self.geometry = _geometry(await self._send(asking))
-        except ModelError as exc:
+        except errors.ModelError as exc:
             self._has_looked_in_vain = True
             if self.model is not None or time.monotonic() >= self._started_at:
                 self._tell(exc)
@@ -304,7 +299,7 @@ class ModelClient:
         self.model = self.geometry.model
         return self.geometry
 
-    def _tell(self, exc: ModelError) -> None:
+    def _tell(self, exc: errors.ModelError) -> None:
         """Count a call that failed, and warn of it unless that was done a moment ago."""
         FAILED_CALLS.labels(type(exc).__name__).inc()
         now = time.monotonic()
@@ -322,13 +317,13 @@ class ModelClient:
                 except httpx.TransportError:
                     answer = await self._exchange(request)
         except TimeoutError as exc:
-            raise ModelUnavailableError(f"no answer within {seconds:g} s") from exc
+            raise errors.ModelUnavailableError(f"no answer within {seconds:g} s") from exc
         except (httpx.HTTPError, httpx.StreamError) as exc:
-            raise ModelUnavailableError(f"{type(exc).__name__}: {exc}") from exc
+            raise errors.ModelUnavailableError(f"{type(exc).__name__}: {exc}") from exc
         if answer.status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(
             answer.status
         ):
-            raise ModelUnavailableError(f"HTTP {answer.status}")
+            raise errors.ModelUnavailableError(f"HTTP {answer.status}")
         return answer
 
     async def _exchange(self, request: httpx.Request) -> _Answer:
@@ -360,7 +355,7 @@ def geometry_of(content: bytes) -> Geometry:
     try:
         described = _decode_description(content)
     except msgspec.MsgspecError as exc:
-        raise ModelAnswerError(str(exc)) from exc
+        raise errors.ModelAnswerError(str(exc)) from exc
     promise = None if described.promise is None else described.promise.read()
     model = Model(described.tag, described.sha256, promise)
     return Geometry(
@@ -376,7 +371,7 @@ def _require_ok(answer: _Answer) -> None:
     if answer.status == httpx.codes.OK:
         return
     refused = answer.status == httpx.codes.UNPROCESSABLE_ENTITY
-    kind = ModelRefusalError if refused else ModelAnswerError
+    kind = errors.ModelRefusalError if refused else errors.ModelAnswerError
     raise kind(f"HTTP {answer.status}: {answer.content[:200].decode('utf-8', 'replace')}")
 
 
@@ -386,9 +381,9 @@ def _predictions(answer: _Answer, count: int) -> list[Prediction]:
     try:
         answers = _decode(answer.content)
     except msgspec.MsgspecError as exc:
-        raise ModelAnswerError(str(exc)) from exc
+        raise errors.ModelAnswerError(str(exc)) from exc
     if len(answers) != count:
-        raise ModelAnswerError(f"{len(answers)} answers to {count} clients")
+        raise errors.ModelAnswerError(f"{len(answers)} answers to {count} clients")
     model = model_of(
         answer.headers.get(b"x-model-tag", b""),
         answer.headers.get(b"x-model-sha256", b""),
@@ -400,7 +395,7 @@ def _predictions(answer: _Answer, count: int) -> list[Prediction]:
 def _prediction(answer: _Prediction, model: Model) -> Prediction:
     contributions = answer.contributions
     if contributions is not None and contributions.keys() != _FEATURES:
-        raise ModelAnswerError(f"contributions of {', '.join(contributions)}")
+        raise errors.ModelAnswerError(f"contributions of {', '.join(contributions)}")
     return Prediction(
         answer.cluster,
         model,

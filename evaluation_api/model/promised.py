@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import CLUSTERS, Model
-from evaluation_api.decision.errors import ModelAnswerError
 from evaluation_api.decision.promise import Border, Promise
 
 Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
@@ -38,9 +38,9 @@ _decode = msgspec.json.Decoder(ToldPromise).decode
 def model_of(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
     """Return the model that headers name, its promise as JSON. Raises ModelAnswerError."""
     if not tag or not sha256:
-        raise ModelAnswerError("the answer does not say which model it is from")
+        raise errors.ModelAnswerError("the answer does not say which model it is from")
     try:
         told = None if promise is None else _decode(promise).read()
     except msgspec.MsgspecError as exc:
-        raise ModelAnswerError(f"the model's promise: {exc}") from exc
+        raise errors.ModelAnswerError(f"the model's promise: {exc}") from exc
     return Model(tag.decode("latin-1"), sha256.decode("latin-1"), told)

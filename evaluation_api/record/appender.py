@@ -11,12 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Self
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Entry, FirstUse
-from evaluation_api.decision.errors import (
-    OverloadedError,
-    RecordBusyError,
-    RecordUnavailableError,
-)
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.metrics import count_decisions
@@ -62,7 +58,7 @@ class Appender:
             max_items=_MAX_ENTRIES,
             max_waiting=max_waiting,
             max_age_seconds=_MAX_AGE_SECONDS,
-            overloaded=OverloadedError,
+            overloaded=errors.OverloadedError,
         )
         self._append: Coalescer[Entry, FirstUse | None] = shared(self._append_many)
         self._find: Coalescer[str, FirstUse | None] = shared(self._find_many)
@@ -86,7 +82,7 @@ class Appender:
         """
         try:
             return await self._append(entry)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self._outage.refuse(exc)
             raise
 
@@ -94,13 +90,13 @@ class Appender:
         """Return what used an Idempotency-Key first. Raises as append does."""
         try:
             return await self._find(key)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self._outage.refuse(exc)
             raise
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
         if self._no_wait_log is not None:
-            with suppress(RecordBusyError):
+            with suppress(errors.RecordBusyError):
                 return self._append_here(self._no_wait_log, entries)
         return await self._executor.run_append(_append, self._log, entries)
 
@@ -109,9 +105,9 @@ class Appender:
         self._outage.require_none()
         try:
             first_uses = _append(log, entries)
-        except RecordBusyError:
+        except errors.RecordBusyError:
             raise
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self._outage.begin(exc)
             raise
         self._unsafe.set()
@@ -127,7 +123,7 @@ class Appender:
             self._unsafe.clear()
             try:
                 await self._executor.run_read(self._log.checkpoint)
-            except RecordUnavailableError as exc:
+            except errors.RecordUnavailableError as exc:
                 logger.warning("checkpoint_failed", extra={"reason": str(exc)})
 
 

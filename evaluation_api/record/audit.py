@@ -17,8 +17,8 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import FEATURES, Position
-from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.decision.names import ERASED
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Head
@@ -256,7 +256,7 @@ def verify(engine: Engine, kept: Head | None = None) -> Audit:
     """
     try:
         return _verified(engine, kept)
-    except RecordUnavailableError:
+    except errors.RecordUnavailableError:
         if engine.dialect.name != "sqlite":
             raise
         return _verified(engine, kept, _any_text)

@@ -13,13 +13,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import IdempotencyKey
-from evaluation_api.decision.errors import (
-    ClientFileNotFoundError,
-    ClientFileStateError,
-    IdempotencyKeyInFlightError,
-    IdempotencyKeyReusedError,
-)
 from evaluation_api.record import chain, clock, database, posts
 from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import (
@@ -106,7 +101,7 @@ class ClientFileLog(database.Keeper):
         query = select(keys.c.fingerprint).where(of_file, keys.c.made_id == file_id)
         with self._transaction() as connection:
             if connection.scalar(query) != fingerprint:
-                raise IdempotencyKeyReusedError
+                raise errors.IdempotencyKeyReusedError
 
     def discard(self, file_id: str) -> None:
         """Leave nothing of a file."""
@@ -119,7 +114,7 @@ class ClientFileLog(database.Keeper):
         with self._transaction() as connection:
             row = connection.execute(_whole().where(client_files.c.id == file_id)).first()
             if row is None:
-                raise ClientFileNotFoundError(file_id)
+                raise errors.ClientFileNotFoundError(file_id)
             return to_client_file(row, has_worker=self._count_workers(connection) > 0)
 
     def latest(self, limit: int) -> tuple[list[ClientFile], int]:
@@ -211,7 +206,9 @@ class ClientFileLog(database.Keeper):
         if _moved(connection, statement, {**values, "changed_at": self._now()}):
             return
         known = connection.execute(_whole().where(client_files.c.id == file_id)).first()
-        raise (ClientFileNotFoundError if known is None else ClientFileStateError)(file_id)
+        raise (errors.ClientFileNotFoundError if known is None else errors.ClientFileStateError)(
+            file_id
+        )
 
     def _count_workers(self, connection: Connection) -> int:
         at_work = workers.c.seen_at > self._now() - SILENCE
@@ -241,7 +238,7 @@ def new_row(
 
 def _require_id(text: str) -> None:
     if not is_id(text):
-        raise ClientFileNotFoundError(text)
+        raise errors.ClientFileNotFoundError(text)
 
 
 def _of(file_id: str) -> Any:  # noqa: ANN401 - an Update without values yet
@@ -257,7 +254,7 @@ def _first_file(connection: Connection, key: str, file_id: str) -> str | None:
     unknown = IdempotencyKey(key, "")
     first = posts.use(connection, Operation.FILE, unknown, file_id, file_id)
     if first is not None and not first.fingerprint:
-        raise IdempotencyKeyInFlightError
+        raise errors.IdempotencyKeyInFlightError
     return None if first is None else first.made_id
 
 

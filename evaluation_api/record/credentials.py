@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, or_, select, update
 from evaluation_api.access.credentials import Credential, CredentialKind
 from evaluation_api.access.identity import Identity, Role, of_terminal
 from evaluation_api.access.keyring import Keyring
-from evaluation_api.decision.errors import EvaluationError, LinkGoneError
+from evaluation_api.decision import errors
 from evaluation_api.record import chain, database, rows
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.tables import credentials
@@ -62,7 +62,7 @@ class CredentialLog(database.Keeper):
         using = update(credentials).where(unused).values(used_at=now)
         with database.transaction(self._engine) as connection:
             if not connection.execute(using).rowcount:
-                raise LinkGoneError
+                raise errors.LinkGoneError
         return self._find(this)[0]
 
     def revoke(self, which: str, by: Identity | None = None) -> int:
@@ -115,7 +115,7 @@ class CredentialWatch:
     async def run(self) -> None:
         """Look until cancelled; what was known goes on while the record is away."""
         pause = partial(self._sleep, LOOK_SECONDS)
-        await repeat(self.look, pause, EvaluationError, logger, _EVENTS)
+        await repeat(self.look, pause, errors.EvaluationError, logger, _EVENTS)
 
     async def look(self) -> None:
         """Have the keyring learn what is in force now. Raises RecordUnavailableError."""

@@ -26,11 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation_api.decision.errors import (
-    RecordBusyError,
-    RecordUnavailableError,
-    RecordUncertainError,
-)
+from evaluation_api.decision import errors
 from evaluation_api.record import deadline
 from evaluation_api.record.tables import policies
 
@@ -95,7 +91,7 @@ def connect(
             return _connect_file(make_url(url), busy_timeout_seconds)
         return _connect_server(url, statement_seconds)
     except (SQLAlchemyError, OSError, ImportError) as exc:
-        raise RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(str(exc)) from exc
 
 
 def connect_again(engine: Engine) -> Engine:
@@ -103,7 +99,7 @@ def connect_again(engine: Engine) -> Engine:
     return connect(engine.url.render_as_string(hide_password=False))
 
 
-def is_corrupt(error: RecordUnavailableError) -> bool:
+def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     """Tell whether a file that SQLite reads is none of SQLite's, or is damaged."""
     code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorcode", 0)
     return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -155,7 +151,7 @@ def kept(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except SQLAlchemyError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(str(exc)) from exc
     with connection:
         yield connection
 
@@ -182,7 +178,7 @@ def transaction(bind: Engine | Connection, *, is_asked_for: bool = True) -> Iter
         # What follows the first line is the statement, or a row, with its client.
         sentence, cause = str(exc).partition("\n")[0], getattr(exc, "orig", None) or exc
         if is_told and _is_unheard(cause):
-            raise RecordUncertainError(sentence) from exc
+            raise errors.RecordUncertainError(sentence) from exc
         raise _kind(cause)(sentence) from exc
 
 
@@ -219,9 +215,9 @@ def _require_room(file: str | None) -> None:
     try:
         free = shutil.disk_usage(Path(file).parent).free
     except OSError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(str(exc)) from exc
     if free < _ROOM_BYTES:
-        raise RecordUnavailableError("database or disk is full")
+        raise errors.RecordUnavailableError("database or disk is full")
 
 
 def _driver_error(engine: Engine) -> type[Exception]:
@@ -251,7 +247,7 @@ def _take_place(driver: Any, give_up: float) -> None:  # noqa: ANN401 - the driv
         try:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as exc:
-            if _kind(exc) is not RecordBusyError or time.monotonic() >= give_up:
+            if _kind(exc) is not errors.RecordBusyError or time.monotonic() >= give_up:
                 raise
             time.sleep(_LOOK_SECONDS)
         else:
@@ -271,11 +267,11 @@ def _is_unheard(error: BaseException) -> bool:
     return getattr(error, "sqlstate", "") in {None, *_SHUT_DOWN}
 
 
-def _kind(error: BaseException) -> type[RecordUnavailableError]:
+def _kind(error: BaseException) -> type[errors.RecordUnavailableError]:
     """Tell a statement that failed because another process was writing to the file."""
     code = getattr(error, "sqlite_errorcode", None)
     is_busy = code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
-    return RecordBusyError if is_busy else RecordUnavailableError
+    return errors.RecordBusyError if is_busy else errors.RecordUnavailableError
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.decision import errors
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def seconds_left() -> float | None:
 def require() -> None:
     """Raise RecordUnavailableError when this thread's deadline is over."""
     if seconds_left() == 0:
-        raise RecordUnavailableError("no answer in time")
+        raise errors.RecordUnavailableError("no answer in time")
 
 
 def begin_commit() -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from evaluation_api.access.identity import Identity
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import (
     Entry,
     FirstUse,
@@ -30,13 +31,6 @@ from evaluation_api.decision.domain import (
     Recorded,
     Review,
     sent_key,
-)
-from evaluation_api.decision.errors import (
-    EvaluationErasedError,
-    EvaluationNotFoundError,
-    EvaluationPendingError,
-    OwnEvaluationError,
-    UnseenReviewsError,
 )
 from evaluation_api.record import chain, database, positions, posts, rows
 from evaluation_api.record.chain import Event
@@ -106,7 +100,7 @@ class EvaluationLog:
         with self._transaction() as connection:
             row = connection.execute(query).first()
             if row is None:
-                raise EvaluationNotFoundError(evaluation_id)
+                raise errors.EvaluationNotFoundError(evaluation_id)
             texts = _policy_texts(connection, [row])
             return rows.decode(row, _reviews(connection, evaluation_id), texts)
 
@@ -140,19 +134,19 @@ class EvaluationLog:
             database.begin_writing(connection)
             found = connection.execute(this.with_for_update()).first()
             if found is None:
-                raise EvaluationNotFoundError(review.evaluation_id)
+                raise errors.EvaluationNotFoundError(review.evaluation_id)
             makers = _makers(connection, review.evaluation_id)
             if not_made_by and any(map(not_made_by.may_be, makers)):
-                raise OwnEvaluationError(review.evaluation_id)
+                raise errors.OwnEvaluationError(review.evaluation_id)
             there = _reviews(connection, review.evaluation_id)
             if key and (first := _first_post(connection, review, key)):
                 return next(one for one in there if one.id == first.require(key))
             if found.pending:
-                raise EvaluationPendingError(review.evaluation_id)
+                raise errors.EvaluationPendingError(review.evaluation_id)
             if found.erased_at is not None:
-                raise EvaluationErasedError(review.evaluation_id)
+                raise errors.EvaluationErasedError(review.evaluation_id)
             if seen is not None and seen != len(there):
-                raise UnseenReviewsError(there)
+                raise errors.UnseenReviewsError(there)
             connection.execute(insert(reviews).values(asdict(review)))
             if noted is not None:
                 chain.note(connection, noted)
@@ -187,7 +181,7 @@ class EvaluationLog:
 
 def _require_id(text: str) -> None:
     if not rows.is_id(text):
-        raise EvaluationNotFoundError(text)
+        raise errors.EvaluationNotFoundError(text)
 
 
 def _first_uses(connection: Connection, keys: Sequence[str]) -> dict[str, FirstUse]:

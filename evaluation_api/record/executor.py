@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
+from evaluation_api.decision import errors
 from evaluation_api.record import deadline
 from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.outage import Outage
@@ -54,7 +54,7 @@ class RecordExecutor(AbstractAsyncContextManager["RecordExecutor"]):
         """Run a call that writes, after those that were here before."""
         try:
             return await self._write(CALL_SECONDS, partial(call, *args, **kwargs))
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self.outage.refuse(exc)
             raise
 
@@ -63,7 +63,7 @@ class RecordExecutor(AbstractAsyncContextManager["RecordExecutor"]):
         seconds = DECISION_SECONDS if self.outage.is_now else CALL_SECONDS
         try:
             return await _read(self._readers, seconds, partial(call, *args, **kwargs))
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self.outage.refuse(exc)
             raise
 
@@ -90,7 +90,7 @@ class RecordExecutor(AbstractAsyncContextManager["RecordExecutor"]):
         self.outage.require_none()
         try:
             return await _run(self._writer, seconds, call)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self.outage.begin(exc)
             raise
 
@@ -99,8 +99,8 @@ async def _read(threads: ThreadPoolExecutor, seconds: float, call: Callable[[], 
     """Run a call that leaves nothing behind. Raises as _run, but without a doubt."""
     try:
         return await _run(threads, seconds, call)
-    except RecordUncertainError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
+    except errors.RecordUncertainError as exc:
+        raise errors.RecordUnavailableError(str(exc)) from exc
 
 
 async def _run(threads: ThreadPoolExecutor, seconds: float, call: Callable[[], T]) -> T:
@@ -118,5 +118,5 @@ async def _run(threads: ThreadPoolExecutor, seconds: float, call: Callable[[], T
                 return running.result()
     finally:
         running.cancel()
-    late = RecordUncertainError if until.has_committed else RecordUnavailableError
+    late = errors.RecordUncertainError if until.has_committed else errors.RecordUnavailableError
     raise late("no answer in time")

@@ -26,8 +26,8 @@ from sqlalchemy import (
     text,
 )
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position, Search, Summary
-from evaluation_api.decision.errors import UnknownPlaceError
 from evaluation_api.decision.names import search_words
 from evaluation_api.record import database, name_index, positions, rows
 from evaluation_api.record.tables import evaluations, reviews
@@ -71,7 +71,7 @@ class History:
         with database.transaction(self._engine) as connection:
             numbering = positions.numbering(connection)
             if search.after and not positions.is_given(connection, numbering, search.after):
-                raise UnknownPlaceError
+                raise errors.UnknownPlaceError
             place = self._place(connection, search, numbering)
             if search.before_id is not None and place is None:
                 return []

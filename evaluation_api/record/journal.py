@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from evaluation_api.access.identity import Identity
-from evaluation_api.decision.errors import EvaluationError, OverloadedError
+from evaluation_api.decision import errors
 from evaluation_api.record import chain
 from evaluation_api.record.chain import ChainLog, Event
 from evaluation_api.record.executor import RecordExecutor
@@ -59,7 +59,7 @@ class Journal(AbstractAsyncContextManager["Journal"]):
     def note(self, asking: Identity, kind: str, **what: Any) -> None:  # noqa: ANN401 - any JSON
         """Note what somebody does. Raises OverloadedError where too much could not be written."""
         if len(self._waiting) >= self._most_waiting:
-            raise OverloadedError
+            raise errors.OverloadedError
         self._waiting.append(chain.by(asking, kind, **what))
 
     def note_hourly(self, asking: Identity, kind: str, **what: str) -> None:
@@ -81,12 +81,12 @@ class Journal(AbstractAsyncContextManager["Journal"]):
         """Write what is left, if it can be written."""
         try:
             await self.write()
-        except EvaluationError as exc:
+        except errors.EvaluationError as exc:
             logger.warning("journal_lost", extra={"count": len(self._waiting), "reason": str(exc)})
 
     async def run(self) -> None:
         """Write until cancelled; whatever fails is tried again at the next look."""
-        await repeat(self.write, _TICK_SECONDS, EvaluationError, logger, _EVENTS)
+        await repeat(self.write, _TICK_SECONDS, errors.EvaluationError, logger, _EVENTS)
 
     async def write(self) -> None:
         """Write what waits, oldest first. Raises RecordUnavailableError."""

@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 from sqlalchemy import select
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Geometry, Model
-from evaluation_api.decision.errors import EvaluationError, ModelError
 from evaluation_api.record import chain, database
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.tables import models
@@ -86,13 +86,13 @@ class ModelWatch:
 
     async def run(self) -> None:
         """Look until cancelled; whatever fails is tried again at the next look."""
-        await repeat(self._look, self._tick_seconds, EvaluationError, logger, _EVENTS)
+        await repeat(self._look, self._tick_seconds, errors.EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         try:
             await self._watched.ensure_available()
             met = await self._watched.look()
-        except ModelError:  # which its keeper tells of
+        except errors.ModelError:  # which its keeper tells of
             return
         if met.model == self._met:
             return

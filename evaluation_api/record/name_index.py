@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, TextClause, event, text
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Outcome, Search
-from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.decision.names import search_words
 from evaluation_api.record import database
 
@@ -122,9 +122,9 @@ def repair(engine: Engine, *, is_corrupt: bool = False) -> None:
         if is_corrupt:
             _remove(engine)
         _begin(engine)
-    except RecordBusyError:
+    except errors.RecordBusyError:
         raise
-    except RecordUnavailableError:
+    except errors.RecordUnavailableError:
         _remove(engine)
         _begin(engine)
 
@@ -136,7 +136,7 @@ def _remove(engine: Engine) -> None:
         for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
             part.unlink(missing_ok=True)
     except OSError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(str(exc)) from exc
 
 
 def _file(engine: Engine) -> Path:

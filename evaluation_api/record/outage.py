@@ -10,11 +10,7 @@ import time
 from contextlib import suppress
 from typing import Final, Protocol
 
-from evaluation_api.decision.errors import (
-    EvaluationError,
-    RecordUnavailableError,
-    RecordUncertainError,
-)
+from evaluation_api.decision import errors
 from evaluation_api.record.metrics import RECORD_AWAY
 from evaluation_api.runtime.background import Events, repeat
 from evaluation_api.runtime.request_ids import NO_REQUEST, request_id
@@ -62,9 +58,9 @@ class Outage:
     def require_none(self) -> None:
         """Raise RecordUnavailableError while the record is away."""
         if self.is_now:
-            raise RecordUnavailableError(self._cause)
+            raise errors.RecordUnavailableError(self._cause)
 
-    def begin(self, exc: RecordUnavailableError) -> None:
+    def begin(self, exc: errors.RecordUnavailableError) -> None:
         """Note that a write failed."""
         self.noticed.set()
         if self.is_now:
@@ -76,7 +72,7 @@ class Outage:
             self._refused, self._uncertain = _Requests(), _Requests()
             logger.warning("record_away", extra={"reason": self._cause})
 
-    def refuse(self, exc: RecordUnavailableError) -> None:
+    def refuse(self, exc: errors.RecordUnavailableError) -> None:
         """Count the request being answered, if any, as one for which there was no record.
 
         Or, by its error, as one of which nobody knows whether it was recorded.
@@ -84,7 +80,9 @@ class Outage:
         if not self.is_now:
             self.noticed.set()
         if (identity := request_id.get()) != NO_REQUEST:
-            kind = self._uncertain if isinstance(exc, RecordUncertainError) else self._refused
+            kind = (
+                self._uncertain if isinstance(exc, errors.RecordUncertainError) else self._refused
+            )
             kind.add(identity)
 
     def end(self) -> None:
@@ -134,7 +132,7 @@ class RecordWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        await repeat(self._once, self._pause, EvaluationError, logger, _EVENTS)
+        await repeat(self._once, self._pause, errors.EvaluationError, logger, _EVENTS)
 
     async def _once(self) -> None:
         outage = self._outage
@@ -142,7 +140,7 @@ class RecordWatch:
         outage.noticed.clear()
         try:
             await self._look(thoroughly=thoroughly)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             outage.begin(exc)
         else:
             outage.end()

@@ -6,8 +6,8 @@ Every replica runs one of these; the record hands each of them different evaluat
 import logging
 from datetime import UTC, datetime, timedelta
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Entry, Prediction, Recorded
-from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.evaluation import EachPredictor, Evaluator
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.metrics import count_decisions
@@ -53,7 +53,7 @@ class PendingWorker:
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again at the next look."""
-        await repeat(self._look, self._tick_seconds, EvaluationError, logger, _EVENTS)
+        await repeat(self._look, self._tick_seconds, errors.EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         run_read, run_write = self._executor.run_read, self._executor.run_write

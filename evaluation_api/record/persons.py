@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Engine, Select, delete, insert, null, or_, select, text, update
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import FEATURES, Entry, Recorded, sent_key
-from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.record import chain, database, digests, retention, rows
 from evaluation_api.record.client_file import Reading, State
@@ -46,7 +46,7 @@ class _LeftOut(msgspec.Struct):
     repeated: int = 0
 
 
-class PersonError(EvaluationError):
+class PersonError(errors.EvaluationError):
     """What cannot be done for a person, in one sentence."""
 
 

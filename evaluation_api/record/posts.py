@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import IdempotencyKey, sent_key
-from evaluation_api.decision.errors import IdempotencyKeyReusedError
 from evaluation_api.record.database import insert_new
 from evaluation_api.record.tables import posts
 
@@ -35,7 +35,7 @@ class FirstPost(NamedTuple):
     def require(self, key: IdempotencyKey) -> str:
         """Return what it made. Raises IdempotencyKeyReusedError if something else was asked for."""
         if self.fingerprint != key.fingerprint:
-            raise IdempotencyKeyReusedError
+            raise errors.IdempotencyKeyReusedError
         return self.made_id
 
 

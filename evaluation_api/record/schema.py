@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation_api.decision.errors import RecordUnavailableError
+from evaluation_api.decision import errors
 from evaluation_api.record import database, positions, server_indexes
 from evaluation_api.record.tables import NUMBERED_SINCE, READABLE_BY, marks
 
@@ -66,7 +66,7 @@ def migrate(engine: Engine) -> str:
             _count_on(engine)
             server_indexes.build(engine)
     except SQLAlchemyError as exc:
-        raise RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(str(exc)) from exc
     return version
 
 
@@ -91,7 +91,9 @@ def _require_readable(engine: Engine, version: str) -> None:
     oldest = _mark(engine, READABLE_BY)
     if oldest is None or oldest > HEAD:
         since = "" if oldest is None else f", readable from {oldest} on; this one knows {HEAD}"
-        raise RecordUnavailableError(f"its tables are at {version}, of a newer program{since}")
+        raise errors.RecordUnavailableError(
+            f"its tables are at {version}, of a newer program{since}"
+        )
     logger.info("tables_are_newer", extra={"tables": version, "known": HEAD})
 
 

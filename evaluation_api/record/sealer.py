@@ -33,8 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position
-from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Link
 from evaluation_api.record.pace import Pace
@@ -301,7 +301,7 @@ class Sealer(AbstractAsyncContextManager["Sealer"]):
 
     async def run(self) -> None:
         """Seal until cancelled; whatever fails is tried again at the next look."""
-        await repeat(self._look, self._pause, EvaluationError, logger, _EVENTS)
+        await repeat(self._look, self._pause, errors.EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         self._is_behind = False

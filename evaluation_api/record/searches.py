@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, event
 
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Search, Summary
-from evaluation_api.decision.errors import OverloadedError, RecordUnavailableError
 from evaluation_api.record import database, deadline, name_index
 from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.executor import DECISION_SECONDS
@@ -94,7 +94,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
             self._history = History(self._indexed, indexed=True)
             try:
                 name_index.attach(self._indexed)
-            except RecordUnavailableError as exc:
+            except errors.RecordUnavailableError as exc:
                 self._note(exc)
         else:
             # A prepared statement is planned for any text at its eleventh use: 100 ms for 0.1.
@@ -118,12 +118,12 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         where the record is away.
         """
         if self._waiting >= _MOST_WAITING:
-            raise OverloadedError
+            raise errors.OverloadedError
         asked = _Asked()
         self._waiting += 1
         try:
             return await self._run(asked, search)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self._outage.refuse(exc)
             raise
         finally:
@@ -141,12 +141,12 @@ class Searches(AbstractAsyncContextManager["Searches"]):
                 return await _run(self._threads, ask)
         except TimeoutError as exc:
             if self._outage.is_now:
-                raise RecordUnavailableError("no answer in time") from exc
-            raise OverloadedError from exc
+                raise errors.RecordUnavailableError("no answer in time") from exc
+            raise errors.OverloadedError from exc
 
     def _ask(self, asked: _Asked, search: Search) -> list[Summary]:
         if asked.is_given_up:
-            raise OverloadedError
+            raise errors.OverloadedError
         self._local.asked = asked
         try:
             return self._found(asked, search)
@@ -156,7 +156,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
     def _found(self, asked: _Asked, search: Search) -> list[Summary]:
         try:
             return self._history.search(search)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             if self._indexed is None or asked.is_given_up:
                 raise
             self._is_corrupt |= database.is_corrupt(exc)
@@ -186,11 +186,11 @@ class Searches(AbstractAsyncContextManager["Searches"]):
                 name_index.repair(indexed, is_corrupt=True)
                 self._is_corrupt = False
             return name_index.index_some(indexed)
-        except RecordUnavailableError as exc:
+        except errors.RecordUnavailableError as exc:
             self._note(exc)
             return 0
 
-    def _note(self, exc: RecordUnavailableError) -> None:
+    def _note(self, exc: errors.RecordUnavailableError) -> None:
         self._is_corrupt |= database.is_corrupt(exc)
         level = logging.WARNING if self._is_corrupt else logging.INFO
         logger.log(level, "index_waits", extra={"reason": str(exc)})

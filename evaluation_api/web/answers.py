@@ -34,37 +34,12 @@ from evaluation_api.decision.policy import BORDER, RANGE, FactPolicy, Profile
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.reasons import reasons
 from evaluation_api.decision.references import References
-from evaluation_api.web.contract import (
-    Avaliacao,
-    Criterio,
-    Criterios,
-    Faixa,
-    Fato,
-    Ficha,
-    Fronteira,
-    Item,
-    Limite,
-    Medida,
-    Modelo,
-    Motivo,
-    MotivoPossivel,
-    MotivoPrincipal,
-    Pagina,
-    Pedido,
-    Pendente,
-    Perfil,
-    Politica,
-    Promessa,
-    Registro,
-    Revisao,
-    Simulacao,
-    VersaoDaPolitica,
-)
+from evaluation_api.web import contract
 
 #: Writes what pydantic does, byte for byte, in two thirds of the time.
 _encode: Final = msgspec.json.Encoder().encode
-_REGISTRO: Final = TypeAdapter(Registro)
-_PENDENTE: Final = TypeAdapter(Pendente)
+_REGISTRO: Final = TypeAdapter(contract.Registro)
+_PENDENTE: Final = TypeAdapter(contract.Pendente)
 #: What two evaluations of a client differ in, and words.
 _NOT_COMPARED: Final = frozenset({"id", "avaliado_em", "duracao_ms", "resposta", "frase", "rotulo"})
 #: What the first release's answers do not have.
@@ -76,7 +51,7 @@ def answer(evaluation: Evaluation, policy: AnyPolicy) -> str:
     return _encode(_avaliacao(evaluation, policy)).decode()
 
 
-def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> Avaliacao:
+def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
     prediction, decision = evaluation.prediction, evaluation.decision
     usage = evaluation.applicant.usage
     profile = policy.profiles[prediction.cluster]
@@ -174,11 +149,13 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def _perfil(profile: Profile) -> Perfil:
+def _perfil(profile: Profile) -> contract.Perfil:
     return {"cluster": profile.cluster, "chave": profile.key, "nome": profile.name}
 
 
-def _motivos(evaluation: Evaluation, profile: Profile, next_best: Profile | None) -> list[Motivo]:
+def _motivos(
+    evaluation: Evaluation, profile: Profile, next_best: Profile | None
+) -> list[contract.Motivo]:
     """Return what set the client apart from the next-best profile, strongest first."""
     if next_best is None:
         return []
@@ -204,7 +181,7 @@ def _observations(decision: Decision, policy: AnyPolicy) -> Iterator[str]:
         yield sentences.UNPROMISED
 
 
-def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[Fato]:
+def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[contract.Fato]:
     if facts is None or isinstance(policy, ProfilePolicy):
         return []
     high, low = policy.thresholds.high_use.value, policy.thresholds.low_paid.value
@@ -223,7 +200,7 @@ def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[Fat
     ]
 
 
-def _fato(code: str, value: float | None, bound: float, sentence: str) -> Fato:
+def _fato(code: str, value: float | None, bound: float, sentence: str) -> contract.Fato:
     return {
         "codigo": code,
         "rotulo": sentences.FACT_LABELS[code],
@@ -234,7 +211,7 @@ def _fato(code: str, value: float | None, bound: float, sentence: str) -> Fato:
     }
 
 
-def _adverse(fact: AdverseFact) -> MotivoPrincipal:
+def _adverse(fact: AdverseFact) -> contract.MotivoPrincipal:
     return {
         "codigo": fact.code,
         "campo": fact.feature,
@@ -249,7 +226,9 @@ def _percent(share: float) -> float:
     return round(100 * share, 2)
 
 
-def _simulacao(usage: CardUsage, decision: Decision, policy: AnyPolicy) -> Simulacao | None:
+def _simulacao(
+    usage: CardUsage, decision: Decision, policy: AnyPolicy
+) -> contract.Simulacao | None:
     change = decision.counterfactual
     if change is None:
         return None
@@ -271,13 +250,13 @@ def _simulacao(usage: CardUsage, decision: Decision, policy: AnyPolicy) -> Simul
 
 def pending(evaluation_id: str) -> bytes:
     """Return the 202 answer to a request that waits for the model, as JSON."""
-    return _PENDENTE.dump_json(Pendente(evaluation_id))
+    return _PENDENTE.dump_json(contract.Pendente(evaluation_id))
 
 
 def recorded(evaluation: Recorded) -> bytes:
     """Return one evaluation with its reviews as JSON, the answer in it byte for byte."""
     rest = _REGISTRO.dump_json(
-        Registro(
+        contract.Registro(
             id=evaluation.id,
             situacao=_situation(pending=evaluation.pending),
             recebido_em=when(evaluation.received_at),
@@ -302,12 +281,12 @@ def _erased_at(one: Recorded | Summary) -> str | None:
     return None if one.erased_at is None else when(one.erased_at)
 
 
-def _pedido(evaluation: Recorded) -> Pedido:
+def _pedido(evaluation: Recorded) -> contract.Pedido:
     """Return what was asked; the zeros of who was erased are nobody's amounts."""
     name, usage = evaluation.applicant.name, evaluation.applicant.usage
     if evaluation.erased_at is not None:
-        return Pedido(name, None, None, None, None, None)
-    return Pedido(
+        return contract.Pedido(name, None, None, None, None, None)
+    return contract.Pedido(
         name,
         usage.balance,
         usage.purchases,
@@ -324,9 +303,9 @@ def parse_answer(evaluation: Recorded) -> dict[str, Any]:
     return answered
 
 
-def review(review: Review) -> Revisao:
+def review(review: Review) -> contract.Revisao:
     """Return one review."""
-    return Revisao(
+    return contract.Revisao(
         id=review.id,
         decisao=review.outcome,
         justificativa=review.justification,
@@ -336,7 +315,7 @@ def review(review: Review) -> Revisao:
     )
 
 
-def page(summaries: list[Summary], search: Search, policy: AnyPolicy) -> Pagina:
+def page(summaries: list[Summary], search: Search, policy: AnyPolicy) -> contract.Pagina:
     """Return a page of up to search.limit evaluations; it has a next if there are more.
 
     A page of those that read on in the order of commits always has one.
@@ -345,16 +324,16 @@ def page(summaries: list[Summary], search: Search, policy: AnyPolicy) -> Pagina:
     following = shown[-1].id if len(summaries) > search.limit else None
     if search.after is not None:
         following = _place(shown[-1].position, shown[-1].id) if shown else _place(*search.after)
-    return Pagina([_item(summary, policy) for summary in shown], following)
+    return contract.Pagina([_item(summary, policy) for summary in shown], following)
 
 
 def _place(number: int, identity: str) -> str:
     return f"{number}-{identity}" if identity else str(number)
 
 
-def _item(summary: Summary, policy: AnyPolicy) -> Item:
+def _item(summary: Summary, policy: AnyPolicy) -> contract.Item:
     cluster = summary.cluster
-    return Item(
+    return contract.Item(
         id=summary.id,
         situacao=_situation(pending=cluster is None),
         recebido_em=when(summary.received_at),
@@ -371,20 +350,22 @@ def _item(summary: Summary, policy: AnyPolicy) -> Item:
 
 def criteria(
     policy: AnyPolicy, model: Model | None = None, versions: Sequence[UsedPolicy] = ()
-) -> Politica:
+) -> contract.Politica:
     """Return a policy, for whoever asks by which criteria clients are judged.
 
     model: the one in service, as far as it was met. versions: every policy that decided here.
     """
     seen = policy.training_range
     by_facts = policy if isinstance(policy, FactPolicy) else None
-    return Politica(
+    return contract.Politica(
         versao=policy.version,
         nome=policy.name,
         vigente_desde=policy.valid_from,
         perfis=[_criterio(profile) for profile in policy.profiles],
-        fronteira=Fronteira(policy.near.min_confidence, policy.if_near, policy.near.sentence),
-        faixa=Faixa(seen.outcome, seen.sentence, list(_limites(policy))),
+        fronteira=contract.Fronteira(
+            policy.near.min_confidence, policy.if_near, policy.near.sentence
+        ),
+        faixa=contract.Faixa(seen.outcome, seen.sentence, list(_limites(policy))),
         fatos=_criterios(by_facts.thresholds) if by_facts else None,
         motivos=list(_possible(by_facts.references)) if by_facts else [],
         promessa=_promessa(by_facts, model) if by_facts else None,
@@ -392,8 +373,8 @@ def criteria(
     )
 
 
-def _criterio(profile: Profile) -> Criterio:
-    return Criterio(
+def _criterio(profile: Profile) -> contract.Criterio:
+    return contract.Criterio(
         profile.cluster,
         profile.key,
         profile.name,
@@ -404,8 +385,8 @@ def _criterio(profile: Profile) -> Criterio:
     )
 
 
-def _criterios(thresholds: Thresholds) -> Criterios:
-    return Criterios(
+def _criterios(thresholds: Thresholds) -> contract.Criterios:
+    return contract.Criterios(
         _percent(thresholds.high_use.value),
         _percent(thresholds.low_paid.value),
         _percent(thresholds.hardly_paid.value),
@@ -413,20 +394,20 @@ def _criterios(thresholds: Thresholds) -> Criterios:
     )
 
 
-def _possible(references: References) -> Iterator[MotivoPossivel]:
+def _possible(references: References) -> Iterator[contract.MotivoPossivel]:
     for code, feature, share in (
         ("uso_alto", "balance", references.use),
         ("pouco_pago", "payments", references.low_paid),
         ("quase_nada_pago", "payments", references.hardly_paid),
         ("saques_altos", "cash_advance", references.withdrawn),
     ):
-        yield MotivoPossivel(
+        yield contract.MotivoPossivel(
             code, feature, _percent(share.value), sentences.possible(code, share.value)
         )
 
 
-def _promessa(policy: FactPolicy, model: Model | None) -> Promessa:
-    return Promessa(
+def _promessa(policy: FactPolicy, model: Model | None) -> contract.Promessa:
+    return contract.Promessa(
         vale=None if model is None else policy.is_promised(model),
         frase=sentences.PROMISE,
         fronteiras=warnings(policy, model),
@@ -444,38 +425,39 @@ def warnings(policy: AnyPolicy, model: Model | None) -> list[str]:
     return [sentences.border(one, policy.profiles) for one in borders]
 
 
-def _versao(used: UsedPolicy) -> VersaoDaPolitica:
+def _versao(used: UsedPolicy) -> contract.VersaoDaPolitica:
     policy = policy_file.parse(used.text)
-    return VersaoDaPolitica(
+    return contract.VersaoDaPolitica(
         policy.version, policy.name, policy.valid_from, when(used.first_used_at)
     )
 
 
-def _limites(policy: AnyPolicy) -> Iterator[Limite]:
+def _limites(policy: AnyPolicy) -> Iterator[contract.Limite]:
     for feature, times in policy.training_range.times_the_limit.items():
         sentence = sentences.times_the_limit(feature, times)
-        yield Limite(f"{feature}/credit_limit", times, sentence)
+        yield contract.Limite(f"{feature}/credit_limit", times, sentence)
     for feature, maximum in policy.training_range.maximum.items():
-        yield Limite(feature, maximum, sentences.above(feature, maximum))
+        yield contract.Limite(feature, maximum, sentences.above(feature, maximum))
 
 
-def geometry(geometry: Geometry) -> Modelo:
+def geometry(geometry: Geometry) -> contract.Modelo:
     """Return the model in service, for drawings."""
     model = geometry.model
     card = None if geometry.card is None else _card(geometry.card)
-    return Modelo(
+    return contract.Modelo(
         model.tag, model.sha256, geometry.features, geometry.centroids, geometry.sizes, card
     )
 
 
-def _card(card: ModelCard) -> Ficha:
+def _card(card: ModelCard) -> contract.Ficha:
     approved = card.approved
-    return Ficha(
+    return contract.Ficha(
         dados=card.data,
         indices=card.scores,
         estabilidade=card.stability,
         limites=tuple(
-            Medida(one.what, one.value, one.at_least, one.at_most) for one in card.limits or ()
+            contract.Medida(one.what, one.value, one.at_least, one.at_most)
+            for one in card.limits or ()
         ),
         publicado_por=None if approved is None else approved.by,
         publicado_em=None if approved is None else approved.at,

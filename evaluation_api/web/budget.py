@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from evaluation_api.decision.errors import ManyFilesError
+from evaluation_api.decision import errors
 
 #: How many files come in, and how many results or files of a folder go out, at once: each may hold
 #: its place for minutes.
@@ -22,7 +22,7 @@ class Budget:
     def place(self) -> Iterator[None]:
         """Hold a place. Raises ManyFilesError when there is none."""
         if not self._free:
-            raise ManyFilesError
+            raise errors.ManyFilesError
         self._free -= 1
         try:
             yield

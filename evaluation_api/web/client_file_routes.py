@@ -14,19 +14,8 @@ from pydantic import AfterValidator
 from starlette.types import Receive, Scope, Send
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
+from evaluation_api.decision import errors
 from evaluation_api.decision.domain import own_key
-from evaluation_api.decision.errors import (
-    ClientFileNotFoundError,
-    ClientFileStateError,
-    EvaluationError,
-    FieldError,
-    FileTooLargeError,
-    IdempotencyKeyInFlightError,
-    IdempotencyKeyReusedError,
-    InvalidRequestError,
-    ManyFilesError,
-    RecordUncertainError,
-)
 from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.record import chain
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
@@ -84,11 +73,14 @@ _DOWNLOAD: Final[Responses] = {
         },
     }
 }
-_ONE: Final = described(ClientFileNotFoundError)
+_ONE: Final = described(errors.ClientFileNotFoundError)
 _STEP: Final = described(
-    ClientFileNotFoundError, ClientFileStateError, IdempotencyKeyReusedError, RecordUncertainError
+    errors.ClientFileNotFoundError,
+    errors.ClientFileStateError,
+    errors.IdempotencyKeyReusedError,
+    errors.RecordUncertainError,
 )
-_TAKEN: Final = described(ClientFileNotFoundError, ManyFilesError) | _DOWNLOAD
+_TAKEN: Final = described(errors.ClientFileNotFoundError, errors.ManyFilesError) | _DOWNLOAD
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
@@ -149,11 +141,11 @@ FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(s
     operation_id="enviar_lote",
     status_code=HTTPStatus.CREATED,
     responses=described(
-        FileTooLargeError,
-        ManyFilesError,
-        IdempotencyKeyInFlightError,
-        IdempotencyKeyReusedError,
-        RecordUncertainError,
+        errors.FileTooLargeError,
+        errors.ManyFilesError,
+        errors.IdempotencyKeyInFlightError,
+        errors.IdempotencyKeyReusedError,
+        errors.RecordUncertainError,
     )
     | _CREATED,
     openapi_extra=_UPLOAD,
@@ -173,7 +165,7 @@ async def receive(
     """
     name, key = _read_name(query.nome), only_key(keys)
     if _announced_bytes(request) > MAX_BYTES:
-        raise FileTooLargeError
+        raise errors.FileTooLargeError
     file_id = await _receive(services, name, request, Answers(repeated=query.repetidas), key)
     services.journal.note(identity_of(request.scope), "file", file=file_id)
     response.headers["Location"] = f"/lotes/{file_id}"
@@ -183,7 +175,7 @@ async def receive(
 def _read_name(sent: str | None) -> str:
     name = ("clientes.csv" if sent is None else sent).strip()
     if not 0 < len(name) <= _LONGEST_NAME or UNREADABLE.search(name):
-        raise InvalidRequestError([FieldError("#/nome", _NAMELESS)])
+        raise errors.InvalidRequestError([errors.FieldError("#/nome", _NAMELESS)])
     return name
 
 
@@ -216,7 +208,7 @@ async def _receive(
         await write(log.complete, file_id, sha256.hexdigest(), fingerprint)
     except BaseException:
         if first is None:
-            with suppress(EvaluationError):  # the next upload tidies up what is left
+            with suppress(errors.EvaluationError):  # the next upload tidies up what is left
                 await asyncio.shield(write(log.discard, file_id))
         raise
     return file_id
@@ -228,7 +220,7 @@ async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for chunk in chunks:
         size += len(chunk)
         if size > MAX_BYTES:
-            raise FileTooLargeError
+            raise errors.FileTooLargeError
         held += chunk
         while len(held) >= _PART_BYTES:
             yield bytes(held[:_PART_BYTES])

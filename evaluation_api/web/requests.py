@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, to_json
 
-from evaluation_api.decision import names, sentences
+from evaluation_api.decision import errors, names, sentences
 from evaluation_api.decision.domain import (
     Applicant,
     CardUsage,
@@ -39,7 +39,6 @@ from evaluation_api.decision.domain import (
     Search,
     own_key,
 )
-from evaluation_api.decision.errors import FieldError, InvalidRequestError, MalformedJsonError
 from evaluation_api.decision.limits import (
     LARGEST_AMOUNT,
     LONGEST_KEY,
@@ -350,19 +349,21 @@ def answers_of(sent: RespostasBody) -> Answers:
     return Answers(columns, sent.decimais, sent.repetidas)
 
 
-def refusal(errors: Sequence[Any]) -> InvalidRequestError | MalformedJsonError:
+def refusal(found: Sequence[Any]) -> errors.InvalidRequestError | errors.MalformedJsonError:
     """Return what to raise for pydantic's errors. Their loc: the path within what was sent."""
-    if errors[0]["type"] == "json_invalid":
-        return MalformedJsonError(errors[0]["msg"])
-    return InvalidRequestError([_field_error(error) for error in errors[:_MOST_NAMED]], len(errors))
+    if found[0]["type"] == "json_invalid":
+        return errors.MalformedJsonError(found[0]["msg"])
+    return errors.InvalidRequestError(
+        [_field_error(error) for error in found[:_MOST_NAMED]], len(found)
+    )
 
 
-def _field_error(error: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dict
+def _field_error(error: Any) -> errors.FieldError:  # noqa: ANN401 - pydantic's own dict
     shown = [str(part)[:_LONGEST_SHOWN] for part in error["loc"]]
     path = [part.replace("~", "~0").replace("/", "~1") for part in shown]
     field = shown[-1] if shown else ""
     detail = sentences.field_error(error["type"], field, error.get("ctx", {}))
-    return FieldError("#" + "".join(f"/{part}" for part in path), detail)
+    return errors.FieldError("#" + "".join(f"/{part}" for part in path), detail)
 
 
 def only_key(sent: Sequence[str]) -> str | None:
@@ -370,7 +371,7 @@ def only_key(sent: Sequence[str]) -> str | None:
     if not sent:
         return None
     if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
-        raise InvalidRequestError([FieldError("Idempotency-Key", sentences.BAD_KEY)])
+        raise errors.InvalidRequestError([errors.FieldError("Idempotency-Key", sentences.BAD_KEY)])
     return sent[0]
 
 

@@ -14,24 +14,8 @@ from pydantic import AfterValidator
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
 from evaluation_api.access.roles import READING
-from evaluation_api.decision import policy_file
+from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.domain import Recorded
-from evaluation_api.decision.errors import (
-    EvaluationErasedError,
-    EvaluationError,
-    EvaluationNotFoundError,
-    EvaluationPendingError,
-    IdempotencyKeyInFlightError,
-    IdempotencyKeyReusedError,
-    MalformedJsonError,
-    ModelError,
-    ModelNotMetError,
-    OwnEvaluationError,
-    PolicyNotFoundError,
-    RecordUncertainError,
-    UnknownPlaceError,
-    UnseenReviewsError,
-)
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
@@ -48,21 +32,9 @@ from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.searches import Searches
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
-from evaluation_api.web import answers, dossier, problems, requests
+from evaluation_api.web import answers, contract, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
 from evaluation_api.web.budget import Budget
-from evaluation_api.web.contract import (
-    Avaliacao,
-    Modelo,
-    Pagina,
-    Partes,
-    Pendente,
-    Politica,
-    Registro,
-    Revisao,
-    Saude,
-    Vida,
-)
 from evaluation_api.web.metrics import MODEL_AWAY, PENDING
 from evaluation_api.web.problems import Responses, described
 
@@ -79,17 +51,17 @@ criteria = APIRouter(route_class=ApiRoute, tags=["criterios"])
 probes = APIRouter(route_class=SummarizedRoute, tags=["servico"])
 
 _EVALUATED: Final = described(
-    MalformedJsonError,
+    errors.MalformedJsonError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    IdempotencyKeyInFlightError,
-    IdempotencyKeyReusedError,
-    ModelError,
-    RecordUncertainError,
+    errors.IdempotencyKeyInFlightError,
+    errors.IdempotencyKeyReusedError,
+    errors.ModelError,
+    errors.RecordUncertainError,
 )
 _LOCATION: Final = {"description": "Onde a avaliação aparecerá", "schema": {"type": "string"}}
 _PENDING: Final[Responses] = {
     HTTPStatus.ACCEPTED: {
-        "model": Pendente,
+        "model": contract.Pendente,
         "description": "O pedido aguarda o modelo",
         "headers": {
             "Location": _LOCATION,
@@ -102,21 +74,21 @@ _PENDING: Final[Responses] = {
     }
 }
 _AWAITED: Final = {"Retry-After": "1", "Preference-Applied": "respond-async"}
-_ONE: Final = described(EvaluationNotFoundError)
+_ONE: Final = described(errors.EvaluationNotFoundError)
 _REVIEWED: Final = described(
-    MalformedJsonError,
+    errors.MalformedJsonError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    EvaluationNotFoundError,
-    EvaluationPendingError,
-    EvaluationErasedError,
-    OwnEvaluationError,
-    UnseenReviewsError,
-    IdempotencyKeyReusedError,
-    RecordUncertainError,
+    errors.EvaluationNotFoundError,
+    errors.EvaluationPendingError,
+    errors.EvaluationErasedError,
+    errors.OwnEvaluationError,
+    errors.UnseenReviewsError,
+    errors.IdempotencyKeyReusedError,
+    errors.RecordUncertainError,
 )
 _UNHEALTHY: Final[Responses] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {
-        "model": Saude,
+        "model": contract.Saude,
         "description": "Sem o banco de dados, ou sem lugar para mais pedidos",
     }
 }
@@ -131,7 +103,7 @@ def install(app: FastAPI, *, fast_path: bool = True) -> None:
         methods=["POST"],
         operation_id="avaliar",
         tags=["avaliacoes"],
-        response_model=Avaliacao,
+        response_model=contract.Avaliacao,
         responses=_EVALUATED | _PENDING,
         route_class_override=FastRoute if fast_path else ApiRoute,
     )
@@ -221,7 +193,7 @@ async def evaluate(
 @evaluations.get(
     "/avaliacoes",
     operation_id="listar_avaliacoes",
-    responses=described(UnknownPlaceError),
+    responses=described(errors.UnknownPlaceError),
     dependencies=[Depends(no_store)],
 )
 async def search(
@@ -229,7 +201,7 @@ async def search(
     services: Needed,
     asking: Asking,
     query: Annotated[requests.SearchQuery, Query()],
-) -> Pagina:
+) -> contract.Pagina:
     """Lista as avaliações, da mais recente à mais antiga, uma página por vez.
 
     Com `depois_de`, da mais antiga à mais recente, na ordem em que foram registradas: quem guarda
@@ -243,12 +215,14 @@ async def search(
 @evaluations.post(
     "/avaliacoes/busca",
     operation_id="buscar_avaliacoes",
-    responses=described(MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, UnknownPlaceError),
+    responses=described(
+        errors.MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, errors.UnknownPlaceError
+    ),
     dependencies=[Depends(no_store)],
 )
 async def search_by_body(
     request: Request, services: Needed, asking: Asking, sent: requests.SearchBody
-) -> Pagina:
+) -> contract.Pagina:
     """Lista as avaliações que um corpo pede, como GET /avaliacoes.
 
     Assim nenhum nome fica no endereço, que intermediários registram.
@@ -258,7 +232,7 @@ async def search_by_body(
 
 async def _page(
     request: Request, services: Services, asking: Identity, query: requests.SearchQuery
-) -> Pagina:
+) -> contract.Pagina:
     wanted = requests.search_of(query)
     # One more, to know whether there is a next page.
     sought = replace(wanted, limit=wanted.limit + 1)
@@ -272,7 +246,7 @@ async def _page(
 @evaluations.get(
     "/avaliacoes/{evaluation_id}",
     operation_id="mostrar_avaliacao",
-    response_model=Registro,
+    response_model=contract.Registro,
     responses=_ONE,
 )
 async def find(services: Needed, asking: Asking, evaluation_id: EvaluationId) -> Response:
@@ -285,7 +259,7 @@ async def _shown(services: Services, asking: Identity, evaluation_id: str) -> Re
     """Return an evaluation; to who reads no others, one of their own."""
     found = await services.executor.run_read(services.evaluations.find, evaluation_id)
     if asking.roles.isdisjoint(READING) and found.made_by != asking.label:
-        raise EvaluationNotFoundError(evaluation_id)
+        raise errors.EvaluationNotFoundError(evaluation_id)
     is_its_maker = asking.label is not None and found.made_by == asking.label
     if not is_its_maker and not found.pending:  # whoever made it waits for it
         services.journal.note(asking, "read", evaluation=evaluation_id)
@@ -304,7 +278,7 @@ async def review(
     evaluation_id: EvaluationId,
     sent: requests.ReviewBody,
     keys: requests.Keys,
-) -> Revisao:
+) -> contract.Revisao:
     """Acrescenta a decisão de uma pessoa; a do sistema permanece.
 
     `motivo` diz por quê em um código, para que se contem as decisões mudadas. Quem se identificou
@@ -344,9 +318,9 @@ async def show_dossier(services: Needed, asking: Asking, evaluation_id: Evaluati
 
 
 @criteria.get(
-    "/politica", operation_id="mostrar_politica", responses=described(PolicyNotFoundError)
+    "/politica", operation_id="mostrar_politica", responses=described(errors.PolicyNotFoundError)
 )
-async def show_criteria(services: Needed, versao: PolicyVersionQuery = None) -> Politica:
+async def show_criteria(services: Needed, versao: PolicyVersionQuery = None) -> contract.Politica:
     """Mostra os critérios em vigor, a quem quiser conhecê-los, como pede o artigo 20 da LGPD.
 
     Com `versao`, os de uma política que já decidiu neste registro.
@@ -356,14 +330,16 @@ async def show_criteria(services: Needed, versao: PolicyVersionQuery = None) -> 
         return answers.criteria(services.policy, services.model.model, used)
     source = await services.executor.run_read(services.policies.text, versao)
     if source is None:
-        raise PolicyNotFoundError(versao)
+        raise errors.PolicyNotFoundError(versao)
     return answers.criteria(policy_file.parse(source), versions=used)
 
 
 @criteria.get(
-    "/modelo", operation_id="mostrar_modelo", responses=described(ModelError, ModelNotMetError)
+    "/modelo",
+    operation_id="mostrar_modelo",
+    responses=described(errors.ModelError, errors.ModelNotMetError),
 )
-async def show_model(services: Needed, versao: ModelTagQuery = None) -> Modelo:
+async def show_model(services: Needed, versao: ModelTagQuery = None) -> contract.Modelo:
     """Mostra o modelo em serviço e os centros dos cinco perfis.
 
     Com `versao`, um modelo que já respondeu a este registro, como estava então.
@@ -372,13 +348,13 @@ async def show_model(services: Needed, versao: ModelTagQuery = None) -> Modelo:
         return answers.geometry(services.model.geometry or await services.model.look())
     met = await services.executor.run_read(services.models.find, versao)
     if met is None:
-        raise ModelNotMetError(versao)
+        raise errors.ModelNotMetError(versao)
     return answers.geometry(met)
 
 
 @probes.get("/health/ready", operation_id="verificar_prontidao", responses=_UNHEALTHY)
 @probes.get("/health", operation_id="verificar_saude", responses=_UNHEALTHY)
-async def ready(services: Needed, limit: Limit, response: Response) -> Saude:
+async def ready(services: Needed, limit: Limit, response: Response) -> contract.Saude:
     """Diz se o serviço pode receber pedidos, e qual parte não está bem.
 
     Sem o modelo o serviço continua pronto, em situação degradada: os pedidos ficam pendentes.
@@ -390,9 +366,9 @@ async def ready(services: Needed, limit: Limit, response: Response) -> Saude:
 
 
 @probes.get("/health/live", operation_id="verificar_vida")
-async def live() -> Vida:
+async def live() -> contract.Vida:
     """Diz que o processo está vivo, e nada mais."""
-    return Vida()
+    return contract.Vida()
 
 
 @probes.get("/metrics", include_in_schema=False)
@@ -403,22 +379,22 @@ async def metrics(services: Needed) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _health(services: Services, places: str) -> Saude:
+async def _health(services: Services, places: str) -> contract.Saude:
     """Ask nobody about the record: what is known of it is a second old at most."""
     database = "indisponivel" if services.executor.outage.is_now else "ok"
     model = "ok" if await _is_there(services.model) else "indisponivel"
     worst = "ok" if model == "ok" else "degradada"
     situation = worst if database == places == "ok" else "indisponivel"
-    return Saude(
+    return contract.Saude(
         situation,
-        Partes(database, model, places),
+        contract.Partes(database, model, places),
         answers.warnings(services.policy, services.model.model),
     )
 
 
 async def _is_there(model: ModelClient) -> bool:
     """Look; of a model that says nothing for a while, tell what is known from before."""
-    with suppress(EvaluationError, TimeoutError):
+    with suppress(errors.EvaluationError, TimeoutError):
         async with asyncio.timeout(_MODEL_LOOK_SECONDS):
             await model.look()
     return model.model is not None and not model.is_away

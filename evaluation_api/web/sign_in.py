@@ -14,9 +14,9 @@ from evaluation_api.access import credentials, roles
 from evaluation_api.access.credentials import CredentialKind
 from evaluation_api.access.gate import Access
 from evaluation_api.access.identity import UNKNOWN, Identity, identity_of
-from evaluation_api.decision.errors import LinkGoneError, MalformedJsonError
+from evaluation_api.decision import errors
+from evaluation_api.web import contract
 from evaluation_api.web.api_route import ApiRoute
-from evaluation_api.web.contract import Acesso
 from evaluation_api.web.problems import described
 from evaluation_api.web.requests import Body
 from evaluation_api.web.routes import NO_STORE, Asking, Needed, Services, no_store, services_of
@@ -41,7 +41,7 @@ Entrance = Annotated[Access, Depends(_access)]
 
 
 @router.get("/acesso", operation_id="mostrar_acesso", responses=described())
-async def show(request: Request, asking: Asking) -> Acesso:
+async def show(request: Request, asking: Asking) -> contract.Acesso:
     """Diz quem está usando o serviço, o que seus papéis permitem, e como se entra."""
     return _told(asking, request.app.state.access)
 
@@ -49,11 +49,13 @@ async def show(request: Request, asking: Asking) -> Acesso:
 @router.post(
     "/entrar",
     operation_id="entrar",
-    responses=described(LinkGoneError, MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    responses=described(
+        errors.LinkGoneError, errors.MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    ),
 )
 async def enter(
     services: Needed, access: Entrance, asking: Asking, sent: LinkBody, response: Response
-) -> Acesso:
+) -> contract.Acesso:
     """Troca um link de uso único por uma sessão de oito horas."""
     digest = credentials.digest_of(sent.link.encode())
     link = await services.executor.run_write(services.credentials.use_link, digest)
@@ -74,7 +76,7 @@ async def sign_in(services: Services, access: Access, who: Identity, response: R
 @router.post("/sair", operation_id="sair", responses=described())
 async def leave(
     request: Request, services: Needed, access: Entrance, asking: Asking, response: Response
-) -> Acesso:
+) -> contract.Acesso:
     """Encerra a sessão deste navegador, em todas as réplicas."""
     if session := access.keyring.session_of(request.scope):
         await services.executor.run_write(services.credentials.revoke, session.id, asking)
@@ -113,13 +115,13 @@ def _set_cookie(response: Response, access: Access, value: str) -> None:
     )
 
 
-def _told(asking: Identity, access: Access | None) -> Acesso:
+def _told(asking: Identity, access: Access | None) -> contract.Acesso:
     allowed = [
         name
         for name, those in roles.TABLE.items()
         if not those or not asking.roles.isdisjoint(those)
     ]
-    return Acesso(
+    return contract.Acesso(
         aberto=access is None,
         nome=asking.name or None,
         papeis=sorted(asking.roles),
