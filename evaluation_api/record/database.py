@@ -12,17 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Table,
-    TextClause,
-    create_engine,
-    delete,
-    event,
-    select,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -56,13 +46,13 @@ _FILL: Final = {
     # 64 KB of letters in no order, which the server makes hardly smaller: a table must grow for
     # them. 1 MB took a busy one longer than a look may last, so that who was slow for a moment
     # stayed away for as long as they were busy.
-    "postgresql": text(
+    "postgresql": sa.text(
         "INSERT INTO policies (version, text, first_used_at)"
         " SELECT '~room', string_agg(md5(random()::text), ''), now()"
         " FROM generate_series(1, 2048)"
     ),
     # More than SQLite keeps in memory.
-    "sqlite": text(
+    "sqlite": sa.text(
         "INSERT INTO policies (version, text, first_used_at)"
         " VALUES ('~room', hex(zeroblob(524288)), current_timestamp)"
     ),
@@ -78,7 +68,7 @@ sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
 
 def connect(
     url: str, *, busy_timeout_seconds: float = 5, statement_seconds: float | None = None
-) -> Engine:
+) -> sa.Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
     busy_timeout_seconds: how long to wait for another process that is writing to the same file;
@@ -94,7 +84,7 @@ def connect(
         raise errors.RecordUnavailableError(str(exc)) from exc
 
 
-def connect_again(engine: Engine) -> Engine:
+def connect_again(engine: sa.Engine) -> sa.Engine:
     """Make an engine for the same SQLite file, for other uses of it."""
     return connect(engine.url.render_as_string(hide_password=False))
 
@@ -105,45 +95,47 @@ def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def _connect_file(url: URL, busy_timeout_seconds: float) -> Engine:
+def _connect_file(url: URL, busy_timeout_seconds: float) -> sa.Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds}, **_HIDE_PARAMETERS)
-    event.listen(engine, "connect", _configure_sqlite)
+    engine = sa.create_engine(
+        url, connect_args={"timeout": busy_timeout_seconds}, **_HIDE_PARAMETERS
+    )
+    sa.event.listen(engine, "connect", _configure_sqlite)
     if not busy_timeout_seconds:
-        event.listen(engine, "connect", _leave_checkpoints)
+        sa.event.listen(engine, "connect", _leave_checkpoints)
     return engine
 
 
-def _connect_server(url: str, statement_seconds: float | None) -> Engine:
+def _connect_server(url: str, statement_seconds: float | None) -> sa.Engine:
     from evaluation_api.record import postgres  # noqa: PLC0415 - a driver that a file spares
 
     def open_connection(_: object, __: object, args: list[Any], options: dict[str, Any]) -> object:
         return postgres.connect(*args, statement_seconds=statement_seconds, **options)
 
     pool = {"pool_pre_ping": True, "pool_timeout": _POOL_SECONDS}
-    engine = create_engine(url, **pool, **_HIDE_PARAMETERS)
-    event.listen(engine, "do_connect", open_connection)
+    engine = sa.create_engine(url, **pool, **_HIDE_PARAMETERS)
+    sa.event.listen(engine, "do_connect", open_connection)
     return engine
 
 
-def insert_new(table: Table) -> TextClause:
+def insert_new(table: sa.Table) -> sa.TextClause:
     """Return the statement for a row, each column bound by its name, unless its key is there."""
     names = [column.name for column in table.columns]
     row = f"({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
-    return text(f"INSERT INTO {table.name} {row} ON CONFLICT DO NOTHING")
+    return sa.text(f"INSERT INTO {table.name} {row} ON CONFLICT DO NOTHING")
 
 
 class Keeper:
     """Keeps things of one kind in one database; its tables are schema.migrate's business."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         """Take the engine."""
         self._engine = engine
 
 
 @contextmanager
-def kept(engine: Engine) -> Iterator[Connection]:
+def kept(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Keep a connection for the many short transactions of one thread.
 
     To lend it and take it back would take half of the time of each. Raises RecordUnavailableError.
@@ -157,7 +149,9 @@ def kept(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def transaction(bind: Engine | Connection, *, is_asked_for: bool = True) -> Iterator[Connection]:
+def transaction(
+    bind: sa.Engine | sa.Connection, *, is_asked_for: bool = True
+) -> Iterator[sa.Connection]:
     """Run a block in one transaction, by the thread's deadline: later, nothing is committed.
 
     bind: an engine, whose connection is lent for it, or one that is kept. is_asked_for: whether the
@@ -170,7 +164,7 @@ def transaction(bind: Engine | Connection, *, is_asked_for: bool = True) -> Iter
     is_told = False
     try:
         with bind.begin() as begun:
-            yield begun if isinstance(begun, Connection) else begun.connection
+            yield begun if isinstance(begun, sa.Connection) else begun.connection
             if is_asked_for:
                 deadline.begin_commit()
                 is_told = True
@@ -182,24 +176,24 @@ def transaction(bind: Engine | Connection, *, is_asked_for: bool = True) -> Iter
         raise _kind(cause)(sentence) from exc
 
 
-def require_writable(engine: Engine, *, thoroughly: bool) -> None:
+def require_writable(engine: sa.Engine, *, thoroughly: bool) -> None:
     """Raise RecordUnavailableError unless the database can be read and written.
 
     thoroughly: also write, and take it back, which leaves a server something to tidy: a disk may
     have room, and none for us.
     """
     with transaction(engine) as connection:
-        connection.execute(select(policies.c.version).limit(1))
+        connection.execute(sa.select(policies.c.version).limit(1))
         # Deletes nothing, and is refused by a server that is read-only, and by a file that is
         # locked: whoever deletes takes the lock first.
-        connection.execute(delete(policies).where(policies.c.version == ""))
+        connection.execute(sa.delete(policies).where(policies.c.version == ""))
         if thoroughly:
             _write_and_take_back(connection)
     if engine.dialect.name == "sqlite":
         _require_room(engine.url.database)
 
 
-def _write_and_take_back(connection: Connection) -> None:
+def _write_and_take_back(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
         # What is not kept in memory reaches the disk before it is committed.
         connection.exec_driver_sql("PRAGMA cache_size=16")
@@ -220,13 +214,13 @@ def _require_room(file: str | None) -> None:
         raise errors.RecordUnavailableError("database or disk is full")
 
 
-def _driver_error(engine: Engine) -> type[Exception]:
+def _driver_error(engine: sa.Engine) -> type[Exception]:
     """Return what the driver raises where it is spoken to past SQLAlchemy."""
     driver = engine.dialect.loaded_dbapi
     return driver.Error if driver else SQLAlchemyError
 
 
-def begin_writing(connection: Connection) -> None:
+def begin_writing(connection: sa.Connection) -> None:
     """Take a SQLite file's one place to write before reading what is written by.
 
     Waits as long as the connection may, and looks often.
@@ -291,7 +285,7 @@ def _leave_checkpoints(connection: Any, _: object) -> None:  # noqa: ANN401
     connection.execute("PRAGMA wal_autocheckpoint=0").close()
 
 
-def checkpoint(engine: Engine) -> None:
+def checkpoint(engine: sa.Engine) -> None:
     """Bring what was written to a SQLite file safely to the disk; hold up no reader or writer.
 
     Raises RecordUnavailableError.

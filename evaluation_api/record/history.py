@@ -8,23 +8,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Engine,
-    Row,
-    Select,
-    String,
-    and_,
-    false,
-    func,
-    literal_column,
-    or_,
-    select,
-    table,
-    text,
-)
+import sqlalchemy as sa
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position, Search, Summary
@@ -36,24 +20,24 @@ from evaluation_api.record.tables import evaluations, reviews
 _PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 
 #: As PostgreSQL's index has it.
-_END_OF_ID: Final = literal_column("substr(evaluations.id, 29)", String)
+_END_OF_ID: Final = sa.literal_column("substr(evaluations.id, 29)", sa.String)
 #: Rows among which a common name is found often enough.
 _NEWEST: Final = 5_000
 
-Condition = ColumnElement[bool]
+Condition = sa.ColumnElement[bool]
 
-_UP_TO: Final = text("SELECT up_to FROM names.indexed")
-_PARTS: Final = table("parts", schema="names")
-_PART_ROW: Final = literal_column("names.parts.rowid", BigInteger)
-_SAME_ROW: Final = text("evaluations.rowid = names.parts.rowid")
-_WAITS: Final = text("evaluations.rowid IN (SELECT position FROM names.waiting)")
-_MATCH: Final = text("parts MATCH :parts")
+_UP_TO: Final = sa.text("SELECT up_to FROM names.indexed")
+_PARTS: Final = sa.table("parts", schema="names")
+_PART_ROW: Final = sa.literal_column("names.parts.rowid", sa.BigInteger)
+_SAME_ROW: Final = sa.text("evaluations.rowid = names.parts.rowid")
+_WAITS: Final = sa.text("evaluations.rowid IN (SELECT position FROM names.waiting)")
+_MATCH: Final = sa.text("parts MATCH :parts")
 
 
 class History:
     """The evaluations in one database, as lists. Every method raises RecordUnavailableError."""
 
-    def __init__(self, engine: Engine, *, indexed: bool = False) -> None:
+    def __init__(self, engine: sa.Engine, *, indexed: bool = False) -> None:
         """Keep the engine; its tables are schema.migrate's business.
 
         indexed: its connections know a name index (name_index.attach).
@@ -80,8 +64,8 @@ class History:
             return [rows.decode_summary(row, numbering.told(row.position)) for row in found]
 
     def _found(
-        self, connection: Connection, query: Select[Any], search: Search
-    ) -> Sequence[Row[Any]]:
+        self, connection: sa.Connection, query: sa.Select[Any], search: Search
+    ) -> Sequence[sa.Row[Any]]:
         """Return the rows of a search, by the index as far as there is one and it is of use."""
         if self._dialect.name == "postgresql" and search.name and search.after is None:
             return self._found_on_server(connection, query, search)
@@ -101,16 +85,18 @@ class History:
         ]
         return sorted(found, key=attrgetter("position"), reverse=True)[: search.limit]
 
-    def _of_days(self, query: Select[Any]) -> Select[Any]:
+    def _of_days(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """Have SQLite go by the ids' own index, of which every page holds hundreds of rows."""
         positions_of = query.with_only_columns(self._position).select_from(evaluations)
         unordered = positions_of.correlate(None).order_by(None)
-        chosen = unordered.order_by(text("+evaluations.rowid DESC"))  # + hides that rows are sorted
+        chosen = unordered.order_by(
+            sa.text("+evaluations.rowid DESC")
+        )  # + hides that rows are sorted
         return self._listed([self._position.in_(chosen)], oldest_first=False)
 
     def _found_on_server(
-        self, connection: Connection, query: Select[Any], search: Search
-    ) -> Sequence[Row[Any]]:
+        self, connection: sa.Connection, query: sa.Select[Any], search: Search
+    ) -> Sequence[sa.Row[Any]]:
         """Return the rows of a search by name: common ones stand among the newest.
 
         For rare ones the server, asked for all of them, goes by its index; asked for the newest
@@ -118,7 +104,7 @@ class History:
         """
         identity, order = evaluations.c.id, (self._position.desc(), evaluations.c.id.desc())
         oldest = (
-            select(self._position)
+            sa.select(self._position)
             .select_from(evaluations)
             .order_by(*order)
             .offset(_NEWEST)
@@ -130,19 +116,19 @@ class History:
         if bound is None or len(rows_found) == search.limit:
             return rows_found
         ids = query.limit(None).order_by(None).with_only_columns(identity).cte("found")
-        chosen = select(ids.prefix_with("MATERIALIZED").c.id)
+        chosen = sa.select(ids.prefix_with("MATERIALIZED").c.id)
         whole = self._listed([identity.in_(chosen)], oldest_first=False)
         return connection.execute(whole.limit(search.limit)).all()
 
     def _place(
-        self, connection: Connection, search: Search, numbering: positions.Numbering
+        self, connection: sa.Connection, search: Search, numbering: positions.Numbering
     ) -> Position | None:
         """Return where a page begins; for a cursor whose row was deleted, at the one before it."""
         if search.after is not None:
             return numbering.place(search.after)
         if search.before_id is None:
             return None
-        at = select(self._position, evaluations.c.id).where(evaluations.c.id <= search.before_id)
+        at = sa.select(self._position, evaluations.c.id).where(evaluations.c.id <= search.before_id)
         found = connection.execute(at.order_by(evaluations.c.id.desc()).limit(1)).first()
         return None if found is None else Position(*found)
 
@@ -156,17 +142,19 @@ class History:
             conditions.append(own < place if place.id == search.before_id else own <= place)
         return conditions
 
-    def _listed(self, conditions: Sequence[Condition], *, oldest_first: bool) -> Select[Any]:
+    def _listed(self, conditions: Sequence[Condition], *, oldest_first: bool) -> sa.Select[Any]:
         order = (self._position, evaluations.c.id)
         directed = order if oldest_first else (column.desc() for column in order)
         position = positions.column(self._dialect, reviews)
         of_this = reviews.c.evaluation_id == evaluations.c.id
         last = (
-            select(reviews.c.outcome).where(of_this).order_by(position.desc(), reviews.c.id.desc())
+            sa.select(reviews.c.outcome)
+            .where(of_this)
+            .order_by(position.desc(), reviews.c.id.desc())
         )
-        count = select(func.count()).where(of_this)
+        count = sa.select(sa.func.count()).where(of_this)
         return (
-            select(
+            sa.select(
                 *rows.LISTED,
                 self._position.label("position"),
                 last.limit(1).scalar_subquery().label("reviewed"),
@@ -187,7 +175,7 @@ def _conditions(search: Search) -> Iterator[Condition]:
     if search.until is not None:
         yield evaluations.c.id < rows.first_id(search.until)
     if search.name is not None:
-        yield or_(_is_named(search.name), *by_protocol(search.name))
+        yield sa.or_(_is_named(search.name), *by_protocol(search.name))
 
 
 def _is_named(sought: str) -> Condition:
@@ -197,9 +185,9 @@ def _is_named(sought: str) -> Condition:
     """
     words, name = search_words(sought), evaluations.c.name_folded
     if not words:
-        return false()
-    held = and_(*map(name.contains, words))
-    return held if max(map(len, words)) > 2 else and_(held, or_(*map(name.startswith, words)))  # noqa: PLR2004 - an index has parts of three
+        return sa.false()
+    held = sa.and_(*map(name.contains, words))
+    return held if max(map(len, words)) > 2 else sa.and_(held, sa.or_(*map(name.startswith, words)))  # noqa: PLR2004 - an index has parts of three
 
 
 def _protocol(sought: str | None) -> str | None:

@@ -11,20 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Dialect,
-    Table,
-    Tuple,
-    delete,
-    insert,
-    literal_column,
-    select,
-    text,
-    tuple_,
-)
+import sqlalchemy as sa
 
 from evaluation_api.decision.domain import Position
 from evaluation_api.record.tables import evaluations, marks, reviews
@@ -35,31 +22,31 @@ OFFSET: Final = "position_offset"
 _REGIVEN: Final = "regiven_rowids"
 
 _OFFSET_VALUE: Final = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{OFFSET}'), 0)"  # noqa: S608 - a constant
-_HORIZON: Final = literal_column(
-    f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_OFFSET_VALUE})", BigInteger
+_HORIZON: Final = sa.literal_column(
+    f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_OFFSET_VALUE})", sa.BigInteger
 )
-_NEXT: Final = text(
+_NEXT: Final = sa.text(
     f"SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {_OFFSET_VALUE}"
 )
 
-_AT: Final = text("SELECT id FROM evaluations WHERE rowid = :row")
-_LAST: Final = text(
+_AT: Final = sa.text("SELECT id FROM evaluations WHERE rowid = :row")
+_LAST: Final = sa.text(
     "SELECT greatest((SELECT max(position) FROM evaluations), (SELECT max(position) FROM reviews))"
 )
 
 
-def column(dialect: Dialect, table: Table) -> ColumnElement[int]:
+def column(dialect: sa.Dialect, table: sa.Table) -> sa.ColumnElement[int]:
     """Return what counts the rows of a table in one kind of database."""
     own = "position" if dialect.name == "postgresql" else "rowid"
-    return literal_column(f"{table.name}.{own}", BigInteger)
+    return sa.literal_column(f"{table.name}.{own}", sa.BigInteger)
 
 
-def place(dialect: Dialect) -> Tuple:
+def place(dialect: sa.Dialect) -> sa.Tuple:
     """Return where an evaluation stands, to be compared with a Position."""
-    return tuple_(column(dialect, evaluations), evaluations.c.id)
+    return sa.tuple_(column(dialect, evaluations), evaluations.c.id)
 
 
-def is_final(dialect: Dialect, position: ColumnElement[int]) -> list[ColumnElement[bool]]:
+def is_final(dialect: sa.Dialect, position: sa.ColumnElement[int]) -> list[sa.ColumnElement[bool]]:
     """Return the condition that no earlier row can come any more: none where one writes at a time.
 
     A transaction of PostgreSQL has its number before it commits; from the oldest one that still
@@ -90,7 +77,7 @@ class Numbering:
         return Position(counted, told.id)
 
 
-def is_given(connection: Connection, numbering: Numbering, told: Position) -> bool:
+def is_given(connection: sa.Connection, numbering: Numbering, told: Position) -> bool:
     """Tell whether a place may have been given by this record: none that is still to come was.
 
     On SQLite, which counts each row, neither was one at which another row stands.
@@ -104,7 +91,7 @@ def is_given(connection: Connection, numbering: Numbering, told: Position) -> bo
     return there is None or counted.id in {"", there}
 
 
-def upcoming(connection: Connection) -> int | None:
+def upcoming(connection: sa.Connection) -> int | None:
     """Return before which number every row of PostgreSQL stands; SQLite gives any rowid."""
     if connection.dialect.name != "postgresql":
         return None
@@ -112,17 +99,17 @@ def upcoming(connection: Connection) -> int | None:
     return int(number + offset)
 
 
-def numbering(connection: Connection) -> Numbering:
+def numbering(connection: sa.Connection) -> Numbering:
     """Read how positions are told."""
     return Numbering(_regiven(connection))
 
 
-def _regiven(connection: Connection) -> list[tuple[int, int]]:
-    query = select(marks.c.value).where(marks.c.name == _REGIVEN)
+def _regiven(connection: sa.Connection) -> list[tuple[int, int]]:
+    query = sa.select(marks.c.value).where(marks.c.name == _REGIVEN)
     return [(first, shift) for first, shift in json.loads(connection.scalar(query) or "[]")]
 
 
-def note_deleted(connection: Connection, newest_before: int) -> None:
+def note_deleted(connection: sa.Connection, newest_before: int) -> None:
     """Note on SQLite, in the transaction of a deletion, which rowids will be given again.
 
     newest_before: newest() before it.
@@ -133,17 +120,17 @@ def note_deleted(connection: Connection, newest_before: int) -> None:
     known = _regiven(connection)
     shift = (known[-1][1] if known else 0) + newest_before - newest_now
     kept = [pair for pair in known if pair[0] <= newest_now]
-    connection.execute(delete(marks).where(marks.c.name == _REGIVEN))
+    connection.execute(sa.delete(marks).where(marks.c.name == _REGIVEN))
     value = json.dumps([*kept, (newest_now + 1, shift)])
-    connection.execute(insert(marks).values(name=_REGIVEN, value=value))
+    connection.execute(sa.insert(marks).values(name=_REGIVEN, value=value))
 
 
-def newest(connection: Connection) -> int:
+def newest(connection: sa.Connection) -> int:
     """Return the newest rowid of SQLite's evaluations, 0 where there is none."""
-    return int(connection.scalar(text("SELECT coalesce(max(rowid), 0) FROM evaluations")) or 0)
+    return int(connection.scalar(sa.text("SELECT coalesce(max(rowid), 0) FROM evaluations")) or 0)
 
 
-def is_behind(connection: Connection) -> bool:
+def is_behind(connection: sa.Connection) -> bool:
     """Tell whether rows came to PostgreSQL from a server that had counted further.
 
     A dump brings the numbers of another server; those of a new one begin at 3.
@@ -152,17 +139,17 @@ def is_behind(connection: Connection) -> bool:
     return limit is not None and _last(connection) >= limit
 
 
-def continue_behind_last(connection: Connection) -> None:
+def continue_behind_last(connection: sa.Connection) -> None:
     """Have PostgreSQL count on from the last row."""
     number, _ = connection.execute(_NEXT).one()
     offset = _last(connection) + 1 - number
-    connection.execute(delete(marks).where(marks.c.name == OFFSET))
-    connection.execute(insert(marks).values(name=OFFSET, value=str(offset)))
+    connection.execute(sa.delete(marks).where(marks.c.name == OFFSET))
+    connection.execute(sa.insert(marks).values(name=OFFSET, value=str(offset)))
     for table in (evaluations, reviews):
-        connection.execute(text(count_from(table.name, offset)))
+        connection.execute(sa.text(count_from(table.name, offset)))
 
 
-def _last(connection: Connection) -> int:
+def _last(connection: sa.Connection) -> int:
     return int(connection.scalar(_LAST) or 0)
 
 

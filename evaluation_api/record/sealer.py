@@ -12,25 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Dialect,
-    Engine,
-    Row,
-    Select,
-    String,
-    Table,
-    bindparam,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    select,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from evaluation_api.decision import errors
@@ -59,19 +41,19 @@ _MOST_SINGLY: Final = 128
 _NEW_REVIEW: Final = reviews.c.digest.is_(None)
 #: Evaluations that were sealed as they were received, and are decided now.
 _DECIDED: Final = (
-    evaluations.c.id.in_(select(chain_waiting.c.evaluation_id)),
+    evaluations.c.id.in_(sa.select(chain_waiting.c.evaluation_id)),
     ~evaluations.c.pending,
 )
 
 #: Beside the migrations' lock. Who finds it taken leaves the work to its holder.
-_TRY: Final = text("SELECT pg_try_advisory_xact_lock(4203383)")
-_LOCK: Final = text("SELECT pg_advisory_xact_lock(4203383)")
+_TRY: Final = sa.text("SELECT pg_try_advisory_xact_lock(4203383)")
+_LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(4203383)")
 
 
 class Seals:
     """What is sealed in one database. Every method raises RecordUnavailableError."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
         self._position = positions.column(engine.dialect, evaluations)
@@ -80,10 +62,10 @@ class Seals:
         self._pace = Pace(_LARGEST_FILL)
         self._steps = (
             (self._begin, ~chain.IS_HEAD_KEPT),
-            (_add_events, exists(select(chain_events))),
-            (self._seal, literal(value=True)),
-            (_seal_reviews, exists(select(reviews).where(_NEW_REVIEW))),
-            (_seal_decided, exists(select(evaluations).where(*_DECIDED))),
+            (_add_events, sa.exists(sa.select(chain_events))),
+            (self._seal, sa.literal(value=True)),
+            (_seal_reviews, sa.exists(sa.select(reviews).where(_NEW_REVIEW))),
+            (_seal_decided, sa.exists(sa.select(evaluations).where(*_DECIDED))),
         )
 
     def seal_all(self) -> None:
@@ -107,15 +89,15 @@ class Seals:
                 is_behind |= step(connection)
         return is_behind
 
-    def _is_so(self, condition: ColumnElement[bool]) -> bool:
+    def _is_so(self, condition: sa.ColumnElement[bool]) -> bool:
         """Look whether a step is due, which keeps nobody from writing.
 
         In the step itself, in which the file is locked, each look waits for the interpreter.
         """
         with database.transaction(self._engine) as connection:
-            return bool(connection.scalar(select(condition)))
+            return bool(connection.scalar(sa.select(condition)))
 
-    def _begin(self, connection: Connection) -> bool:
+    def _begin(self, connection: sa.Connection) -> bool:
         """Say first what was recorded before there was a chain, and what is lost of one."""
         link = Link(connection)
         lost = link.lost()
@@ -125,18 +107,18 @@ class Seals:
             link.add({"kind": chain.LOST, "what": {"lost": lost}})
         return False
 
-    def _newest(self, connection: Connection) -> list[object]:
+    def _newest(self, connection: sa.Connection) -> list[object]:
         newest_first = (column.desc() for column in self._order)
-        query = select(*self._order).order_by(*newest_first).limit(1)
+        query = sa.select(*self._order).order_by(*newest_first).limit(1)
         newest = connection.execute(query).first()
         return _told(connection, *((0, "") if newest is None else newest))
 
-    def _seal(self, connection: Connection) -> bool:
+    def _seal(self, connection: sa.Connection) -> bool:
         """Seal the evaluations that follow, or make digests for those that have none."""
         after = last_sealed(connection)
         behind = self._behind(positions.numbering(connection).place(after))
         place = self._position.label("position"), evaluations.c.id
-        some = select(*place, evaluations.c.digest).where(*behind).order_by(*self._order)
+        some = sa.select(*place, evaluations.c.digest).where(*behind).order_by(*self._order)
         found = _read(connection, some.limit(_LARGEST_SEAL))
         if not found.total:
             return False
@@ -150,10 +132,10 @@ class Seals:
         Link(connection).add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
         return bool(found.total == _LARGEST_SEAL)
 
-    def _behind(self, place: Position) -> Sequence[ColumnElement[bool]]:
+    def _behind(self, place: Position) -> Sequence[sa.ColumnElement[bool]]:
         return [self._place > place, *positions.is_final(self._engine.dialect, self._position)]
 
-    def _fill(self, connection: Connection, behind: Sequence[ColumnElement[bool]]) -> None:
+    def _fill(self, connection: sa.Connection, behind: Sequence[sa.ColumnElement[bool]]) -> None:
         """Make digests of rows whose writer made none: the last release, or before the chain."""
         started = time.perf_counter()
         no_digest = evaluations.c.digest.is_(None)
@@ -164,37 +146,39 @@ class Seals:
         self._pace.note(time.perf_counter() - started)
 
     def _note_waiting(
-        self, connection: Connection, behind: Sequence[ColumnElement[bool]], to: Position
+        self, connection: sa.Connection, behind: Sequence[sa.ColumnElement[bool]], to: Position
     ) -> None:
         """Note which of a slice are known by what was received, and are to be decided."""
-        waiting = select(evaluations.c.id).where(*behind, self._place <= to, evaluations.c.degraded)
-        into = insert(chain_waiting).from_select([chain_waiting.c.evaluation_id], waiting)
+        waiting = sa.select(evaluations.c.id).where(
+            *behind, self._place <= to, evaluations.c.degraded
+        )
+        into = sa.insert(chain_waiting).from_select([chain_waiting.c.evaluation_id], waiting)
         connection.execute(into)
 
 
-def _is_alone(connection: Connection) -> bool:
+def _is_alone(connection: sa.Connection) -> bool:
     """Keep other sealers out for this transaction; tell whether none was there before."""
     database.begin_writing(connection)
     return connection.dialect.name != "postgresql" or bool(connection.scalar(_TRY))
 
 
-def keep_out(connection: Connection) -> None:
+def keep_out(connection: sa.Connection) -> None:
     """Have no sealer at work until this transaction ends; one that is ends first."""
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK)
 
 
-def last_sealed(connection: Connection) -> Position:
+def last_sealed(connection: sa.Connection) -> Position:
     """Return the place of the last evaluation that was sealed."""
     last = chain.last_of(connection, chain.SEAL)
     return Position(0, "") if last is None else Position(*last["what"]["to"])
 
 
-def _told(connection: Connection, number: int, identity: str) -> list[object]:
+def _told(connection: sa.Connection, number: int, identity: str) -> list[object]:
     return [positions.numbering(connection).told(number), identity]
 
 
-def _read(connection: Connection, some: Select[Any]) -> Row[Any]:
+def _read(connection: sa.Connection, some: sa.Select[Any]) -> sa.Row[Any]:
     """Return how many rows there are, how many have digests, those in hexadecimal, and the last.
 
     In one step: each row that Python fetches lets go of the interpreter and then waits for it,
@@ -203,45 +187,49 @@ def _read(connection: Connection, some: Select[Any]) -> Row[Any]:
     slice_ = some.subquery("slice")
     position, identity, digest = slice_.c
     if connection.dialect.name == "postgresql":
-        in_order = aggregate_order_by(literal(""), position, identity)
-        joined = func.string_agg(func.encode(digest, "hex"), in_order)
+        in_order = aggregate_order_by(sa.literal(""), position, identity)
+        joined = sa.func.string_agg(sa.func.encode(digest, "hex"), in_order)
         last_first = aggregate_order_by(identity, position.desc(), identity.desc())
-        last_id = func.array_agg(last_first, type_=ARRAY(String))[1]
+        last_id = sa.func.array_agg(last_first, type_=ARRAY(sa.String))[1]
     else:
-        joined = func.group_concat(func.hex(digest), "")
+        joined = sa.func.group_concat(sa.func.hex(digest), "")
         last_id = identity  # of the row with max(): https://www.sqlite.org/lang_select.html#bareagg
     told = {
-        "total": func.count(),
-        "known": func.count(digest),
+        "total": sa.func.count(),
+        "known": sa.func.count(digest),
         "digests": joined,
-        "last": func.max(position),
+        "last": sa.func.max(position),
         "last_id": last_id,
     }
-    return connection.execute(select(*(one.label(name) for name, one in told.items()))).one()
+    return connection.execute(sa.select(*(one.label(name) for name, one in told.items()))).one()
 
 
-def _rows(dialect: Dialect, table: Table) -> Select[Any]:
+def _rows(dialect: sa.Dialect, table: sa.Table) -> sa.Select[Any]:
     """Ask for rows as digests are made of them."""
-    return select(text(digests.selected(dialect.name, table.name))).select_from(table)
+    return sa.select(sa.text(digests.selected(dialect.name, table.name))).select_from(table)
 
 
-def _write_digests(connection: Connection, table: Table, found: Sequence[Row[Any]]) -> list[str]:
+def _write_digests(
+    connection: sa.Connection, table: sa.Table, found: Sequence[sa.Row[Any]]
+) -> list[str]:
     """Give rows salts and digests; return those, in hexadecimal."""
     made = [(digests.salt(), tuple(row)) for row in found]
     values = [
         {"of": row[0], "salt": salt, "digest": digests.of_values(salt, row)} for salt, row in made
     ]
     if values:
-        fill = update(table).where(table.c.id == bindparam("of"))
-        connection.execute(fill.values(salt=bindparam("salt"), digest=bindparam("digest")), values)
+        fill = sa.update(table).where(table.c.id == sa.bindparam("of"))
+        connection.execute(
+            fill.values(salt=sa.bindparam("salt"), digest=sa.bindparam("digest")), values
+        )
     return [one["digest"].hex() for one in values]
 
 
-def _add_events(connection: Connection) -> bool:
+def _add_events(connection: sa.Connection) -> bool:
     return Link(connection).add_events(_MOST_EVENTS) == _MOST_EVENTS
 
 
-def _seal_reviews(connection: Connection) -> bool:
+def _seal_reviews(connection: sa.Connection) -> bool:
     """Seal reviews, of which there are few, one by one."""
     unknown = _rows(connection.dialect, reviews).where(_NEW_REVIEW)
     found = connection.execute(unknown.order_by(reviews.c.id).limit(_MOST_SINGLY)).all()
@@ -252,7 +240,7 @@ def _seal_reviews(connection: Connection) -> bool:
     return len(found) == _MOST_SINGLY
 
 
-def _seal_decided(connection: Connection) -> bool:
+def _seal_decided(connection: sa.Connection) -> bool:
     """Seal as they were decided those that were sealed as they were received.
 
     Others are not sealed again: somebody put them among these, to have a change of them sealed.
@@ -267,14 +255,14 @@ def _seal_decided(connection: Connection) -> bool:
         Link(connection).add({"kind": chain.DECIDED, "what": {"evaluations": sealed}})
     if rows:
         no_more = chain_waiting.c.evaluation_id.in_([row[0] for row in rows])
-        connection.execute(delete(chain_waiting).where(no_more))
+        connection.execute(sa.delete(chain_waiting).where(no_more))
     return len(rows) == _MOST_SINGLY
 
 
-def _known_as_received(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
+def _known_as_received(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, str]:
     """Return, by ids, the digests that rows have of their receipt, in hexadecimal."""
     columns = evaluations.c.id, evaluations.c.salt, evaluations.c.digest
-    known = select(*columns).where(evaluations.c.id.in_([row[0] for row in rows]))
+    known = sa.select(*columns).where(evaluations.c.id.in_([row[0] for row in rows]))
     by_id = {row.id: row for row in connection.execute(known)}
     return {
         row[0]: own.digest.hex()
@@ -288,7 +276,7 @@ def _known_as_received(connection: Connection, rows: Sequence[Row[Any]]) -> dict
 class Sealer(AbstractAsyncContextManager["Sealer"]):
     """Looks once a second whether something is to be sealed; every replica has one."""
 
-    def __init__(self, engine: Engine, tick_seconds: float = _TICK_SECONDS) -> None:
+    def __init__(self, engine: sa.Engine, tick_seconds: float = _TICK_SECONDS) -> None:
         """Take an engine; run() starts."""
         self._seals = Seals(engine)
         self._tick_seconds = tick_seconds
