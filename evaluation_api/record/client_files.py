@@ -44,6 +44,8 @@ from evaluation_api.record.tables import posts as keys
 SILENCE: Final = timedelta(seconds=1.5)
 #: A file of which nothing came for so long comes from a sender, or to a service, that is gone.
 _BROKEN_OFF: Final = timedelta(minutes=5)
+#: Of what any worker may take.
+_FREE: Final = {"worker": None, "leased_until": None, "attempts": 0}
 _COMPRESSED: Final = frozenset({Kind.FAULTS, Kind.RESULT})
 
 _STARTED: Final = database.insert_new(file_starters)
@@ -137,7 +139,7 @@ class ClientFileLog(database.Keeper):
         ClientFileStateError, or IdempotencyKeyReusedError.
         """
         leaves, leads_to = STEPS[step]
-        move = {"state": leads_to.value, "worker": None, "leased_until": None, "attempts": 0}
+        move = {"state": leads_to.value, **_FREE}
         later = {"starts_when_ready": True} if step is Step.START else move
         checking = client_files.c.state == State.CHECKING.value
         with self._transaction() as connection:
@@ -165,10 +167,8 @@ class ClientFileLog(database.Keeper):
         known = {
             "state": State.CHECKING.value,
             "answers": encode(answers).decode(),
-            "worker": None,
-            "leased_until": None,
-            "attempts": 0,
             "reading": None,
+            **_FREE,
         }
         with self._transaction() as connection:
             if self._is_repeated(connection, Operation.ANSWER, file_id, key):

@@ -18,6 +18,13 @@ _WHEN = sa.DateTime(timezone=True)
 #: domain.own_key; a file of SQLite's, where a width bounds nothing, has its first one.
 _OWN_KEY = sa.String(LONGEST_KEY).with_variant(sa.String(LONGEST_OWN_KEY), "postgresql")
 
+
+def _index_where(condition: str, name: str, *columns: str, on_file: str = "") -> sa.Index:
+    """Index the rows of which a condition is true. on_file: the same as SQLite has it."""
+    here, there = sa.text(on_file or condition), sa.text(condition)
+    return sa.Index(name, *columns, postgresql_where=there, sqlite_where=here)
+
+
 #: One row an evaluation, in the order of its UUIDv7 id, which is the order of receipt. Pending
 #: rows have no decision yet; decided rows never change.
 evaluations = sa.Table(
@@ -63,12 +70,7 @@ evaluations = sa.Table(
     sa.Column("version", sa.Integer),
     #: When the client was taken out of it. What was decided, and by what, is left.
     sa.Column("erased_at", _WHEN),
-    sa.Index(
-        "pending_evaluations",
-        "id",
-        postgresql_where=sa.text("pending"),
-        sqlite_where=sa.text("pending = 1"),
-    ),
+    _index_where("pending", "pending_evaluations", "id", on_file="pending = 1"),
 )
 
 #: Model and policy of evaluations, once for all that have the same; no purge deletes them. No row
@@ -125,12 +127,7 @@ reviews = sa.Table(
     #: As an evaluation's, made by the sealer.
     sa.Column("salt", sa.LargeBinary),
     sa.Column("digest", sa.LargeBinary),
-    sa.Index(
-        "undigested_reviews",
-        "id",
-        postgresql_where=sa.text("digest IS NULL"),
-        sqlite_where=sa.text("digest IS NULL"),
-    ),
+    _index_where("digest IS NULL", "undigested_reviews", "id"),
 )
 
 #: What was sealed and what was done, each entry with the hash of the one before (chain.py); rows
@@ -238,13 +235,7 @@ batch_chunks = sa.Table(
     sa.Column("lines", sa.Text, nullable=False),
     #: For each line, as JSON: its evaluation's id, or the field and the reason why it has none.
     sa.Column("endings", sa.Text),
-    sa.Index(
-        "unsettled_chunks",
-        "batch_id",
-        "number",
-        postgresql_where=sa.text("settled_at IS NULL"),
-        sqlite_where=sa.text("settled_at IS NULL"),
-    ),
+    _index_where("settled_at IS NULL", "unsettled_chunks", "batch_id", "number"),
 )
 
 #: A file of clients that was recorded from a terminal, once for each time that somebody asked for
@@ -323,12 +314,7 @@ client_files = sa.Table(
     sa.Column("refusal", sa.Text),
     #: How it was understood, as JSON (client_file.Reading); long, so it stands last.
     sa.Column("reading", sa.Text),
-    sa.Index(
-        "client_files_at_work",
-        "id",
-        postgresql_where=sa.text("state IN ('conferindo', 'em_andamento')"),
-        sqlite_where=sa.text("state IN ('conferindo', 'em_andamento')"),
-    ),
+    _index_where("state IN ('conferindo', 'em_andamento')", "client_files_at_work", "id"),
 )
 
 #: Who had a file of clients decided, as of an evaluation. Refers to no file, whose deletion by the
