@@ -359,11 +359,7 @@ def geometry_of(content: bytes) -> Geometry:
     promise = None if described.promise is None else described.promise.read()
     model = Model(described.tag, described.sha256, promise)
     return Geometry(
-        model,
-        described.features,
-        described.centroids,
-        described.cluster_sizes,
-        described.card,
+        model, described.features, described.centroids, described.cluster_sizes, described.card
     )
 
 

@@ -287,12 +287,7 @@ def _pedido(evaluation: Recorded) -> contract.Pedido:
     if evaluation.erased_at is not None:
         return contract.Pedido(name, None, None, None, None, None)
     return contract.Pedido(
-        name,
-        usage.balance,
-        usage.purchases,
-        usage.cash_advance,
-        usage.credit_limit,
-        usage.payments,
+        name, usage.balance, usage.purchases, usage.cash_advance, usage.credit_limit, usage.payments
     )
 
 

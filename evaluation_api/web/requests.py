@@ -222,8 +222,7 @@ class SearchQuery(BaseModel):
     limite: _PageSize = 20
     cursor: UUID | None = Field(None, description="O proximo da página anterior")
     depois_de: _Place | None = Field(
-        None,
-        description="Em ordem de registro, depois deste proximo; 0: desde a primeira",
+        None, description="Em ordem de registro, depois deste proximo; 0: desde a primeira"
     )
     decisao: Outcome | None = Field(None, description="Só as que terminaram nesta decisão")
     perfil: _Profile = None
