@@ -208,9 +208,7 @@ def model_program(folder: Path, port: int, workers: int = 1, service: str = ".")
     script = f"{imported} && exec {shlex.join([*program.command, service])}"
     own = {"BENTOML_HOME": str(folder / "bentoml"), "MODEL_SERVICE_WORKERS": str(workers)}
     return replace(
-        program,
-        command=["/bin/sh", "-c", script],
-        environment={**program.environment, **own},
+        program, command=["/bin/sh", "-c", script], environment={**program.environment, **own}
     )
 
 

@@ -43,11 +43,7 @@ def reach(request: pytest.FixtureRequest) -> Reach:
 
 @pytest.fixture
 def page_in_state(
-    reach: Reach,
-    site: str,
-    site_without_model: str,
-    site_without_worker: str,
-    open_page: Opener,
+    reach: Reach, site: str, site_without_model: str, site_without_worker: str, open_page: Opener
 ) -> Page:
     """Bring a page into a state."""
     address = site if reach in states.WITH_MODEL else site_without_model

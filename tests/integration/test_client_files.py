@@ -24,16 +24,7 @@ from evaluation_api.decision.domain import FEATURES
 from evaluation_api.record import audit, database
 from evaluation_api.record.chain import ChainLog
 from evaluation_api.web.client_file_routes import MAX_BYTES
-from tests.client_files import (
-    CSV,
-    HEADER,
-    clients,
-    csv_of,
-    done,
-    look,
-    send,
-    step,
-)
+from tests.client_files import CSV, HEADER, clients, csv_of, done, look, send, step
 from tests.services import Server, evaluation_server, eventually, worker_server
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("worker")]
@@ -305,9 +296,7 @@ def test_while_no_worker_runs_it_is_said_within_seconds(
     assert done(own, client_file)["feitas"] == 3
 
 
-def test_who_connects_to_a_worker_and_asks_nothing_keeps_nobody_waiting(
-    own_worker: Server,
-) -> None:
+def test_who_connects_to_a_worker_and_asks_nothing_keeps_nobody_waiting(own_worker: Server) -> None:
     silent = [socket.create_connection((HOST, own_worker.port)) for _ in range(3)]
     eventually(own_worker.is_ready, SECONDS)
     assert own_worker.running
@@ -481,9 +470,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(
     eventually(lambda: kept(evaluation_service) == before, SECONDS)
 
 
-def test_a_file_that_is_announced_too_large_is_refused_at_once(
-    evaluation_service: Server,
-) -> None:
+def test_a_file_that_is_announced_too_large_is_refused_at_once(evaluation_service: Server) -> None:
     with closing(HTTPConnection("127.0.0.1", evaluation_service.port, timeout=30)) as connection:
         announced = {"Content-Length": str(MAX_BYTES + 1), **CSV}
         connection.request("POST", "/lotes", body=clients(5000)[:100_000], headers=announced)

@@ -86,8 +86,7 @@ def test_who_is_erased_is_gone_and_replay_and_verify_go_on(
     engine = database.connect(written[0]["EVALUATION_DATABASE_URL"])
     with engine.connect() as connection:
         shown = connection.execute(
-            text("SELECT nome, compras, decisao FROM decisoes WHERE avaliacao = :of"),
-            {"of": made},
+            text("SELECT nome, compras, decisao FROM decisoes WHERE avaliacao = :of"), {"of": made}
         ).one()
     engine.dispose()
     assert (shown.nome, shown.compras, bool(shown.decisao)) == ("apagado", None, True)

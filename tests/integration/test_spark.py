@@ -79,10 +79,7 @@ def kill_one_at_work(driver: subprocess.Popen[bytes], log: Path) -> bool:
 
 
 def test_a_cluster_decides_as_score_does_to_the_last_bit_though_a_worker_is_killed(
-    clients: pd.DataFrame,
-    environment: Mapping[str, str],
-    profiler: StoredProfiler,
-    tmp_path: Path,
+    clients: pd.DataFrame, environment: Mapping[str, str], profiler: StoredProfiler, tmp_path: Path
 ) -> None:
     target, log = tmp_path / "decided", tmp_path / "spark.log"
     command = [PYTHON, "-m", "portfolio.spark", str(tmp_path / "clients"), str(target)]

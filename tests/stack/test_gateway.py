@@ -167,12 +167,7 @@ def test_addresses_are_believed_from_a_trusted_proxy_only(stack: Stack) -> None:
 
 def test_with_a_certificate_everything_is_https(stack: Stack, tmp_path: Path) -> None:
     make_certificate(tmp_path)
-    mount = (
-        "-v",
-        f"{tmp_path}:/etc/gateway/tls:ro",
-        "-e",
-        "GATEWAY_HOSTS=bank.example",
-    )
+    mount = ("-v", f"{tmp_path}:/etc/gateway/tls:ro", "-e", "GATEWAY_HOSTS=bank.example")
     trust = ssl.create_default_context(cafile=tmp_path / "tls.crt")
 
     with gateway(stack, *mount, port=8443) as address:

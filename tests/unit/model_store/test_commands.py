@@ -94,10 +94,7 @@ WHY = ["--why", "as the test says"]
     ],
 )
 def test_a_refusal_is_one_sentence_and_exit_code_2(
-    arguments: list[str],
-    reason: str,
-    models_home: Path,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], reason: str, models_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
 
     assert main(arguments) == 2

@@ -296,11 +296,7 @@ except PromotionRefused as refusal:
 
 
 def test_two_promotions_at_once_leave_one(
-    published: str,
-    ledger: Ledger,
-    clients: NDArray[np.float64],
-    tmp_path: Path,
-    models_home: Path,
+    published: str, ledger: Ledger, clients: NDArray[np.float64], tmp_path: Path, models_home: Path
 ) -> None:
     tags = [
         brought_in(training.fit(clients[start::2]), tmp_path / f"{start}.pkl") for start in (0, 1)
@@ -367,11 +363,7 @@ def test_what_was_edited_under_the_same_tag_is_not_served_and_not_published(
 
 
 def test_another_model_under_the_same_twelve_digits_is_not_served(
-    published: str,
-    ledger: Ledger,
-    models_home: Path,
-    clients: NDArray[np.float64],
-    tmp_path: Path,
+    published: str, ledger: Ledger, models_home: Path, clients: NDArray[np.float64], tmp_path: Path
 ) -> None:
     """Two models with one tag were found in 77 s; here the tag alone is what they share."""
     other = brought_in(moved(clients, 0.01), tmp_path / "other.pkl")
@@ -579,11 +571,7 @@ def test_a_pickle_that_was_published_is_imported_as_it_was_published(  # noqa: P
 
 
 def test_a_pickle_that_was_published_and_has_no_archive_is_imported_with_a_warning(
-    noted: Pin,
-    ledger: Ledger,
-    models_home: Path,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    noted: Pin, ledger: Ledger, models_home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     archive.path_of(noted.tag, ledger.archives).unlink()
     forget_everything(models_home)

@@ -12,10 +12,7 @@ from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.writer import writer_for
 from portfolio import copying
 
-pytestmark = [
-    pytest.mark.postgres,
-    pytest.mark.parametrize("url", ["postgresql"], indirect=True),
-]
+pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("url", ["postgresql"], indirect=True)]
 
 AT = datetime(2026, 11, 26, 23, 59, 59, 123456, UTC)
 WHOLE = {

@@ -74,11 +74,7 @@ def less_is_paid(amounts: Floats) -> None:
     ],
 )
 def test_what_goes_wrong_with_amounts_is_found_where_it_is(
-    clients: Floats,
-    measure: Measure,
-    change: Callable[[Floats], None],
-    where: set[str],
-    count: int,
+    clients: Floats, measure: Measure, change: Callable[[Floats], None], where: set[str], count: int
 ) -> None:
     amounts = drawn(clients, count, 1)
     change(amounts)
@@ -104,9 +100,7 @@ def test_another_currency_is_no_drift_of_facts_or_profiles(
 
 @pytest.mark.parametrize("count", [200, 1000, 5000])
 def test_honest_clients_are_called_drifted_about_once_in_a_hundred(
-    clients: Floats,
-    measure: Measure,
-    count: int,
+    clients: Floats, measure: Measure, count: int
 ) -> None:
     alarms = 0
     for seed in range(RESAMPLES):

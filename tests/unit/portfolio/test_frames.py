@@ -70,11 +70,7 @@ def codes(decision: Decision) -> str:
 
 @pytest.mark.parametrize(
     ("policy", "model", "slices"),
-    [
-        (POLICY, MODEL, SLICES),
-        (POLICY, UNPROMISED, 1),
-        (EARLIER_POLICY, MODEL, 1),
-    ],
+    [(POLICY, MODEL, SLICES), (POLICY, UNPROMISED, 1), (EARLIER_POLICY, MODEL, 1)],
     ids=["facts", "facts without the promise", "profiles"],
 )
 def test_a_frame_is_decided_as_its_clients_are_one_by_one(

@@ -66,10 +66,7 @@ def test_a_stricter_policy_is_crossed_with_the_present_one(carried: Profiler) ->
     assert counts.sum() == len(CLIENTS)
     assert np.tril(counts, -1).sum() == 0
     assert trial.changed.sum() == np.triu(counts, 1).sum() > 0
-    np.testing.assert_array_equal(
-        np.sum([*lab.by_profile(trial).values()], axis=0),
-        counts,
-    )
+    np.testing.assert_array_equal(np.sum([*lab.by_profile(trial).values()], axis=0), counts)
     assert lab.shares(trial.before)[Outcome.REFUSED] < lab.shares(trial.after)[Outcome.REFUSED]
     assert lab.contradicted(trial.after, STRICTER) == 0
 
@@ -132,13 +129,7 @@ def test_ages_are_compared_in_bands() -> None:
 
     found = lab.groups(decided([n % 2 for n in range(1000)]), ages)
 
-    assert list(found["approved"]) == [
-        "20 to 29",
-        "30 to 39",
-        "40 to 49",
-        "50 to 59",
-        "60 to 69",
-    ]
+    assert list(found["approved"]) == ["20 to 29", "30 to 39", "40 to 49", "50 to 59", "60 to 69"]
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def test_columns_are_judged_beside_mlserver_with_as_many_rows() -> None:
     ours = system("model1-columns", point(8, 200, 20, 30, rows=64), point(8, 290, 9, 9, rows=1024))
 
     assert verdicts(targets.of_models([ours, mlserver])) == {
-        ("model1-columns: 1,024 rows a request, against MLServer", 1.5): (1.45, False),
+        ("model1-columns: 1,024 rows a request, against MLServer", 1.5): (1.45, False)
     }
     assert targets.of_models([ours]) == []
 

@@ -119,9 +119,7 @@ def test_a_decision_that_cannot_be_recorded_is_not_given() -> None:
 
 
 @pytest.mark.parametrize("error", [ModelUnavailableError("x"), ModelAnswerError("x")])
-def test_without_a_model_nothing_is_recorded_unless_the_caller_may_wait(
-    error: Exception,
-) -> None:
+def test_without_a_model_nothing_is_recorded_unless_the_caller_may_wait(error: Exception) -> None:
     house = House([error])
 
     with pytest.raises(type(error)):

@@ -158,12 +158,7 @@ def test_a_decision_counts_once_it_is_recorded_and_a_repeat_does_not(file: Path)
 
 def counted() -> float:
     """Return how many approvals of profile 4 were counted in this process."""
-    labels = {
-        "outcome": "aprovado",
-        "cluster": "4",
-        "model": MODEL.tag,
-        "policy": POLICY.version,
-    }
+    labels = {"outcome": "aprovado", "cluster": "4", "model": MODEL.tag, "policy": POLICY.version}
     return REGISTRY.get_sample_value("evaluation_decisions_total", labels) or 0.0
 
 

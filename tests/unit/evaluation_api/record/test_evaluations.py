@@ -274,10 +274,7 @@ def review(evaluation_id: str, number: int = 0, outcome: Outcome = Outcome.APPRO
 def test_reviews_stand_in_order_and_the_last_one_counts(log: EvaluationLog) -> None:
     entry = decided_entry(predicted=predicted(0))
     log.append([entry])
-    reviews = [
-        review(entry.id, 0, Outcome.APPROVED),
-        review(entry.id, 1, Outcome.MANUAL_REVIEW),
-    ]
+    reviews = [review(entry.id, 0, Outcome.APPROVED), review(entry.id, 1, Outcome.MANUAL_REVIEW)]
     for one in reviews:
         log.review(one)
 

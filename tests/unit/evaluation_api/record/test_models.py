@@ -5,14 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
-from evaluation_api.decision.domain import (
-    FEATURES,
-    Approval,
-    Bound,
-    Geometry,
-    Model,
-    ModelCard,
-)
+from evaluation_api.decision.domain import FEATURES, Approval, Bound, Geometry, Model, ModelCard
 from evaluation_api.decision.errors import ModelUnavailableError
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.models import ModelLog, ModelWatch

@@ -232,9 +232,7 @@ def small_server_disk(server_url: str) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.disk
-def test_a_server_whose_disk_is_full_cannot_be_written_until_it_has_room(
-    postgres_url: str,
-) -> None:
+def test_a_server_whose_disk_is_full_cannot_be_written_until_it_has_room(postgres_url: str) -> None:
     with small_server_disk(postgres_url) as (folder, url), connected(url) as log:
         engine = database.connect(url)
         schema.migrate(engine)

@@ -180,13 +180,7 @@ def name_it_beside_the_number(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [
-        drop_the_line,
-        rename_the_policy,
-        swap_the_lines,
-        point_elsewhere,
-        name_it_beside_the_number,
-    ],
+    [drop_the_line, rename_the_policy, swap_the_lines, point_elsewhere, name_it_beside_the_number],
 )
 def test_what_is_changed_of_a_number_is_found(
     engine: Engine, log: EvaluationLog, change: Callable[[Engine], None]

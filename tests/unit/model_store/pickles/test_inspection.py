@@ -70,10 +70,7 @@ def refused_models(rows: NDArray[np.float64]) -> dict[str, tuple[object, str]]:
     fractional = fitted_on(rows, StandardScaler(), KMeans(5))
     fractional[-1].predict = np.zeros(3)
     return {
-        "no predict": (
-            StandardScaler().fit(rows),
-            "A StandardScaler without k-means at its end",
-        ),
+        "no predict": (StandardScaler().fit(rows), "A StandardScaler without k-means at its end"),
         "never fitted": (KMeans(5), "was never fitted"),
         "four features": (fitted_on(rows[:, :4], KMeans(5)), "wants 4 features, not the five"),
         "three profiles": (fitted_on(rows, KMeans(3)), r"centroids are \(3, 5\)"),
