@@ -26,7 +26,7 @@ from portfolio.files.writing import ResultColumns
 from portfolio.known import Keys
 from portfolio.leases import Leases, Slice
 from portfolio.recorded_files import RecordedFile, RecordedFiles
-from portfolio.recording import Explainer, Prepared, Recording
+from portfolio.recording import Explainer, Prepared, Recording, Ways, ways_beside
 from portfolio.score import in_order
 
 T = TypeVar("T")
@@ -136,11 +136,6 @@ class _OneFile:
         self._deciding, self._leases = deciding, deciding.leases
         self._explainer, self._policy = explainer, deciding.policy
         self._file = file
-        log = RecordedFiles(deciding.leases.engine)
-        so_far = RecordedFile(file.sha256, 1, file.id, "", file.decided)
-        self._slices = appending.beside(log)
-        self._recording = Recording(log, so_far, deciding.policy, explainer, made_by=file.made_by)
-        self._recording.leave_out(file.decided)
 
     def run(self) -> ClientFile:
         """Decide what is left; return how far it is at the end of the file."""
@@ -151,7 +146,12 @@ class _OneFile:
         self._columns = ResultColumns(table.header, self._policy, writing.PAGE_NAMES)
         self._known = checking.known_of(self._leases, file, opened)
         self._number = self._leases.count_slices(file)
-        with in_order(_AHEAD) as submit:
+        log = RecordedFiles(self._leases.engine)
+        with (
+            ways_beside(log, self._policy, self._explainer, file.line_count - file.done) as ways,
+            in_order(_AHEAD) as submit,
+        ):
+            self._slices, self._recording = ways.appender, self._recorded(log, ways)
             for some in blocks:
                 self._deciding.between()
                 left = _after(some, file.last_line)
@@ -159,6 +159,16 @@ class _OneFile:
                     decided = self._decide(left, table.header, grammar)
                     submit(partial(self._commit, decided, table.delimiter, grammar))
         return self._file
+
+    def _recorded(self, log: RecordedFiles, ways: Ways) -> Recording:
+        """Go on with who is decided by now."""
+        file = self._file
+        so_far = RecordedFile(file.sha256, 1, file.id, "", file.decided)
+        recording = Recording(
+            log, so_far, self._policy, self._explainer, ways, made_by=file.made_by
+        )
+        recording.leave_out(file.decided)
+        return recording
 
     def _decide(self, some: Clients, header: Header, grammar: Grammar) -> _Decided:
         keys = known.keys_of(some, header)

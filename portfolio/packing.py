@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Final, Protocol
 
@@ -53,37 +54,48 @@ def processes(changes: Changes) -> Iterator[Packer]:
 
     Raises OSError from a result when one has ended.
     """
-    count = min(_MOST, (os.cpu_count() or 1) - 1)
-    if sys.platform != "linux" or not count:
+    if not count():
         yield here(changes)
         return
     idle: SimpleQueue[_Pipe] = SimpleQueue()
     pipes: list[_Pipe] = []
+    started: list[BaseProcess] = []
     try:
-        for _ in range(count):
-            pipes.append(_start(changes, pipes))
-            idle.put(pipes[-1])
-        with ThreadPoolExecutor(count) as conversations:
+        for _ in range(count()):
+            pipe, process = _start(changes, pipes)
+            pipes.append(pipe)
+            started.append(process)
+            idle.put(pipe)
+        with ThreadPoolExecutor(count()) as conversations:
             yield lambda some: conversations.submit(partial(_ask, idle, some))
     finally:
         for pipe in pipes:
             pipe.close()
+        for process in started:  # whose pipe has ended
+            process.join()
 
 
-def _start(changes: Changes, others: Sequence[_Pipe]) -> _Pipe:
+def count() -> int:
+    """Return how many processes there are to be: none where none can be forked, or no core is."""
+    return min(_MOST, (os.cpu_count() or 1) - 1) if sys.platform == "linux" else 0
+
+
+def _start(changes: Changes, others: Sequence[_Pipe]) -> tuple[_Pipe, BaseProcess]:
     forking = get_context("fork")
     ours, theirs = forking.Pipe()
     process = forking.Process(target=_serve, args=([*others, ours], theirs, changes), daemon=True)
     with warnings.catch_warnings():
-        # From 3.12 on Python warns of locks that others hold: no thread of ours runs yet.
+        # From 3.12 on Python warns of locks that others hold: a worker's other threads speak to the
+        # record and to who asks for metrics, which no process of ours does.
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     theirs.close()
-    return ours
+    return ours, process
 
 
 def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all; the pipe then ends
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a worker's handler would end nothing here
     for pipe in not_ours:
         pipe.close()
     gc.disable()  # lists of lists by the thousand, and no circle: to look for one took a third
@@ -107,7 +119,7 @@ def _ask(idle: "SimpleQueue[_Pipe]", some: Clients) -> pa.RecordBatch:
         pipe.send(some)
         worked_out = pa.ipc.open_stream(pipe.recv_bytes()).read_next_batch()
     except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
-        raise OSError(errno.ECHILD, "a process of it has ended", "portfolio score") from exc
+        raise OSError(errno.ECHILD, "a process of it has ended", "portfolio") from exc
     finally:
         idle.put(pipe)
     return encoding.put_together(some, worked_out)

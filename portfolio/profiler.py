@@ -19,6 +19,8 @@ from portfolio.frames import Floats, Profiles
 class StoredProfiler:
     """Places clients as the model service does, by the geometry where the model has one."""
 
+    is_in_memory = True
+
     def __init__(self, stored: StoredModel) -> None:
         """Open the model. Raises GoldenMismatch or PickleRefused where it is not what it was."""
         promise = None if stored.promise is None else json.dumps(stored.promise).encode()

@@ -31,6 +31,8 @@ from portfolio.frames import Floats, Profiler
 from portfolio.packing import Packer
 from portfolio.recorded_files import RecordedFile, RecordedFiles
 
+#: So many take less time to encode than a process to start for them.
+_FEW: Final = 4_096
 #: Clients whose random bits are drawn together.
 _DRAWN: Final = 4_096
 _ID_LENGTH: Final = 36
@@ -58,7 +60,12 @@ class Prepared:
 
 
 class Explainer(Profiler, Protocol):
-    """Whatever says which profiles clients belong to, and what would change that."""
+    """Whatever says which profiles clients belong to, and what would change that.
+
+    is_in_memory: whether it asks nobody, so that a process that is forked can go on with it.
+    """
+
+    is_in_memory: bool
 
     def changes(self, amounts: Floats, policy: AnyPolicy) -> Sequence[Sequence[Sequence[object]]]:
         """Return for n clients the changes of one amount that a policy may approve."""
@@ -81,6 +88,24 @@ def fast_ways(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> It
         appending.appender_for(log) as appender,
     ):
         yield Ways(packer, appender, version)
+
+
+@contextmanager
+def ways_beside(
+    log: RecordedFiles, policy: AnyPolicy, explainer: Explainer, count: int
+) -> Iterator[Ways]:
+    """Open what suits count clients, for a process that uses the record meanwhile."""
+    here = _here(log, policy, explainer)
+    if explainer.is_in_memory and count > _FEW:
+        with packing.processes(partial(explainer.changes, policy=policy)) as packer:
+            yield here._replace(packer=packer)
+    else:
+        yield here
+
+
+def _here(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> Ways:
+    packer = packing.here(partial(explainer.changes, policy=policy))
+    return Ways(packer, appending.beside(log), _version(log, policy, explainer))
 
 
 def _version(log: RecordedFiles, policy: AnyPolicy, explainer: Explainer) -> int | None:
@@ -109,9 +134,7 @@ class Recording:
         self.received_at = _received_at(file)
         self._log, self._file = log, file
         self._policy_version, self._model = policy.version, explainer.model
-        packer = packing.here(partial(explainer.changes, policy=policy))
-        ways = ways or Ways(packer, appending.beside(log), _version(log, policy, explainer))
-        self._packer, self._appender, self._version = ways
+        self._packer, self._appender, self._version = ways or _here(log, policy, explainer)
         self._prepared = 0
         self._made_by = made_by
 

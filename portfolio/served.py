@@ -44,6 +44,8 @@ class ServedProfiler:
     file begins, which is asked for by name once another one answers.
     """
 
+    is_in_memory = False
+
     def __init__(self, http: httpx.Client) -> None:
         """Meet the model that serves. http: base_url is the model service. Raises ModelError."""
         self._http = http

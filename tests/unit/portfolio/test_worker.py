@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import active_children
 from pathlib import Path
 
 import openpyxl
@@ -18,16 +19,17 @@ from sqlalchemy import Engine, select
 from bench.subjects import postgres
 from evaluation_api.decision.errors import ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record import database, schema
+from evaluation_api.record import audit, database, schema
 from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.sealer import Seals
 from evaluation_api.record.tables import evaluations, file_answerers
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
-from portfolio import checking, known
+from portfolio import checking, known, packing
 from portfolio.changes import Change
 from portfolio.deciding import Deciding
 from portfolio.files import messages, sources
@@ -291,6 +293,23 @@ def test_faulty_lines_that_are_mended_are_a_file_like_the_one_they_come_from(
     ]
     assert again.reading
     assert again.reading.repeated == 1
+
+
+def test_a_long_file_is_worked_out_in_a_process_beside_its_worker(
+    engine: Engine, stored: StoredModel
+) -> None:
+    beside: list[int] = []
+    office = office_with(engine, stored, lambda *_: beside.append(len(active_children())))
+    lines = [f"Cliente {at};{at}0,00;10;0;1000,00;100" for at in range(1, 4_200)]
+
+    rows = office.decided(office.checked(csv_of(*lines)))
+
+    assert [row["nome"] for row in rows] == [line.partition(";")[0] for line in lines]
+    assert all(row["decisao"] for row in rows)
+    assert set(beside) == {packing.count()}
+    assert not active_children()
+    Seals(engine).seal_all()
+    assert audit.verify(engine).faults == []
 
 
 @pytest.mark.parametrize("most", [7, 4])
