@@ -4,7 +4,7 @@ The same rules as POST /avaliar has, which tests compare.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -95,8 +95,8 @@ def _grammar_of(
         return Grammar(Mark.POINT, three_decimals=True)  # numbers, as Parquet has them
     if mark is not None:
         return Grammar(mark, three_decimals=True)
-    cells = chain.from_iterable(column.drop_null().to_pylist() for column in columns)
-    seen = amounts.evidence_of(islice(cells, _LOOKED_AT * len(FEATURES)))
+    cells = pa.concat_arrays([column.drop_null() for column in columns])
+    seen = amounts.evidence_in(cells[: _LOOKED_AT * len(FEATURES)])
     seen_most = Mark.COMMA if seen.comma > seen.point else Mark.POINT
     if usual is not None and (seen.comma == seen.point or seen_most is usual):
         return Grammar(usual, three_decimals=True)

@@ -50,6 +50,11 @@ def test_what_is_read_at_once_is_what_is_read_one_by_one(
     }
 
 
+@given(st.lists(CELLS, max_size=12))
+def test_what_cells_say_of_the_mark_at_once_is_what_they_say_one_by_one(cells: list[str]) -> None:
+    assert amounts.evidence_in(pa.array(cells, pa.string())) == amounts.evidence_of(cells)
+
+
 @pytest.mark.parametrize(
     "cell", ["3000", "3000,5", "3.000,00", "1.234.567", " R$ 1.234,50 ", "R$ -  "]
 )
