@@ -8,6 +8,7 @@ Derivations: docs/model.md, section "Geometry".
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -83,9 +84,17 @@ def squared_distances(unit: Matrix, centroids: Matrix) -> Matrix:
 
     einsum adds in one order; a matrix product's last bit depends on how many clients there are.
     """
-    squared: Matrix = np.einsum("ij,kj->ik", unit, -2 * centroids)
-    squared += 1 + np.einsum("ij,ij->i", centroids, centroids)
-    return squared.clip(min=0, out=squared)
+    slopes, offsets = _of_centroids(centroids.tobytes())
+    squared: Matrix = np.einsum("ij,kj->ik", unit, slopes)
+    squared += offsets
+    return np.maximum(squared, 0, out=squared)
+
+
+@lru_cache(maxsize=16)
+def _of_centroids(centroids: bytes) -> tuple[Matrix, Matrix]:
+    """Return -2 c (5 x 5) and 1 + |c|^2 (5): once for a model, and not at each call."""
+    c = np.frombuffer(centroids).reshape(-1, len(FEATURES))
+    return -2 * c, 1 + np.einsum("ij,ij->i", c, c)
 
 
 def predict(rows: Matrix, centroids: Matrix) -> Labels:
@@ -93,10 +102,9 @@ def predict(rows: Matrix, centroids: Matrix) -> Labels:
     return np.asarray(squared_distances(directions(rows), centroids).argmin(axis=1))
 
 
-def confidence(squared: Matrix, cluster: Labels, runner_up: Labels) -> Matrix:
+def confidence(squared: Matrix) -> Matrix:
     """Return (d2 - d1) / (d2 + d1) for n clients, from their squared distances (n x 5)."""
-    every = np.arange(len(squared))
-    first, second = np.sqrt(squared[every, cluster]), np.sqrt(squared[every, runner_up])
+    first, second = np.sqrt(np.sort(squared, axis=1)[:, :2].T)
     share: Matrix = (second - first) / (second + first)
     return share
 
@@ -116,7 +124,7 @@ def explain(rows: Matrix, centroids: Matrix) -> Explanation:
     squared = squared_distances(unit, centroids)
     cluster, runner_up = nearest_two(squared)
     contributions = (unit - centroids[runner_up]) ** 2 - (unit - centroids[cluster]) ** 2
-    return Explanation(cluster, runner_up, confidence(squared, cluster, runner_up), contributions)
+    return Explanation(cluster, runner_up, confidence(squared), contributions)
 
 
 @dataclass(frozen=True)

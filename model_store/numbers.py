@@ -98,8 +98,7 @@ class Numbers:
         apart = (self.prepare(rows)[:, None] - self.centroids) ** 2
         every = np.arange(len(rows))
         contributions = apart[every, runner_up] - apart[every, cluster]
-        sure = geometry.confidence(squared, cluster, runner_up)
-        return Explanation(cluster, runner_up, sure, contributions)
+        return Explanation(cluster, runner_up, geometry.confidence(squared), contributions)
 
     def reordered(self, order: Sequence[int]) -> "Numbers":
         """Return the numbers of the same model with its columns in another order."""

@@ -132,12 +132,12 @@ def _target(
 
 def _options_in(batch: Matrix) -> Iterator[tuple[int, float, NDArray[np.bool_]]]:
     """Yield each different pair of targets and margin, and whose it is; nearly always one."""
-    options = batch[:, _OPTIONS]
-    left = options[:, 0] > 0
-    while left.any():
-        mask, margin = options[left.argmax()].tolist()
-        asking = (options == (mask, margin)).all(axis=1)
-        yield int(mask), margin, asking
+    masks, margins = batch[:, _OPTIONS].T
+    left = masks > 0
+    while len(left) and left[first := left.argmax()]:
+        mask, margin = masks[first], margins[first]
+        asking = (masks == mask) & (margins == margin)
+        yield int(mask), float(margin), asking
         left &= ~asking
 
 
@@ -177,8 +177,7 @@ def _counterfactuals(
     changed = clients[who]
     changed[np.arange(len(who)), places] = amounts
     squared = geometry.squared_distances(geometry.directions(changed), centroids)
-    cluster, runner_up = geometry.nearest_two(squared)
-    confidence = geometry.confidence(squared, cluster, runner_up)
+    cluster, confidence = squared.argmin(axis=1), geometry.confidence(squared)
     held = (cluster == found.cluster[who, which]) & (confidence >= margin)
     changes = np.full((len(clients), len(_CHANGEABLE), columns.CHANGE_WIDTH), np.nan)
     changes[:, :, 1] = columns.NO_CLUSTER
