@@ -8,6 +8,7 @@ code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -31,8 +32,10 @@ from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs, server
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
-from evaluation_api.settings import Settings, wrong_settings
+from evaluation_api.settings import Settings, unknown, wrong_settings
 from evaluation_api.web import problems
+
+logger = logging.getLogger(__name__)
 
 DIFFERENT: Final = 1
 REFUSED: Final = 2
@@ -136,6 +139,8 @@ def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
             " EVALUATION_ACCESS_SECRET to 32 random characters or more, and sign in by the address"
             ' that "python -m evaluation_api keys link NAME" prints, or listen on 127.0.0.1.'
         )
+    if mistyped := unknown(os.environ):
+        logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
     limit = ConcurrencyLimit(settings.max_in_flight)
     server.serve(
         app.create_app(settings, limit),

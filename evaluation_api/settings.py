@@ -4,6 +4,7 @@ Read once, by commands.main or app.create_app; everybody else is given values.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -110,6 +111,12 @@ class Settings(BaseSettings):
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
     frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Return which of the environment's variables look like settings of ours, and set nothing."""
+    ours = (name for name in names if name.startswith("EVALUATION_"))
+    return sorted(n for n in ours if n[len("EVALUATION_") :].lower() not in Settings.model_fields)
 
 
 def wrong_settings(exc: ValidationError) -> str:

@@ -317,6 +317,16 @@ def test_a_start_that_cannot_be_ends_in_one_sentence(
     assert ended.stderr.count("\n") == 1
 
 
+def test_a_setting_that_nobody_reads_is_named_at_the_start(tmp_path: Path) -> None:
+    mistyped = {"EVALUATION_RATEPERSECOND": "5", "EVALUATION_POLICY_PATH": "/nowhere.toml"}
+
+    ended = run(environment={**record_in(tmp_path), **mistyped})
+
+    warning, _ = ended.stderr.splitlines()
+    assert "unknown_settings" in warning
+    assert warning.endswith("names=EVALUATION_RATEPERSECOND")
+
+
 def test_a_policy_with_a_mistake_stops_the_start_with_its_line(tmp_path: Path) -> None:
     mistaken = tmp_path / "politica.toml"
     text = policy_file.DEFAULT.read_text().replace(
