@@ -118,7 +118,8 @@ class Seals:
         after = last_sealed(connection)
         behind = self._behind(positions.numbering(connection).place(after))
         place = self._position.label("position"), evaluations.c.id
-        some = sa.select(*place, evaluations.c.digest).where(*behind).order_by(*self._order)
+        known = evaluations.c.digest, evaluations.c.degraded
+        some = sa.select(*place, *known).where(*behind).order_by(*self._order)
         found = _read(connection, some.limit(_LARGEST_SEAL))
         if not found.total:
             return False
@@ -126,7 +127,8 @@ class Seals:
             self._fill(connection, behind)
             return True
         to = Position(found.last, found.last_id)
-        self._note_waiting(connection, behind, to)
+        if found.waiting:
+            self._note_waiting(connection, behind, to)
         joined = digests.together([bytes.fromhex(found.digests)])
         what = {"count": found.total, "after": list(after), "to": _told(connection, *to)}
         Link(connection).add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
@@ -179,13 +181,13 @@ def _told(connection: sa.Connection, number: int, identity: str) -> list[object]
 
 
 def _read(connection: sa.Connection, some: sa.Select[Any]) -> sa.Row[Any]:
-    """Return how many rows there are, how many have digests, those in hexadecimal, and the last.
+    """Return how many rows there are, have waited, have digests; those in hexadecimal; the last.
 
     In one step: each row that Python fetches lets go of the interpreter and then waits for it,
     while the file is locked.
     """
     slice_ = some.subquery("slice")
-    position, identity, digest = slice_.c
+    position, identity, digest, degraded = slice_.c
     if connection.dialect.name == "postgresql":
         in_order = aggregate_order_by(sa.literal(""), position, identity)
         joined = sa.func.string_agg(sa.func.encode(digest, "hex"), in_order)
@@ -197,6 +199,7 @@ def _read(connection: sa.Connection, some: sa.Select[Any]) -> sa.Row[Any]:
     told = {
         "total": sa.func.count(),
         "known": sa.func.count(digest),
+        "waiting": sa.func.count().filter(degraded),
         "digests": joined,
         "last": sa.func.max(position),
         "last_id": last_id,
