@@ -34,6 +34,8 @@ _LEAST_BYTES: Final = 64 * 1024
 _MAX_RENEWALS: Final = 90
 
 _NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
+#: Looked up once: by its label it took an eighth of what a refusal takes.
+_SHED: Final = REFUSED.labels("full")
 
 #: Makes a whole HTTP answer, head and body, for a request that is refused.
 Refusal = Callable[[HTTPStatus], bytes]
@@ -205,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
         In the application it would cost half of what answering it does, and at twice the
         saturating load leave half of the time for answers.
         """
-        REFUSED.labels("full").inc()
+        _SHED.inc()
         answer = self._refusal(HTTPStatus.SERVICE_UNAVAILABLE)
         if cycle.scope["method"] == "HEAD":
             answer = answer[: answer.index(b"\r\n\r\n") + 4]

@@ -5,6 +5,7 @@ The only module that knows status codes of errors.
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from http import HTTPStatus
 from math import ceil
 from operator import attrgetter
@@ -371,6 +372,8 @@ _REFUSED: Final = {
     )
 }
 _SECURITY_HEADERS: Final = b"".join(b"%s: %s\r\n" % header for header in SECURITY_HEADERS)
+#: Stands for a request's id, as long as one.
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 _UNEXPECTED = _Answer(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "erro_inesperado",
@@ -486,11 +489,17 @@ def refusal(status: HTTPStatus) -> bytes:
 
     After any but 503 the connection is of no more use.
     """
-    answer, identity = _REFUSED[status], new_id()
-    body = _encode(_told(answer, identity))
+    return _refusal_of(status).replace(_NOBODY.encode(), new_id().encode())
+
+
+@lru_cache(maxsize=len(_REFUSED))
+def _refusal_of(status: HTTPStatus) -> bytes:
+    """Return it with nobody's id: all else is the same each time."""
+    answer = _REFUSED[status]
+    body = _encode(_told(answer, _NOBODY))
     lines = [f"HTTP/1.1 {status} {status.phrase}", f"content-type: {MEDIA_TYPE}"]
     lines.append("retry-after: 1" if answer.retry_after_seconds else "connection: close")
-    lines += [f"content-length: {len(body)}", f"x-request-id: {identity}", ""]
+    lines += [f"content-length: {len(body)}", f"x-request-id: {_NOBODY}", ""]
     return b"%s%s\r\n%s" % ("\r\n".join(lines).encode(), _SECURITY_HEADERS, body)
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+from http import HTTPStatus
 
 import httpx
+import pytest
 
 from evaluation_api.app import create_fastapi_app
 from evaluation_api.web import problems
@@ -79,3 +81,15 @@ def test_the_description_of_the_api_names_the_codes_of_each_route() -> None:
                 if "application/problem+json" in answer.get("content", {}) and code != "default"
             }
             assert all(codes and {*codes} <= CODES.keys() for codes in told.values())
+
+
+@pytest.mark.parametrize("status", [503, 408, 431, 400])
+def test_each_refusal_names_a_request_of_its_own_in_its_head_and_in_its_body(status: int) -> None:
+    told = [problems.refusal(HTTPStatus(status)) for _ in range(3)]
+
+    heads, bodies = zip(*(one.split(b"\r\n\r\n") for one in told), strict=True)
+    named = [re.findall(rb"x-request-id: ([0-9a-f-]{36})\r\n", head) for head in heads]
+    assert [[json.loads(body)["instance"].encode()] for body in bodies] == named
+    assert len({name for (name,) in named}) == len(told)
+    for head, body in zip(heads, bodies, strict=True):
+        assert b"content-length: %d\r\n" % len(body) in head
