@@ -1,7 +1,8 @@
 """The commands on many clients at once.
 
 Prints to people. Exit codes: 0 every line is decided, and all is well; 1 some lines are not, and
-the result says why, or a promise does not hold; 2 nothing was done, for the one reason printed.
+the result says why, or a promise does not hold; 2 nothing was done, for the one reason printed, or
+for a fault of this program.
 """
 
 # ruff: noqa: T201 - a command prints
@@ -9,9 +10,12 @@ the result says why, or a promise does not hold; 2 nothing was done, for the one
 import argparse
 import gc
 import json
+import math
 import os
 import sys
 import time
+import traceback
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +39,7 @@ from portfolio.files import writing
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
-from portfolio.frames import Floats
+from portfolio.frames import Floats, InvalidAmountError
 from portfolio.profiler import StoredProfiler
 
 if TYPE_CHECKING:
@@ -62,7 +66,11 @@ _REASONS: Final = (
     PolicyError,
     ModelStoreError,
     EvaluationError,
+    InvalidAmountError,
 )
+#: What a table is written as, and what a plot is.
+_TABLES: Final = (".csv", ".tsv", ".txt", ".parquet")
+_PLOTS: Final = (".svg", ".png", ".pdf")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,9 +85,11 @@ def main(arguments: list[str] | None = None) -> int:
     except ValidationError as exc:
         sentence = wrong_settings(exc)
     except OSError as exc:
-        sentence = f"{exc.filename}: {exc.strerror}"
+        sentence = ": ".join(str(part) for part in (exc.filename, exc.strerror or exc) if part)
     except KeyboardInterrupt:
         sentence = "Interrupted."
+    except Exception:  # noqa: BLE001 - Python's own exit code would say that lines are faulty
+        sentence = traceback.format_exc()
     sys.stderr.write(f"{sentence}\n")
     return REFUSED
 
@@ -132,10 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_file(trying, "--file")
     trying.add_argument("--record", action="store_true", help="what is recorded, and not a file")
     _add_times(trying)
-    trying.add_argument("--divide", type=float, default=1, help="amounts by this, into reais")
+    trying.add_argument("--divide", type=_positive, default=1, help="amounts by this, into reais")
     trying.add_argument("--outcome", metavar="COLUMN", help="1 where a client did not pay")
     trying.add_argument("--group", metavar="COLUMN", help="compares approval rates; never stored")
-    trying.add_argument("--reach", type=float, default=0.5, help="how much worse twins behave")
+    trying.add_argument("--reach", type=_positive, default=0.5, help="how much worse twins are")
     trying.add_argument("--json", type=Path, metavar="OUT", help="all that was found")
     trying.add_argument("--plot", type=Path, metavar="OUT.svg", help="before and after, drawn")
     trying.add_argument("--changes", type=Path, metavar="OUT.csv", help="whose decision changes")
@@ -154,7 +164,9 @@ def _add_file(parser: argparse.ArgumentParser, name: str = "file", **options: An
         help="which column holds what, where its name does not say it",
     )
     parser.add_argument("--name", metavar="COLUMN", help="the column that names the clients")
-    parser.add_argument("--decimals", type=Mark, choices=list(Mark), help="what stands before them")
+    parser.add_argument(
+        "--decimals", type=_mark, metavar="{virgula,ponto}", help="what stands before them"
+    )
 
 
 def _add_population(parser: argparse.ArgumentParser, name: str) -> None:
@@ -181,6 +193,23 @@ def _time(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-11-01 or 90d") from exc
 
 
+def _mark(text: str) -> Mark:
+    try:
+        return Mark(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither virgula nor ponto") from exc
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if 0 < number < math.inf:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
 def _mapping(text: str) -> tuple[str, str]:
     field_of = {column: field for field, column in COLUMNS.items()} | {f: f for f in FIELDS}
     field, equals, column = text.partition("=")
@@ -199,7 +228,9 @@ def _choices(chosen: argparse.Namespace) -> Choices:
 def _score(chosen: argparse.Namespace) -> int:
     if chosen.again and not chosen.record:
         raise Refusal("--again goes with --record.")
-    _require_paths(chosen.file, chosen.output, may_replace=chosen.overwrite)
+    _require_target(chosen.output, _TABLES, read=[chosen.file], may_replace=chosen.overwrite)
+    if chosen.record and not chosen.file.is_file():
+        raise Refusal(f"{chosen.file}: what is recorded is read twice; save it as a file first.")
     policy, source = policy_file.read(Settings().policy_path)
     profiler = _profiler()
     with ExitStack() as stack:
@@ -241,7 +272,7 @@ def _told(totals: score.Totals, recorded: "Recording | None") -> str:
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    _require_target(chosen.output, may_replace=chosen.overwrite)
+    _require_target(chosen.output, _TABLES, read=[], may_replace=chosen.overwrite)
     is_csv = chosen.output.suffix.lower() != ".parquet"
     count = 0
     grammar = Grammar(Mark.COMMA, three_decimals=True)
@@ -260,17 +291,31 @@ def _record() -> AbstractContextManager["Record"]:
     return in_record.opened(Settings().database_url.get_secret_value())
 
 
-def _require_paths(source: Path, target: Path, *, may_replace: bool) -> None:
-    """Find out before the work, and not after it, what cannot be read or written."""
-    source.open("rb").close()
-    if target.exists() and not target.is_dir() and target.samefile(source):
-        raise Refusal(f"{target}: this is the file to read.")
-    _require_target(target, may_replace=may_replace)
+def _require_reports(chosen: argparse.Namespace, *read: Path | None) -> None:
+    """Find out the same of what is written beside the answer; reports of before are replaced."""
+    kinds: dict[str, Sequence[str]] = {"json": (), "plot": _PLOTS, "changes": (".csv",)}
+    for name, suffixes in kinds.items():
+        if target := getattr(chosen, name, None):
+            _require_target(target, suffixes, read=list(filter(None, read)), may_replace=True)
 
 
-def _require_target(target: Path, *, may_replace: bool) -> None:
+def _require_target(
+    target: Path, suffixes: Sequence[str], *, read: Sequence[Path], may_replace: bool
+) -> None:
+    """Find out before the work, and not after it, what cannot be read or written.
+
+    suffixes: one of which the target has, if any are named. read: what must stay as it is. Raises
+    Refusal or OSError.
+    """
+    for source in read:
+        if not source.is_fifo():  # whoever writes to a pipe sees that it was closed
+            source.open("rb").close()
+        if target.exists() and not target.is_dir() and target.samefile(source):
+            raise Refusal(f"{target}: this is the file to read.")
     if target.is_dir():
         raise Refusal(f"{target}: this is a folder.")
+    if suffixes and target.suffix.lower() not in suffixes:
+        raise Refusal(f"{target}: its name ends in none of {', '.join(suffixes)}.")
     if target.exists() and not may_replace:
         raise Refusal(f"{target}: there is a file already; --overwrite replaces it.")
     if not os.access(target.parent, os.W_OK):
@@ -330,6 +375,7 @@ def _check(chosen: argparse.Namespace) -> int:
 def _try(chosen: argparse.Namespace) -> int:
     if (chosen.file is None) is not chosen.record:
         raise Refusal("Of --file and --record, one says of whom.")
+    _require_reports(chosen, chosen.policy, chosen.file)
     found, changes = _tried_on_record(chosen) if chosen.record else _tried_on_file(chosen)
     sys.stdout.write(report.text(found))
     _write_json(chosen, found)
@@ -343,8 +389,6 @@ def _try(chosen: argparse.Namespace) -> int:
 def _tried_on_file(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.DataFrame]:
     present, _ = policy_file.read(Settings().policy_path)
     proposed, _ = policy_file.read(chosen.policy)
-    for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
-        _require_paths(chosen.file, target, may_replace=True)
     clients = trials.read(
         chosen.file,
         _choices(chosen),
@@ -358,13 +402,12 @@ def _tried_on_record(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.Dat
     if chosen.since is None or chosen.outcome or chosen.group:
         raise Refusal("--record goes with --since; --outcome and --group are columns of a file.")
     proposed, _ = policy_file.read(chosen.policy)
-    for target in filter(None, (chosen.json, chosen.plot, chosen.changes)):
-        _require_target(target, may_replace=True)
     with _record() as record:
         return trials.run_recorded(_decided(chosen, record), proposed, record.as_met)
 
 
 def _compare(chosen: argparse.Namespace) -> int:
+    _require_population(chosen)
     a, b = (StoredProfiler(registry.load(_tag(name))) for name in (chosen.a, chosen.b))
     policy, _ = policy_file.read(Settings().policy_path)
     clients = _population(chosen)
@@ -381,6 +424,7 @@ def _tag(name: str) -> str:
 
 
 def _drift(chosen: argparse.Namespace) -> int:
+    _require_population(chosen, chosen.reference)
     profiler = _profiler()
     clients = _population(chosen)
     found = drift.measure(_spread(chosen, profiler), *_placed(clients, profiler))
@@ -409,16 +453,19 @@ def _placed(clients: trials.Population, profiler: StoredProfiler) -> tuple[Float
     return amounts, profiler.profiles(amounts).cluster
 
 
-def _population(chosen: argparse.Namespace) -> trials.Population:
-    """Read the clients of a file, or those who are recorded."""
+def _require_population(chosen: argparse.Namespace, *read: Path | None) -> None:
+    """Find out before a model is loaded whether it is said of whom, and what is written fits."""
     if (chosen.file is None) is not chosen.record:
         raise Refusal("A file or --record says of whom, and not both.")
-    if chosen.json:
-        _require_target(chosen.json, may_replace=True)
+    if chosen.record and chosen.since is None:
+        raise Refusal("--record goes with --since.")
+    _require_reports(chosen, chosen.file, *read)
+
+
+def _population(chosen: argparse.Namespace) -> trials.Population:
+    """Read the clients of a file, or those who are recorded."""
     if chosen.file is not None:
         return trials.read(chosen.file, _choices(chosen), chosen.decimals, trials.Extra())
-    if chosen.since is None:
-        raise Refusal("--record goes with --since.")
     with _record() as record:
         return trials.of_record(_decided(chosen, record))
 

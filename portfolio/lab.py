@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evaluation_api.decision.limits import LARGEST_AMOUNT
 from evaluation_api.decision.policy_file import AnyPolicy
 from portfolio import frames
 from portfolio.frames import OUTCOMES, Profiler
@@ -129,7 +130,8 @@ def twins(
 ) -> pd.DataFrame:
     """Return a twin of each client who behaves worse in some amounts, at random, in whole cents.
 
-    reach: how far amounts grow at most, in limits; with None they are up to three times their own.
+    reach: how far amounts grow at most, in limits; with None they are up to three times their own;
+    never beyond LARGEST_AMOUNT.
     """
     worse = clients.copy()
     for feature in features:
@@ -139,7 +141,7 @@ def twins(
         else:
             most = 2 * clients[feature] if reach is None else reach * clients["credit_limit"]
             worse[feature] += share * most + 0.01
-    return worse.round(2)
+    return worse.round(2).clip(upper=LARGEST_AMOUNT)
 
 
 def contradicted(decisions: pd.DataFrame, policy: AnyPolicy) -> int:

@@ -63,10 +63,20 @@ def read(path: Path, choices: Choices, mark: Mark | None, extra: Extra) -> Popul
     return Population(
         whole[list(_LISTED)],
         whole[list(FEATURES)] / extra.divide,
-        None if outcome is None else pd.to_numeric(whole["outcome"], errors="coerce"),
+        None if extra.outcome is None else _outcomes(whole["outcome"], extra.outcome),
         None if group is None else whole["group"],
         faulty,
     )
+
+
+def _outcomes(cells: pd.Series, column: str) -> pd.Series:
+    """Return 0, 1, or NaN of what is not known. Raises UnreadableFileError for anything else."""
+    told = cells.replace(r"^\s*$", np.nan, regex=True)
+    read_as = pd.to_numeric(told, errors="coerce")
+    wrong = told.notna() & ~read_as.isin([0, 1])
+    if wrong.any():
+        raise UnreadableFileError(messages.no_outcome(column, str(told[wrong].iloc[0])))
+    return read_as
 
 
 def _place(header: Header, column: str | None) -> int | None:

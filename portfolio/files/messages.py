@@ -83,13 +83,20 @@ def no_such_column(name: str) -> str:
     return f"O arquivo não tem a coluna “{name}”."
 
 
+def no_outcome(column: str, cell: str) -> str:
+    """Say that a column does not say who did not pay."""
+    return (
+        f"A coluna “{column}” diz {cell}: espera-se 1 de quem não pagou, 0 de quem pagou, ou nada."
+    )
+
+
 def wrong_width(found: int, expected: int) -> str:
     """Say that a line has more or fewer cells than the header."""
     cells = "1 célula" if found == 1 else f"{found} células"
-    return (
-        f"a linha tem {cells} e o cabeçalho tem {expected};"
-        " valores com o separador dentro precisam de aspas."
+    why = (
+        "valores com o separador dentro precisam de aspas" if found > expected else "faltam células"
     )
+    return f"a linha tem {cells} e o cabeçalho tem {expected}; {why}."
 
 
 def which_mark(cell: str) -> str:

@@ -6,7 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from portfolio.files import apart, header, held, records, text
+from portfolio.files import apart, header, held, messages, records, text
+from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.records import Records
 
@@ -44,8 +45,16 @@ def open_table(path: Path, choices: Choices) -> Table:
         table = Table(found, read, encoding=lambda: kind)
     else:
         table = _csv(_chunks(path), path.stat().st_size, choices)
+    _require_chosen(table.header, choices)
     header.require(table.header)
     return _as_first_sent(table)
+
+
+def _require_chosen(found: Header, choices: Choices) -> None:
+    """Raise UnreadableFileError for a column that was chosen and is not there."""
+    for column in choices.columns.values():
+        if column not in found.names:
+            raise UnreadableFileError(messages.no_such_column(column))
 
 
 def open_sent(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
@@ -99,6 +108,6 @@ def _csv(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
         start.header,
         records.cut(rest, start),
         start.delimiter,
-        lambda: read / size,
+        lambda: min(1.0, read / size) if size else 0.0,  # a pipe does not say how much comes
         lambda: encoding,
     )

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -135,6 +137,97 @@ def test_what_cannot_be_done_is_refused_in_a_sentence_and_nothing_is_touched(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clientes.csv", "there.csv"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "policy try nova.toml --file clientes.csv --json clientes.csv",
+        "policy try nova.toml --file clientes.csv --json nova.toml",
+        "policy try nova.toml --record --since 9d --json nova.toml",
+        "policy try nova.toml --file clientes.csv --changes clientes.csv",
+        "drift --file clientes.csv --json clientes.csv",
+        "drift --file clientes.csv --reference treino.csv --json treino.csv",
+        "compare A A --data clientes.csv --json clientes.csv",
+        "compare A A --data clientes.csv --changes clientes.csv",
+    ],
+)
+def test_no_report_takes_the_place_of_what_is_read(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {"clientes.csv": HEADER + ANA, "treino.csv": HEADER, "nova.toml": POLICY.read_text()}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, "utf-8")
+
+    told = refused(*command.split())
+
+    assert "this is the file to read" in told
+    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("score clientes.csv -o out.xlsx", "ends in none of .csv, "),
+        ("export --since 9d -o out.xlsx", "ends in none of .csv, "),
+        ("policy try nova.toml --file clientes.csv --plot out.gif", "ends in none of .svg, "),
+        ("policy try nova.toml --file clientes.csv --changes no/out.csv", "no folder"),
+        ("policy try nova.toml --file clientes.csv --outcome nome", "“nome” diz Ana"),
+        ("score clientes.csv -o out.csv --name apelido", "não tem a coluna “apelido”"),
+        ("score clientes.csv -o out.csv --map compras=gastos", "não tem a coluna “gastos”"),
+        ("score /dev/null -o out.csv --record", "read twice"),
+    ],
+)
+def test_what_would_fail_after_the_work_or_decide_otherwise_is_refused_before_it(
+    arguments: str, told: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    (source.parent / "nova.toml").write_text(POLICY.read_text("utf-8"), "utf-8")
+
+    assert told in refused(*arguments.split())
+    assert not list(source.parent.glob("out.*"))
+
+
+@pytest.mark.parametrize("choice", ["--divide 0", "--divide x", "--reach nan", "--decimals ,"])
+def test_a_number_or_a_mark_that_means_nothing_is_refused_with_what_is_meant(choice: str) -> None:
+    command = f"policy try nova.toml --file clientes.csv {choice}"
+
+    finished = commands.run(main, *command.split(), environment={})
+
+    assert finished.returncode == 2
+    assert any(end in finished.stderr for end in ("no number above 0", "neither virgula nor ponto"))
+
+
+def test_amounts_that_division_makes_too_large_are_refused_in_a_sentence(
+    run: Run, source: Path
+) -> None:
+    finished = run("policy", "try", POLICY, "--file", source, "--divide", "0.0001")
+
+    assert finished.returncode == 2
+    assert finished.stderr == "balance of row 0 is no amount from 0 to 10,000,000\n"
+
+
+def test_a_file_may_come_out_of_a_pipe(run: Run, source: Path) -> None:
+    pipe, target = source.with_name("pipe"), source.with_name("decisoes.csv")
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as thread:
+        written = thread.submit(pipe.write_bytes, source.read_bytes())
+        finished = run("score", pipe, "-o", target)
+
+    assert written.result()
+    assert finished.stdout == "3 lines: 1 analise_manual, 1 aprovado, 1 faulty\n", finished.stderr
+
+
+def test_a_fault_of_the_program_is_no_exit_code_of_faulty_lines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    finished = commands.run(main, "policy", "check", "a\0b", environment={})
+
+    assert finished.returncode == 2
+    assert "Traceback" in finished.stderr
+
+
 def test_a_mapping_that_names_no_field_is_refused(source: Path) -> None:
     finished = commands.run(
         main, "score", str(source), "-o", "out.csv", "--map", "renda=X", environment={}
@@ -186,7 +279,10 @@ def test_a_version_beside_itself_changes_nobody(run: Run, tmp_path: Path) -> Non
     ("arguments", "says"),
     [
         (("compare", "2f20dd3b8091", "000000000000", "--record", "--since", "1d"), "000000000000"),
-        (("compare", "latest", "2f20dd3b8091", "--record"), "no explicit version"),
+        (
+            ("compare", "latest", "2f20dd3b8091", "--record", "--since", "1d"),
+            "no explicit version",
+        ),
         (("drift", "--record", "--file", "x.csv"), "and not both"),
     ],
 )

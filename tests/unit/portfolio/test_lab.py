@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from evaluation_api.decision.domain import FEATURES, Outcome
 from evaluation_api.decision.facts import Share
+from evaluation_api.decision.limits import LARGEST_AMOUNT
 from portfolio import frames, lab, report, trials
 from portfolio.files import writing
 from portfolio.files.errors import UnreadableFileError
@@ -41,6 +42,15 @@ def test_twins_by_multiples_of_their_own_amounts_do_not_begin_to_withdraw() -> N
 
     assert (worse["cash_advance"] > clients["cash_advance"]).all()
     assert (worse["cash_advance"] <= 3 * clients["cash_advance"] + 0.02).all()
+
+
+def test_a_twin_owes_no_more_than_anybody_can() -> None:
+    large = CLIENTS.assign(balance=0.4 * LARGEST_AMOUNT)
+
+    worse = lab.twins(large, ["balance"], None, np.random.default_rng(1))
+
+    assert frames.is_decidable(worse).all()
+    assert worse["balance"].max() == LARGEST_AMOUNT
 
 
 def test_nobody_refused_does_better_by_behaving_worse_where_once_many_could(
