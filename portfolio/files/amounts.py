@@ -41,22 +41,25 @@ class Mark(StrEnum):
 class _Pattern(NamedTuple):
     """How amounts are written, and the two marks.
 
-    plain: those that Arrow reads at once. alone: those that nobody reads by the other mark. whole:
-    all of them.
+    plain: those that Arrow reads at once. plainest: those of them without groups. alone: those that
+    nobody reads by the other mark. whole: all of them.
     """
 
     decimal: str
     group: str
     plain: str
+    plainest: str
     alone: str
     whole: re.Pattern[str]
 
 
 def _pattern(decimal: str, group: str) -> _Pattern:
+    decimals = rf"([{decimal}](\d{{1,2}}|\d{{4,17}}))?"
     return _Pattern(
         decimal,
         group,
-        rf"^(\d{{1,8}}|\d{{1,3}}([{group}]\d{{3}}){{1,2}})([{decimal}](\d{{1,2}}|\d{{4,17}}))?$",
+        rf"^(\d{{1,8}}|\d{{1,3}}([{group}]\d{{3}}){{1,2}}){decimals}$",
+        rf"^\d{{1,8}}{decimals}$",
         rf"^(\d+|\d{{1,3}}([{group}]\d{{3}})+)[{decimal}](\d{{1,2}}|\d{{4,}})$",
         re.compile(rf"(\d{{1,3}}(?:[{group}]\d{{3}})+|\d+)(?:[{decimal}](\d+))?", re.ASCII),
     )
@@ -66,10 +69,15 @@ _PATTERNS: Final = {Mark.COMMA: _pattern(",", "."), Mark.POINT: _pattern(".", ",
 
 
 class Grammar(NamedTuple):
-    """How a file writes amounts. three_decimals: whether 1.234 may be one and a bit."""
+    """How a file writes amounts.
+
+    three_decimals: whether 1.234 may be one and a bit. is_told: whether anything says which mark it
+    is; otherwise no cell that could be two amounts is one.
+    """
 
     mark: Mark
     three_decimals: bool
+    is_told: bool = True
 
 
 class NotAnAmountError(ValueError):
@@ -136,6 +144,8 @@ def read(cell: str, grammar: Grammar) -> float:
         raise NotAnAmountError(cell)
     if len(found[2] or "") == _GROUPED_DECIMALS and not grammar.three_decimals:
         raise NotAnAmountError(cell)
+    if not grammar.is_told and evidence_of([cell]).ambiguous:
+        raise NotAnAmountError(cell)
     amount = float(bare.replace(pattern.group, "").replace(pattern.decimal, "."))
     if negative and amount:
         raise NegativeAmountError(cell)
@@ -168,10 +178,11 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
         read_amounts = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return read_amounts, np.flatnonzero(~np.isfinite(read_amounts))
     pattern = _PATTERNS[grammar.mark]
-    plain = pc.match_substring_regex(cells, pattern.plain)
+    looks = pattern.plain if grammar.is_told else pattern.plainest
+    plain = pc.match_substring_regex(cells, looks)
     if not pc.all(plain, min_count=0).as_py():
         others = pc.invert(plain)
-        cells = pc.replace_with_mask(cells, others, _in_reais(cells.filter(others), pattern))
+        cells = pc.replace_with_mask(cells, others, _in_reais(cells.filter(others), looks))
     cells = pc.replace_substring(cells, pattern.group, "")
     if grammar.mark is Mark.COMMA:
         cells = pc.replace_substring(cells, ",", ".")
@@ -182,7 +193,7 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
     return np.array(amounts), others  # Arrow's own memory cannot be written to
 
 
-def _in_reais(cells: pa.Array, pattern: _Pattern) -> pa.Array:
+def _in_reais(cells: pa.Array, looks: str) -> pa.Array:
     """Return cells that are plain once space and currency have gone, as _bare reads them.
 
     Null in place of the others.
@@ -190,7 +201,7 @@ def _in_reais(cells: pa.Array, pattern: _Pattern) -> pa.Array:
     trimmed = pc.utf8_trim_whitespace(cells)
     nought = pc.replace_substring_regex(trimmed, _CURRENCY_AND_NOTHING, "0")
     bare = pc.replace_substring_regex(nought, _CURRENCY_FIRST, "")
-    is_plain = pc.match_substring_regex(bare, pattern.plain)
+    is_plain = pc.match_substring_regex(bare, looks)
     return pc.if_else(is_plain, bare, pa.scalar(None, pa.string()))
 
 

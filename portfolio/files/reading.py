@@ -23,7 +23,7 @@ from portfolio.files.header import FIELDS, Header
 from portfolio.files.records import Records
 from portfolio.files.sources import Table
 
-#: Lines whose amounts tell which mark stands before the decimals.
+#: Lines of a block whose amounts tell which mark stands before the decimals.
 _LOOKED_AT: Final = 10_000
 
 #: Names that are fine at a glance: letters of European languages, and what joins them; a few
@@ -95,15 +95,16 @@ def _grammar_of(
         return Grammar(Mark.POINT, three_decimals=True)  # numbers, as Parquet has them
     if mark is not None:
         return Grammar(mark, three_decimals=True)
-    cells = pa.concat_arrays([column.drop_null() for column in columns])
-    seen = amounts.evidence_in(cells[: _LOOKED_AT * len(FEATURES)])
+    cells = pa.concat_arrays([column[:_LOOKED_AT].drop_null() for column in columns])
+    seen = amounts.evidence_in(cells)
     seen_most = Mark.COMMA if seen.comma > seen.point else Mark.POINT
     if usual is not None and (seen.comma == seen.point or seen_most is usual):
         return Grammar(usual, three_decimals=True)
     if seen.comma == seen.point:
         if seen.ambiguous:
             raise AmbiguousMarkError(messages.which_mark(seen.ambiguous[0]), seen.ambiguous)
-        return Grammar(Mark.COMMA if table.delimiter == ";" else Mark.POINT, three_decimals=False)
+        likely = Mark.COMMA if table.delimiter == ";" else Mark.POINT
+        return Grammar(likely, three_decimals=False, is_told=False)
     return Grammar(seen_most, seen.precise)
 
 

@@ -327,3 +327,29 @@ def test_what_only_calls_itself_a_workbook_or_parquet_is_refused_in_a_sentence(
 
     with pytest.raises(UnreadableFileError, match="não é"):
         read_path(tmp_path / name)
+
+
+def test_every_column_of_amounts_is_looked_at_for_the_mark() -> None:
+    line = "Ana\t1\t2\t0\t3\t1,50\n"  # of tabs nobody would guess a comma
+
+    read = read_bytes((HEADER.replace(";", "\t") + line * 60_000).encode())
+
+    assert read.grammar.mark is Mark.COMMA
+    assert not read.faults
+
+
+def test_an_amount_that_could_be_two_is_none_however_far_behind_it_stands() -> None:
+    plain, last = "Ana;1;2;0;3;1\n" * 60_000, "Bia;1.234;2;0;3;1\nCia;1.234,5;2;0;3;1\n"
+
+    read = read_bytes((HEADER + plain + last).encode())
+
+    (fault,) = read.faults
+    assert (fault.line, fault.value) == (60_002, "1.234")
+    assert "de dois modos" in fault.reason
+
+
+def test_a_line_with_too_few_cells_is_told_so() -> None:
+    (few, many) = read_bytes((HEADER + "Ana;1;2\n" + "Bia;1;2;0;3;1;x\n").encode()).faults
+
+    assert few.reason.endswith("faltam células.")
+    assert "precisam de aspas" in many.reason
