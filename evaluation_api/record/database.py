@@ -62,6 +62,9 @@ _FILL: Final = {
 #: (57P01), or another process of it has crashed (57P02).
 _SHUT_DOWN: Final = frozenset({"57P01", "57P02"})
 
+#: What SQLite says of a file without naming it.
+_ABOUT_THE_FILE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
 
@@ -143,7 +146,7 @@ def kept(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
         connection = engine.connect()
     except SQLAlchemyError as exc:
-        raise errors.RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(sentence_of(exc, engine)) from exc
     with connection:
         yield connection
 
@@ -169,11 +172,20 @@ def transaction(
                 deadline.begin_commit()
                 is_told = True
     except (SQLAlchemyError, _driver_error(bind.engine)) as exc:
-        # What follows the first line is the statement, or a row, with its client.
-        sentence, cause = str(exc).partition("\n")[0], getattr(exc, "orig", None) or exc
+        sentence, cause = sentence_of(exc, bind.engine), getattr(exc, "orig", None) or exc
         if is_told and _is_unheard(cause):
             raise errors.RecordUncertainError(sentence) from exc
         raise _kind(cause)(sentence) from exc
+
+
+def sentence_of(exc: Exception, engine: sa.Engine) -> str:
+    """Return what an error says in its first line, with the file where SQLite leaves it out.
+
+    What follows the first line is the statement, or a row, with its client.
+    """
+    sentence, cause = str(exc).partition("\n")[0], getattr(exc, "orig", None) or exc
+    is_nameless = getattr(cause, "sqlite_errorcode", 0) & 0xFF in _ABOUT_THE_FILE
+    return f"{sentence}: {engine.url.database}" if is_nameless else sentence
 
 
 def require_writable(engine: sa.Engine, *, thoroughly: bool) -> None:

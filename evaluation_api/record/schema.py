@@ -66,7 +66,7 @@ def migrate(engine: Engine) -> str:
             _count_on(engine)
             server_indexes.build(engine)
     except SQLAlchemyError as exc:
-        raise errors.RecordUnavailableError(str(exc)) from exc
+        raise errors.RecordUnavailableError(database.sentence_of(exc, engine)) from exc
     return version
 
 

@@ -300,6 +300,13 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
         ({"MODEL_SERVICE_TOKEN": "short"}, "MODEL_SERVICE_TOKEN: has fewer than 32"),
         ({"EVALUATION_DATABASE_URL": "nonsense"}, "The database cannot be used: "),
         ({"EVALUATION_DATABASE_URL": "sqlite:////proc/no/file.db"}, "The database cannot be used"),
+        (
+            {"EVALUATION_DATABASE_URL": "sqlite:////proc/file.db"},
+            (
+                "The database cannot be used: (sqlite3.OperationalError)"
+                " unable to open database file: /proc/file.db\n"
+            ),
+        ),
         ({"EVALUATION_DATABASE_URL": "oracle://localhost"}, "The database cannot be used: "),
         ({"EVALUATION_POLICY_PATH": "/nowhere.toml"}, "/nowhere.toml: cannot be read"),
         ({"EVALUATION_FRONTEND_PATH": "/nowhere"}, "EVALUATION_FRONTEND_PATH: /nowhere"),
