@@ -4,41 +4,28 @@ SQLite's file by a driver that takes Arrow's columns, a server by COPY. Each cal
 of its own: the clients, and how far their file is then.
 """
 
-import importlib
-import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any, Final, Protocol
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, Protocol
 
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
+from evaluation_api.decision.errors import RecordBusyError
 from evaluation_api.record.pace import Pace
-from evaluation_api.record.rows import COLUMNS
+from evaluation_api.record.tables import evaluations
 from evaluation_api.record.writer import Writer
-from portfolio import copying, encoding
+from portfolio import copying, encoding, sqlite_columns
 from portfolio.recorded_files import ELSEWHERE, RecordedFile, RecordedFiles
+from portfolio.sqlite_columns import Columns
 
-_DRIVER: Final = "adbc_driver_sqlite"
-_PRAGMAS: Final = (
-    "busy_timeout=5000",
-    "secure_delete=ON",
-    "synchronous=NORMAL",
-    "wal_autocheckpoint=0",
-)
-#: Transactions between two checkpoints, which hold nobody up: some 10 MB.
-_CHECKPOINT_EVERY: Final = 8
 #: Rows of one transaction at most: it lasts up to 50 ms, and others write between two.
 _LARGEST_SLICE: Final = 4_096
 #: These take 3 ms of work: on a busy machine they last longer, and smaller ones would wait oftener.
 _LEAST_SLICE: Final = 256
 #: Who waits for a file looks again every few milliseconds, and is not told when it is free.
 _PAUSE_SECONDS: Final = 0.005
-_INSERT: Final = (
-    f"INSERT INTO evaluations ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names only
-)
 _MOVE_ON: Final = (
     "UPDATE recorded_files SET recorded = ? WHERE sha256 = ? AND id = ? AND recorded = ?"
 )
@@ -69,13 +56,17 @@ class Appender(Protocol):
 def appender_for(log: RecordedFiles) -> AbstractContextManager[Appender]:
     """Open what writes fastest to the record of a log, which nobody else here uses until it closes.
 
-    Two libraries of SQLite in one process do not see each other's locks, and the first that closes
-    a file lets go of the other's (https://www.sqlite.org/howtocorrupt.html, 2.2.1).
+    See sqlite_columns.
     """
-    if log.engine.dialect.name == "sqlite" and importlib.util.find_spec(_DRIVER):
+    if takes_columns(log):
         log.engine.dispose()
         return _opened(str(log.engine.url.database))
     return nullcontext(beside(log))
+
+
+def takes_columns(log: RecordedFiles) -> bool:
+    """Tell whether there is a driver that takes columns for the record of a log."""
+    return log.engine.dialect.name == "sqlite" and sqlite_columns.is_there()
 
 
 def beside(log: RecordedFiles) -> Appender:
@@ -129,69 +120,29 @@ def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, C
     return lambda writer, connection: writer.insert(connection, values)
 
 
-@contextmanager
-def _opened(database: str) -> Iterator[Appender]:
-    dbapi: Any = importlib.import_module(f"{_DRIVER}.dbapi")
-    with (
-        _translated(dbapi),
-        dbapi.connect(database, autocommit=True) as connection,
-        connection.cursor() as cursor,
-    ):
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        yield _Columns(dbapi, cursor)
-
-
-@contextmanager
-def _translated(dbapi: Any) -> Iterator[None]:  # noqa: ANN401 - the driver's own
-    try:
-        yield
-    except dbapi.Error as exc:
-        sentence = str(exc).partition("\n")[0]
-        busy = "is locked" in sentence
-        raise (RecordBusyError if busy else RecordUnavailableError)(sentence) from exc
-
-
 class _Columns:
-    """Arrow's columns, which SQLite's C code binds."""
+    """Arrow's columns, by sqlite_columns."""
 
-    def __init__(self, dbapi: Any, cursor: Any) -> None:  # noqa: ANN401 - the driver's own
+    def __init__(self, columns: Columns) -> None:
         self.pace = Pace(_LARGEST_SLICE, least=_LEAST_SLICE)
-        self._dbapi, self._cursor = dbapi, cursor
-        self._written = 0
+        self._columns = columns
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         further = file._replace(recorded=file.recorded + len(clients))
-        with _translated(self._dbapi):
-            self._cursor.execute("BEGIN IMMEDIATE")
-            try:
-                self._move_on(file, further.recorded)
-                self._cursor.executemany(_INSERT, clients)
-                self._cursor.execute("COMMIT")
-            except BaseException:
-                with suppress(self._dbapi.Error):  # the first error is the one to tell
-                    self._cursor.execute("ROLLBACK")
-                raise
+        as_it_was = (further.recorded, file.sha256, file.id, file.recorded)
+        if self._columns.commit(_MOVE_ON, as_it_was, {evaluations.name: clients}) is None:
+            raise RecordBusyError(ELSEWHERE)
         return further
 
-    def _move_on(self, file: RecordedFile, recorded: int) -> None:
-        self._cursor.execute(_MOVE_ON, (recorded, file.sha256, file.id, file.recorded))
-        self._cursor.execute("SELECT changes()")
-        if self._cursor.fetchone() != (1,):
-            raise RecordBusyError(ELSEWHERE)
-
     def pause(self) -> None:
-        """Bring to the file what was written beside it, now and then: it holds nobody up."""
-        self._written += 1
-        if self._written % _CHECKPOINT_EVERY:
+        if not self._columns.checkpoint_in_turn():
             time.sleep(_PAUSE_SECONDS)
-        else:
-            self._checkpoint()
 
     def settle(self, _: RecordedFile) -> None:
-        self._checkpoint()
+        self._columns.checkpoint()
 
-    def _checkpoint(self) -> None:
-        with _translated(self._dbapi):
-            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._cursor.fetchall()
+
+@contextmanager
+def _opened(database: str) -> Iterator[Appender]:
+    with sqlite_columns.opened(database) as columns:
+        yield _Columns(columns)

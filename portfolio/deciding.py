@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from evaluation_api.decision.errors import ModelError, ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.record.client_file import CONFIDENCE_BINS, Awaited, ClientFile, Counts
+from evaluation_api.record.tables import client_file_parts, evaluations
 from model_store.errors import ModelStoreError
-from portfolio import appending, checking, frames, known
+from portfolio import appending, checking, frames, known, writing_apart
 from portfolio.files import messages, reading, writing
 from portfolio.files.amounts import Grammar
 from portfolio.files.errors import Fault, UnreadableFileError
@@ -24,10 +26,11 @@ from portfolio.files.header import Header
 from portfolio.files.reading import Clients
 from portfolio.files.writing import ResultColumns
 from portfolio.known import Keys
-from portfolio.leases import Leases, Slice
+from portfolio.leases import Leases, Part, Slice
 from portfolio.recorded_files import RecordedFile, RecordedFiles
-from portfolio.recording import Explainer, Prepared, Recording, Ways, ways_beside
+from portfolio.recording import FEW, Explainer, Prepared, Recording, Ways, ways_beside
 from portfolio.score import in_order
+from portfolio.writing_apart import ColumnsWriter
 
 T = TypeVar("T")
 
@@ -149,6 +152,7 @@ class _OneFile:
         log = RecordedFiles(self._leases.engine)
         with (
             ways_beside(log, self._policy, self._explainer, file.line_count - file.done) as ways,
+            _writer_apart(log, file.line_count - file.done) as self._apart,
             in_order(_AHEAD) as submit,
         ):
             self._slices, self._recording = ways.appender, self._recorded(log, ways)
@@ -220,9 +224,10 @@ class _OneFile:
         while start < total:
             pace = self._slices.pace
             stop = min(total, start + pace.limit)
-            part = self._slice(decided, slice(start, stop), delimiter, grammar)
+            clients, part = self._slice(decided, slice(start, stop), delimiter, grammar)
             self._deciding.require_wanted()
-            self._file, seconds = self._leases.commit(self._file, self._number, part)
+            apart = None if self._apart is None else partial(_write_apart, self._apart, clients)
+            self._file, seconds = self._leases.commit(self._file, self._number, part, apart)
             if stop - start == pace.limit:
                 pace.note(seconds)
             self._number += 1
@@ -230,16 +235,19 @@ class _OneFile:
             start = stop
             self._slices.pause()
 
-    def _slice(self, decided: _Decided, lines: slice, delimiter: str, grammar: Grammar) -> Slice:
-        """Return some lines as they are committed."""
+    def _slice(
+        self, decided: _Decided, lines: slice, delimiter: str, grammar: Grammar
+    ) -> tuple[pa.RecordBatch, Slice]:
+        """Return some lines as they are committed, and the decided as rows of the record."""
         decidable = decided.clients.decidable
         first = int(decidable[: lines.start].sum())
         rows = slice(first, first + int(decidable[lines].sum()))
         table, count = decided.table[lines], rows.stop - rows.start
         repeated = int(decided.repeated[lines].sum())
         clients = decided.prepared.rows.slice(first, count)
-        return Slice(
-            appending.encoded(clients, for_server=self._leases.is_server),
+        for_server, is_apart = self._leases.is_server, self._apart is not None
+        return clients, Slice(
+            None if is_apart else appending.encoded(clients, for_server=for_server),
             count,
             checking.csv_of(table, delimiter, grammar, is_begun=self._number > 0),
             decided.keys[rows].tobytes(),
@@ -247,6 +255,23 @@ class _OneFile:
             int(decided.clients.lines[lines.stop - 1]),
             decided.kinds.counts(rows, faults=len(table) - count - repeated, repeated=repeated),
         )
+
+
+@contextmanager
+def _writer_apart(log: RecordedFiles, count: int) -> Iterator[ColumnsWriter | None]:
+    """Start what writes so many clients by columns, where it is worth that and can be had."""
+    if count > FEW and appending.takes_columns(log):
+        with writing_apart.started(str(log.engine.url.database)) as writer:
+            yield writer
+    else:
+        yield None
+
+
+def _write_apart(
+    writer: ColumnsWriter, clients: pa.RecordBatch, move: str, pieces: list[Part]
+) -> float | None:
+    new = {evaluations.name: clients} if len(clients) else {}
+    return writer.commit(move, {**new, client_file_parts.name: pa.RecordBatch.from_pylist(pieces)})
 
 
 def _named(some: Clients, refused: NDArray[np.bool_]) -> Clients:

@@ -12,7 +12,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, case, delete, func, insert, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Update,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from evaluation_api.decision.errors import EvaluationError
 from evaluation_api.record import clock, database
@@ -49,6 +61,12 @@ _ANSWERED_AS: Final = text(
 )
 
 
+#: A piece of a file as a row of its table.
+Part = dict[str, Any]
+#: Takes a statement that moves a file on, and the pieces that are new; see Leases.commit.
+Apart = Callable[[str, list[Part]], float | None]
+
+
 class Chosen(NamedTuple):
     """What holds for a file where it does not say it itself.
 
@@ -63,11 +81,12 @@ class Chosen(NamedTuple):
 class Slice(NamedTuple):
     """Some lines of a result.
 
-    write: writes those that are decided into the record. content: compressed. keys: of 8 bytes
-    each, of the decided. lines: how many; last_line: the number of the last one in the file.
+    write: writes those that are decided into the record; None where that is done apart. content:
+    compressed. keys: of 8 bytes each, of the decided. lines: how many; last_line: the number of the
+    last one in the file.
     """
 
-    write: Callable[[Writer, Connection], None]
+    write: Callable[[Writer, Connection], None] | None
     decided: int
     content: bytes
     keys: bytes
@@ -285,12 +304,14 @@ class Leases:
         with self._transaction() as connection:
             return int(connection.scalar(select(func.count()).where(of_it)) or 0)
 
-    def commit(self, file: ClientFile, number: int, part: Slice) -> tuple[ClientFile, float]:
+    def commit(
+        self, file: ClientFile, number: int, part: Slice, apart: Apart | None = None
+    ) -> tuple[ClientFile, float]:
         """Record a slice and its clients, all or none.
 
-        Returns how far the file is then, and for how many seconds nobody else could write. Raises
-        LeaseLostError, and nothing is recorded, where the file is no longer this worker's, or was
-        paused or cancelled.
+        apart: writes it in a process of its own, if there is one. Returns how far the file is then,
+        and for how many seconds nobody else could write. Raises LeaseLostError, and nothing is
+        recorded, where the file is no longer this worker's, or was paused or cancelled.
         """
         counts = Counts()
         counts.add(file.counts)
@@ -319,18 +340,27 @@ class Leases:
             & (client_files.c.state == State.RUNNING.value)
             & (client_files.c.done == file.done)
         )
+        moving = update(client_files).where(as_it_was).values(values)
+        pieces = _parts(file, number, {Kind.KEYS: part.keys, Kind.RESULT: part.content})
+        if apart is None:
+            seconds = self._commit(moving, part, pieces)
+        else:
+            literal = moving.compile(self.engine, compile_kwargs={"literal_binds": True})
+            seconds = apart(str(literal), pieces)
+        if seconds is None:
+            raise LeaseLostError(file.id)
+        return further, seconds
+
+    def _commit(self, moving: Update, part: Slice, pieces: list[Part]) -> float | None:
         with self._transaction() as connection:
             database.begin_writing(connection)
             begun = time.perf_counter()
-            if not connection.execute(
-                update(client_files).where(as_it_was).values(values)
-            ).rowcount:
-                raise LeaseLostError(file.id)
-            if part.decided:
+            if not connection.execute(moving).rowcount:
+                return None
+            if part.decided and part.write is not None:
                 part.write(self._writer, connection)
-            pieces = {Kind.KEYS: part.keys, Kind.RESULT: part.content}
-            _insert_parts(connection, file, number, pieces)
-        return further, time.perf_counter() - begun
+            connection.execute(insert(client_file_parts), pieces)
+        return time.perf_counter() - begun
 
     @property
     def _own(self) -> Any:  # noqa: ANN401 - a condition
@@ -369,9 +399,12 @@ def _insert_parts(
     connection: Connection, file: ClientFile, number: int, pieces: Mapping[Kind, bytes]
 ) -> None:
     """Keep a piece of each kind, unless it is empty."""
-    rows = [
+    connection.execute(insert(client_file_parts), _parts(file, number, pieces))
+
+
+def _parts(file: ClientFile, number: int, pieces: Mapping[Kind, bytes]) -> list[Part]:
+    return [
         {"file_id": file.id, "kind": kind.value, "number": number, "content": content}
         for kind, content in pieces.items()
         if content
     ]
-    connection.execute(insert(client_file_parts), rows)

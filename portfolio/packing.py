@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from portfolio import encoding
+from portfolio import encoding, sqlite_columns
 from portfolio.encoding import Changes, Clients
 
 _Pipe = Connection
@@ -101,16 +101,9 @@ def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
     gc.disable()  # lists of lists by the thousand, and no circle: to look for one took a third
     try:
         while True:
-            theirs.send_bytes(_written(encoding.work_out(theirs.recv(), changes)))
+            theirs.send_bytes(sqlite_columns.stream(encoding.work_out(theirs.recv(), changes)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
-
-
-def _written(rows: pa.RecordBatch) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as stream:
-        stream.write_batch(rows)
-    return sink.getvalue()
 
 
 def _ask(idle: "SimpleQueue[_Pipe]", some: Clients) -> pa.RecordBatch:

@@ -31,8 +31,8 @@ from portfolio.frames import Floats, Profiler
 from portfolio.packing import Packer
 from portfolio.recorded_files import RecordedFile, RecordedFiles
 
-#: So many take less time to encode than a process to start for them.
-_FEW: Final = 4_096
+#: So many take less time than a process to start for them.
+FEW: Final = 4_096
 #: Clients whose random bits are drawn together.
 _DRAWN: Final = 4_096
 _ID_LENGTH: Final = 36
@@ -96,7 +96,7 @@ def ways_beside(
 ) -> Iterator[Ways]:
     """Open what suits count clients, for a process that uses the record meanwhile."""
     here = _here(log, policy, explainer)
-    if explainer.is_in_memory and count > _FEW:
+    if explainer.is_in_memory and count > FEW:
         with packing.processes(partial(explainer.changes, policy=policy)) as packer:
             yield here._replace(packer=packer)
     else:

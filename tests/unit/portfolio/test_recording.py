@@ -394,7 +394,7 @@ def test_a_record_that_somebody_else_writes_to_for_too_long_is_busy(
     begun = recording.begin(files, source, CRITERIA)
     with recording.fast_ways(files, POLICY, StoredProfiler(stored)) as ways:
         assert isinstance(ways.appender, _Columns)
-        ways.appender._cursor.execute("PRAGMA busy_timeout=1")  # noqa: SLF001
+        ways.appender._columns._cursor.execute("PRAGMA busy_timeout=1")  # noqa: SLF001
         command = [sys.executable, "-c", LOCKS, str(engine.url.database)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
             assert other.stdout

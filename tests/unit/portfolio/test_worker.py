@@ -312,6 +312,31 @@ def test_a_long_file_is_worked_out_in_a_process_beside_its_worker(
     assert audit.verify(engine).faults == []
 
 
+def test_a_long_file_that_is_paused_stops_behind_its_slice_and_goes_on_from_there(
+    engine: Engine, stored: StoredModel
+) -> None:
+    slices: list[int] = []
+
+    def pause_once(counts: Counts, _: float) -> None:
+        slices.append(sum(counts.outcomes.values()))
+        if len(slices) == 1:
+            office.log.step(file.id, Step.PAUSE)
+
+    office = office_with(engine, stored, pause_once)
+    lines = [f"Cliente {at};{at}0,00;10;0;1000,00;100" for at in range(1, 8_300)]
+    file = office.checked(csv_of(*lines))
+    office.log.step(file.id, Step.START)
+
+    paused = office.worked(file.id)
+    office.log.step(file.id, Step.RESUME)
+    done = office.worked(file.id)
+
+    assert (paused.state, paused.done) == (State.PAUSED, slices[0])
+    assert (done.state, done.decided) == (State.DONE, len(lines))
+    sent = [line.partition(";")[0] for line in lines]
+    assert [row["nome"] for row in office.lines(file, Kind.RESULT)] == sent
+
+
 @pytest.mark.parametrize("most", [7, 4])
 def test_who_was_decided_is_known_however_many_were_decided_since(
     office: Office, monkeypatch: pytest.MonkeyPatch, most: int
