@@ -8,6 +8,7 @@ and nothing of the services.
 import argparse
 import errno
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -63,7 +64,23 @@ class Stack:
             "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
         )
         sys.stdout.write(f"Ready: http://localhost:{self._setting('WEB_PORT', '80')}\n")
+        self._show_what_is_not_kept()
         self._show_first_link()
+
+    def _show_what_is_not_kept(self) -> None:
+        """Say which settings the environment has for this start alone."""
+        kept = dict(self._settings())
+        example = (ROOT / ".env.example").read_text(encoding="utf-8")
+        passing = [
+            name
+            for name in re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)
+            if name in self._environment and self._environment[name] != kept.get(name)
+        ]
+        if passing:
+            sys.stdout.write(
+                f"From the environment, and for this start alone: {', '.join(passing)}. Write them"
+                f" to {self._env_file.name} for make scale, make roll-... and the next make up.\n"
+            )
 
     def _show_first_link(self) -> None:
         """Print an address that signs the first person in, until somebody has come in."""
