@@ -66,7 +66,6 @@ def _export(chosen: argparse.Namespace, settings: Settings) -> int:
             {
                 **json.loads(answers.recorded(log.find(one))),
                 "chaves": persons.keys(one),
-                "corrigida_por": persons.corrected_by(one),
                 "arquivos": persons.files(one),
             }
             for one in ids

@@ -300,7 +300,7 @@ class Position(NamedTuple):
 class Summary:
     """One line of the history. final_outcome: the last review's, else the machine's.
 
-    erased_at: when the person was taken out of it.
+    erased_at: when the person was taken out of it. corrected_by: the one that counts in its place.
     """
 
     id: str
@@ -313,6 +313,7 @@ class Summary:
     final_outcome: Outcome | None
     reviews: int
     erased_at: datetime | None = None
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +339,8 @@ class Recorded:
 
     answer: the JSON that was given, byte for byte. stored_decision: what stands in its place for
     a client out of a file, who was given none yet. Both, and what follows, are None while it waits.
-    erased_at: when the person was taken out of it.
+    erased_at: when the person was taken out of it. corrects: the evaluation in whose place it
+    stands. corrected_by: the one that stands in its own, and counts for it.
     """
 
     id: str
@@ -357,6 +359,8 @@ class Recorded:
     reviews: tuple[Review, ...] = ()
     stored_decision: "StoredDecision | None" = None
     erased_at: datetime | None = None
+    corrects: str | None = None
+    corrected_by: str | None = None
 
     @property
     def pending(self) -> bool:

@@ -16,6 +16,7 @@ EvaluationError
 ├── EvaluationNotFoundError   no evaluation has that id
 ├── EvaluationPendingError    it waits for the model, and there is nothing to review yet
 ├── EvaluationErasedError     the person was taken out of it, and nothing is left to review
+├── EvaluationCorrectedError  another evaluation counts in its place, and is the one to review
 ├── UnseenReviewsError        others have reviewed it since it was looked at
 ├── UnknownPlaceError         nobody was given this place in the order of commits
 ├── PolicyNotFoundError       no policy of that version decided here
@@ -117,6 +118,10 @@ class EvaluationPendingError(EvaluationError):
 
 class EvaluationErasedError(EvaluationError):
     """The person was taken out of it, and there is nothing left to review."""
+
+
+class EvaluationCorrectedError(EvaluationError):
+    """Another evaluation counts in its place: that is the one to review."""
 
 
 class UnseenReviewsError(EvaluationError):

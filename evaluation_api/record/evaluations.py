@@ -7,7 +7,7 @@ Knows nothing of HTTP, policies or sentences.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -102,7 +102,9 @@ class EvaluationLog:
             if row is None:
                 raise errors.EvaluationNotFoundError(evaluation_id)
             texts = _policy_texts(connection, [row])
-            return rows.decode(row, _reviews(connection, evaluation_id), texts)
+            found = rows.decode(row, _reviews(connection, evaluation_id), texts)
+            older, newer = _corrections(connection, evaluation_id)
+            return replace(found, corrects=older, corrected_by=newer)
 
     def find_by_keys(self, keys: Sequence[str]) -> list[FirstUse | None]:
         """Return who used each Idempotency-Key first."""
@@ -124,8 +126,9 @@ class EvaluationLog:
         seen: how many reviews the reviewer knew of, if they told. not_made_by: whose evaluations
         they may not review, nor those out of a file that this one answered or started. noted: what
         the chain says of it; a review itself has a name alone, of a key or of a person. Raises
-        EvaluationNotFoundError, EvaluationPendingError, EvaluationErasedError, OwnEvaluationError,
-        UnseenReviewsError, or IdempotencyKeyReusedError.
+        EvaluationNotFoundError, EvaluationPendingError, EvaluationErasedError,
+        EvaluationCorrectedError, OwnEvaluationError, UnseenReviewsError, or
+        IdempotencyKeyReusedError.
         """
         _require_id(review.evaluation_id)
         known = select(evaluations.c.pending, evaluations.c.erased_at)
@@ -145,6 +148,8 @@ class EvaluationLog:
                 raise errors.EvaluationPendingError(review.evaluation_id)
             if found.erased_at is not None:
                 raise errors.EvaluationErasedError(review.evaluation_id)
+            if _corrections(connection, review.evaluation_id)[1] is not None:
+                raise errors.EvaluationCorrectedError(review.evaluation_id)
             if seen is not None and seen != len(there):
                 raise errors.UnseenReviewsError(there)
             connection.execute(insert(reviews).values(asdict(review)))
@@ -253,6 +258,13 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
     )
 
 
+def _corrections(connection: Connection, evaluation_id: str) -> tuple[str | None, str | None]:
+    """Return in whose place an evaluation stands, and which stands in its own."""
+    older = select(corrections.c.evaluation_id).where(corrections.c.by_id == evaluation_id)
+    newer = select(corrections.c.by_id).where(corrections.c.evaluation_id == evaluation_id)
+    return connection.scalar(older), connection.scalar(newer)
+
+
 def _makers(connection: Connection, evaluation_id: str) -> Iterator[str]:
     """Yield who asked for an evaluation, and who answered and started the file that it is of.
 
@@ -265,6 +277,6 @@ def _makers(connection: Connection, evaluation_id: str) -> Iterator[str]:
     for had_a_hand in (file_starters, file_answerers):
         of_file = had_a_hand.c.file_id.between(begun_then, begun_then + "g")
         yield from connection.execute(select(had_a_hand.c.label).where(of_file)).scalars()
-    older = select(corrections.c.evaluation_id).where(corrections.c.by_id == evaluation_id)
-    if corrected := connection.scalar(older):
-        yield from _makers(connection, corrected)
+    older, _ = _corrections(connection, evaluation_id)
+    if older is not None:
+        yield from _makers(connection, older)

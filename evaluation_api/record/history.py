@@ -14,7 +14,7 @@ from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position, Search, Summary
 from evaluation_api.decision.names import search_words
 from evaluation_api.record import database, name_index, positions, rows
-from evaluation_api.record.tables import evaluations, reviews
+from evaluation_api.record.tables import corrections, evaluations, reviews
 
 #: As pages show it, "3F2A 91BC", without the space.
 _PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
@@ -153,12 +153,16 @@ class History:
             .order_by(position.desc(), reviews.c.id.desc())
         )
         count = sa.select(sa.func.count()).where(of_this)
+        newer = sa.select(corrections.c.by_id).where(
+            corrections.c.evaluation_id == evaluations.c.id
+        )
         return (
             sa.select(
                 *rows.LISTED,
                 self._position.label("position"),
                 last.limit(1).scalar_subquery().label("reviewed"),
                 count.scalar_subquery().label("reviews"),
+                newer.scalar_subquery().label("corrected_by"),
             )
             .where(*conditions)
             .order_by(*directed)

@@ -92,11 +92,6 @@ class Persons:
         with database.transaction(self._engine) as connection:
             return [sent_key(key)[0] for key in connection.execute(query).scalars()]
 
-    def corrected_by(self, evaluation_id: str) -> str | None:
-        """Return the evaluation that stands in the place of one, if another does."""
-        with database.transaction(self._engine) as connection:
-            return _corrected_by(connection, evaluation_id)
-
     def same_person(self, evaluation_id: str) -> list[str]:
         """Return an evaluation, those that it corrects and those that correct it, oldest first."""
         with database.transaction(self._engine) as connection:

@@ -211,7 +211,10 @@ def _unpack(row: Row[Any]) -> Prediction:
 
 
 def decode_summary(row: Row[Any], position: int) -> Summary:
-    """Return a line of the history. row: LISTED, the last review's outcome, how many there are."""
+    """Return a line of the history.
+
+    row: LISTED, the last review's outcome, how many there are, and what stands in its place.
+    """
     final = row.reviewed or row.outcome
     return Summary(
         id=row.id,
@@ -224,6 +227,7 @@ def decode_summary(row: Row[Any], position: int) -> Summary:
         final_outcome=None if final is None else Outcome(final),
         reviews=row.reviews,
         erased_at=None if row.erased_at is None else in_utc(row.erased_at),
+        corrected_by=row.corrected_by,
     )
 
 

@@ -266,6 +266,8 @@ def recorded(evaluation: Recorded) -> bytes:
             revisoes=[review(one) for one in evaluation.reviews],
             decisao_final=evaluation.final_outcome,
             apagado_em=_erased_at(evaluation),
+            corrige=evaluation.corrects,
+            corrigida_por=evaluation.corrected_by,
         )
     )
     machine = answer_json(evaluation) or "null"
@@ -340,6 +342,7 @@ def _item(summary: Summary, policy: AnyPolicy) -> contract.Item:
         confianca=summary.confidence,
         revisoes=summary.reviews,
         apagado_em=_erased_at(summary),
+        corrigida_por=summary.corrected_by,
     )
 
 

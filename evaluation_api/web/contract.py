@@ -39,6 +39,9 @@ FinalOutcome = Annotated[
 ]
 
 Erased = Annotated[str | None, about("Quando a pessoa foi apagada, em UTC; ficou a decisão")]
+CorrectedBy = Annotated[
+    str | None, about("A avaliação que vale no lugar desta, com os dados corrigidos, se há")
+]
 
 
 class Perfil(TypedDict):
@@ -170,6 +173,8 @@ class Registro:
     revisoes: Annotated[list[Revisao], about("Da primeira à última")]
     decisao_final: FinalOutcome
     apagado_em: Erased
+    corrige: Annotated[str | None, about("A avaliação no lugar da qual esta vale, se corrige uma")]
+    corrigida_por: CorrectedBy
 
 
 @dataclass(slots=True)
@@ -187,6 +192,7 @@ class Item:
     confianca: Confidence
     revisoes: Annotated[int, about("Quantas revisões há")]
     apagado_em: Erased
+    corrigida_por: CorrectedBy
 
 
 @dataclass(slots=True)

@@ -157,6 +157,13 @@ _ANSWERS = {
         "Os dados desta pessoa foram apagados, e sem eles não há o que revisar. A decisão permanece"
         " como está; nada foi registrado.",
     ),
+    errors.EvaluationCorrectedError: _Answer(
+        HTTPStatus.CONFLICT,
+        "avaliacao_corrigida",
+        "Avaliação corrigida",
+        "Os dados desta pessoa foram corrigidos, e outra avaliação vale no lugar desta. Revise a"
+        " que vale; nada foi registrado.",
+    ),
     errors.UnseenReviewsError: _Answer(
         HTTPStatus.CONFLICT,
         "revisoes_nao_vistas",

@@ -81,6 +81,7 @@ _REVIEWED: Final = described(
     errors.EvaluationNotFoundError,
     errors.EvaluationPendingError,
     errors.EvaluationErasedError,
+    errors.EvaluationCorrectedError,
     errors.OwnEvaluationError,
     errors.UnseenReviewsError,
     errors.IdempotencyKeyReusedError,

@@ -8,14 +8,14 @@ import {
   erasedBlocks,
   paperActions,
 } from "./answer.js";
-import { fetchRecord, sendReview } from "./api.js";
+import { fetchRecord, recordAddress, sendReview } from "./api.js";
 import { AMOUNT_FIELDS } from "./applicant.js";
 import { Attempts } from "./attempt.js";
 import { element, endLoading, fill, hook, named } from "./dom.js";
 import { clearErrors, showErrors } from "./errors.js";
 import { listAddress, shownFilters } from "./filters.js";
 import { neighbourhood } from "./neighbourhood.js";
-import { pendingBlocks, problemBlocks } from "./notice.js";
+import { notice, pendingBlocks, problemBlocks } from "./notice.js";
 import { Problem } from "./problem.js";
 import { readReview } from "./review.js";
 import { followToAnswer } from "./waiting.js";
@@ -25,6 +25,7 @@ import { AWAITING_THE_MODEL, decisionWords, erasedWords, formatMoment } from "./
 const REVIEWER_KEY = "revisor";
 
 const PAGE_TITLE = document.title;
+const CORRECTED = "Esta decisão não vale mais";
 const attempts = new Attempts();
 
 /** Show the evaluation with this id, and go on to its answer when it is still queued. */
@@ -34,6 +35,7 @@ export async function showDetail(root, id) {
   try {
     const record = await fetchRecord(id);
     showHead(root, record);
+    showCorrections(root, record);
     if (record.apagado_em) showErased(root, record);
     else if (record.avaliacao === null) await waitFor(root, record);
     else showDecided(root, record);
@@ -58,6 +60,18 @@ function showHead(root, { pedido, recebido_em: received, apagado_em: erased }) {
   fill(hook("client", root), erased ? erasedWords(erased) : named(pedido.name));
   hook("received", root).textContent = `Recebida em ${formatMoment(received)}`;
 }
+
+// What was corrected does not count any more: the other one is shown the way to, and reviewed.
+function showCorrections(root, { corrige, corrigida_por: newer }) {
+  const blocks = [];
+  if (newer) blocks.push(notice("note", CORRECTED, "Vale a avaliação com os dados corrigidos."));
+  if (newer) blocks.push(toRecord(newer, "Ver a avaliação que vale"));
+  if (corrige) blocks.push(toRecord(corrige, "Ver a avaliação que esta corrigiu"));
+  fill(hook("corrections", root), ...blocks);
+  if (newer) hook("review-form", root).hidden = true;
+}
+
+const toRecord = (id, words) => element("p", {}, element("a", { href: recordAddress(id) }, words));
 
 // Nobody's amounts are shown, and no form that the service would refuse.
 function showErased(root, record) {

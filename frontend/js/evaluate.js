@@ -101,7 +101,12 @@ function refresh() {
   if (shownId()) showAddress(showOutcome);
 }
 
+// What was corrected is shown on its own page, which says which one counts.
 function showRecord(record) {
+  if (record.corrigida_por) {
+    location.replace(recordAddress(record.id));
+    return;
+  }
   if (!record.apagado_em) write(record.pedido);
   showOutcome(record);
 }

@@ -113,7 +113,7 @@ function row(record, filters) {
 
 const client = ({ nome, apagado_em: erased }) => (erased ? erasedWords(erased) : named(nome));
 
-function decisionCell({ decisao, decisao_final: final }) {
+function decisionCell({ decisao, decisao_final: final, corrigida_por: newer }) {
   const machine =
     final === decisao
       ? null
@@ -122,7 +122,8 @@ function decisionCell({ decisao, decisao_final: final }) {
           { class: "quiet" },
           `sistema: ${decisionWords(decisao).word.toLowerCase()}`,
         );
-  return element("span", { class: "decision-cell" }, decisionBadge(final), machine);
+  const corrected = newer ? element("span", { class: "quiet" }, "corrigida: não vale mais") : null;
+  return element("span", { class: "decision-cell" }, decisionBadge(final), machine, corrected);
 }
 
 function offerMore(root, filters, cursor) {

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, insert, make_url, text
 
 from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search, own_key
-from evaluation_api.decision.errors import EvaluationErasedError
+from evaluation_api.decision.errors import EvaluationCorrectedError, EvaluationErasedError
 from evaluation_api.decision.names import ERASED
 from evaluation_api.record import audit, database, name_index, retention, schema
 from evaluation_api.record.client_file import Answers, Reading, Sample
@@ -146,7 +146,7 @@ def test_a_correction_stands_in_the_place_of_an_evaluation_and_counts_once(
 
     persons.correct(wrong.id, right)
 
-    assert persons.corrected_by(wrong.id) == right.id
+    assert log.find(wrong.id).corrected_by == right.id
     with engine.connect() as connection:
         counted = connection.execute(text("SELECT avaliacao FROM decisoes")).scalars().all()
     assert counted == [right.id]
@@ -304,3 +304,21 @@ def _holds(path: Path) -> bool:
         or "quitéria".encode() in content
         or ("-names" in path.name and b"zyz" in content)
     )
+
+
+def test_what_was_corrected_says_which_one_counts_and_takes_no_review(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    wrong, right = entry_now(NAME), entry_now(NAME)
+    log.append([wrong])
+    persons.correct(wrong.id, right)
+
+    with pytest.raises(EvaluationCorrectedError):
+        log.review(review(wrong.id))
+    log.review(review(right.id))
+
+    before, after = log.find(wrong.id), log.find(right.id)
+    assert (before.corrects, before.corrected_by, before.reviews) == (None, right.id, ())
+    assert (after.corrects, after.corrected_by, len(after.reviews)) == (wrong.id, None, 1)
+    listed = History(engine).search(Search(10))
+    assert {one.id: one.corrected_by for one in listed} == {wrong.id: right.id, right.id: None}
