@@ -22,6 +22,7 @@ EvaluationError
 ├── PolicyNotFoundError       no policy of that version decided here
 ├── ModelNotMetError          no model of that version answered here
 ├── ClientFileNotFoundError   no file has that id
+├── ClientFileErasedError     a person who came in it was taken out, and the file with them
 ├── ClientFileStateError      a file's state does not allow what was asked of it
 ├── FileTooLargeError         a file has more bytes or lines than one may
 ├── UnidentifiedError         nobody that is known asks
@@ -143,6 +144,10 @@ class PolicyNotFoundError(EvaluationError):
 
 class ModelNotMetError(EvaluationError):
     """No model of that version answered here."""
+
+
+class ClientFileErasedError(EvaluationError):
+    """A person who came in a file was taken out, and with them what was sent and its result."""
 
 
 class ClientFileNotFoundError(EvaluationError):

@@ -17,6 +17,7 @@ from evaluation_api.access.identity import Identity, identity_of, label_of
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import own_key
 from evaluation_api.decision.limits import UNREADABLE
+from evaluation_api.decision.names import ERASED
 from evaluation_api.record import chain
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
 from evaluation_api.runtime.identity import new_id
@@ -80,7 +81,10 @@ _STEP: Final = described(
     errors.IdempotencyKeyReusedError,
     errors.RecordUncertainError,
 )
-_TAKEN: Final = described(errors.ClientFileNotFoundError, errors.ManyFilesError) | _DOWNLOAD
+_TAKEN: Final = (
+    described(errors.ClientFileNotFoundError, errors.ClientFileErasedError, errors.ManyFilesError)
+    | _DOWNLOAD
+)
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
@@ -300,7 +304,10 @@ def _add_download(name: str, kind: Kind, response: type[FileResponse], told: str
     """Add the route by which a kind of pieces is taken. told: the route's description."""
 
     async def take(services: Needed, asking: Asking, file_id: FileId) -> Response:
-        found = await services.executor.run_read(services.client_files.find, file_id)
+        log, read = services.client_files, services.executor.run_read
+        found = await read(log.find, file_id)
+        if found.name == ERASED and await read(log.part, file_id, Kind.SENT, 0) is None:
+            raise errors.ClientFileErasedError(file_id)  # no bytes would read as no lines
         services.journal.note(asking, "export", file=file_id, part=kind)
         named = answers.attachment(_name_of(found.name, kind))
         return response(_pieces(services, found.id, kind), headers=named | NO_STORE)

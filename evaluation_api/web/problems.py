@@ -190,6 +190,13 @@ _ANSWERS = {
         "Modelo não encontrado",
         "Nenhum modelo dessa versão respondeu a este registro.",
     ),
+    errors.ClientFileErasedError: _Answer(
+        HTTPStatus.GONE,
+        "arquivo_apagado",
+        "Arquivo apagado",
+        "Os dados de uma pessoa que veio neste arquivo foram apagados, e com eles o arquivo e o"
+        " resultado. As avaliações dos outros clientes permanecem no histórico.",
+    ),
     errors.ClientFileNotFoundError: _Answer(
         HTTPStatus.NOT_FOUND,
         "lote_nao_encontrado",

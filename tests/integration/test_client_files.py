@@ -20,10 +20,12 @@ import pandas as pd
 import pytest
 
 from deploy.ports import HOST
+from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.record import audit, database
 from evaluation_api.record.chain import ChainLog
 from evaluation_api.web.client_file_routes import MAX_BYTES
+from tests import commands
 from tests.client_files import CSV, HEADER, clients, csv_of, done, look, send, step
 from tests.services import Server, evaluation_server, eventually, worker_server
 
@@ -522,3 +524,17 @@ def ask(server: Server, query: str) -> list[Any]:
     file = server.environment["EVALUATION_DATABASE_URL"].removeprefix("sqlite:///")
     with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
         return connection.execute(query).fetchall()
+
+
+@pytest.mark.usefixtures("own_worker")
+def test_a_file_whose_person_was_erased_is_gone_and_not_without_lines(
+    own_evaluation: Server, own: httpx.Client
+) -> None:
+    sent = done(own, step(own, send(own, clients(3)), "iniciar"))
+    decided = result(own, sent)[0]["id"]
+    erasing = ("person", "erase", decided, "--yes")
+    assert commands.run(main, *erasing, environment=own_evaluation.environment).returncode == 0
+
+    for part in ("resultado.csv", "erros.csv", "enviado"):
+        answer = own.get(f"/lotes/{sent['id']}/{part}")
+        assert (answer.status_code, answer.json()["codigo"]) == (410, "arquivo_apagado")
