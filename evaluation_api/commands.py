@@ -218,14 +218,15 @@ async def _replayed(engine: Engine, settings: Settings, ids: list[str] | None) -
         criteria_of = _criteria(PolicyLog(engine), settings, stack)
         for chunk in EvaluationLog(engine).decided(ids, MAX_ROWS):
             unseen -= {recorded.id for recorded in chunk}
-            for one in chunk:
-                if one.erased_at is not None:
-                    print(f"{one.id}: apagado")
+            erased = [one.id for one in chunk if one.erased_at is not None]
+            for one in erased:
+                print(f"{one}: apagado")
             async for sentence in replay.differences(chunk, criteria_of):
                 print(sentence)
                 found += 1
-            done += len(chunk)
-            print(f"{done} evaluated again, {found} differences", file=sys.stderr)
+            done += len(chunk) - len(erased)
+            if done:
+                print(f"{done} evaluated again, {found} differences", file=sys.stderr)
     for missing in sorted(unseen):
         print(f"{missing}: no decided evaluation has this id")
     if not done:

@@ -85,6 +85,8 @@ def _correct(model_for: ModelFor, chosen: argparse.Namespace, settings: Settings
         policy, source = policy_file.read(settings.policy_path)
         PolicyLog(engine).remember(policy.version, source)
         applicant = _corrected(recorded.applicant, chosen)
+        if applicant == recorded.applicant:  # its reviews would count no more, for nothing
+            raise PersonError(f"{identity}: nothing is told otherwise; say what: --name, --balance")
         opened = model_for(policy, settings)
         made = _evaluated(record, policy, opened, applicant, recorded.made_by)
         answer = asyncio.run(made)

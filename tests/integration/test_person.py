@@ -56,7 +56,9 @@ def test_a_correction_is_evaluated_anew_and_checked_as_a_request_is(
 
     refused = run(written, "person", "correct", ids[2], "--balance", "-1")
     again = run(written, "person", "correct", ids[1], "--name", "Outra")
-    assert (refused.returncode, again.returncode) == (2, 2)
+    same = run(written, "person", "correct", ids[2], "--name", " Pessoa 2 ")
+    assert (refused.returncode, again.returncode, same.returncode) == (2, 2, 2)
+    assert "nothing is told otherwise" in same.stderr
     assert refused.stderr == "#/balance: Saldo devedor: o valor não pode ser negativo.\n"
     assert made["id"] in again.stderr
     held = json.loads(run(written, "person", "export", ids[1]).stdout)
@@ -80,6 +82,7 @@ def test_who_is_erased_is_gone_and_replay_and_verify_go_on(
         0,
         sorted(f"{one}: apagado" for one in (*ids[3:], made)),
     )
+    assert run(written, "replay", ids[3]).stderr.endswith("0 evaluated again\n")
     verified = run(written, "audit", "verify")
     assert (verified.returncode, verified.stdout) == (0, "")
     assert run(written, "person", "export", "ref-4").returncode == 2
