@@ -4,6 +4,7 @@ Those of errors are in web/problems.py, of files in portfolio/files/messages.py,
 its file. Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -18,6 +19,7 @@ from evaluation_api.decision.domain import (
     Facts,
     Outcome,
 )
+from evaluation_api.decision.facts import Thresholds
 from evaluation_api.decision.limits import LONGEST_NAME, UNREADABLE
 from evaluation_api.decision.policy import Profile
 from evaluation_api.decision.promise import Border
@@ -103,14 +105,22 @@ def percent(share: float, *references: float) -> str:
     """Format a share as 83,2%, with as many digits as tell it from each reference."""
     if 0 < share < _LEAST_SHARE:
         return "menos de 0,1%"
-    digits = 1
+    return f"{100 * share:,.{digits(share, *references)}f}%".translate(_BRAZILIAN)
+
+
+def digits(share: float, *references: float) -> int:
+    """Return how many decimals, in percent, tell a share from each reference that it is not."""
+    told = 1
     for other in references:
-        while digits < _MOST_DIGITS and 0 < abs(share - other) < 0.005 * 10**-digits:
-            digits += 1
-    return f"{100 * share:.{digits}f}%".replace(".", ",")
+        apart = abs(share - other)
+        while told < _MOST_DIGITS and _SAME_SHARE < apart <= 0.005001 * 10**-told:
+            told += 1
+    return told
 
 
-_MOST_DIGITS = 3
+#: A cent of the largest amount is 0,0000001% of it; what is nearer differs by computing alone.
+_MOST_DIGITS = 7
+_SAME_SHARE = 1e-10
 #: Below it the one digit would say that there is nothing.
 _LEAST_SHARE = 0.0005
 
@@ -210,21 +220,26 @@ def border(one: Border, profiles: Sequence[Profile]) -> str:
     return f"Quem {_WORSE[one.feature]} pode passar de “{source}” para “{target}”."
 
 
-def answer(profile: Profile, decision: Decision) -> str:
-    """Say what is decided, this client's facts, and the profile."""
-    if decision.facts is None:
+def answer(profile: Profile, decision: Decision, told: Thresholds | None) -> str:
+    """Say what is decided, this client's facts, and the profile.
+
+    told: what the facts are told from; None where the policy has none.
+    """
+    if decision.facts is None or told is None:
         return profile.sentence
-    decided, facts = _DECIDED[decision.outcome], _facts(decision.facts)
+    decided, facts = _DECIDED[decision.outcome], _facts(decision.facts, told)
     return f"{decided} {facts} Perfil “{profile.name}”. {profile.sentence}"
 
 
-def _facts(facts: Facts) -> str:
+def _facts(facts: Facts, told: Thresholds) -> str:
     """Say of a client, in one sentence, how much is owed and how much of that was paid."""
-    owed = f"usa {percent(facts.use)} do limite de crédito" if facts.use else "não usa o limite"
+    used = percent(facts.use, told.high_use.value)
+    owed = f"usa {used} do limite de crédito" if facts.use else "não usa o limite"
     if facts.paid is None:
         settled = ", saldo que conta como pago" if facts.use else " e não tem saldo devedor a pagar"
         return f"O cliente {owed}{settled}."
-    was_paid = f"pagou {percent(facts.paid)}" if facts.paid else "não pagou nada"
+    share = percent(facts.paid, told.low_paid.value, told.hardly_paid.value)
+    was_paid = f"pagou {share}" if facts.paid else "não pagou nada"
     return f"O cliente {owed} e {was_paid} do saldo devedor."
 
 
@@ -277,7 +292,13 @@ def field_error(kind: str, field: str, context: dict[str, object]) -> str:
     kind = _SIMPLER.get((kind, context.get("min_length", bound)), kind)
     template = _FIELD_ERRORS.get(kind, "{label}: valor não aceito.")
     limit = f"{bound:,.0f}".translate(_BRAZILIAN) if isinstance(bound, int | float) else ""
-    return template.format(**{**context, "label": label, "field": field, "limit": limit})
+    choices = ", ".join(_QUOTED.findall(str(context.get("expected", ""))))
+    told = {"label": label, "field": field, "limit": limit, "choices": choices}
+    return template.format(**{**context, **told})
+
+
+#: As pydantic tells what it takes: 'virgula' or 'ponto'.
+_QUOTED = re.compile("'([^']*)'")
 
 
 def _number(value: float) -> str:
@@ -328,7 +349,8 @@ _FIELD_ERRORS = {
     "less_than": "{label}: informe uma data anterior.",
     "place": "{label}: informe 0, ou o proximo de uma página.",
     "day": "{label}: informe uma data como 2026-11-22.",
-    "enum": "{label}: informe uma das decisões: aprovado, analise_manual, recusado.",
+    "enum": "{label}: informe um destes valores: {choices}.",
+    "literal_error": "{label}: informe um destes valores: {choices}.",
     "model_type": "Envie um objeto JSON com os campos descritos na documentação.",
     "model_attributes_type": "Envie um objeto JSON com os campos descritos na documentação.",
 }

@@ -59,7 +59,7 @@ def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
     return {
         "nome": evaluation.applicant.name,
         "cluster": prediction.cluster,
-        "resposta": sentences.answer(profile, decision),
+        "resposta": sentences.answer(profile, decision, _thresholds(policy)),
         "id": evaluation.id,
         "decisao": decision.outcome,
         "perfil": _perfil(profile),
@@ -172,6 +172,10 @@ def _motivos(
     ]
 
 
+def _thresholds(policy: AnyPolicy) -> Thresholds | None:
+    return policy.thresholds if isinstance(policy, FactPolicy) else None
+
+
 def _observations(decision: Decision, policy: AnyPolicy) -> Iterator[str]:
     """Yield the sentences of the rules that apply, and of each amount outside the range."""
     for key in decision.remarks:
@@ -186,14 +190,14 @@ def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[con
         return []
     high, low = policy.thresholds.high_use.value, policy.thresholds.low_paid.value
     hardly, withdrawn = policy.thresholds.hardly_paid.value, policy.references.withdrawn.value
-    paid = None if facts.paid is None else _percent(facts.paid)
+    paid = None if facts.paid is None else _percent(facts.paid, low, hardly)
     said = sentences.paid(usage, facts, low, hardly)
     return [
-        _fato("uso_do_limite", _percent(facts.use), high, sentences.use(usage, facts, high)),
+        _fato("uso_do_limite", _percent(facts.use, high), high, sentences.use(usage, facts, high)),
         _fato("parte_paga", paid, low, said),
         _fato(
             "saques",
-            _percent(facts.withdrawn),
+            _percent(facts.withdrawn, withdrawn),
             withdrawn,
             sentences.withdrawn(usage, facts, withdrawn),
         ),
@@ -216,14 +220,14 @@ def _adverse(fact: AdverseFact) -> contract.MotivoPrincipal:
         "codigo": fact.code,
         "campo": fact.feature,
         "frase": sentences.adverse(fact),
-        "valor": _percent(fact.value),
+        "valor": _percent(fact.value, fact.reference),
         "referencia": _percent(fact.reference),
     }
 
 
-def _percent(share: float) -> float:
-    """Return a share in percent, to a ten-thousandth of the whole: 0.83214 is 83.21."""
-    return round(100 * share, 2)
+def _percent(share: float, *references: float) -> float:
+    """Return a share in percent, 0.83214 as 83.21, and nearer where that tells it from another."""
+    return round(100 * share, max(2, sentences.digits(share, *references)))
 
 
 def _simulacao(

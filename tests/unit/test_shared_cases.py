@@ -38,7 +38,7 @@ PORTUGUESE = {
     "no_letter": "pelo menos uma letra",
     "cpf": "sem CPF",
     "unknown": "não é aceito",
-    "unknown_decision": "informe uma das decisões",
+    "unknown_decision": "informe um destes valores: aprovado, analise_manual, recusado",
 }
 PORTUGUESE_OF_FILES = {
     **PORTUGUESE,

@@ -96,6 +96,11 @@ def test_a_change_is_said_as_far_as_it_holds(amount: float, until: float | None,
         (0.30004, 0.3, "30,004%"),
         (0.29996, 0.3, "29,996%"),
         (0.4996, 0.5, "49,96%"),
+        (0.3005, 0.3, "30,05%"),  # halfway, where computers round to the even digit
+        (9.99 / 20, 0.5, "49,95%"),
+        (4_999_999.99 / 10_000_000, 0.5, "49,9999999%"),
+        (0.1 + 0.2, 0.3, "30,0%"),  # computed
+        (103_500.0, 0.3, "10.350.000,0%"),
         (0.0004, 0.5, "menos de 0,1%"),
         (0.0005, 0.5, "0,1%"),
         (0.0, 0.5, "0,0%"),
@@ -138,7 +143,7 @@ def test_a_debt_too_small_to_count_is_not_said_to_be_none() -> None:
         sentences.paid(client, decision.facts, 0.5) == "O saldo devedor de R$ 1,00 conta como pago."
     )
     assert "usa 100,0% do limite de crédito, saldo que conta como pago." in sentences.answer(
-        POLICY.profiles[4], decision
+        POLICY.profiles[4], decision, POLICY.thresholds
     )
 
 
@@ -160,14 +165,22 @@ def test_an_answer_says_the_decision_then_the_facts_then_the_profile() -> None:
     owing = POLICY.decide(usage(balance=999.0, credit_limit=1000.0, payments=0.0), prediction(0))
     settled = POLICY.decide(usage(balance=0.0), prediction(3))
 
-    assert sentences.answer(POLICY.profiles[0], owing) == (
+    assert sentences.answer(POLICY.profiles[0], owing, POLICY.thresholds) == (
         "Pedido não aprovado pela política de crédito. O cliente usa 99,9% do limite de crédito e"
         " não pagou nada do saldo devedor. Perfil “Saldo alto”. Neste perfil o saldo devedor pesa"
         " mais do que nos outros."
     )
-    assert sentences.answer(POLICY.profiles[3], settled).startswith(
+    assert sentences.answer(POLICY.profiles[3], settled, POLICY.thresholds).startswith(
         "Pedido aprovado. O cliente não usa o limite e não tem saldo devedor a pagar. Perfil"
     )
+
+
+def test_an_answer_tells_shares_from_the_bounds_that_decided() -> None:
+    close = POLICY.decide(usage(balance=600.0, credit_limit=1000.0, payments=299.97), prediction(0))
+
+    said = sentences.answer(POLICY.profiles[0], close, POLICY.thresholds)
+
+    assert "usa 60,0% do limite de crédito e pagou 49,995% do saldo devedor." in said
 
 
 def test_no_answer_accuses_anybody() -> None:
@@ -178,7 +191,10 @@ def test_no_answer_accuses_anybody() -> None:
     ]
     said = " ".join(
         [
-            *(sentences.answer(POLICY.profiles[0], decision) for decision in decisions),
+            *(
+                sentences.answer(POLICY.profiles[0], decision, POLICY.thresholds)
+                for decision in decisions
+            ),
             *(profile.name + profile.sentence for profile in POLICY.profiles),
             *sentences.ADVERSE.values(),
         ]

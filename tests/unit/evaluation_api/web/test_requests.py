@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from evaluation_api.decision.domain import Applicant, CardUsage, sent_key
 from evaluation_api.decision.errors import InvalidRequestError, MalformedJsonError
@@ -45,6 +46,45 @@ def test_every_wrong_field_is_named(bad: Bad) -> None:
 def test_what_is_no_json_is_refused_as_such(bad: Bad) -> None:
     with pytest.raises(MalformedJsonError):
         applicant(bad.body)
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "said"),
+    [
+        (
+            requests.ReviewBody,
+            {"decisao": "aprovado", "justificativa": "Sem renda.", "revisor": "A", "motivo": "x"},
+            (
+                "Motivo: informe um destes valores: renda, documentos, relacionamento,"
+                " dados_incorretos, outro_risco, outro."
+            ),
+        ),
+        (
+            requests.RespostasBody,
+            {"decimais": "x"},
+            "Decimais: informe um destes valores: virgula, ponto.",
+        ),
+        (
+            requests.RespostasBody,
+            {"repetidas": "x"},
+            "Repetidas: informe um destes valores: so_novas, todas.",
+        ),
+        (
+            requests.SearchBody,
+            {"decisao": "x"},
+            "Decisão: informe um destes valores: aprovado, analise_manual, recusado.",
+        ),
+    ],
+)
+def test_a_code_that_is_none_is_answered_with_those_of_its_field(
+    body: type[BaseModel], sent: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ValidationError) as invalid:
+        body.model_validate_json(json.dumps(sent))
+
+    refused = requests.refusal(invalid.value.errors())
+    assert isinstance(refused, InvalidRequestError)
+    assert [field.detail for field in refused.fields] == [said]
 
 
 @pytest.mark.parametrize("first", ['"payments": 9000', '"p\\u0061yments": 9000', '"name": ""'])
