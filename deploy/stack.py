@@ -91,7 +91,10 @@ class Stack:
             sys.stdout.write(f"Sign in, once and within an hour: {link}\n")
 
     def scale(self, wanted: Mapping[str, int | None]) -> None:
-        """Have so many replicas of each, now and after the next start; None leaves them alone."""
+        """Have so many replicas of each, now and after the next start; None leaves them alone.
+
+        Raises StackError when new ones do not become healthy; the old ones then still serve.
+        """
         self._require_settings()
         for service, replicas in wanted.items():
             if replicas is not None:
@@ -107,11 +110,7 @@ class Stack:
         before = self._replicas(service)
         variable = f"{SETTINGS[service]}_VERSION"
         self._require_images([self._image(f"{SETTINGS[service].lower()}:{version}")])
-        try:
-            self._start_beside(service, 2 * len(before), {variable: version})
-        except subprocess.CalledProcessError as error:
-            message = f"Version {version} did not become healthy: nothing was changed."
-            raise StackError(message) from error
+        self._start_beside(service, 2 * len(before), {variable: version})
         time.sleep(self._settle_seconds)
         self._remove(before)
         self._remember(variable, version)
@@ -181,9 +180,12 @@ class Stack:
         scale = (f"--wait-timeout={WAIT_SECONDS}", "--scale", f"{service}={replicas}", service)
         try:
             self._compose(*arguments, *scale, environment=environment)
-        except (subprocess.CalledProcessError, KeyboardInterrupt):
+        except (subprocess.CalledProcessError, KeyboardInterrupt) as error:
             self._remove(self._replicas(service, "--all") - running)
-            raise
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            message = f"New replicas of {service} did not become healthy: nothing was changed."
+            raise StackError(message) from error
 
     def _replicas(self, service: str, *which: str) -> set[str]:
         """Return the ids of a service's running containers; with --all, of the others too."""
@@ -257,7 +259,9 @@ def parser() -> argparse.ArgumentParser:
     chosen.add_parser("up", help="start everything")
     scale = chosen.add_parser("scale", help="change how many replicas there are")
     for service, name in SETTINGS.items():
-        scale.add_argument(f"--{name.lower()}", dest=service, type=replica_count)
+        scale.add_argument(
+            f"--{name.lower()}", dest=service, type=replica_count, metavar="REPLICAS"
+        )
     roll = chosen.add_parser("roll", help="replace a service's replicas by another version's")
     roll.add_argument("service", choices=SETTINGS)
     roll.add_argument("version")

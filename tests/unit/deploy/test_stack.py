@@ -256,14 +256,17 @@ def test_an_update_starts_as_many_again_before_it_removes_the_old(quick: Shell) 
     assert "MODEL_VERSION=2" in quick.env_file.read_text().splitlines()
 
 
-def test_an_update_that_does_not_get_well_removes_the_new_and_keeps_the_old(quick: Shell) -> None:
+@pytest.mark.parametrize("command", ["roll ml_model_service 2", "scale --model 4"])
+def test_new_replicas_that_do_not_get_well_are_removed_and_the_old_kept(
+    quick: Shell, command: str
+) -> None:
     (quick.folder / "unwell").touch()
 
-    done = quick.run("roll", "ml_model_service", "2")
+    done = quick.run(*command.split())
 
     stopped = [call.split()[1:] for call in quick.calls if " stop " in call]
     assert done.code == 2
-    assert "nothing was changed" in done.stderr
+    assert "New replicas of ml_model_service did not become healthy: nothing was" in done.stderr
     assert [sorted(containers) for containers in stopped] == [["created", "new"]]
     assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
 
