@@ -260,7 +260,7 @@ def test_the_look_that_ends_an_outage_costs_a_busy_server_little(
 
     with connected(fresh_database) as log:
         # The least of some: the server also tidies up by itself.
-        assert 64 * 1024 < min(written_by_a_look() for _ in range(5)) < 256 * 1024
+        assert 32 * 1024 < min(written_by_a_look() for _ in range(5)) < 256 * 1024
 
 
 def wal_position(engine: Engine) -> int:
