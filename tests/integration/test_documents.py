@@ -123,7 +123,8 @@ NOT_RUN = {
     ),
     "helm install clients deploy/helm --set image.prefix=registry.example/credit-card- "
     "--set image.tag=1.2.3": "needs a cluster",
-    "helm upgrade clients deploy/helm --reuse-values --set model.tag=1.2.4": "needs a cluster",
+    "helm upgrade clients deploy/helm --reset-then-reuse-values "
+    "--set model.tag=1.2.4": "needs a cluster",
     "helm rollback clients": "needs a cluster",
 }
 
