@@ -130,7 +130,7 @@ def _require_small(source: IO[bytes]) -> None:
 
 
 def _workbook(source: IO[bytes], choices: Choices) -> tuple[Header, Iterator[Records]]:
-    """Read the first sheet; its lines are the sheet's rows, from 1."""
+    """Read the first sheet that is not hidden; its lines are the sheet's rows, from 1."""
     sheet = _first_sheet(source)
     if sheet.end is not None and sheet.end[0] >= _MOST_ROWS:
         raise UnreadableFileError(messages.TOO_FAR)
@@ -149,12 +149,19 @@ def _first_sheet(source: IO[bytes]) -> Any:  # noqa: ANN401 - calamine's own
         book = python_calamine.load_workbook(source)
     except (python_calamine.CalamineError, OSError) as exc:
         raise UnreadableFileError(messages.NOT_TEXT) from exc
-    if not book.sheet_names:
+    shown = [sheet.name for sheet in book.sheets_metadata if _is_shown(sheet)]
+    if not shown:
         raise UnreadableFileError(messages.NO_SHEET)
     try:
-        return book.get_sheet_by_index(0)
+        return book.get_sheet_by_name(shown[0])
     except (python_calamine.CalamineError, OSError) as exc:
         raise UnreadableFileError(messages.DAMAGED) from exc
+
+
+def _is_shown(sheet: python_calamine.SheetMetadata) -> bool:
+    """Tell whether a sheet has a table that whoever opens the workbook sees."""
+    is_table = sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
+    return is_table and sheet.visible == python_calamine.SheetVisibleEnum.Visible
 
 
 def _rows(rows: Iterator[Sequence[object]], line: int, found: Header) -> Iterator[Records]:

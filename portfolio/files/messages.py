@@ -17,7 +17,7 @@ TOO_LONG: Final = "linha longa demais: confira as aspas."
 HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
 TOTALS: Final = "parece uma linha de totais, e não um cliente."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
-NO_SHEET: Final = "A planilha não tem nenhuma aba."
+NO_SHEET: Final = "A planilha não tem nenhuma aba visível com uma tabela."
 TOO_LARGE: Final = (
     "A planilha ou o Parquet é grande demais para abrir: até 64 MB, e 256 MB sem compressão. Salve"
     " como “CSV UTF-8”."

@@ -56,6 +56,8 @@ def _unified(texts: Iterable[str]) -> Iterator[str]:
 def _decoded(chunks: Iterable[bytes], tell: Callable[[str], object]) -> Iterator[str]:
     pieces = iter(_in_blocks(chunks))
     first = next(pieces, b"")
+    if first.startswith(codecs.BOM_UTF32_LE):  # which begins as UTF-16 does
+        raise UnreadableFileError(messages.NOT_TEXT)
     if encoding := _UTF16.get(first[:2]):
         tell(encoding)
         decoder = codecs.getincrementaldecoder(encoding)()

@@ -266,3 +266,17 @@ def test_a_workbook_of_numbers_comes_back_as_excel_in_brazil_shows_it() -> None:
     some = clients_of(workbook(["Ana", 103.125, *AMOUNTS[1:]]))
 
     assert [cells[0].as_py() for cells in some.cells[1:3]] == ["103,1250", "5788"]
+
+
+def test_the_first_sheet_is_the_first_that_a_person_sees() -> None:
+    book, content = openpyxl.load_workbook(io.BytesIO(workbook(["Ana", *AMOUNTS]))), io.BytesIO()
+    hidden = book.create_sheet("Rascunho", 0)
+    for row in (NAMES, ["Rascunho", *AMOUNTS]):
+        hidden.append(row)
+    hidden.sheet_state = "hidden"
+    book.create_chartsheet("Gráfico", 0)
+    book.save(content)
+
+    some = clients_of(content.getvalue())
+
+    assert some.cells[0].to_pylist() == ["Ana"]

@@ -96,6 +96,7 @@ def test_names_in_windows_1252_keep_their_letters() -> None:
         (b"\n \n", messages.EMPTY_FILE),
         (HEADER.encode(), messages.NO_LINES),
         (b"PK\x03\x04\x00\x00", messages.NOT_TEXT),
+        (codecs.BOM_UTF32_LE + BOTH.encode("utf-32-le"), messages.NOT_TEXT),
         ("é\n".encode() + BOTH.replace("Bia", "Zé").encode("cp1252"), "Linha 4: O arquivo mistura"),
         (b"a;b\n1;2\n", "Nenhuma das primeiras linhas"),
         (
