@@ -37,6 +37,8 @@ class OpenLoad:
     goodput: good answers within the seconds, a second. failed: any other status, or a closed
     connection. unanswered: not sent for want of a connection, or without an answer 5 s after the
     end. Latencies run from sending; late_p99_ms is how much later than due requests were sent.
+    refusal_surely_ms: the longest that a refusal had not come although it was looked for; what the
+    slowest took beyond that may be the time that it lay here unread.
     """
 
     offered_per_second: float
@@ -51,6 +53,7 @@ class OpenLoad:
     good_p99_ms: float
     refusal_p99_ms: float
     refusal_max_ms: float
+    refusal_surely_ms: float
     late_p99_ms: float
 
 
@@ -89,10 +92,15 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 class _Answered(NamedTuple):
-    """One answer. in_time: before the load's end; is_own: to the request that was sent."""
+    """One answer. in_time: before the load's end; is_own: to the request that was sent.
+
+    surely_ms: from sending to a look of ours that did not find it: what comes on top of that may
+    have been our own delay in reading it.
+    """
 
     status: int
     milliseconds: float
+    surely_ms: float
     in_time: bool
     is_own: bool
 
@@ -113,6 +121,7 @@ class _Offer:
         self._opening = 0
         self.connections: set[_Connection] = set()
         self.end = 0.0
+        self._looked_at = self.looked_before = 0.0
         self.answers: list[_Answered] = []
         self.broken_off = 0
 
@@ -129,7 +138,7 @@ class _Offer:
             self._send_due()
             growth = range(min(_GROWTH, len(self._due) - self._opening))
             opening += [asyncio.create_task(self._open()) for _ in growth]
-            await asyncio.sleep(_TICK_SECONDS)
+            await self._look_for_answers(_TICK_SECONDS)
         await self._drain()
         for connection in list(self.connections):
             connection.close()
@@ -165,9 +174,13 @@ class _Offer:
 
     async def _drain(self) -> None:
         give_up = time.perf_counter() + _DRAIN_SECONDS
-        while self._in_flight() > 0 and time.perf_counter() < give_up:  # noqa: ASYNC110 - an event
-            # would have to be looked at with each answer
-            await asyncio.sleep(_TICK_SECONDS * 10)
+        while self._in_flight() > 0 and time.perf_counter() < give_up:
+            await self._look_for_answers(_TICK_SECONDS * 10)
+
+    async def _look_for_answers(self, seconds: float) -> None:
+        """Let the loop read what has come, and note when: what it finds came since it last did."""
+        self.looked_before, self._looked_at = self._looked_at, time.perf_counter()
+        await asyncio.sleep(seconds)
 
     def _in_flight(self) -> int:
         return len(self._late_ms) - len(self.answers) - self.broken_off
@@ -175,7 +188,8 @@ class _Offer:
     def _summary(self, offered: int) -> OpenLoad:
         good = [one for one in self.answers if one.status == _GOOD]
         good_ms = [one.milliseconds for one in good]
-        refusal_ms = [one.milliseconds for one in self.answers if one.status in _REFUSALS]
+        refusals = [one for one in self.answers if one.status in _REFUSALS]
+        refusal_ms = [one.milliseconds for one in refusals]
         return OpenLoad(
             offered_per_second=self._per_second,
             seconds=self._seconds,
@@ -189,6 +203,7 @@ class _Offer:
             good_p99_ms=percentile(good_ms, 99),
             refusal_p99_ms=percentile(refusal_ms, 99),
             refusal_max_ms=max(refusal_ms, default=0.0),
+            refusal_surely_ms=max((one.surely_ms for one in refusals), default=0.0),
             late_p99_ms=percentile(self._late_ms, 99),
         )
 
@@ -221,8 +236,9 @@ class _Connection(asyncio.Protocol):
             return
         now, is_own = time.perf_counter(), self._request.echo in answer.body
         milliseconds = (now - self._sent_at) * 1000
+        surely = max(0.0, self._offer.looked_before - self._sent_at) * 1000
         in_time = now <= self._offer.end
-        self._offer.answers.append(_Answered(answer.status, milliseconds, in_time, is_own))
+        self._offer.answers.append(_Answered(answer.status, milliseconds, surely, in_time, is_own))
         self._request = None
         del self._received[: answer.size]
         self._offer.freed(self)

@@ -32,6 +32,7 @@ _OVERLOAD: Columns = {
     "refused": lambda one: f"{one.overload.load.refused}",
     "refusal p99 ms": lambda one: f"{one.overload.load.refusal_p99_ms:.1f}",
     "refusal max ms": lambda one: f"{one.overload.load.refusal_max_ms:.1f}",
+    "surely ms": lambda one: f"{one.overload.load.refusal_surely_ms:.1f}",
     "failed": lambda one: f"{one.overload.load.failed}",
     "unanswered": lambda one: f"{one.overload.load.unanswered}",
     "sent late p99 ms": lambda one: f"{one.overload.load.late_p99_ms:.1f}",

@@ -1,5 +1,9 @@
 """The open-loop load against a small server whose answers are known."""
 
+import itertools
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from bench.load import answers, open_loop
@@ -31,6 +35,31 @@ def test_refusals_and_failures_are_no_goodput() -> None:
     assert abs(load.refused - 2 * load.good) <= 2
     assert abs(load.failed - load.good) <= 1
     assert load.refusal_max_ms >= load.refusal_p99_ms > 0
+
+
+def test_a_refusal_that_takes_long_surely_did() -> None:
+    with server(REFUSED, seconds=0.2) as port:
+        load = open_loop.offer(port, REQUESTS, per_second=500, seconds=0.4, open_at_first=256)
+
+    assert 100 < load.refusal_surely_ms <= load.refusal_max_ms
+
+
+class Interrupting(list[Request]):
+    """Keeps whoever takes its requests from all else, the second time in the middle of many."""
+
+    def __iter__(self) -> Iterator[Request]:
+        """Go round for ever."""
+        for number in itertools.count():
+            if number in {50, 75}:
+                time.sleep(1.0)
+            yield self[number % len(self)]
+
+
+def test_while_nobody_looks_no_refusal_is_surely_slow() -> None:
+    with server(REFUSED) as port:
+        load = open_loop.offer(port, Interrupting(REQUESTS), 200, seconds=2.5, open_at_first=64)
+
+    assert load.refusal_surely_ms < 900 < load.refusal_max_ms
 
 
 def test_an_answer_to_somebody_else_is_noticed() -> None:

@@ -26,6 +26,7 @@ OVERLOAD = OpenLoad(
     good_p99_ms=400,
     refusal_p99_ms=20,
     refusal_max_ms=101,
+    refusal_surely_ms=99,
     late_p99_ms=1,
 )
 
