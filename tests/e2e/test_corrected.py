@@ -46,7 +46,8 @@ def test_the_page_leads_to_the_one_that_counts_and_takes_no_review(
     page: Page, ids: tuple[str, str]
 ) -> None:
     wrong, right = ids
-    page.goto(f"/?id={wrong}")  # an address that somebody kept
+    # An address that somebody kept; it leads on while it loads.
+    page.goto(f"/?id={wrong}", wait_until="commit")
 
     expect(page.locator("[data-corrections]")).to_contain_text("Esta decisão não vale mais")
     expect(page.locator("[data-answer][data-state=answer]")).to_contain_text("Recusado")
