@@ -530,7 +530,7 @@ def ask(server: Server, query: str) -> list[Any]:
 def test_a_file_whose_person_was_erased_is_gone_and_not_without_lines(
     own_evaluation: Server, own: httpx.Client
 ) -> None:
-    sent = done(own, step(own, send(own, clients(3)), "iniciar"))
+    sent = done(own, step(own, send(own, clients(3), repetidas="todas"), "iniciar"))
     decided = result(own, sent)[0]["id"]
     erasing = ("person", "erase", decided, "--yes")
     assert commands.run(main, *erasing, environment=own_evaluation.environment).returncode == 0

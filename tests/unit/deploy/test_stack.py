@@ -76,7 +76,7 @@ class Shell:
 def shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Shell:
-    for name in ("WEB_PORT", "WEB_ADDRESS", "MODEL_VERSION"):
+    for name in ("WEB_PORT", "WEB_ADDRESS", "MODEL_VERSION", "NGINX_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     return Shell(tmp_path, capfd)
 

@@ -352,7 +352,9 @@ def test_bad_requests_of_a_kind_are_one_warning_a_second(tmp_path: Path) -> None
 
 
 def test_hanging_up_on_the_server_lets_it_say_goodbye(tmp_path: Path) -> None:
+    ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's is handed on
     with serve(tmp_path) as server:
+        signal.signal(signal.SIGHUP, ours)
         assert server.running
         os.kill(server.running.first.pid, signal.SIGHUP)
         assert server.running.first.wait(10) == 0
