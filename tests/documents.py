@@ -16,18 +16,20 @@ DOCUMENTS = (
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def commands_of(project: Path) -> set[str]:
-    """Return every command of a checkout's documents, without comments and extra spaces.
+def commands_of(project: Path) -> list[str]:
+    """Return every command of a checkout's documents once, without comments and extra spaces.
 
-    A Python program counts as one, called after its document.
+    In their order, since some take what others made. A Python program counts as one, called after
+    its document.
     """
     documents = [project / name for name in DOCUMENTS]
-    return {
+    commands = (
         command
         for document in documents
         for language, block in _FENCED.findall(document.read_text(encoding="utf-8"))
         for command in _commands(document.name, language, block)
-    }
+    )
+    return list(dict.fromkeys(commands))
 
 
 def printed_by(project: Path, document: str, command: str) -> list[str]:
