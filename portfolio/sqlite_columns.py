@@ -113,7 +113,7 @@ class Columns:
     def checkpoint(self) -> None:
         """Bring to the file what was written beside it, which holds nobody up."""
         with _translated(self._dbapi):
-            self._cursor.execute("PRAGMA walcheckpoint(PASSIVE)")
+            self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._cursor.fetchall()
 
 

@@ -70,3 +70,14 @@ def test_a_process_that_has_ended_is_a_record_that_is_away(writer: ColumnsWriter
 
     with pytest.raises(RecordUnavailableError, match="has ended"):
         writer.commit(MOVE, {"parts": TWO})
+
+
+def test_what_is_written_beside_the_file_is_brought_to_it_and_does_not_grow_without_end(
+    engine: Engine, writer: ColumnsWriter
+) -> None:
+    content = bytes(100_000)
+    for number in range(9):  # behind the eighth's answer, and before the ninth's
+        rows = pa.record_batch({"id": [f"{number}"], "content": [content]})
+        assert writer.commit("UPDATE files SET done = done + 1", {"parts": rows}) is not None
+
+    assert Path(str(engine.url.database)).stat().st_size > 8 * len(content)
