@@ -17,7 +17,8 @@ from deploy import ports
 
 Fault = Callable[[Stage], Awaitable[None]]
 
-_SMALL_DISK_MB: Final = 16
+#: Room for what hundreds who waited leave beside the file in a second, before it is brought there.
+_SMALL_DISK_MB: Final = 32
 _LOCKED_SECONDS: Final = 12.0
 _HOUR_SECONDS: Final = 3600
 
