@@ -222,9 +222,8 @@ class ModelClient:
             predictions = await self._ask(usages)
         except errors.ModelError as exc:
             self._tell(exc)
-            if not isinstance(
-                exc, errors.ModelRefusalError
-            ):  # of one client, it says nothing of others
+            # A refusal is of one client, and says nothing of others.
+            if not isinstance(exc, errors.ModelRefusalError):
                 self._circuit.failed()
             raise
         self._circuit.succeeded()

@@ -103,8 +103,11 @@ class EvaluationLog:
                 raise errors.EvaluationNotFoundError(evaluation_id)
             texts = _policy_texts(connection, [row])
             found = rows.decode(row, _reviews(connection, evaluation_id), texts)
-            older, newer = _corrections(connection, evaluation_id)
-            return replace(found, corrects=older, corrected_by=newer)
+            return replace(
+                found,
+                corrects=corrected(connection, evaluation_id),
+                corrected_by=correction(connection, evaluation_id),
+            )
 
     def find_by_keys(self, keys: Sequence[str]) -> list[FirstUse | None]:
         """Return who used each Idempotency-Key first."""
@@ -148,7 +151,7 @@ class EvaluationLog:
                 raise errors.EvaluationPendingError(review.evaluation_id)
             if found.erased_at is not None:
                 raise errors.EvaluationErasedError(review.evaluation_id)
-            if _corrections(connection, review.evaluation_id)[1] is not None:
+            if correction(connection, review.evaluation_id) is not None:
                 raise errors.EvaluationCorrectedError(review.evaluation_id)
             if seen is not None and seen != len(there):
                 raise errors.UnseenReviewsError(there)
@@ -258,11 +261,16 @@ def _reviews(connection: Connection, evaluation_id: str) -> tuple[Review, ...]:
     )
 
 
-def _corrections(connection: Connection, evaluation_id: str) -> tuple[str | None, str | None]:
-    """Return in whose place an evaluation stands, and which stands in its own."""
+def corrected(connection: Connection, evaluation_id: str) -> str | None:
+    """Return the evaluation in whose place one stands, if it does in another's."""
     older = select(corrections.c.evaluation_id).where(corrections.c.by_id == evaluation_id)
+    return connection.scalar(older)
+
+
+def correction(connection: Connection, evaluation_id: str) -> str | None:
+    """Return the evaluation that stands in the place of one, if another does."""
     newer = select(corrections.c.by_id).where(corrections.c.evaluation_id == evaluation_id)
-    return connection.scalar(older), connection.scalar(newer)
+    return connection.scalar(newer)
 
 
 def _makers(connection: Connection, evaluation_id: str) -> Iterator[str]:
@@ -277,6 +285,5 @@ def _makers(connection: Connection, evaluation_id: str) -> Iterator[str]:
     for had_a_hand in (file_starters, file_answerers):
         of_file = had_a_hand.c.file_id.between(begun_then, begun_then + "g")
         yield from connection.execute(select(had_a_hand.c.label).where(of_file)).scalars()
-    older, _ = _corrections(connection, evaluation_id)
-    if older is not None:
+    if older := corrected(connection, evaluation_id):
         yield from _makers(connection, older)

@@ -17,6 +17,7 @@ from evaluation_api.decision.domain import FEATURES, Entry, Recorded, sent_key
 from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.record import chain, database, digests, retention, rows
 from evaluation_api.record.client_file import Reading, State
+from evaluation_api.record.evaluations import corrected, correction
 from evaluation_api.record.history import by_protocol
 from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.sealer import Seals, keep_out
@@ -111,7 +112,7 @@ class Persons:
         link = {"evaluation_id": evaluation_id, "by_id": entry.id}
         with database.transaction(self._engine) as connection:
             database.begin_writing(connection)
-            if newer := _corrected_by(connection, evaluation_id):
+            if newer := correction(connection, evaluation_id):
                 raise PersonError(f"{evaluation_id}: was corrected by {newer}; correct that one")
             self._writer.insert(connection, encoded)
             connection.execute(insert(corrections).values(link))
@@ -139,16 +140,11 @@ class Persons:
         return files
 
 
-def _corrected_by(connection: Connection, evaluation_id: str) -> str | None:
-    by = select(corrections.c.by_id).where(corrections.c.evaluation_id == evaluation_id)
-    return connection.scalar(by)
-
-
 def _same_person(connection: Connection, evaluation_id: str) -> list[str]:
-    found, before = [evaluation_id], corrections.c.evaluation_id
-    while older := connection.scalar(select(before).where(corrections.c.by_id == found[0])):
+    found = [evaluation_id]
+    while older := corrected(connection, found[0]):
         found.insert(0, older)
-    while newer := _corrected_by(connection, found[-1]):
+    while newer := correction(connection, found[-1]):
         found.append(newer)
     return found
 
