@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 
 if __name__ == "__main__":
     os.umask(0o077)  # what is written holds people's names and amounts

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from tests import commands, provider
 from tests.e2e import clerk
 from tests.e2e.analyst import BUYS_AND_PAYS, answer, ask, enter

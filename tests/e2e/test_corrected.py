@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from tests import commands
 from tests.e2e import analyst
 from tests.e2e.conftest import Opener

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from tests import client_files, commands
 from tests.access import SECRET
 from tests.clients import MARIA

@@ -6,7 +6,7 @@ from functools import partial
 import httpx
 import pytest
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from tests import commands
 from tests.clients import MARIA
 from tests.gateway import Gateway

@@ -20,9 +20,10 @@ import pandas as pd
 import pytest
 
 from deploy.ports import HOST
-from evaluation_api.commands import main
 from evaluation_api.decision.domain import FEATURES
-from evaluation_api.record import audit, database
+from evaluation_api.operations import audit
+from evaluation_api.operations.commands import main
+from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
 from evaluation_api.web.client_file_routes import MAX_BYTES
 from tests import commands

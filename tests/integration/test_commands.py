@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.commands import main
 from evaluation_api.decision import policy_file
+from evaluation_api.operations.commands import main
 from evaluation_api.record.client_file import Answers
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.database import connect

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from evaluation_api.record import database
 from tests import commands
 from tests.clients import FIVE_CLIENTS, asked

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from evaluation_api.commands import main as evaluation_api
+from evaluation_api.operations.commands import main as evaluation_api
 from tests import commands
 from tests.portfolio_files import HEADER
 from tests.services import CERTIFICATES, ENVIRONMENT, PROJECT, Server, eventually

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
 from tests import commands, provider

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from deploy import processes
-from evaluation_api import commands
+from evaluation_api.operations import commands
 from tests.commands import Finished, run
 from tests.services import CERTIFICATES, ENVIRONMENT, PROJECT, Server, eventually
 

@@ -9,7 +9,8 @@ from threading import Barrier
 import httpx
 import pytest
 
-from evaluation_api.record import audit, database
+from evaluation_api.operations import audit
+from evaluation_api.record import database
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.releases.comparing import lost_of_dossier, lost_of_page

@@ -30,7 +30,8 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.errors import RecordBusyError, RecordUnavailableError
 from evaluation_api.decision.evaluation import decide_again
-from evaluation_api.record import audit, database, retention, schema, tables
+from evaluation_api.operations import audit, retention
+from evaluation_api.record import database, schema, tables
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.policies import PolicyLog

@@ -19,7 +19,8 @@ from sqlalchemy import Engine, select
 from bench.subjects import postgres
 from evaluation_api.decision.errors import ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record import audit, database, schema
+from evaluation_api.operations import audit
+from evaluation_api.record import database, schema
 from evaluation_api.record.chain import Event
 from evaluation_api.record.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.record.client_files import ClientFileLog

@@ -22,11 +22,12 @@ from sqlalchemy.exc import DBAPIError
 
 from evaluation_api.decision.domain import Entry, Outcome, Review
 from evaluation_api.decision.errors import RecordUnavailableError
-from evaluation_api.record import audit, chain, database, digests, retention
+from evaluation_api.operations import audit, retention
+from evaluation_api.operations.persons import Persons
+from evaluation_api.record import chain, database, digests
 from evaluation_api.record.chain import ChainLog, Event, Head
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pending import PendingQueue
-from evaluation_api.record.persons import Persons
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.sealer import Sealer, Seals
 from evaluation_api.runtime.identity import new_id

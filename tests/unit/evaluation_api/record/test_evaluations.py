@@ -20,7 +20,8 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.errors import EvaluationNotFoundError, RecordUnavailableError
 from evaluation_api.decision.limits import LONGEST_KEY, LONGEST_LABEL
-from evaluation_api.record import database, retention
+from evaluation_api.operations import retention
+from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue

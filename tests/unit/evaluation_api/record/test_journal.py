@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.decision.errors import OverloadedError, RecordUnavailableError
-from evaluation_api.record import audit, database
+from evaluation_api.operations import audit
+from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.journal import Journal

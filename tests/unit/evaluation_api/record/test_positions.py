@@ -11,7 +11,8 @@ from sqlalchemy import Engine, text
 
 from evaluation_api.decision.domain import Outcome, Position, Review, Search, Summary
 from evaluation_api.decision.errors import UnknownPlaceError
-from evaluation_api.record import database, retention, schema
+from evaluation_api.operations import retention
+from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue

@@ -17,11 +17,12 @@ from evaluation_api.decision.errors import (
     OwnEvaluationError,
     UnseenReviewsError,
 )
-from evaluation_api.record import chain, database, retention
+from evaluation_api.operations import retention
+from evaluation_api.operations.persons import Persons
+from evaluation_api.record import chain, database
 from evaluation_api.record.client_file import Answers, Step
 from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.persons import Persons
 from evaluation_api.record.sealer import Seals
 from evaluation_api.record.tables import file_answerers, file_starters
 from tests.evaluations import NOON, decided_entry, new_id, pending_entry

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, event, text
 
 from evaluation_api.decision.domain import Outcome, Search
 from evaluation_api.decision.errors import OverloadedError
-from evaluation_api.record import database, name_index, retention, server_indexes
+from evaluation_api.operations import retention
+from evaluation_api.record import database, name_index, server_indexes
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue

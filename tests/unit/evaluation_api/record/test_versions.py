@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from evaluation_api.decision.domain import Entry
-from evaluation_api.record import audit, database, digests, retention, schema
+from evaluation_api.operations import audit, retention
+from evaluation_api.operations.persons import Persons
+from evaluation_api.record import database, digests, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pending import PendingQueue
-from evaluation_api.record.persons import Persons
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.sealer import Seals
 from evaluation_api.record.versions import Names, Versions, number_of

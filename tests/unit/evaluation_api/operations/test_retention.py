@@ -13,7 +13,8 @@ from sqlalchemy import Engine, event, insert, select, text
 from evaluation_api.access.credentials import CredentialKind, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision.domain import IdempotencyKey, Outcome, Review, Search
-from evaluation_api.record import database, name_index, retention, schema
+from evaluation_api.operations import retention
+from evaluation_api.record import database, name_index, schema
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History

@@ -9,7 +9,8 @@ import argparse
 import sys
 from typing import Any
 
-from evaluation_api.record import audit, chain, schema
+from evaluation_api.operations import audit
+from evaluation_api.record import chain, schema
 from evaluation_api.record.chain import Head
 from evaluation_api.record.sealer import Seals
 from evaluation_api.settings import Settings

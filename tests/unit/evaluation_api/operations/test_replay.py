@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation_api import replay
 from evaluation_api.decision.domain import CardUsage, Counterfactual, Prediction, Recorded
+from evaluation_api.operations import replay
 from tests.evaluations import MODEL, POLICY, decided_entry, prediction
 
 

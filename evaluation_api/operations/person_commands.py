@@ -19,9 +19,9 @@ from evaluation_api.decision.domain import FEATURES, Applicant, Entry, FirstUse
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
+from evaluation_api.operations.persons import PersonError, Persons
 from evaluation_api.record import schema
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.persons import PersonError, Persons
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.settings import Settings

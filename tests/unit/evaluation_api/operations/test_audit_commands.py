@@ -4,7 +4,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from evaluation_api.commands import main
+from evaluation_api.operations.commands import main
 from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from tests import commands

@@ -23,11 +23,18 @@ from typing import Final, NoReturn
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from evaluation_api import app, audit, key_commands, person, replay
+from evaluation_api import app
 from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
-from evaluation_api.record import retention, schema
+from evaluation_api.operations import (
+    audit_commands,
+    key_commands,
+    person_commands,
+    replay,
+    retention,
+)
+from evaluation_api.record import schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs, server
@@ -125,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     purging.set_defaults(run=_purge)
 
     key_commands.add_to(commands)
-    audit.add_to(commands)
-    person.add_to(commands, app.model_for, _confirmed)
+    audit_commands.add_to(commands)
+    person_commands.add_to(commands, app.model_for, _confirmed)
     return parser
 
 
