@@ -240,6 +240,7 @@ class _Findings:
             faults=tuple(self._faults),
             fault_kinds=tuple(FaultKind(*kind, count) for kind, count in kinds),
             earlier=self._known.earlier,
+            warnings=(messages.CUT_SHORT,) if table.is_cut_short() else (),
         )
 
 

@@ -268,6 +268,8 @@ def _told(totals: score.Totals, recorded: "Recording | None") -> str:
         told += f"; {recorded.now - recorded.before} recorded"
         if recorded.before:
             told += f", {recorded.before} were on {recorded.received_at:%Y-%m-%d %H:%M} UTC"
+    if totals.is_cut_short:
+        told += "\nThe file does not end with a line break and may be cut: look at its last line."
     return told
 
 

@@ -36,6 +36,7 @@ class Totals:
 
     lines: int = 0
     faulty: int = 0
+    is_cut_short: bool = False
     decided: Counter[str] = field(default_factory=Counter)
 
     def add(self, clients: Clients, outcomes: Counter[str]) -> None:
@@ -91,6 +92,7 @@ class Scoring:
             if self.recording is not None:
                 record(self.recording.settle)  # before there is a result
         totals.require_sum()
+        totals.is_cut_short = table.is_cut_short()
         return totals
 
     def _decide(self, some: Clients, header: Header) -> tuple[pd.DataFrame, "Prepared | None"]:

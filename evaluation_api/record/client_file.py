@@ -139,7 +139,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     encoding: of its text, or its kind. fields: of each column of the header, which it is; empty for
     what decides nothing. faults: the first of them; fault_kinds: all, counted. faulty, repeated:
-    lines.
+    lines. warnings: sentences on the file as a whole, which may be decided all the same.
     """
 
     encoding: str = ""
@@ -154,6 +154,7 @@ class Reading(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     fault_kinds: tuple[FaultKind, ...] = ()
     earlier: Earlier | None = None
+    warnings: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
 
 

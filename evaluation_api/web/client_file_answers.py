@@ -124,6 +124,7 @@ class Conferencia:
     erros: Annotated[list[ErroDeLinha], about("Os primeiros 100; todos em erros.csv")]
     tipos_de_erro: Annotated[list[TipoDeErro], about("Todos, contados")]
     ja_avaliado: JaAvaliado | None
+    avisos: Annotated[tuple[str, ...], about("Sobre o arquivo todo, para olhar antes de começar")]
 
 
 @dataclass(slots=True)
@@ -261,6 +262,7 @@ def _checked(reading: Reading | None) -> Conferencia | None:
             TipoDeErro(one.column, one.reason, one.lines) for one in reading.fault_kinds
         ],
         ja_avaliado=None if earlier is None else JaAvaliado(earlier.id, earlier.name),
+        avisos=reading.warnings,
     )
 
 

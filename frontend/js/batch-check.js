@@ -23,6 +23,11 @@ export function checkFacts({ linhas, a_avaliar, com_erro, repetidas }) {
   return definitions("batch-facts", pairs);
 }
 
+/** What to look at in the file as a whole before it is decided. */
+export function warningBlocks({ avisos }) {
+  return avisos.map((sentence) => notice("note", "Antes de começar", sentence));
+}
+
 /** Who was decided before, and whether that is done again; `choose` takes the other choice. */
 export function repeatedBlocks({ conferencia, respostas }, choose) {
   const change = (words, choice) => {

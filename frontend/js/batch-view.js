@@ -3,7 +3,7 @@
 import { definitions } from "./answer.js";
 import { answerBatch, fetchBatch, fetchPolicy, resultAddress, stepBatch } from "./api.js";
 import { countedBars } from "./batch-charts.js";
-import { checkFacts, faultBlocks, previewBlocks, repeatedBlocks } from "./batch-check.js";
+import { checkFacts, faultBlocks, previewBlocks, repeatedBlocks, warningBlocks } from "./batch-check.js";
 import { changesForm, questionsForm } from "./batch-choices.js";
 import {
   announcement,
@@ -166,7 +166,12 @@ function readyBlocks(page, batch) {
       ? "Nada foi avaliado ainda. Confira os números e, abaixo, como o arquivo foi lido."
       : "Não há nada novo a avaliar neste arquivo.";
   const choose = (repetidas) => attempt(page, () => answer(page, batch, { repetidas }));
-  return [element("p", {}, words), checkFacts(batch.conferencia), ...repeatedBlocks(batch, choose)];
+  return [
+    element("p", {}, words),
+    checkFacts(batch.conferencia),
+    ...warningBlocks(batch.conferencia),
+    ...repeatedBlocks(batch, choose),
+  ];
 }
 
 function progressBar() {

@@ -42,7 +42,8 @@ class _Pattern(NamedTuple):
     """How amounts are written, and the two marks.
 
     plain: those that Arrow reads at once. plainest: those of them without groups. alone: those that
-    nobody reads by the other mark. whole: all of them.
+    nobody reads by the other mark. whole: all of them; with an exponent, as programs write 0.00005,
+    there are no groups, so that three decimals are three decimals.
     """
 
     decimal: str
@@ -61,7 +62,11 @@ def _pattern(decimal: str, group: str) -> _Pattern:
         rf"^(\d{{1,8}}|\d{{1,3}}([{group}]\d{{3}}){{1,2}}){decimals}$",
         rf"^\d{{1,8}}{decimals}$",
         rf"^(\d+|\d{{1,3}}([{group}]\d{{3}})+)[{decimal}](\d{{1,2}}|\d{{4,}})$",
-        re.compile(rf"(\d{{1,3}}(?:[{group}]\d{{3}})+|\d+)(?:[{decimal}](\d+))?", re.ASCII),
+        re.compile(
+            rf"(\d{{1,3}}(?:[{group}]\d{{3}})+|\d+)(?:[{decimal}](\d+))?"
+            rf"|\d+(?:[{decimal}]\d+)?(e[+-]?\d{{1,3}})",
+            re.ASCII | re.IGNORECASE,
+        ),
     )
 
 
@@ -92,8 +97,8 @@ class Evidence(NamedTuple):
     """What some cells of a file say of its decimal mark.
 
     comma, point: cells that can be read in that way alone. ambiguous: some with three decimals,
-    or groups, and nothing to tell which. precise: some cells have more than three decimals, as
-    programs write them, so that three mean no group.
+    or groups, and nothing to tell which. precise: some cells have more than three decimals, or an
+    exponent, as programs write them, so that three mean no group.
     """
 
     comma: int
@@ -124,14 +129,17 @@ def evidence_of(cells: Iterable[str]) -> Evidence:
     for cell in cells:
         bare, _ = _bare(cell)
         readings = {mark: p.whole.fullmatch(bare) for mark, p in _PATTERNS.items()}
-        if all(readings.values()):
-            if not bare.isdigit() and len(ambiguous) < _EXAMPLES:
-                ambiguous[cell.strip()] = None
-            continue
-        comma += readings[Mark.COMMA] is not None
-        point += readings[Mark.POINT] is not None
         found = readings[Mark.COMMA] or readings[Mark.POINT]
-        precise = precise or (found is not None and len(found[2] or "") > _GROUPED_DECIMALS)
+        if found is None:
+            continue
+        if all(readings.values()):
+            if {",", "."} & set(bare) and len(ambiguous) < _EXAMPLES:
+                ambiguous[cell.strip()] = None
+        else:
+            comma += readings[Mark.COMMA] is not None
+            point += readings[Mark.POINT] is not None
+            precise |= len(found[2] or "") > _GROUPED_DECIMALS
+        precise |= found[3] is not None
     return Evidence(comma, point, tuple(ambiguous), precise)
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 
 from portfolio.files import held, messages
-from portfolio.files.errors import MissingColumnsError, UnreadableFileError
+from portfolio.files.errors import Fault, MissingColumnsError, UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.records import Records
 
@@ -43,6 +43,8 @@ _ALONE: Final = {
 #: Before each piece of the answer: what it is, and its bytes.
 _HEAD: Final = struct.Struct(">cQ")
 _HEADER, _RECORDS, _REFUSAL, _END = b"H", b"R", b"X", b"E"
+#: Under which records have theirs.
+_FAULTS: Final = b"faults"
 
 
 def open_file(source: IO[bytes], kind: str, choices: Choices) -> tuple[Header, Iterator[Records]]:
@@ -144,7 +146,8 @@ def read_exactly(descriptor: int, seconds: float | None, size: int) -> bytes:
 def _records(content: bytes) -> Records:
     batch = pa.ipc.open_stream(content).read_next_batch()
     lines, *cells = batch.columns
-    return Records(lines.to_numpy(), cells, [])
+    told = json.loads(batch.schema.metadata[_FAULTS])
+    return Records(lines.to_numpy(), cells, [Fault(*fault) for fault in told])
 
 
 def _refusal(told: dict[str, Any]) -> UnreadableFileError:
@@ -190,6 +193,7 @@ def _batch(some: Records) -> bytes:
     columns = [pa.array(some.lines), *some.cells]
     names = [str(place) for place in range(len(columns))]
     batch = pa.RecordBatch.from_arrays(columns, names)
+    batch = batch.replace_schema_metadata({_FAULTS: json.dumps(some.faults)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)

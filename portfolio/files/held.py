@@ -9,6 +9,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from string import ascii_uppercase
 from typing import IO, Any, Final
 
 import numpy as np
@@ -20,12 +21,16 @@ from numpy.typing import NDArray
 
 from evaluation_api.decision.domain import FEATURES
 from portfolio.files import amounts, header, messages, text
-from portfolio.files.errors import UnreadableFileError
+from portfolio.files.errors import Fault, UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.records import Records
 
 PARQUET: Final = "parquet"
 WORKBOOK: Final = "planilha"
+#: Characters of a cell beside the table.
+_LONGEST_SHOWN: Final = 200
+#: How a workbook begins that is no ZIP: .xls, until 2003.
+OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
 #: Records read at once.
 _ROWS: Final = 16_384
 #: Bytes of text of a block, unless one record has more.
@@ -119,6 +124,8 @@ def _shown(cell: object) -> str | None:
 
 def _require_small(source: IO[bytes]) -> None:
     """Raise UnreadableFileError for a workbook that becomes too large when it is opened."""
+    if source.read(len(OLD_WORKBOOK)) == OLD_WORKBOOK:  # which compresses nothing
+        return
     try:
         with zipfile.ZipFile(source) as packed:
             size = sum(one.file_size for one in packed.infolist())
@@ -166,19 +173,45 @@ def _is_shown(sheet: python_calamine.SheetMetadata) -> bool:
 
 def _rows(rows: Iterator[Sequence[object]], line: int, found: Header) -> Iterator[Records]:
     width, of_amounts = len(found.names), _amount_places(found)
-    while block := [row[:width] for row in islice(rows, _ROWS)]:
+    while block := list(islice(rows, _ROWS)):
         columns = [
             amounts.of_workbook(cells) if at in of_amounts else _texts_of(cells)
-            for at, cells in enumerate(zip(*block, strict=True))
+            for at, cells in enumerate(zip(*(row[:width] for row in block), strict=True))
         ]
-        yield Records(np.arange(line, line + len(block)), columns, [])
+        faults = list(_beyond(block, line, width))
+        yield Records(np.arange(line, line + len(block)), columns, faults)
         line += len(block)
+
+
+def _beyond(block: Sequence[Sequence[object]], line: int, width: int) -> Iterator[Fault]:
+    """Yield the clients beside whom something stands in a column that the header does not name.
+
+    A note in a row of its own is no client's.
+    """
+    for number, row in enumerate(block, line):
+        outside = [at for at, cell in enumerate(row[width:], width) if _is_filled(cell)]
+        if outside and any(map(_is_filled, row[:width])):
+            value = _as_text(row[outside[0]])[:_LONGEST_SHOWN]
+            yield Fault(number, None, value, messages.nameless_column(_letters(outside[0])))
+
+
+def _is_filled(cell: object) -> bool:
+    return cell != "" and bool(str(cell).strip())
+
+
+def _letters(place: int) -> str:
+    """Return what a spreadsheet calls a column, from 0: A to Z, then AA."""
+    before, last = divmod(place, len(ascii_uppercase))
+    return (_letters(before - 1) if before else "") + ascii_uppercase[last]
 
 
 def _texts_of(cells: Sequence[object]) -> pa.Array:
     """Return cells as a file with decimal points has them."""
-    shown = [amounts.figures(cell) if isinstance(cell, float) else str(cell) for cell in cells]
-    return pa.array(shown, pa.string())
+    return pa.array([_as_text(cell) for cell in cells], pa.string())
+
+
+def _as_text(cell: object) -> str:
+    return amounts.figures(cell) if isinstance(cell, float) else str(cell)
 
 
 def _bounded(blocks: Iterator[Records]) -> Iterator[Records]:
@@ -194,7 +227,9 @@ def _bounded(blocks: Iterator[Records]) -> Iterator[Records]:
         ends = [*(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(sizes)]
         start = 0
         for end in ends:
-            yield Records(some.lines[start:end], [cells[start:end] for cells in some.cells], [])
+            lines = some.lines[start:end]
+            faults = [fault for fault in some.faults if lines[0] <= fault.line <= lines[-1]]
+            yield Records(lines, [cells[start:end] for cells in some.cells], faults)
             start = end
 
 

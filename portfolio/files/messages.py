@@ -17,6 +17,10 @@ TOO_LONG: Final = "linha longa demais: confira as aspas."
 HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
 TOTALS: Final = "parece uma linha de totais, e não um cliente."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
+CUT_SHORT: Final = (
+    "O arquivo não termina com uma quebra de linha, e pode ter sido cortado: confira a última linha"
+    " antes de começar."
+)
 NO_SHEET: Final = "A planilha não tem nenhuma aba visível com uma tabela."
 TOO_LARGE: Final = (
     "A planilha ou o Parquet é grande demais para abrir: até 64 MB, e 256 MB sem compressão. Salve"
@@ -97,6 +101,14 @@ def wrong_width(found: int, expected: int) -> str:
         "valores com o separador dentro precisam de aspas" if found > expected else "faltam células"
     )
     return f"a linha tem {cells} e o cabeçalho tem {expected}; {why}."
+
+
+def nameless_column(letters: str) -> str:
+    """Say that a workbook has something beside a client. letters: of the column."""
+    return (
+        f"há um valor na coluna {letters}, que não tem nome no cabeçalho; dê um nome à coluna, ou"
+        " apague o valor."
+    )
 
 
 def which_mark(cell: str) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from portfolio.files import apart, header, held, messages, records, text
@@ -11,12 +13,14 @@ from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.records import Records
 
-_KINDS: Final = {
-    ".parquet": held.PARQUET,
-    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), held.WORKBOOK),
+#: Opens what is of a kind of `held`.
+_OpenHeld = Callable[[Iterable[bytes], str, Choices], tuple[Header, Iterator[Records]]]
+#: How those begin that are no text; of four bytes each.
+_BEGINNINGS: Final = {
+    b"PAR1": held.PARQUET,
+    b"PK\x03\x04": held.WORKBOOK,
+    held.OLD_WORKBOOK: held.WORKBOOK,
 }
-#: How those begin that are no text.
-_BEGINNINGS: Final = {b"PAR1": held.PARQUET, b"PK\x03\x04": held.WORKBOOK}
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Table:
     """What a file holds.
 
     records: to be read once, in the file's order. done: the share read. encoding: of its text, as
-    far as it was read, or its kind.
+    far as it was read, or its kind. is_cut_short: whether it was read to its end, and that is
+    within a line.
     """
 
     header: Header
@@ -32,22 +37,30 @@ class Table:
     delimiter: str = ";"
     done: Callable[[], float] = lambda: 1.0
     encoding: Callable[[], str] = lambda: ""
+    is_cut_short: Callable[[], bool] = lambda: False
 
 
 def open_table(path: Path, choices: Choices) -> Table:
-    """Open a file by the kind that its name says; all that is needed is in it.
+    """Open a file, or what comes through a pipe; all that is needed is in it.
 
     Raises UnreadableFileError or OSError.
     """
-    if kind := _KINDS.get(path.suffix.lower()):
-        with path.open("rb") as file:
-            found, read = apart.open_file(file, kind, choices)
-        table = Table(found, read, encoding=lambda: kind)
-    else:
-        table = _csv(_chunks(path), path.stat().st_size, choices)
+    table = _opened(_chunks(path), path.stat().st_size, choices, partial(_held, path))
     _require_chosen(table.header, choices)
     header.require(table.header)
-    return _as_first_sent(table)
+    return table
+
+
+def _held(
+    path: Path, chunks: Iterable[bytes], kind: str, choices: Choices
+) -> tuple[Header, Iterator[Records]]:
+    if path.is_file():
+        with path.open("rb") as file:
+            return apart.open_file(file, kind, choices)
+    with TemporaryFile() as file:
+        file.writelines(chunks)
+        file.seek(0)
+        return apart.open_file(file, kind, choices)
 
 
 def _require_chosen(found: Header, choices: Choices) -> None:
@@ -58,15 +71,20 @@ def _require_chosen(found: Header, choices: Choices) -> None:
 
 
 def open_sent(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
-    """Open what somebody sent, of so many bytes, by the kind that its content says.
+    """Open what somebody sent, of so many bytes.
 
     What it needs may be missing in it: `header.require`. Raises UnreadableFileError.
     """
+    return _opened(chunks, size, choices, apart.open_sent)
+
+
+def _opened(chunks: Iterable[bytes], size: int, choices: Choices, open_held: _OpenHeld) -> Table:
+    """Open a file by the kind that its content says, whatever its name does."""
     pieces = iter(chunks)
     first = next(pieces, b"")
     whole = chain([first], pieces)
     if kind := _BEGINNINGS.get(first[:4]):
-        found, read = apart.open_sent(whole, kind, choices)
+        found, read = open_held(whole, kind, choices)
         return _as_first_sent(Table(found, read, encoding=lambda: kind))
     return _as_first_sent(_csv(whole, size, choices))
 
@@ -89,7 +107,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _csv(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
-    read, encoding = 0, ""
+    read, encoding, is_cut_short = 0, "", False
 
     def counted() -> Iterator[bytes]:
         nonlocal read
@@ -101,7 +119,11 @@ def _csv(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
         nonlocal encoding
         encoding = told
 
-    blocks = text.blocks(counted(), note)
+    def note_cut() -> None:
+        nonlocal is_cut_short
+        is_cut_short = True
+
+    blocks = text.blocks(counted(), note, note_cut)
     start = header.start_of(next(blocks, ""), choices)
     rest = chain([start.rest] if start.rest else [], blocks)
     return Table(
@@ -110,4 +132,5 @@ def _csv(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:
         start.delimiter,
         lambda: min(1.0, read / size) if size else 0.0,  # a pipe does not say how much comes
         lambda: encoding,
+        lambda: is_cut_short,
     )

@@ -21,12 +21,15 @@ _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-
 
 
 def blocks(
-    chunks: Iterable[bytes], tell: Callable[[str], object] = lambda _encoding: None
+    chunks: Iterable[bytes],
+    tell: Callable[[str], object] = lambda _encoding: None,
+    tell_cut: Callable[[], object] = lambda: None,
 ) -> Iterator[str]:
     """Yield a file's text in blocks of whole lines, each ended by a line feed.
 
     chunks: the file, in pieces of any size. tell: is told the encoding as far as it is known.
-    Raises UnreadableFileError naming the line.
+    tell_cut: is called where the last line is not ended. Raises UnreadableFileError naming the
+    line.
     """
     number, held = 1, ""
     for text in _unified(_decoded(chunks, tell)):
@@ -38,6 +41,8 @@ def blocks(
         if len(held) > LONGEST_LINE:
             raise UnreadableFileError(messages.TOO_LONG, number)
     if held:
+        if held.strip():
+            tell_cut()
         yield held + "\n"
 
 

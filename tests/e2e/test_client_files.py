@@ -240,6 +240,15 @@ def test_a_row_of_totals_is_pointed_at_before_the_start(page: Page) -> None:
     expect(page.locator("[data-faults]")).to_contain_text("Parece uma linha de totais")
 
 
+def test_a_file_that_may_have_been_cut_is_warned_of_before_the_start(page: Page) -> None:
+    shown = page.locator("[data-progress]")
+    for content, is_warned in ((clerk.fresh() + b"\r\n", False), (clerk.fresh(), True)):
+        clerk.choose(page, content)
+        clerk.send(page)
+        clerk.in_state(page, "Pronto para começar")
+        expect(shown.get_by_role("heading", name="Antes de começar")).to_have_count(int(is_warned))
+
+
 def test_the_same_file_again_names_who_was_decided_and_decides_only_who_is_new(page: Page) -> None:
     content = clerk.fresh()
     for expected in ("Serão avaliadas3", "Serão avaliadas0"):

@@ -26,6 +26,7 @@ from evaluation_api.operations.commands import main
 from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
 from evaluation_api.web.client_file_routes import MAX_BYTES
+from portfolio.files import messages
 from tests import commands
 from tests.client_files import CSV, HEADER, clients, csv_of, done, look, send, step
 from tests.services import Server, evaluation_server, eventually, worker_server
@@ -359,6 +360,16 @@ def test_amounts_that_can_be_read_in_two_ways_are_asked_about(http: httpx.Client
     answered = http.post(address, json={"decimais": "virgula"}).json()
 
     assert answered["amostra"][0]["entendidos"]["saldo_devedor"] == 1234
+
+
+def test_a_file_that_ends_within_a_line_is_warned_of_before_it_is_decided(
+    http: httpx.Client,
+) -> None:
+    whole = csv_of("Ana Inteira;1,50;1;1;100;512")
+    told = [send(http, content)["conferencia"] for content in (whole, whole[:-3])]
+
+    assert [one["a_avaliar"] for one in told] == [1, 1]
+    assert [one["avisos"] for one in told] == [[], [messages.CUT_SHORT]]
 
 
 def test_a_corrected_file_counts_nobody_twice_unless_it_is_told_to(http: httpx.Client) -> None:

@@ -59,6 +59,15 @@ def test_every_line_comes_back_as_sent_with_its_decision_or_what_is_wrong(
     assert (totals.lines, totals.faulty, totals.decided.total()) == (4, 1, 3)
 
 
+@pytest.mark.parametrize(("end", "is_cut"), [("", False), ("\n", False), (" ", False), ("x", True)])
+def test_a_file_that_ends_within_a_line_is_told_to_be(
+    source: Path, tmp_path: Path, carried: Profiler, end: str, *, is_cut: bool
+) -> None:
+    source.write_text(source.read_text("utf-8") + end, "utf-8")
+
+    assert scored(source, tmp_path / "out.csv", carried).is_cut_short is is_cut
+
+
 def test_parquet_keeps_the_types(source: Path, tmp_path: Path, carried: Profiler) -> None:
     scored(source, tmp_path / "out.parquet", carried)
 

@@ -9,7 +9,8 @@ from portfolio.files import amounts
 from portfolio.files.amounts import Grammar, Mark
 
 CELLS = st.one_of(
-    st.text("0123456789.,-()R$r \u00a0+", max_size=18),
+    st.text("0123456789.,-()R$r \u00a0+eE", max_size=18),
+    st.from_regex(r"[0-9]{1,3}([.,][0-9]{0,4})?[eE][+-]?[0-9]{1,4}", fullmatch=True),
     st.from_regex(
         r" {0,2}(R\$ ?)?[0-9]{1,3}([.,][0-9]{3}){0,3}([.,][0-9]{0,5})? ?", fullmatch=True
     ),

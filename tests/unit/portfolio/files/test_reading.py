@@ -1,6 +1,10 @@
 """Files as people have them are read, and no client of theirs vanishes."""
 
 import codecs
+import io
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +150,20 @@ def test_three_decimals_are_a_fault_among_amounts_of_two_and_fine_among_longer_o
     assert precise.amounts["balance"].tolist() == [95.411, 1.5]
 
 
+def test_amounts_as_pandas_writes_them_are_read_small_and_precise_ones_alike() -> None:
+    amounts = [0.00005, 95.411, 0.0, 2700.5, 1e-07]
+    content = pd.DataFrame([["Ana", *amounts]], columns=HEADER.strip().split(";")).to_csv(
+        index=False
+    )
+
+    read = read_bytes(content)
+
+    assert "5e-05" in content
+    assert read.grammar == Grammar(Mark.POINT, three_decimals=True)
+    assert read.amounts.iloc[0].tolist() == amounts
+    assert read.faults == []
+
+
 @pytest.mark.parametrize(
     "cell", ["-1,00", "(1.035,00)", "1035,00-", "\u22121035,00", "-R$ 1.035,00", "R$ -1,00"]
 )
@@ -156,7 +174,7 @@ def test_a_negative_amount_is_told_as_one_however_its_sign_is_written(cell: str)
     assert "negativo" in fault[0].reason or "a partir de 0" in fault[0].reason
 
 
-@pytest.mark.parametrize("cell", ["", "abc", "1e3", "10%", "=1+1", "12 34", "NaN", "1,2,3", "0x1"])
+@pytest.mark.parametrize("cell", ["", "abc", "1e", "10%", "=1+1", "12 34", "NaN", "1,2,3", "0x1"])
 def test_a_cell_that_is_no_amount_is_a_fault_with_its_value(cell: str) -> None:
     read = read_bytes(HEADER + ANA + ANA.replace("2700,00", cell))
 
@@ -320,14 +338,65 @@ def test_a_parquet_file_is_read_by_its_typed_columns(tmp_path: Path) -> None:
     assert [(fault.line, fault.column) for fault in read.faults] == [(2, "PAYMENTS")]
 
 
-@pytest.mark.parametrize("name", ["clients.xlsx", "clients.parquet"])
-def test_what_only_calls_itself_a_workbook_or_parquet_is_refused_in_a_sentence(
-    tmp_path: Path, name: str
-) -> None:
-    (tmp_path / name).write_bytes(b"PK\x03\x04 nothing of the kind")
-
+@pytest.mark.parametrize(
+    "content", [b"PK\x03\x04 nothing of the kind", b"PAR1", b"\xd0\xcf\x11\xe0"]
+)
+def test_what_only_begins_as_a_workbook_or_parquet_is_refused_in_a_sentence(content: bytes) -> None:
     with pytest.raises(UnreadableFileError, match="não é"):
-        read_path(tmp_path / name)
+        read_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "write", [pd.DataFrame.to_excel, pd.DataFrame.to_parquet, pd.DataFrame.to_csv]
+)
+@pytest.mark.parametrize("name", ["clients.csv", "clients.xlsx", "clients.parquet", "clients"])
+def test_a_file_is_of_the_kind_that_its_content_says_whatever_it_is_called(
+    tmp_path: Path, name: str, write: Callable[..., None]
+) -> None:
+    frame = pd.DataFrame([["Ana", *ANA_READ]], columns=HEADER.strip().split(";"))
+    content = io.BytesIO()
+    write(frame, content, index=False)
+    (tmp_path / name).write_bytes(content.getvalue())
+
+    assert read_path(tmp_path / name).amounts.to_numpy().tolist() == [ANA_READ]
+
+
+@pytest.mark.parametrize("write", [pd.DataFrame.to_excel, pd.DataFrame.to_csv])
+def test_a_file_of_any_kind_may_come_through_a_pipe(
+    tmp_path: Path, write: Callable[..., None]
+) -> None:
+    frame, content = (
+        pd.DataFrame([["Ana", *ANA_READ]], columns=HEADER.strip().split(";")),
+        io.BytesIO(),
+    )
+    write(frame, content, index=False)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[content.getvalue()])
+    writer.start()
+
+    assert read_path(pipe).names == ["Ana"]
+    writer.join()
+
+
+def test_what_stands_beside_a_client_in_a_column_without_a_name_is_named(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(HEADER.strip().split(";"))
+    sheet.append(["Ana", *ANA_READ, None, 0])
+    sheet.append([None] * 7 + ["a note beside no client"])
+    sheet.append(["Bia", *BIA_READ, " "])
+    sheet.cell(row=5, column=1, value="Cia")
+    sheet.cell(row=5, column=28, value="far")
+    book.save(tmp_path / "clients.xlsx")
+
+    read = read_path(tmp_path / "clients.xlsx")
+
+    assert (read.names, read.lines) == (["Bia"], [2, 4, 5])
+    assert [(fault.line, fault.value, fault.reason) for fault in read.faults] == [
+        (2, "0", messages.nameless_column("H")),
+        (5, "far", messages.nameless_column("AB")),
+    ]
 
 
 def test_every_column_of_amounts_is_looked_at_for_the_mark() -> None:
