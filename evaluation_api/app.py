@@ -53,6 +53,7 @@ from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, client_file_routes, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
+from evaluation_api.web.client_file_routes import Files
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -84,7 +85,8 @@ def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services_of(settings, access) as app.state.services:
+        async with services_of(settings, access) as services:
+            app.state.services, app.state.client_files = services, _files_of(services)
             server.spare_the_garbage_collector()
             yield
 
@@ -224,8 +226,13 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
             pending=pending,
             credentials=credentials,
             journal=journal,
-            client_files=ClientFileLog(engine),
         )
+
+
+def _files_of(services: Services) -> Files:
+    """Return what the routes of files need, of the same record."""
+    log = ClientFileLog(services.evaluations.engine)
+    return Files(log, services.executor, services.journal)
 
 
 def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -20,20 +21,18 @@ from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.decision.names import ERASED
 from evaluation_api.record import chain
 from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
+from evaluation_api.record.client_files import ClientFileLog
+from evaluation_api.record.executor import RecordExecutor
+from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import client_file_answers as answers
 from evaluation_api.web.api_route import ApiRoute
+from evaluation_api.web.budget import Budget
 from evaluation_api.web.client_file_answers import Lote, Lotes
+from evaluation_api.web.client_file_requests import RespostasBody, UploadQuery, answers_of
 from evaluation_api.web.problems import Responses, described
-from evaluation_api.web.requests import (
-    Keys,
-    RespostasBody,
-    UploadQuery,
-    answers_of,
-    only_key,
-    read_key,
-)
-from evaluation_api.web.routes import NO_STORE, Asking, Needed, Services, no_store
+from evaluation_api.web.requests import Keys, only_key, read_key
+from evaluation_api.web.routes import NO_STORE, Asking, no_store
 
 MAX_BYTES: Final = 200 * 2**20
 _PART_BYTES: Final = 2**20
@@ -89,6 +88,25 @@ _TAKEN: Final = (
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What these routes need; app.py wires it."""
+
+    log: ClientFileLog
+    executor: RecordExecutor
+    journal: Journal
+    uploads: Budget = field(default_factory=Budget)
+    downloads: Budget = field(default_factory=Budget)
+
+
+async def _needed(request: Request) -> Files:
+    files: Files = request.app.state.client_files
+    return files
+
+
+Needed = Annotated[Files, Depends(_needed)]
+
+
 class FileResponse(StreamingResponse):
     """A file, read while it is sent."""
 
@@ -115,25 +133,25 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-async def _upload_place(services: Needed) -> AsyncIterator[None]:
-    with services.uploads.place():
+async def _upload_place(files: Needed) -> AsyncIterator[None]:
+    with files.uploads.place():
         yield
 
 
-async def _download_place(services: Needed) -> AsyncIterator[None]:
+async def _download_place(files: Needed) -> AsyncIterator[None]:
     """Hold a place until the answer has gone."""
-    with services.downloads.place():
+    with files.downloads.place():
         yield
 
 
-def _shown(services: Services, asking: Identity, found: ClientFile) -> Lote:
+def _shown(files: Files, asking: Identity, found: ClientFile) -> Lote:
     """Return a file as callers see it; of another's clients nothing that is not noted.
 
     Where nobody has to say who they are, an entry would name nobody, as of a step.
     """
     told = answers.client_file(found)
     if asking.label not in {None, found.made_by} and answers.tells_of_clients(told):
-        services.journal.note_hourly(asking, "file_read", file=found.id)
+        files.journal.note_hourly(asking, "file_read", file=found.id)
     return told
 
 
@@ -158,7 +176,7 @@ FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(s
 async def receive(
     request: Request,
     response: Response,
-    services: Needed,
+    files: Needed,
     keys: Keys,
     query: Annotated[UploadQuery, Query()],
 ) -> Lote:
@@ -170,10 +188,10 @@ async def receive(
     name, key = _read_name(query.nome), only_key(keys)
     if _announced_bytes(request) > MAX_BYTES:
         raise errors.FileTooLargeError
-    file_id = await _receive(services, name, request, Answers(repeated=query.repetidas), key)
-    services.journal.note(identity_of(request.scope), "file", file=file_id)
+    file_id = await _receive(files, name, request, Answers(repeated=query.repetidas), key)
+    files.journal.note(identity_of(request.scope), "file", file=file_id)
     response.headers["Location"] = f"/lotes/{file_id}"
-    return answers.client_file(await _checked(services, file_id))
+    return answers.client_file(await _checked(files, file_id))
 
 
 def _read_name(sent: str | None) -> str:
@@ -189,10 +207,10 @@ def _announced_bytes(request: Request) -> int:
 
 
 async def _receive(
-    services: Services, name: str, request: Request, chosen: Answers, key: str | None
+    files: Files, name: str, request: Request, chosen: Answers, key: str | None
 ) -> str:
     """Keep a file as it comes in, and return its id; what breaks off leaves nothing behind."""
-    log, write = services.client_files, services.executor.run_write
+    log, write = files.log, files.executor.run_write
     file_id, sha256 = new_id(), hashlib.sha256()
     made_by = label_of(request.scope)
     own = None if key is None else own_key(key, made_by)
@@ -207,7 +225,7 @@ async def _receive(
         asked = f"{name}\n{chosen.repeated}\n{sha256.hexdigest()}".encode()
         fingerprint = hashlib.sha256(asked).hexdigest()
         if first is not None:
-            await services.executor.run_read(log.require_same, first, fingerprint)
+            await files.executor.run_read(log.require_same, first, fingerprint)
             return first
         await write(log.complete, file_id, sha256.hexdigest(), fingerprint)
     except BaseException:
@@ -233,11 +251,11 @@ async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(held)
 
 
-async def _checked(services: Services, file_id: str) -> ClientFile:
+async def _checked(files: Files, file_id: str) -> ClientFile:
     """Return a file once it was looked at, or as it is when nobody does or it takes too long."""
     deadline = time.monotonic() + _CHECK_SECONDS
     while True:
-        found = await services.executor.run_read(services.client_files.find, file_id)
+        found = await files.executor.run_read(files.log.find, file_id)
         is_waited_for = found.state is State.CHECKING and found.awaits is not Awaited.WORKER
         if not is_waited_for or time.monotonic() > deadline:
             return found
@@ -247,9 +265,9 @@ async def _checked(services: Services, file_id: str) -> ClientFile:
 @router.get(
     "/lotes", operation_id="listar_lotes", responses=described(), dependencies=[Depends(no_store)]
 )
-async def latest(services: Needed) -> Lotes:
+async def latest(files: Needed) -> Lotes:
     """Lista os arquivos mais recentes, do mais recente ao mais antigo."""
-    found, workers = await services.executor.run_read(services.client_files.latest, _LISTED)
+    found, workers = await files.executor.run_read(files.log.latest, _LISTED)
     return answers.listed(found, workers)
 
 
@@ -270,15 +288,15 @@ async def template() -> Response:
     responses=_ONE,
     dependencies=[Depends(no_store)],
 )
-async def find(services: Needed, file_id: FileId, asking: Asking) -> Lote:
+async def find(files: Needed, file_id: FileId, asking: Asking) -> Lote:
     """Mostra um arquivo, como foi entendido, quanto foi avaliado e o resumo das decisões."""
-    found = await services.executor.run_read(services.client_files.find, file_id)
-    return _shown(services, asking, found)
+    found = await files.executor.run_read(files.log.find, file_id)
+    return _shown(files, asking, found)
 
 
 @router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_STEP)
 async def answer(
-    services: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, asking: Asking
+    files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, asking: Asking
 ) -> Lote:
     """Responde o que o arquivo não diz: colunas, decimais, clientes já avaliados.
 
@@ -289,8 +307,8 @@ async def answer(
     chosen = answers_of(sent)
     key = read_key(keys, (file_id, sent.model_dump(mode="json")), asking.label)
     noted = chain.by_known(asking, "file_answer", file=file_id, **_chosen(chosen))
-    await services.executor.run_write(services.client_files.answer, file_id, chosen, key, noted)
-    return _shown(services, asking, await _checked(services, file_id))
+    await files.executor.run_write(files.log.answer, file_id, chosen, key, noted)
+    return _shown(files, asking, await _checked(files, file_id))
 
 
 def _chosen(answers: Answers) -> dict[str, Any]:
@@ -303,14 +321,14 @@ def _chosen(answers: Answers) -> dict[str, Any]:
 def _add_download(name: str, kind: Kind, response: type[FileResponse], told: str) -> None:
     """Add the route by which a kind of pieces is taken. told: the route's description."""
 
-    async def take(services: Needed, asking: Asking, file_id: FileId) -> Response:
-        log, read = services.client_files, services.executor.run_read
+    async def take(files: Needed, asking: Asking, file_id: FileId) -> Response:
+        log, read = files.log, files.executor.run_read
         found = await read(log.find, file_id)
         if found.name == ERASED and await read(log.part, file_id, Kind.SENT, 0) is None:
             raise errors.ClientFileErasedError(file_id)  # no bytes would read as no lines
-        services.journal.note(asking, "export", file=file_id, part=kind)
+        files.journal.note(asking, "export", file=file_id, part=kind)
         named = answers.attachment(_name_of(found.name, kind))
-        return response(_pieces(services, found.id, kind), headers=named | NO_STORE)
+        return response(_pieces(files, found.id, kind), headers=named | NO_STORE)
 
     take.__doc__ = told
     router.get(
@@ -330,9 +348,9 @@ def _name_of(name: str, kind: Kind) -> str:
     return f"{'resultado' if kind is Kind.RESULT else 'erros'}-{name}{ending}"
 
 
-async def _pieces(services: Services, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
-    number, read = 0, services.executor.run_read
-    while (piece := await read(services.client_files.part, file_id, kind, number)) is not None:
+async def _pieces(files: Files, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
+    number, read = 0, files.executor.run_read
+    while (piece := await read(files.log.part, file_id, kind, number)) is not None:
         yield piece
         number += 1
 
@@ -355,11 +373,11 @@ _add_download("enviado", Kind.SENT, SentResponse, "Devolve o arquivo como foi en
 def _add_step(step: Step, told: str) -> None:
     """Add the route by which a person asks for a step. told: the route's description."""
 
-    async def take(services: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
-        log, key = services.client_files, read_key(keys, (file_id, step), asking.label)
+    async def take(files: Needed, file_id: FileId, keys: Keys, asking: Asking) -> Lote:
+        log, key = files.log, read_key(keys, (file_id, step), asking.label)
         noted = chain.by_known(asking, f"file_{step.name.lower()}", file=file_id)
-        await services.executor.run_write(log.step, file_id, step, key, noted)
-        return _shown(services, asking, await services.executor.run_read(log.find, file_id))
+        await files.executor.run_write(log.step, file_id, step, key, noted)
+        return _shown(files, asking, await files.executor.run_read(log.find, file_id))
 
     take.__doc__ = told
     router.post(f"/lotes/{{file_id}}/{step}", operation_id=f"{step}_lote", responses=_STEP)(take)

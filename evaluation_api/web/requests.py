@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -46,7 +46,6 @@ from evaluation_api.decision.limits import (
     READABLE,
     READABLE_LINES,
 )
-from evaluation_api.record.client_file import Answers, Repeated
 
 #: The analysts' days begin and end here.
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
@@ -167,51 +166,6 @@ class ReviewBody(Body):
     revisoes_vistas: int | None = Field(
         None, ge=0, description="Quantas revisões quem revisa viu; com outras, é recusada (409)"
     )
-
-
-_Column = Annotated[
-    str | None, Field(min_length=1, max_length=255, description="A coluna do arquivo que o traz")
-]
-
-
-class ColunasBody(Body):
-    """Que coluna do arquivo traz cada campo, onde o nome dela não diz."""
-
-    nome: _Column = None
-    saldo_devedor: _Column = None
-    compras: _Column = None
-    saques: _Column = None
-    limite_de_credito: _Column = None
-    pagamentos: _Column = None
-
-
-#: How a file's question of clients who were decided before is answered, here and at its upload.
-Repetidas = Annotated[
-    Repeated | None,
-    Field(
-        strict=False,
-        description="Os já avaliados de um arquivo com as mesmas colunas: só os novos, ou todos",
-    ),
-]
-
-
-class UploadQuery(BaseModel):
-    """A consulta de POST /lotes."""
-
-    model_config = ConfigDict(frozen=True)
-
-    nome: str | None = Field(None, description="Nome do arquivo")
-    repetidas: Repetidas = None
-
-
-class RespostasBody(Body):
-    """O que uma pessoa escolheu, onde o arquivo não diz; no lugar do que respondeu antes."""
-
-    colunas: ColunasBody = ColunasBody()
-    decimais: Literal["virgula", "ponto"] | None = Field(
-        None, description="O que vem antes dos decimais"
-    )
-    repetidas: Repetidas = None
 
 
 class SearchQuery(BaseModel):
@@ -338,14 +292,6 @@ def review_of(sent: ReviewBody, review_id: str, evaluation_id: str, signed_in: s
 def asked_in_review(sent: ReviewBody) -> object:
     """Return what a review's key is known by, as the last release did where it tells no more."""
     return sent if "motivo" in sent.model_fields_set else sent.model_dump(exclude={"motivo"})
-
-
-def answers_of(sent: RespostasBody) -> Answers:
-    """Return what a person chose for a file; its columns by field."""
-    chosen = sent.colunas.model_dump(exclude_none=True)
-    field_of = {column: field for field, column in sentences.COLUMNS.items()}
-    columns = {field_of[column]: name for column, name in chosen.items()}
-    return Answers(columns, sent.decimais, sent.repetidas)
 
 
 def refusal(found: Sequence[Any]) -> errors.InvalidRequestError | errors.MalformedJsonError:

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -20,7 +20,6 @@ from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record import chain
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
@@ -34,7 +33,6 @@ from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.web import answers, contract, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
-from evaluation_api.web.budget import Budget
 from evaluation_api.web.metrics import MODEL_AWAY, PENDING
 from evaluation_api.web.problems import Responses, described
 
@@ -127,9 +125,6 @@ class Services:
     pending: PendingWorker
     credentials: CredentialLog
     journal: Journal
-    client_files: ClientFileLog
-    uploads: Budget = field(default_factory=Budget)
-    downloads: Budget = field(default_factory=Budget)
 
 
 def services_of(request: Request) -> Services:
