@@ -24,6 +24,8 @@ from evaluation_api.access.gate import Access, Gate
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.access.limits import RateLimit
 from evaluation_api.access.roles import Rules
+from evaluation_api.client_files import routes as client_file_routes
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import Model
 from evaluation_api.decision.evaluation import Evaluator
@@ -34,7 +36,6 @@ from evaluation_api.model.transport import KeptAliveTransport
 from evaluation_api.record import database, schema
 from evaluation_api.record.appender import Appender
 from evaluation_api.record.chain import ChainLog
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.credentials import CredentialLog, CredentialWatch
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
@@ -51,9 +52,8 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
-from evaluation_api.web import answers, client_file_routes, pages, problems, routes, sign_in
+from evaluation_api.web import answers, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
-from evaluation_api.web.client_file_routes import Files
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
@@ -229,10 +229,10 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
         )
 
 
-def _files_of(services: Services) -> Files:
+def _files_of(services: Services) -> client_file_routes.Files:
     """Return what the routes of files need, of the same record."""
     log = ClientFileLog(services.evaluations.engine)
-    return Files(log, services.executor, services.journal)
+    return client_file_routes.Files(log, services.executor, services.journal)
 
 
 def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:

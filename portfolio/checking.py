@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
-from evaluation_api.decision.domain import FEATURES
-from evaluation_api.record import client_file as words
-from evaluation_api.record.client_file import (
+from evaluation_api.client_files import client_file as words
+from evaluation_api.client_files.client_file import (
     Answers,
     ClientFile,
     FaultKind,
@@ -22,6 +21,7 @@ from evaluation_api.record.client_file import (
     Sample,
     State,
 )
+from evaluation_api.decision.domain import FEATURES
 from portfolio import known
 from portfolio.files import header, messages, reading, sources, writing
 from portfolio.files.amounts import Grammar, Mark

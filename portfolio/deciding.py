@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evaluation_api.client_files.client_file import CONFIDENCE_BINS, Awaited, ClientFile, Counts
 from evaluation_api.decision.errors import ModelError, ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.record.client_file import CONFIDENCE_BINS, Awaited, ClientFile, Counts
 from evaluation_api.record.tables import client_file_parts, evaluations
 from model_store.errors import ModelStoreError
 from portfolio import appending, checking, frames, known, writing_apart

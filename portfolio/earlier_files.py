@@ -19,11 +19,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
-from evaluation_api.decision import policy_file, sentences
-from evaluation_api.decision.domain import Decision, Recorded
-from evaluation_api.decision.evaluation import decide_again
-from evaluation_api.record import clock, database
-from evaluation_api.record.client_file import (
+from evaluation_api.client_files.client_file import (
     Answers,
     Counts,
     Kind,
@@ -32,7 +28,11 @@ from evaluation_api.record.client_file import (
     Sample,
     State,
 )
-from evaluation_api.record.client_files import encode, new_row
+from evaluation_api.client_files.log import encode, new_row
+from evaluation_api.decision import policy_file, sentences
+from evaluation_api.decision.domain import Decision, Recorded
+from evaluation_api.decision.evaluation import decide_again
+from evaluation_api.record import clock, database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.tables import batch_chunks, batches, client_file_parts, client_files
 

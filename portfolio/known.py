@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from evaluation_api.client_files.client_file import Earlier
 from evaluation_api.decision.domain import FEATURES
-from evaluation_api.record.client_file import Earlier
 from portfolio.files import messages, reading
 from portfolio.files.errors import Fault
 from portfolio.files.header import Header

@@ -26,9 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from evaluation_api.decision.errors import EvaluationError
-from evaluation_api.record import clock, database
-from evaluation_api.record.client_file import (
+from evaluation_api.client_files.client_file import (
     Answers,
     Awaited,
     ClientFile,
@@ -37,7 +35,9 @@ from evaluation_api.record.client_file import (
     Reading,
     State,
 )
-from evaluation_api.record.client_files import encode, to_client_file
+from evaluation_api.client_files.log import encode, to_client_file
+from evaluation_api.decision.errors import EvaluationError
+from evaluation_api.record import clock, database
 from evaluation_api.record.rows import in_utc
 from evaluation_api.record.tables import client_file_parts, client_files, recorded_files, workers
 from evaluation_api.record.writer import Writer, writer_for

@@ -4,9 +4,9 @@ from functools import cached_property
 
 import httpx
 
+from evaluation_api.client_files.client_file import ClientFile, State
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import Geometry
-from evaluation_api.record.client_file import ClientFile, State
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.settings import Settings

@@ -24,10 +24,10 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from evaluation_api.client_files.client_file import ClientFile, Counts, State
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.record import database, schema
-from evaluation_api.record.client_file import ClientFile, Counts, State
 from evaluation_api.runtime import logs
 from evaluation_api.settings import Settings, wrong_settings
 from portfolio import earlier_files

@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Engine, Select, delete, insert, null, or_, select, text, update
 
+from evaluation_api.client_files.client_file import Reading, State
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import FEATURES, Entry, Recorded, sent_key
 from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.operations import retention
 from evaluation_api.record import chain, database, digests, rows
-from evaluation_api.record.client_file import Reading, State
 from evaluation_api.record.evaluations import corrected, correction
 from evaluation_api.record.history import by_protocol
 from evaluation_api.record.rows import MOMENT

@@ -20,12 +20,12 @@ import pandas as pd
 import pytest
 
 from deploy.ports import HOST
+from evaluation_api.client_files.routes import MAX_BYTES
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.operations import audit
 from evaluation_api.operations.commands import main
 from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
-from evaluation_api.web.client_file_routes import MAX_BYTES
 from portfolio.files import messages
 from tests import commands
 from tests.client_files import CSV, HEADER, clients, csv_of, done, look, send, step

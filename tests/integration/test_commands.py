@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from evaluation_api.client_files.client_file import Answers
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision import policy_file
 from evaluation_api.operations.commands import main
-from evaluation_api.record.client_file import Answers
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.database import connect
 from evaluation_api.record.schema import HEAD, migrate
 from tests import commands

@@ -17,13 +17,13 @@ import pytest
 from sqlalchemy import Engine, select
 
 from bench.subjects import postgres
+from evaluation_api.client_files.client_file import Answers, ClientFile, Counts, Kind, State, Step
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision.errors import ModelRefusalError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.operations import audit
 from evaluation_api.record import database, schema
 from evaluation_api.record.chain import Event
-from evaluation_api.record.client_file import Answers, ClientFile, Counts, Kind, State, Step
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.sealer import Seals

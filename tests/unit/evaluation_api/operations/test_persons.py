@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, insert, make_url, text
 
+from evaluation_api.client_files.client_file import Answers, Reading, Sample
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision.domain import Applicant, IdempotencyKey, Recorded, Search, own_key
 from evaluation_api.decision.errors import EvaluationCorrectedError, EvaluationErasedError
 from evaluation_api.decision.names import ERASED
 from evaluation_api.operations import audit, retention
 from evaluation_api.operations.persons import PersonError, Persons
 from evaluation_api.record import database, name_index, schema
-from evaluation_api.record.client_file import Answers, Reading, Sample
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.history import History
 from evaluation_api.record.sealer import Seals

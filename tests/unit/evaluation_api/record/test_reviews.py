@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import Engine, event, select
 
 from evaluation_api.access.identity import Identity, Kind
+from evaluation_api.client_files.client_file import Answers, Step
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision.domain import Entry, IdempotencyKey, Outcome, Review, own_key
 from evaluation_api.decision.errors import (
     EvaluationPendingError,
@@ -20,8 +22,6 @@ from evaluation_api.decision.errors import (
 from evaluation_api.operations import retention
 from evaluation_api.operations.persons import Persons
 from evaluation_api.record import chain, database
-from evaluation_api.record.client_file import Answers, Step
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.sealer import Seals
 from evaluation_api.record.tables import file_answerers, file_starters

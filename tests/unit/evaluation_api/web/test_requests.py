@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from evaluation_api.client_files.requests import RespostasBody
 from evaluation_api.decision.domain import Applicant, CardUsage, sent_key
 from evaluation_api.decision.errors import InvalidRequestError, MalformedJsonError
-from evaluation_api.web import client_file_requests, requests
+from evaluation_api.web import requests
 from tests.clients import BAD_AMOUNTS, BAD_NAMES, MALFORMED, MARIA, Bad
 
 MARIAS = Applicant("Maria", CardUsage(1055.0, 3345.0, 147.0, 3854.0, 3233.0))
@@ -60,12 +61,12 @@ def test_what_is_no_json_is_refused_as_such(bad: Bad) -> None:
             ),
         ),
         (
-            client_file_requests.RespostasBody,
+            RespostasBody,
             {"decimais": "x"},
             "Decimais: informe um destes valores: virgula, ponto.",
         ),
         (
-            client_file_requests.RespostasBody,
+            RespostasBody,
             {"repetidas": "x"},
             "Repetidas: informe um destes valores: so_novas, todas.",
         ),

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from evaluation_api.decision.domain import FEATURES, Outcome
-from evaluation_api.decision.sentences import COLUMNS
-from evaluation_api.record.client_file import (
+from evaluation_api.client_files.client_file import (
     Answers,
     Awaited,
     ClientFile,
@@ -17,6 +15,8 @@ from evaluation_api.record.client_file import (
     Sample,
     State,
 )
+from evaluation_api.decision.domain import FEATURES, Outcome
+from evaluation_api.decision.sentences import COLUMNS
 from evaluation_api.web.answers import when
 from evaluation_api.web.contract import Moment, about
 

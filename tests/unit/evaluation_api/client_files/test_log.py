@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, insert
 
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.record import clock, database
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.tables import workers
 from evaluation_api.runtime.identity import new_id
 

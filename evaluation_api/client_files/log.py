@@ -13,11 +13,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from evaluation_api.decision import errors
-from evaluation_api.decision.domain import IdempotencyKey
-from evaluation_api.record import chain, clock, database, posts
-from evaluation_api.record.chain import Event
-from evaluation_api.record.client_file import (
+from evaluation_api.client_files.client_file import (
     ANSWERABLE,
     STEPS,
     Answers,
@@ -29,6 +25,10 @@ from evaluation_api.record.client_file import (
     State,
     Step,
 )
+from evaluation_api.decision import errors
+from evaluation_api.decision.domain import IdempotencyKey
+from evaluation_api.record import chain, clock, database, posts
+from evaluation_api.record.chain import Event
 from evaluation_api.record.posts import Operation
 from evaluation_api.record.rows import in_utc, is_id
 from evaluation_api.record.tables import (

@@ -15,21 +15,21 @@ from pydantic import AfterValidator
 from starlette.types import Receive, Scope, Send
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
+from evaluation_api.client_files import answers
+from evaluation_api.client_files.answers import Lote, Lotes
+from evaluation_api.client_files.client_file import Answers, Awaited, ClientFile, Kind, State, Step
+from evaluation_api.client_files.log import ClientFileLog
+from evaluation_api.client_files.requests import RespostasBody, UploadQuery, answers_of
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import own_key
 from evaluation_api.decision.limits import UNREADABLE
 from evaluation_api.decision.names import ERASED
 from evaluation_api.record import chain
-from evaluation_api.record.client_file import Answers, Awaited, ClientFile, Kind, State, Step
-from evaluation_api.record.client_files import ClientFileLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
-from evaluation_api.web import client_file_answers as answers
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.budget import Budget
-from evaluation_api.web.client_file_answers import Lote, Lotes
-from evaluation_api.web.client_file_requests import RespostasBody, UploadQuery, answers_of
 from evaluation_api.web.problems import Responses, described
 from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, Asking, no_store

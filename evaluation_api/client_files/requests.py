@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from evaluation_api.client_files.client_file import Answers, Repeated
 from evaluation_api.decision import sentences
-from evaluation_api.record.client_file import Answers, Repeated
 from evaluation_api.web.requests import Body
 
 _Column = Annotated[
