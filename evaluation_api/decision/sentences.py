@@ -306,6 +306,14 @@ def _number(value: float) -> str:
 
 
 BAD_KEY = "Envie uma só chave de idempotência, com 1 a 255 caracteres ASCII visíveis."
+TWO_PLACES = "Informe depois_de ou cursor: cada um continua de um lugar, em outra ordem."
+
+
+def protocol(evaluation_id: str) -> str:
+    """Return what names an evaluation on the telephone: the end of its id, which is random."""
+    end = evaluation_id[-8:].upper()
+    return f"{end[:4]} {end[4:]}"
+
 
 _OTHER_LABELS = {
     "ate": "data final",

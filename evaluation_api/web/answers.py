@@ -254,7 +254,7 @@ def _simulacao(
 
 def pending(evaluation_id: str) -> bytes:
     """Return the 202 answer to a request that waits for the model, as JSON."""
-    return _PENDENTE.dump_json(contract.Pendente(evaluation_id))
+    return _PENDENTE.dump_json(contract.Pendente(evaluation_id, sentences.protocol(evaluation_id)))
 
 
 def recorded(evaluation: Recorded) -> bytes:
@@ -262,6 +262,7 @@ def recorded(evaluation: Recorded) -> bytes:
     rest = _REGISTRO.dump_json(
         contract.Registro(
             id=evaluation.id,
+            protocolo=sentences.protocol(evaluation.id),
             situacao=_situation(pending=evaluation.pending),
             recebido_em=when(evaluation.received_at),
             pedido=_pedido(evaluation),
@@ -336,6 +337,7 @@ def _item(summary: Summary, policy: AnyPolicy) -> contract.Item:
     cluster = summary.cluster
     return contract.Item(
         id=summary.id,
+        protocolo=sentences.protocol(summary.id),
         situacao=_situation(pending=cluster is None),
         recebido_em=when(summary.received_at),
         nome=summary.name,

@@ -25,7 +25,12 @@ Amount = Annotated[str, about("Campo do pedido, como balance", "balance")]
 Label = Annotated[str, about("Nome do campo para pessoas", "saldo devedor")]
 Sentence = Annotated[str, about("Frase para pessoas")]
 Moment = Annotated[str, about("UTC, RFC 3339", "2026-11-22T12:00:00.123Z")]
-EvaluationId = Annotated[str, about("Código da avaliação", "01a203b4-6136")]
+EvaluationId = Annotated[
+    str, about("Código da avaliação; os 8 caracteres do fim são o protocolo", "01a203b4-6136")
+]
+Protocol = Annotated[
+    str, about("Como as páginas e o relatório chamam a avaliação; em nome, a encontra", "7F3A 90C1")
+]
 Situation = Annotated[str, about("pendente ou concluida", "concluida")]
 PolicyVersion = Annotated[str, about("Versão da política de decisão")]
 ModelTag = Annotated[str, about("Versão do modelo", "modelo:ab12cd34")]
@@ -133,6 +138,7 @@ class Pendente:
     """Um pedido aceito, que aguarda o modelo."""
 
     id: EvaluationId
+    protocolo: Protocol
     situacao: Annotated[str, about("Sempre pendente")] = "pendente"
 
 
@@ -165,6 +171,7 @@ class Registro:
     """Uma avaliação como está registrada."""
 
     id: EvaluationId
+    protocolo: Protocol
     situacao: Situation
     recebido_em: Moment
     pedido: Pedido
@@ -182,6 +189,7 @@ class Item:
     """Uma linha da lista de avaliações."""
 
     id: EvaluationId
+    protocolo: Protocol
     situacao: Situation
     recebido_em: Moment
     nome: Annotated[str, about("Nome do cliente")]

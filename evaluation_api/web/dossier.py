@@ -37,12 +37,6 @@ def _day(when: datetime) -> str:
     return when.astimezone(SAO_PAULO).strftime("%d/%m/%Y")
 
 
-def _protocol(evaluation_id: str) -> str:
-    """Return what names an evaluation on the telephone: the end of its id, which is random."""
-    end = evaluation_id[-8:].upper()
-    return f"{end[:4]} {end[4:]}"
-
-
 def _number(value: float, decimals: int) -> str:
     """Format a number with a decimal comma and a real minus sign."""
     return f"{value:.{decimals}f}".replace(".", ",").replace("-", "\N{MINUS SIGN}")
@@ -62,7 +56,7 @@ pages.templates.filters["referencia"] = _bound
 pages.templates.filters["porcento"] = _percent
 pages.templates.filters["hora"] = _local
 pages.templates.filters["dia"] = _day
-pages.templates.filters["protocolo"] = _protocol
+pages.templates.filters["protocolo"] = sentences.protocol
 pages.templates.filters["numero"] = _number
 
 

@@ -85,12 +85,14 @@ class _Answer:
     retry_after_seconds: int | None = None
 
 
+#: A read may be refused as well as a write: of neither is said that nothing was recorded, where
+#: both are told the same.
 _ANSWERS = {
     errors.InvalidRequestError: _Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "dados_nao_aceitos",
         "Dados não aceitos",
-        "Alguns campos precisam de correção. Nada foi registrado.",
+        "Alguns campos precisam de correção; o pedido não foi atendido.",
     ),
     errors.MalformedJsonError: _Answer(
         HTTPStatus.BAD_REQUEST,
@@ -102,8 +104,8 @@ _ANSWERS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "avaliacao_indisponivel",
         "Avaliação indisponível",
-        "O serviço do modelo não está respondendo. Nada foi registrado;"
-        " tente de novo em instantes.",
+        "O serviço do modelo não está respondendo, e o pedido não foi atendido. Tente de novo em"
+        " instantes.",
         retry_after_seconds=2,
     ),
     errors.RecordUnavailableError: _Answer(
@@ -127,7 +129,7 @@ _ANSWERS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "servico_ocupado",
         "Serviço ocupado",
-        "Há muitos pedidos neste momento. Nada foi registrado; tente de novo em instantes.",
+        "Há muitos pedidos neste momento, e este não foi atendido. Tente de novo em instantes.",
         retry_after_seconds=1,
     ),
     errors.ManyFilesError: _Answer(
@@ -220,7 +222,7 @@ _ANSWERS = {
         "identificacao_necessaria",
         "Identificação necessária",
         "Entre pela página de entrada ou, de outro sistema, envie sua chave no cabeçalho"
-        " Authorization: Bearer. Nada foi registrado.",
+        " Authorization: Bearer. O pedido não foi atendido.",
     ),
     errors.LinkGoneError: _Answer(
         HTTPStatus.UNAUTHORIZED,
@@ -240,7 +242,7 @@ _ANSWERS = {
         HTTPStatus.FORBIDDEN,
         "sem_permissao",
         "Sem permissão",
-        "Seu papel não permite isso. Nada foi registrado.",
+        "Seu papel não permite isso; o pedido não foi atendido.",
     ),
     errors.OwnEvaluationError: _Answer(
         HTTPStatus.FORBIDDEN,
@@ -252,7 +254,8 @@ _ANSWERS = {
         HTTPStatus.TOO_MANY_REQUESTS,
         "pedidos_demais",
         "Pedidos demais",
-        "Você fez muitos pedidos em pouco tempo. Nada foi registrado; tente de novo em instantes.",
+        "Você fez muitos pedidos em pouco tempo, e este não foi atendido. Tente de novo em"
+        " instantes.",
         retry_after_seconds=1,
     ),
     errors.IdempotencyKeyReusedError: _Answer(
@@ -330,7 +333,7 @@ _OF_THE_GATEWAY: Final = (
         HTTPStatus.TOO_MANY_REQUESTS,
         "muitos_pedidos",
         "Muitos pedidos",
-        "Seu endereço fez muitos pedidos em pouco tempo. Nada foi registrado; tente de novo em"
+        "Seu endereço fez muitos pedidos em pouco tempo, e este não foi atendido. Tente de novo em"
         " instantes.",
         retry_after_seconds=1,
     ),
@@ -375,7 +378,7 @@ _REFUSED: Final = {
             HTTPStatus.REQUEST_TIMEOUT,
             "pedido_incompleto",
             "Pedido incompleto",
-            "O pedido demorou demais a chegar inteiro. Nada foi registrado; tente de novo.",
+            "O pedido demorou demais a chegar inteiro, e não foi atendido. Tente de novo.",
         ),
         _Answer(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,

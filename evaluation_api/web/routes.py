@@ -71,8 +71,10 @@ _PENDING: Final[Responses] = {
         },
     }
 }
-_AWAITED: Final = {"Retry-After": "1", "Preference-Applied": "respond-async"}
+_LOOK_AGAIN: Final = {"Retry-After": "1"}
+_AWAITED: Final = {**_LOOK_AGAIN, "Preference-Applied": "respond-async"}
 _ONE: Final = described(errors.EvaluationNotFoundError)
+_FOUND: Final[Responses] = {HTTPStatus.OK: {"headers": {"Retry-After": problems.RETRY_AFTER}}}
 _REVIEWED: Final = described(
     errors.MalformedJsonError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -243,12 +245,16 @@ async def _page(
     "/avaliacoes/{evaluation_id}",
     operation_id="mostrar_avaliacao",
     response_model=contract.Registro,
-    responses=_ONE,
+    responses=_ONE | _FOUND,
 )
 async def find(services: Needed, asking: Asking, evaluation_id: EvaluationId) -> Response:
-    """Mostra uma avaliação com suas revisões."""
+    """Mostra uma avaliação com suas revisões.
+
+    De uma pendente, o cabeçalho Retry-After diz quando olhar de novo.
+    """
     found = await _shown(services, asking, evaluation_id)
-    return Response(answers.recorded(found), headers=NO_STORE, media_type=JSON)
+    headers = NO_STORE | _LOOK_AGAIN if found.pending else NO_STORE
+    return Response(answers.recorded(found), headers=headers, media_type=JSON)
 
 
 async def _shown(services: Services, asking: Identity, evaluation_id: str) -> Recorded:

@@ -165,6 +165,7 @@ def test_a_method_that_an_address_does_not_take_is_a_problem(
         ("limite=x", {"#/limite"}),
         ("cursor=x", {"#/cursor"}),
         ("depois_de=x", {"#/depois_de"}),
+        ("depois_de=0&cursor=01a203b4-6136-7000-8000-000000000000", {"#/depois_de"}),
         (f"depois_de={10**18}", {"#/depois_de"}),
         ("depois_de=٣", {"#/depois_de"}),
         ("decisao=talvez", {"#/decisao"}),
@@ -197,6 +198,20 @@ def test_a_search_by_body_finds_what_a_search_by_address_does(http: httpx.Client
     found = [item["id"] for page in (first, second) for item in page.json()["itens"]]
     assert found == [one["id"] for one in reversed(made)]
     assert first.headers["cache-control"] == "no-store"
+
+
+def test_an_evaluation_is_found_by_the_protocol_that_its_record_and_the_list_have(
+    http: httpx.Client,
+) -> None:
+    made = http.post("/avaliar", json=MARIA).json()
+    record = http.get(f"/avaliacoes/{made['id']}").json()
+
+    (found,) = http.get("/avaliacoes", params={"nome": record["protocolo"]}).json()["itens"]
+
+    assert found["id"] == made["id"]
+    assert found["protocolo"] == record["protocolo"]
+    report = http.get(f"/avaliacoes/{made['id']}/dossie").text
+    assert f"data-protocol>{record['protocolo']}<" in report
 
 
 def test_whoever_reads_on_gets_each_evaluation_once(http: httpx.Client) -> None:

@@ -63,14 +63,19 @@ def test_nothing_is_lost_while_the_model_is_away(model: Server, evaluation: Serv
         refused = http.post("/avaliar", json=MARIA)
         accepted, seconds = accept_many(http, 100)
         repeated = http.post("/avaliar", json=asked(FIVE_CLIENTS[0][0]), headers=keyed(0))
+        waiting = http.get(accepted[0])
         step(http, batch, "iniciar")
         health = http.get("/health/ready")
         told = done(http, batch)  # by the published model, which the worker has itself
 
         model.start().wait_until_ready()
         eventually(lambda: not rows(evaluation, "SELECT 1 FROM evaluations WHERE pending"), 30)
-        answers = [http.get(location).json() for location in accepted]
+        found = [http.get(location) for location in accepted]
 
+    answers = [one.json() for one in found]
+    assert (waiting.json()["situacao"], waiting.headers["retry-after"]) == ("pendente", "1")
+    assert waiting.json()["protocolo"] == repeated.json()["protocolo"]
+    assert not any("retry-after" in one.headers for one in found)
     assert refused.status_code == 503
     assert int(refused.headers["retry-after"]) > 0
     assert (repeated.status_code, repeated.headers["location"]) == (202, accepted[0])

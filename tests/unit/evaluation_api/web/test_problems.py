@@ -83,6 +83,19 @@ def test_the_description_of_the_api_names_the_codes_of_each_route() -> None:
             assert all(codes and {*codes} <= CODES.keys() for codes in told.values())
 
 
+def test_no_read_is_told_that_nothing_was_recorded() -> None:
+    reads = [one["get"] for one in APP.openapi()["paths"].values() if "get" in one]
+    told = {
+        code
+        for read in reads
+        for answer in read["responses"].values()
+        for code in re.findall(r"\((\w+)\)", answer["description"])
+    }
+
+    assert {"dados_nao_aceitos", "muitos_pedidos", "sem_permissao"} <= told
+    assert [code for code in told if "foi registrad" in CODES[code].detail] == []
+
+
 @pytest.mark.parametrize("status", [503, 408, 431, 400])
 def test_each_refusal_names_a_request_of_its_own_in_its_head_and_in_its_body(status: int) -> None:
     told = [problems.refusal(HTTPStatus(status)) for _ in range(3)]
