@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import FEATURES, Position
 from evaluation_api.decision.names import ERASED
+from evaluation_api.operations import remains
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Head
 from evaluation_api.record.positions import Numbering
@@ -39,16 +40,6 @@ _NOT_ERASED: Final = "is told to be erased, and is not as an erasure leaves it"
 _RECEIVED, _EVALUATED = 1, 10
 #: And of a review, its words, which may name a client.
 _WORDS: Final = 3
-#: What stands in an erased row, and by which name in what is left of its answer.
-_REMAIN: Final = {
-    "name": "nome",
-    "id": "id",
-    "cluster": "cluster",
-    "confidence": "confianca",
-    "outcome": "decisao",
-    "model_tag": "modelo",
-    "policy_version": "politica",
-}
 
 
 _Place = tuple[int, str]
@@ -95,21 +86,6 @@ class _Purge(msgspec.Struct):
 
 class _Erase(msgspec.Struct):
     left: dict[str, str]
-
-
-class _Remains(msgspec.Struct, forbid_unknown_fields=True):
-    """What an erasure leaves of an answer, as web/answers.py writes it, and nothing besides."""
-
-    nome: str
-    cluster: int
-    resposta: str
-    id: str
-    decisao: str
-    motivos: tuple[()]
-    confianca: float | None
-    modelo: str | None
-    politica: str | None
-    avaliado_em: str
 
 
 class _Correct(msgspec.Struct):
@@ -503,10 +479,8 @@ def _is_taken_out(values: list[Any]) -> bool:
     """Tell whether nothing of a client is left in a row, and what is left of its answer fits it."""
     row = dict(zip(digests.COLUMNS, values, strict=True))
     with suppress(*_UNREADABLE):
-        left = msgspec.json.decode(row["answer"], type=_Remains)
-        fits = all(row[column] == getattr(left, name) for column, name in _REMAIN.items())
         is_bare = row["prediction"] is None and not any(row[feature] for feature in FEATURES)
-        return fits and is_bare and row["name"] == ERASED
+        return remains.fit(row) and is_bare and row["name"] == ERASED
     return False
 
 

@@ -139,7 +139,7 @@ def _erase(confirmed: Callable[[], bool], chosen: argparse.Namespace, settings: 
         if not (chosen.yes or confirmed()):
             print("Nothing was erased.")
             return 0
-        files = persons.erase(ids, answers.erased)
+        files = persons.erase(ids)
     for file in files:
         print(f"File {file}: what was sent and its result are gone; its other clients are not.")
     print("Erased. Backups keep what was recorded until they are deleted.")

@@ -1,7 +1,7 @@
 """What the record holds of one person: found, corrected and taken out of it.
 
 Synchronous, as evaluations.py. A person is known by evaluations; who they are is for people to
-find out. Knows nothing of sentences: what is left of an answer is made by others.
+find out.
 """
 
 import json
@@ -16,7 +16,7 @@ from evaluation_api.client_files.client_file import Reading, State
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import FEATURES, Entry, Recorded, sent_key
 from evaluation_api.decision.names import ERASED, fold
-from evaluation_api.operations import retention
+from evaluation_api.operations import remains, retention
 from evaluation_api.record import chain, database, digests, rows
 from evaluation_api.record.evaluations import corrected, correction
 from evaluation_api.record.history import by_protocol
@@ -39,7 +39,7 @@ from evaluation_api.record.writer import writer_for
 _OVER: Final = frozenset({State.DONE, State.CANCELLED, State.REFUSED})
 
 #: Makes what is left of an answer.
-Remains = Callable[[Recorded], str]
+MakeRemains = Callable[[Recorded], str]
 
 
 class _LeftOut(msgspec.Struct):
@@ -120,19 +120,20 @@ class Persons:
             told = chain.by_terminal(chain.CORRECT, before=evaluation_id, after=entry.id)
             chain.note(connection, told)
 
-    def erase(self, ids: Sequence[str], remains: Remains) -> list[str]:
+    def erase(self, ids: Sequence[str], make_remains: MakeRemains = remains.of) -> list[str]:
         """Take persons out of evaluations: names, amounts, answers, keys, words of reviews, lines.
 
         What was decided, when and by what is left, and the chain with its digests, without salts.
-        Returns the files of clients that they came in: gone as they were sent and answered. Raises
-        PersonError for what waits for the model, or whose file is not done; nothing is erased then.
+        Returns the files of clients that they came in: gone as they were sent and answered.
+        make_remains: of an evaluation, what is left of its answer. Raises PersonError for what
+        waits for the model, or whose file is not done; nothing is erased then.
         """
         Seals(self._engine).seal_all()
         with database.transaction(self._engine) as connection:
             database.begin_writing(connection)
             keep_out(connection)
             found = _to_be_erased(connection, ids)
-            left = dict(_erased(connection, found, remains))
+            left = dict(_erased(connection, found, make_remains))
             left |= _erased_words(connection, ids)
             _forget_what_leads_to(connection, ids)
             files = sorted({*_forget_lines(connection, ids), *_forget_files(connection, ids)})
@@ -167,7 +168,7 @@ def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
 
 
 def _erased(
-    connection: Connection, found: Sequence[Recorded], remains: Remains
+    connection: Connection, found: Sequence[Recorded], make_remains: MakeRemains
 ) -> Iterator[tuple[str, str]]:
     """Take persons out of rows; yield ids, and digests of what is left."""
     no_amounts = dict.fromkeys(FEATURES, 0.0)
@@ -176,7 +177,7 @@ def _erased(
             "name": ERASED,
             "name_folded": fold(ERASED),
             **no_amounts,
-            "answer": remains(row),
+            "answer": make_remains(row),
             "prediction": None,
             "salt": None,
             "erased_at": datetime.now(UTC),

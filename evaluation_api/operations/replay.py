@@ -4,17 +4,24 @@ Whoever asks years later gets the same answer, or is told what differs. Knows ne
 record is nor how the model is reached.
 """
 
+import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Protocol
+from typing import Final, Protocol
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import CardUsage, Evaluation, Prediction, Recorded
 from evaluation_api.decision.evaluation import decide_again
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.web import answers
+
+#: What two evaluations of a client differ in, and words.
+_NOT_COMPARED: Final = frozenset({"id", "avaliado_em", "duracao_ms", "resposta", "frase", "rotulo"})
+#: What the first release's answers do not have.
+_LATER_FIELDS: Final = frozenset({"fatos", "motivos_principais", "ate"})
 
 
 class EarlierModels(Protocol):
@@ -57,7 +64,7 @@ async def differences(recorded: Iterable[Recorded], criteria_of: CriteriaOf) -> 
             yield _gone(same, f"model {tag}")
             continue
         for one, prediction in zip(same, predictions, strict=True):
-            for sentence in _compared(one, prediction, criteria.policy):
+            for sentence in _sentences(one, prediction, criteria.policy):
                 yield sentence
 
 
@@ -66,7 +73,7 @@ def _gone(recorded: list[Recorded], what: str) -> str:
     return f"{recorded[0].id}{others}: {what} is gone, so this cannot be evaluated again"
 
 
-def _compared(recorded: Recorded, prediction: Prediction, policy: AnyPolicy) -> list[str]:
+def _sentences(recorded: Recorded, prediction: Prediction, policy: AnyPolicy) -> list[str]:
     evaluation = Evaluation(
         id=recorded.id,
         applicant=recorded.applicant,
@@ -78,5 +85,37 @@ def _compared(recorded: Recorded, prediction: Prediction, policy: AnyPolicy) -> 
     once, again = answers.answer_json(recorded) or "", answers.answer(evaluation, policy)
     return [
         f"{recorded.id}: {field}: recorded {before!r}, now {now!r}"
-        for field, before, now in answers.differences(once, again)
+        for field, before, now in _differing_fields(once, again)
     ]
+
+
+def _differing_fields(one: str, other: str) -> list[tuple[str, object, object]]:
+    """Compare an answer with another, made since: (field, in one, in other) for what differs.
+
+    Field by field, but for id and times, and for words, which a release may put better. Fields that
+    the first release did not have yet are compared where one has them.
+    """
+    first, second = json.loads(one), json.loads(other)
+    return [
+        (field, first.get(field), second.get(field))
+        for field in _fields(first, second)
+        if not _same(first.get(field), second.get(field))
+    ]
+
+
+def _fields(one: dict[str, object], other: dict[str, object]) -> list[str]:
+    untold = _LATER_FIELDS - one.keys()
+    return [field for field in one | other if field not in untold | _NOT_COMPARED]
+
+
+def _same(one: object, other: object) -> bool:
+    """Compare JSON values; a number may differ as matrix products of other sizes round."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-7)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        fields = _fields(one, other)
+        both = one.keys() & other.keys()
+        return all(key in both and _same(one[key], other[key]) for key in fields)
+    return one == other

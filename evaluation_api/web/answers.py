@@ -1,7 +1,6 @@
 """What callers are answered, made of what the domain knows; contract.py has the types."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -29,7 +28,6 @@ from evaluation_api.decision.domain import (
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.evaluation import decide_again
 from evaluation_api.decision.facts import Thresholds
-from evaluation_api.decision.names import ERASED
 from evaluation_api.decision.policy import BORDER, RANGE, FactPolicy, Profile
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.reasons import reasons
@@ -40,10 +38,6 @@ from evaluation_api.web import contract
 _encode: Final = msgspec.json.Encoder().encode
 _REGISTRO: Final = TypeAdapter(contract.Registro)
 _PENDENTE: Final = TypeAdapter(contract.Pendente)
-#: What two evaluations of a client differ in, and words.
-_NOT_COMPARED: Final = frozenset({"id", "avaliado_em", "duracao_ms", "resposta", "frase", "rotulo"})
-#: What the first release's answers do not have.
-_LATER_FIELDS: Final = frozenset({"fatos", "motivos_principais", "ate"})
 
 
 def answer(evaluation: Evaluation, policy: AnyPolicy) -> str:
@@ -87,24 +81,6 @@ def answer_json(recorded: Recorded) -> str | None:
     return answer(evaluation_of(recorded, stored, policy), policy)
 
 
-def erased(recorded: Recorded) -> str:
-    """Return what is left of an answer when the person is taken out of it: what was decided."""
-    assert recorded.evaluated_at  # noqa: S101 - what waits is not erased
-    left: dict[str, Any] = {
-        "nome": ERASED,
-        "cluster": recorded.cluster,
-        "resposta": "Os dados desta pessoa foram apagados; ficou o que foi decidido.",
-        "id": recorded.id,
-        "decisao": recorded.outcome,
-        "motivos": [],
-        "confianca": recorded.confidence,
-        "modelo": recorded.model_tag,
-        "politica": recorded.policy_version,
-        "avaliado_em": when(recorded.evaluated_at),
-    }
-    return json.dumps(left, ensure_ascii=False, separators=(",", ":"))
-
-
 def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: AnyPolicy) -> Evaluation:
     """Put together what was decided, by the policy that decided it."""
     return Evaluation(
@@ -115,38 +91,6 @@ def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: AnyPolicy)
         evaluated_at=stored.evaluated_at,
         milliseconds=stored.milliseconds,
     )
-
-
-def differences(one: str, other: str) -> list[tuple[str, object, object]]:
-    """Compare an answer with another, made since: (field, in one, in other) for what differs.
-
-    Field by field, but for id and times, and for words, which a release may put better. Fields that
-    the first release did not have yet are compared where one has them.
-    """
-    first, second = json.loads(one), json.loads(other)
-    return [
-        (field, first.get(field), second.get(field))
-        for field in _compared(first, second)
-        if not _same(first.get(field), second.get(field))
-    ]
-
-
-def _compared(one: dict[str, object], other: dict[str, object]) -> list[str]:
-    untold = _LATER_FIELDS - one.keys()
-    return [field for field in one | other if field not in untold | _NOT_COMPARED]
-
-
-def _same(one: object, other: object) -> bool:
-    """Compare JSON values; a number may differ as matrix products of other sizes round."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-7)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        fields = _compared(one, other)
-        both = one.keys() & other.keys()
-        return all(key in both and _same(one[key], other[key]) for key in fields)
-    return one == other
 
 
 def _perfil(profile: Profile) -> contract.Perfil:

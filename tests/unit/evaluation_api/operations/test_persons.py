@@ -65,7 +65,7 @@ def test_who_is_erased_leaves_the_decision_the_statistics_and_a_whole_chain(
     log.review(review(erased.id))
     before = log.find(erased.id)
 
-    persons.erase([erased.id], answers.erased)
+    persons.erase([erased.id])
 
     found = log.find(erased.id)
     assert (found.applicant.name, found.applicant.usage.balance) == (ERASED, 0.0)
@@ -90,7 +90,7 @@ def _decided(one: Recorded) -> tuple[object, ...]:
 def test_who_was_erased_is_not_reviewed_any_more(log: EvaluationLog, persons: Persons) -> None:
     log.append([entry := entry_now(NAME)])
     log.review(before := review(entry.id))
-    persons.erase([entry.id], answers.erased)
+    persons.erase([entry.id])
 
     with pytest.raises(EvaluationErasedError):
         log.review(review(entry.id))
@@ -102,7 +102,7 @@ def test_what_is_left_of_an_erased_person_is_sealed_too(
     engine: Engine, log: EvaluationLog, persons: Persons
 ) -> None:
     log.append([entry := entry_now(NAME)])
-    persons.erase([entry.id], answers.erased)
+    persons.erase([entry.id])
 
     with engine.begin() as connection:
         connection.execute(text("UPDATE evaluations SET outcome = 'recusado'"))
@@ -116,7 +116,7 @@ def test_who_is_erased_twice_stays_as_at_first_and_what_was_said_since_goes(
     engine: Engine, log: EvaluationLog, persons: Persons
 ) -> None:
     log.append([entry := entry_now(NAME)])
-    persons.erase([entry.id], answers.erased)
+    persons.erase([entry.id])
     at_first = log.find(entry.id)
     with engine.begin() as connection:  # as a replica of the release before does
         connection.execute(insert(reviews).values(asdict(review(entry.id))))
@@ -135,7 +135,7 @@ def test_who_waits_for_the_model_is_erased_later(log: EvaluationLog, persons: Pe
     log.append([entry := pending_entry(NAME)])
 
     with pytest.raises(PersonError, match="waits for the model"):
-        persons.erase([entry.id], answers.erased)
+        persons.erase([entry.id])
     assert log.find(entry.id).applicant.name == NAME
 
 
@@ -174,7 +174,7 @@ def test_nothing_of_a_person_who_was_erased_is_left_in_the_files(tmp_path: Path)
     came_in = _file_of(engine, entry.id)
     assert any(_holds(path) for path in file.parent.iterdir())
 
-    assert Persons(engine).erase([entry.id], answers.erased) == [came_in]
+    assert Persons(engine).erase([entry.id]) == [came_in]
 
     assert [path.name for path in file.parent.iterdir() if _holds(path)] == []
     indexed.dispose()
@@ -193,7 +193,7 @@ def test_who_was_left_out_of_a_later_file_as_decided_before_is_erased_from_it_to
     _file_of(engine, last.id)  # left nobody out
 
     assert persons.files(entry.id) == [came_in, left_out]
-    assert persons.erase([entry.id], answers.erased) == [came_in, left_out]
+    assert persons.erase([entry.id]) == [came_in, left_out]
 
 
 def test_a_correction_and_what_it_corrects_are_of_one_person(
@@ -222,7 +222,7 @@ def test_a_server_that_is_vacuumed_in_full_keeps_nothing_of_who_was_erased_but_i
         server.execute(text("CHECKPOINT"))
     assert _held(tables)
 
-    persons.erase([entry.id], answers.erased)
+    persons.erase([entry.id])
     with own.connect() as server:
         for statement in ("VACUUM FULL", "CHECKPOINT"):
             server.execute(text(statement))
@@ -262,7 +262,7 @@ def test_who_came_in_a_file_that_is_not_done_is_erased_later(
     _file_of(engine, entry.id, "em_andamento")
 
     with pytest.raises(PersonError, match="is not done"):
-        persons.erase([entry.id], answers.erased)
+        persons.erase([entry.id])
     assert log.find(entry.id).applicant.name == NAME
 
 
@@ -288,7 +288,7 @@ def test_the_cells_of_who_was_erased_go_from_a_file_of_the_last_release(
             {"lines": lines, "endings": json.dumps([entry.id, other.id])},
         )
 
-    assert persons.erase([entry.id], answers.erased) == ["b"]
+    assert persons.erase([entry.id]) == ["b"]
 
     with engine.connect() as connection:
         kept = connection.execute(text("SELECT lines FROM batch_chunks")).scalar_one()

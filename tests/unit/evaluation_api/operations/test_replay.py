@@ -69,7 +69,10 @@ def test_rounding_is_no_difference(once: Prediction, again: Prediction) -> None:
 
 @pytest.mark.parametrize(
     ("field", "again"),
-    [("confianca", prediction(confidence=0.31001)), ("cluster", prediction(cluster=3))],
+    [
+        ("confianca", prediction(confidence=0.31001)),
+        *((field, prediction(0)) for field in ("cluster", "decisao", "perfil")),
+    ],
 )
 def test_a_difference_is_told_with_both_values(field: str, again: Prediction) -> None:
     one = recorded()

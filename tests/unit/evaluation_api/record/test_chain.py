@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from evaluation_api.decision.domain import Entry, Outcome, Review
 from evaluation_api.decision.errors import RecordUnavailableError
-from evaluation_api.operations import audit, retention
+from evaluation_api.operations import audit, remains, retention
 from evaluation_api.operations.persons import Persons
 from evaluation_api.record import chain, database, digests
 from evaluation_api.record.chain import ChainLog, Event, Head
@@ -31,7 +31,6 @@ from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.sealer import Sealer, Seals
 from evaluation_api.runtime.identity import new_id
-from evaluation_api.web import answers
 from tests.evaluations import decided_entry, pending_entry
 from tests.services import eventually
 
@@ -210,7 +209,7 @@ def keep_the_answer_of_who_is_erased(engine: Engine, ids: list[str]) -> None:
 
 
 def leave_where_they_are_found_who_is_erased(engine: Engine, ids: list[str]) -> None:
-    Persons(engine).erase([ids[5]], answers.erased)
+    Persons(engine).erase([ids[5]])
     assert audit.verify(engine).faults == []
     statement = "UPDATE evaluations SET name_folded = 'cliente 5' WHERE id = :of"
     run(engine, statement, of=ids[5])
@@ -221,7 +220,7 @@ def tell_of_an_erasure_that_never_was(engine: Engine, ids: list[str]) -> None:
 
 
 def change_who_was_erased(engine: Engine, ids: list[str]) -> None:
-    Persons(engine).erase([ids[5]], answers.erased)
+    Persons(engine).erase([ids[5]])
     with engine.connect() as connection:
         query = "SELECT answer FROM evaluations WHERE id = :of"
         answer = connection.scalar(text(query), {"of": ids[5]})
@@ -233,7 +232,7 @@ def change_who_was_erased(engine: Engine, ids: list[str]) -> None:
 
 
 def change_of_who_was_erased_what_the_answer_still_tells(engine: Engine, ids: list[str]) -> None:
-    Persons(engine).erase([ids[5]], lambda row: answers.erased(replace(row, model_tag="another")))
+    Persons(engine).erase([ids[5]], lambda row: remains.of(replace(row, model_tag="another")))
 
 
 def rewrite_a_review_as_if_erased(engine: Engine, ids: list[str]) -> None:

@@ -16,7 +16,6 @@ from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.sealer import Seals
 from evaluation_api.record.versions import Names, Versions, number_of
-from evaluation_api.web import answers
 from portfolio import views
 from tests.evaluations import MODEL, POLICY, POLICY_TEXT, decided_entry, evaluation, pending_entry
 
@@ -141,7 +140,7 @@ def test_what_waited_is_decided_by_number_and_sealed_so(engine: Engine, log: Eva
 def test_who_is_erased_keeps_what_decided(known: Engine, log: EvaluationLog) -> None:
     log.append([entry := decided_entry()])
 
-    Persons(known).erase([entry.id], answers.erased)
+    Persons(known).erase([entry.id])
 
     left = log.find(entry.id)
     assert (left.model_tag, left.model_sha256, left.policy_version) == NAMES

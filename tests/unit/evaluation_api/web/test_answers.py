@@ -250,15 +250,3 @@ def test_a_pending_record_has_no_decision_yet() -> None:
     assert shown["situacao"] == "pendente"
     assert shown["pedido"]["credit_limit"] == USAGE.credit_limit
     assert (shown["avaliacao"], shown["decisao_final"]) == (None, None)
-
-
-def test_answers_differ_by_what_was_said_and_not_by_when() -> None:
-    one = answers.answer(evaluation(), POLICY)
-    later = evaluation()._replace(milliseconds=9.0, evaluated_at=NOON.replace(year=2027))
-    rounded = evaluation(prediction(confidence=0.31 + 1e-15))
-    refused = evaluation(prediction(0))
-
-    assert answers.differences(one, answers.answer(later, POLICY)) == []
-    assert answers.differences(one, answers.answer(rounded, POLICY)) == []
-    fields = [field for field, _, _ in answers.differences(one, answers.answer(refused, POLICY))]
-    assert {"cluster", "decisao", "perfil", "motivos"} <= set(fields)
