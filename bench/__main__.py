@@ -62,9 +62,10 @@ def _measure_files(arguments: argparse.Namespace, folder: Path) -> int:
         server = None
         if postgres.programs() is not None:
             server = stack.enter_context(postgres.server())
-        ways = client_file.run(system, arguments.lines, arguments.rounds, folder, server)
+        ways, callers = client_file.run(system, arguments.lines, arguments.rounds, folder, server)
     print(f"{arguments.lines:,} clients")
-    print(tables.of_a_file(ways, arguments.lines))
+    print(f"{tables.of_a_file(ways, arguments.lines)}\n")
+    print(tables.of_callers(callers))
     return 0
 
 

@@ -11,12 +11,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import NamedTuple
 
 import httpx
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bench.load import open_loop
 from bench.load.checks import WrongAnswerError
+from bench.load.open_loop import OpenLoad
 from bench.subjects import clients, processes
 from bench.subjects.clients import Client
 from bench.subjects.systems import System
@@ -35,6 +38,10 @@ RECORD, SERVER = "portfolio score --record, SQLite", "portfolio score --record, 
 #: Somebody else writes so often to the record that a file is recorded in.
 _SECONDS_BETWEEN_WRITES = 0.02
 _LOOK = text("SELECT value FROM marks WHERE name = 'readable_by'")
+#: Those who ask for one client: so many a second, on so many connections at first.
+_SINGLE_CALLERS = 200.0
+_THEIR_CONNECTIONS = 16
+_ALONE_SECONDS = 10.0
 _OTHERS_WRITE = text("UPDATE marks SET value = value WHERE name = 'readable_by'")
 
 
@@ -58,7 +65,16 @@ class Way:
         return statistics.median(self.seconds)
 
 
-def run(system: System, lines: int, rounds: int, folder: Path, server: str | None) -> list[Way]:
+class Callers(NamedTuple):
+    """Those who ask for one client, while nobody else asks and while the page's file is decided."""
+
+    alone: OpenLoad
+    beside: OpenLoad
+
+
+def run(
+    system: System, lines: int, rounds: int, folder: Path, server: str | None
+) -> tuple[list[Way], Callers]:
     """Have one file of so many lines decided in each way, in turn. Raises WrongAnswerError.
 
     The script comes first in each round, so that a ratio is of neighbours. server: the URL of a
@@ -77,7 +93,22 @@ def run(system: System, lines: int, rounds: int, folder: Path, server: str | Non
             if server:
                 _record(ways[3], source, folder, lines, _emptied(server))
             _through_the_page(ways[-1], system.ports[0], source, lines)
-    return ways
+        return ways, _callers(system, source, lines, ways[-1].median)
+
+
+def _callers(system: System, source: Path, lines: int, seconds: float) -> Callers:
+    """Ask for one client at a time. seconds: for so long a file keeps the system busy at least."""
+    port, asked = system.ports[0], open_loop.requests(system.language, clients.make())
+
+    def ask(seconds: float) -> OpenLoad:
+        return open_loop.offer(port, asked, _SINGLE_CALLERS, seconds, _THEIR_CONNECTIONS)
+
+    alone = ask(_ALONE_SECONDS)
+    with ThreadPoolExecutor(1) as thread:
+        deciding = thread.submit(_through_the_page, Way(PAGE), port, source, lines)
+        beside = ask(seconds)
+    deciding.result()
+    return Callers(alone, beside)
 
 
 def _script(source: Path, folder: Path) -> list[str]:

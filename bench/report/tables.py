@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.load.client_file import Way
+from bench.load.client_file import Callers, Way
 from bench.load.faults import Outcome
 from bench.load.measurements import Comparison, Measured, Point
 from bench.load.soak import Slice, Soak
@@ -131,6 +131,20 @@ def of_a_file(ways: Sequence[Way], lines: int) -> str:
         "bytes a row": lambda way: f"{way.row_bytes:.0f}" if way.row_bytes else "-",
     }
     return _table(ways, columns)
+
+
+def of_callers(callers: Callers) -> str:
+    """Return a line for those who ask for one client, alone and beside a file."""
+    columns: Columns = {
+        "one client at a time": lambda one: one[0],
+        "asked/s": lambda one: f"{one[1].offered_per_second:.0f}",
+        "good": lambda one: f"{one[1].good}",
+        "refused or failed": lambda one: f"{one[1].refused + one[1].failed}",
+        "p50 ms": lambda one: f"{one[1].good_p50_ms:.2f}",
+        "p99 ms": lambda one: f"{one[1].good_p99_ms:.2f}",
+        "x p99": lambda one: f"{one[1].good_p99_ms / callers.alone.good_p99_ms:.2f}",
+    }
+    return _table([("alone", callers.alone), ("beside the page's file", callers.beside)], columns)
 
 
 def _waits(seconds: Sequence[float]) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import signal
 import socket
 import sqlite3
@@ -298,6 +299,13 @@ def test_while_no_worker_runs_it_is_said_within_seconds(
     assert step(own, client_file, "iniciar")["comeca_sozinho"]
     own_worker.start().wait_until_ready()
     assert done(own, client_file)["feitas"] == 3
+
+
+def test_a_worker_lets_those_go_first_who_wait_for_one_client(own_worker: Server) -> None:
+    assert own_worker.running
+    worker = own_worker.running.first.pid
+
+    assert os.getpriority(os.PRIO_PROCESS, worker) == os.getpriority(os.PRIO_PROCESS, 0) + 10
 
 
 def test_who_connects_to_a_worker_and_asks_nothing_keeps_nobody_waiting(own_worker: Server) -> None:
