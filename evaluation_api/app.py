@@ -198,7 +198,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
         )
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
         watch = ModelWatch(model, models, executor, partial(_tell_of_promise, policy))
-        look = partial(executor.run_watch, evaluations.require_writable)
+        look = partial(executor.run_watch, database.require_writable, engine)
         record_watch = RecordWatch(executor.outage, look)
         searches = await stack.enter_async_context(
             Searches(_connect(settings, stack, statement_seconds=CALL_SECONDS), executor.outage)

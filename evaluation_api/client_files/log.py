@@ -6,7 +6,6 @@ Synchronous, for threads. Who reads and decides them is a worker in a process of
 
 import zlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -216,9 +215,6 @@ class ClientFileLog(database.Keeper):
 
     def _now(self) -> Any:  # noqa: ANN401 - see clock.now
         return clock.now(self._engine.dialect)
-
-    def _transaction(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self._engine)
 
 
 def new_row(

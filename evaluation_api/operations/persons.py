@@ -52,12 +52,12 @@ class PersonError(errors.EvaluationError):
     """What cannot be done for a person, in one sentence."""
 
 
-class Persons:
+class Persons(database.Keeper):
     """The persons in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
+        """Take the engine."""
+        super().__init__(engine)
         self._writer = writer_for(engine)
 
     def find(self, named: str) -> str:
@@ -65,7 +65,7 @@ class Persons:
 
         Raises PersonError where that is none, or several.
         """
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             this = select(evaluations.c.id).where(
                 or_(evaluations.c.id == named, *by_protocol(named))
             )
@@ -82,7 +82,7 @@ class Persons:
 
     def note_export(self, ids: Sequence[str]) -> None:
         """Note that what is held was handed out."""
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             told = chain.by_terminal("person_export", evaluations=list(ids))
             chain.note(connection, told)
 
@@ -91,17 +91,17 @@ class Persons:
         query = select(idempotency_keys.c.key).where(
             idempotency_keys.c.evaluation_id == evaluation_id
         )
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return [sent_key(key)[0] for key in connection.execute(query).scalars()]
 
     def same_person(self, evaluation_id: str) -> list[str]:
         """Return an evaluation, those that it corrects and those that correct it, oldest first."""
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return _same_person(connection, evaluation_id)
 
     def files(self, evaluation_id: str) -> list[str]:
         """Return the files of clients that hold what was sent of a person, or may."""
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return [file.id for file in _files_of(connection, [evaluation_id])]
 
     def correct(self, evaluation_id: str, entry: Entry) -> None:
@@ -111,7 +111,7 @@ class Persons:
         """
         encoded = [self._writer.encode(entry)]
         link = {"evaluation_id": evaluation_id, "by_id": entry.id}
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             database.begin_writing(connection)
             if newer := correction(connection, evaluation_id):
                 raise PersonError(f"{evaluation_id}: was corrected by {newer}; correct that one")
@@ -129,7 +129,7 @@ class Persons:
         waits for the model, or whose file is not done; nothing is erased then.
         """
         Seals(self._engine).seal_all()
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             database.begin_writing(connection)
             keep_out(connection)
             found = _to_be_erased(connection, ids)

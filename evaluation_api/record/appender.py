@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Entry, FirstUse
+from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.metrics import count_decisions
@@ -122,7 +123,7 @@ class Appender:
             await asyncio.sleep(self._checkpoint_seconds)
             self._unsafe.clear()
             try:
-                await self._executor.run_read(self._log.checkpoint)
+                await self._executor.run_read(database.checkpoint, self._log.engine)
             except errors.RecordUnavailableError as exc:
                 logger.warning("checkpoint_failed", extra={"reason": str(exc)})
 

@@ -226,19 +226,19 @@ class ChainLog(database.Keeper):
 
     def note(self, events: Sequence[Event]) -> None:
         """Note what was done."""
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             for event in events:
                 note(connection, event)
 
     def bodies(self) -> Iterator[str]:
         """Yield every entry as it is hashed, the first one first."""
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             for row in entries(connection):
                 yield row.body
 
     def head(self) -> Head:
         """Return the last entry."""
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return head(connection)
 
 

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -136,6 +136,9 @@ class Keeper:
         """Take the engine."""
         self._engine = engine
 
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        return transaction(self._engine)
+
 
 @contextmanager
 def kept(engine: sa.Engine) -> Iterator[sa.Connection]:
@@ -188,7 +191,7 @@ def sentence_of(exc: Exception, engine: sa.Engine) -> str:
     return f"{sentence}: {engine.url.database}" if is_nameless else sentence
 
 
-def require_writable(engine: sa.Engine, *, thoroughly: bool) -> None:
+def require_writable(engine: sa.Engine, *, thoroughly: bool = False) -> None:
     """Raise RecordUnavailableError unless the database can be read and written.
 
     thoroughly: also write, and take it back, which leaves a server something to tidy: a disk may

@@ -175,14 +175,6 @@ class EvaluationLog:
             last = page[-1].id
             yield [rows.decode(row, (), texts) for row in page]
 
-    def checkpoint(self) -> None:
-        """Bring a SQLite file's last transactions safely to the disk."""
-        database.checkpoint(self.engine)
-
-    def require_writable(self, *, thoroughly: bool = False) -> None:
-        """Raise RecordUnavailableError unless the database can be written: database.py's."""
-        database.require_writable(self.engine, thoroughly=thoroughly)
-
     def _transaction(self) -> AbstractContextManager[Connection]:
         return database.transaction(self._bind)
 

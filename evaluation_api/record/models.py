@@ -41,7 +41,7 @@ class ModelLog(database.Keeper):
             "description": _encode(met).decode(),
             "first_met_at": datetime.now(UTC),
         }
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             connection.execute(_REMEMBER, values)
             chain.note_change(connection, "model", met.model.tag)
 
@@ -50,7 +50,7 @@ class ModelLog(database.Keeper):
         bare = tag.removesuffix(_TRIED)
         query = select(models.c.description).where(models.c.tag.in_((bare, bare + _TRIED)))
         newest_first = query.order_by(models.c.first_met_at.desc()).limit(1)
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             description = connection.execute(newest_first).scalar_one_or_none()
         return None if description is None else _decode(description)
 

@@ -12,18 +12,18 @@ from evaluation_api.record.tables import evaluations
 from evaluation_api.record.versions import Versions
 
 
-class PendingQueue:
+class PendingQueue(database.Keeper):
     """What waits in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
+        """Take the engine."""
+        super().__init__(engine)
         self._versions = Versions(engine)
 
     def count(self) -> int:
         """Return how many evaluations wait for the model."""
         query = select(func.count()).select_from(evaluations).where(evaluations.c.pending)
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return int(connection.execute(query).scalar_one())
 
     def lease(self, limit: int, duration: timedelta) -> list[Recorded]:
@@ -32,7 +32,7 @@ class PendingQueue:
         Replicas that do so at once get different ones. Whoever dies lets its lease run out, by the
         database's clock.
         """
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             taking = _taking(limit, duration, clock.now(self._engine.dialect))
             taken = [rows.decode(row) for row in connection.execute(taking)]
         return sorted(taken, key=lambda recorded: recorded.id)
@@ -43,7 +43,7 @@ class PendingQueue:
         An evaluation that another replica has decided meanwhile keeps that decision.
         """
         decisions = [_decision(entry, self._versions.of(entry)) for entry in entries]
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             found = [connection.execute(decision).rowcount for decision in decisions]
         return [entry for entry, is_mine in zip(entries, found, strict=True) if is_mine]
 

@@ -18,7 +18,7 @@ class PolicyLog(database.Keeper):
     def remember(self, version: str, source: str) -> None:
         """Keep a policy's text, once a version."""
         values = {"version": version, "text": source, "first_used_at": datetime.now(UTC)}
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             connection.execute(_REMEMBER, values)
             chain.note_change(connection, "policy", version)
 
@@ -26,7 +26,7 @@ class PolicyLog(database.Keeper):
         """Return every policy that decided here, the newest first."""
         query = select(policies.c.text, policies.c.first_used_at)
         newest_first = query.order_by(policies.c.first_used_at.desc(), policies.c.version)
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return [
                 UsedPolicy(row.text, in_utc(row.first_used_at))
                 for row in connection.execute(newest_first)
@@ -35,5 +35,5 @@ class PolicyLog(database.Keeper):
     def text(self, version: str) -> str | None:
         """Return the text of a policy that decided here, or None."""
         query = select(policies.c.text).where(policies.c.version == version)
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return connection.execute(query).scalar_one_or_none()

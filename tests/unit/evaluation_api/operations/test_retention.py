@@ -78,7 +78,7 @@ def test_others_write_while_much_is_deleted_and_the_disk_gets_it_back(tmp_path: 
     log = EvaluationLog(engine)
     for _ in range(8):
         log.append([decided_entry(when=day(1)) for _ in range(1_000)])
-    log.checkpoint()
+    database.checkpoint(log.engine)
     size = path.stat().st_size
     slices: list[int] = []
 

@@ -166,10 +166,10 @@ def test_the_pages_of_a_new_file_hold_several_evaluations(file: Path) -> None:
     engine = database.connect(f"sqlite:///{file}")
     schema.migrate(engine)
     log = EvaluationLog(engine)
-    log.checkpoint()
+    database.checkpoint(log.engine)
     before = file.stat().st_size
     log.append([decided_entry() for _ in range(300)])
-    log.checkpoint()
+    database.checkpoint(log.engine)
     with engine.connect() as connection:
         page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
     engine.dispose()

@@ -60,7 +60,7 @@ def test_a_server_that_is_not_there_is_our_error(tmp_path: Path) -> None:
     with pytest.raises(RecordUnavailableError):
         schema.migrate(engine)
     with pytest.raises(RecordUnavailableError):
-        EvaluationLog(engine).require_writable()
+        database.require_writable(engine)
     engine.dispose()
 
 

@@ -327,7 +327,7 @@ def test_whatever_the_database_says_becomes_our_error(engine: Engine) -> None:
         lambda: list(log.decided(None, 1)),
         lambda: retention.count_older(engine, day(1)),
         lambda: retention.purge(engine, day(1)),
-        log.require_writable,
+        lambda: database.require_writable(log.engine),
     ]
     for use in uses:
         with pytest.raises(RecordUnavailableError):

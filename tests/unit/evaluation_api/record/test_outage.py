@@ -135,7 +135,7 @@ async def watched(file: Path) -> AsyncIterator[tuple[Appender, RecordExecutor]]:
             RecordExecutor() as executor,
             Appender(log, executor, max_waiting=999, no_wait_log=no_wait_log) as appender,
         ):
-            look = partial(executor.run_watch, log.require_writable)
+            look = partial(executor.run_watch, database.require_writable, log.engine)
             watch = RecordWatch(executor.outage, look, tick_seconds=0.02, away_tick_seconds=0.02)
             watching = asyncio.create_task(watch.run())
             yield appender, executor
@@ -162,8 +162,8 @@ def test_files_that_may_not_grow_are_not_writable_whatever_room_their_disk_has(
     log.append([decided_entry()])
 
     with largest_file(2**16), pytest.raises(RecordUnavailableError):
-        log.require_writable(thoroughly=True)
-    log.require_writable(thoroughly=True)
+        database.require_writable(log.engine, thoroughly=True)
+    database.require_writable(log.engine, thoroughly=True)
     log.append([decided_entry()])
 
     with engine.connect() as connection:

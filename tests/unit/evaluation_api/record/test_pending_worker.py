@@ -99,7 +99,7 @@ def work_until_nothing_waits(
             worker = PendingWorker(
                 model, evaluator, queue, executor, tick_seconds=0.001, lease=timedelta(0)
             )
-            look = partial(executor.run_watch, EvaluationLog(engine).require_writable)
+            look = partial(executor.run_watch, database.require_writable, engine)
             watch = RecordWatch(executor.outage, look, away_tick_seconds=0.001)
             working = asyncio.gather(worker.run(), watch.run())
             async with asyncio.timeout(10):

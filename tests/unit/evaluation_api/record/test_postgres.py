@@ -194,7 +194,10 @@ def test_after_a_failover_no_connection_stays_with_the_read_only_server(
     make_read_only(postgres_url, direct, "on")
     direct.dispose()  # what connects from now on meets a server that only reads
 
-    for write in (log.require_writable, lambda: log.append([decided_entry()])):
+    for write in (
+        lambda: database.require_writable(log.engine),
+        lambda: log.append([decided_entry()]),
+    ):
         with pytest.raises(RecordUnavailableError, match="read-only"):
             write()
     make_read_only(postgres_url, direct, "off")
@@ -237,16 +240,16 @@ def test_a_server_whose_disk_is_full_cannot_be_written_until_it_has_room(postgre
         engine = database.connect(url)
         schema.migrate(engine)
         engine.dispose()
-        log.require_writable(thoroughly=True)
+        database.require_writable(log.engine, thoroughly=True)
         disk.fill(folder / "ballast")
 
         with pytest.raises(RecordUnavailableError):
             log.append([decided_entry() for _ in range(2000)])
         with pytest.raises(RecordUnavailableError):
-            log.require_writable(thoroughly=True)
+            database.require_writable(log.engine, thoroughly=True)
         (folder / "ballast").unlink()
 
-        log.require_writable(thoroughly=True)
+        database.require_writable(log.engine, thoroughly=True)
         log.append([decided_entry() for _ in range(2000)])
 
 
@@ -255,7 +258,7 @@ def test_the_look_that_ends_an_outage_costs_a_busy_server_little(
 ) -> None:
     def written_by_a_look() -> int:
         before = wal_position(direct)
-        log.require_writable(thoroughly=True)
+        database.require_writable(log.engine, thoroughly=True)
         return wal_position(direct) - before
 
     with connected(fresh_database) as log:
