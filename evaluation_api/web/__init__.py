@@ -1,1 +1,8 @@
-"""How one asks: routes, what may be sent, what is answered. Wired by app.py."""
+"""How one asks: routes, what may be sent, what is answered. Wired by app.py.
+
+admission, api_route, requests      what is let in, and how it is read
+routes, sign_in                     from a request to the use case and back
+contract, answers, dossier          what is answered, as types, and made of what the domain knows
+problems, openapi                   every error, and the description of it all
+pages, compression, budget          files that people's browsers ask for, so few large ones at once
+"""
