@@ -26,6 +26,7 @@ class Gateway:
             "GATEWAY_TRUSTED_PROXIES": "",
             "GATEWAY_WORKERS": "1",
             "GATEWAY_HOSTS": "clientes.example, server x",
+            "GATEWAY_PUBLIC_URL": "https://Pessoas.example:8443/",
             "GATEWAY_HTTPS_PORT": "443",
             **environment,
         }

@@ -11,7 +11,8 @@ main() {
   mkdir -p "$conf"
   names=$(names)
   GATEWAY_SCHEME=http GATEWAY_HTTPS_URL=
-  if [ -e "$tls/tls.crt" ] && [ -e "$tls/tls.key" ]; then
+  if [ -e "$tls" ]; then
+    require_certificate
     GATEWAY_SCHEME=https
     : "${names:?GATEWAY_HOSTS: the first names the server as its certificate does}"
     GATEWAY_HTTPS_URL=https://${names%%$'\n'*}:$GATEWAY_HTTPS_PORT
@@ -23,7 +24,7 @@ main() {
   fill "$GATEWAY_SCHEME.conf"
   listen_https >"$conf/listen_https.conf"
   trusted_proxies >"$conf/trusted_proxies.conf"
-  if [ -n "$names" ]; then printf '%s 1;\n' $names; fi >"$conf/hosts.conf"
+  printf '%s 1;\n' localhost $names | sort --ignore-case --unique >"$conf/hosts.conf"
   upstream "$(replicas)" >"$conf/upstream.conf"
   follow_replicas &
   exec nginx -c "$conf/nginx.conf" -g 'daemon off;'
@@ -35,10 +36,24 @@ fill() {
     <"/etc/gateway/$1.template" >"$conf/$1"
 }
 
-# The names by which browsers and callers may ask it, one a line.
+# Whoever mounts the folder wants HTTPS: without its files plain HTTP would carry people's sessions.
+require_certificate() {
+  local file
+  for file in "$tls/tls.crt" "$tls/tls.key"; do
+    if [ ! -r "$file" ]; then
+      echo "${file##*/} is not in TLS_FOLDER, or not readable by user $(id -u)" >&2
+      exit 2
+    fi
+  done
+}
+
+# The names by which browsers and callers may ask it, one a line; people's links lead to the last.
 names() {
-  local name
-  for name in ${GATEWAY_HOSTS//,/ }; do
+  local name public=${GATEWAY_PUBLIC_URL#*://}
+  public=${public%%/*}
+  # An address needs no name, and of an IPv6 one the port is not what the last colon begins.
+  case $public in \[*) public= ;; esac
+  for name in ${GATEWAY_HOSTS//,/ } ${public%:*}; do
     case $name in
       *[!A-Za-z0-9._-]*)
         echo "GATEWAY_HOSTS (WEB_HOST in .env): $name is no name without scheme and port" >&2

@@ -91,7 +91,10 @@ def test_a_page_of_another_origin_changes_nothing(client: httpx.Client, origin: 
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost:80", "10.1.2.3:8080", "[::1]:80", "server:8080", "Clientes.example"],
+    [
+        *("127.0.0.1", "localhost:80", "10.1.2.3:8080", "[::1]:80", "server:8080"),
+        *("Clientes.example", "pessoas.example:8443"),
+    ],
 )
 def test_a_browser_at_the_servers_own_address_is_answered(client: httpx.Client, host: str) -> None:
     told = {"Host": host, "Origin": f"http://{host}"}
@@ -238,6 +241,29 @@ def test_plain_http_leads_to_the_name_of_the_certificate_and_its_port(tmp_path: 
 
     assert led.status_code == 308
     assert led.headers["location"] == "https://clientes.example:8443/historico.html?a=b"
+
+
+@pytest.mark.parametrize("missing", ["tls.crt", "tls.key"])
+def test_without_its_certificate_a_gateway_that_was_to_have_one_does_not_start(
+    tmp_path: Path, missing: str
+) -> None:
+    make_certificate(tmp_path / "tls")
+    (tmp_path / "tls" / missing).unlink()
+    plain = Gateway(tmp_path)
+
+    with pytest.raises(NotReadyError), plain:
+        pass
+
+    assert f"{missing} is not in TLS_FOLDER, or not readable by user" in plain.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "public_url",
+    ["http://localhost:80", "https://127.0.0.1", "http://[::1]:80", "http://SERVER", ""],
+)
+def test_where_people_reach_the_pages_may_be_known_already(tmp_path: Path, public_url: str) -> None:
+    with Gateway(tmp_path, GATEWAY_PUBLIC_URL=public_url) as running:
+        assert httpx.get(f"{running.url}/", headers={"Host": "server"}).status_code == 200
 
 
 def make_certificate(folder: Path) -> None:

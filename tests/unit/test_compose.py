@@ -125,6 +125,10 @@ def test_a_client_has_half_of_the_places_for_files_and_no_route_of_them_besides(
     assert [one for one in of_files if not any(re.search(known, one) for known in counted)] == []
 
 
+def test_the_gateway_knows_where_people_reach_the_pages() -> None:
+    assert SERVICES["web"]["environment"]["GATEWAY_PUBLIC_URL"] == "${PUBLIC_URL:-}"
+
+
 def test_with_https_the_pages_are_reached_where_cookies_are_kept_from_plain_http() -> None:
     told = yaml.safe_load(TLS)["services"]["client_evaluation_service"]["environment"]
 

@@ -362,6 +362,12 @@ def test_the_gateway_knows_the_names_by_which_it_is_asked(production: Rendered) 
     assert production.named("Service", "web")["metadata"]["name"] in names
 
 
+def test_the_gateway_knows_where_people_reach_the_pages(rendered: Rendered) -> None:
+    told = settings(rendered, "web")["GATEWAY_PUBLIC_URL"]
+
+    assert told == settings(rendered, "evaluation")["EVALUATION_PUBLIC_URL"]
+
+
 def test_all_are_told_one_token_out_of_one_secret(rendered: Rendered) -> None:
     for name in ("evaluation", "portfolio", "model"):
         told = secret_of(rendered, name, "MODEL_SERVICE_TOKEN")
