@@ -170,7 +170,10 @@ def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:
 def _erased(
     connection: Connection, found: Sequence[Recorded], make_remains: MakeRemains
 ) -> Iterator[tuple[str, str]]:
-    """Take persons out of rows; yield ids, and digests of what is left."""
+    """Take persons out of rows; yield ids, and digests of what is left.
+
+    Whoever has amounts and the model finds a client's confidence in all of its digits: it goes.
+    """
     no_amounts = dict.fromkeys(FEATURES, 0.0)
     for row in found:
         values = {
@@ -179,6 +182,7 @@ def _erased(
             **no_amounts,
             "answer": make_remains(row),
             "prediction": None,
+            "confidence": None,
             "salt": None,
             "erased_at": datetime.now(UTC),
         }

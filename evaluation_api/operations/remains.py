@@ -50,7 +50,7 @@ def of(recorded: Recorded) -> str:
         id=recorded.id,
         decisao=recorded.outcome,
         motivos=(),
-        confianca=recorded.confidence,
+        confianca=None,
         modelo=recorded.model_tag,
         politica=recorded.policy_version,
         avaliado_em=answers.when(recorded.evaluated_at),

@@ -57,7 +57,7 @@ def test_a_key_names_what_any_caller_sent_with_it(log: EvaluationLog, persons: P
         persons.find("ref-2")
 
 
-def test_who_is_erased_leaves_the_decision_the_statistics_and_a_whole_chain(
+def test_who_is_erased_leaves_the_decision_and_a_whole_chain(
     engine: Engine, log: EvaluationLog, persons: Persons
 ) -> None:
     erased, other = entry_now(NAME)._replace(idempotency_key=KEY), entry_now("Bia")
@@ -84,7 +84,23 @@ def test_who_is_erased_leaves_the_decision_the_statistics_and_a_whole_chain(
 
 
 def _decided(one: Recorded) -> tuple[object, ...]:
-    return one.outcome, one.cluster, one.confidence, one.model_tag, one.policy_version
+    return one.outcome, one.cluster, one.model_tag, one.policy_version
+
+
+def test_nothing_is_left_of_who_was_erased_by_which_their_amounts_can_be_told(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([entry := entry_now(NAME)])
+    sure = log.find(entry.id).confidence
+    assert sure is not None
+
+    persons.erase([entry.id], remains.of)
+
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM evaluations")).mappings().one()
+    assert row["confidence"] is None
+    assert repr(sure) not in repr(dict(row))
+    assert json.loads(row["answer"])["confianca"] is None
 
 
 def test_who_was_erased_is_not_reviewed_any_more(log: EvaluationLog, persons: Persons) -> None:
