@@ -155,6 +155,9 @@ class Lote:
     conferencia: Annotated[Conferencia | None, about("Nula até ser conferido")]
     comeca_sozinho: Annotated[bool, about("Se começa assim que for conferido, sem perguntas")]
     recusa: Annotated[str | None, about("Por que nada será avaliado")]
+    apagado: Annotated[
+        bool, about("Se foi apagado com uma pessoa que veio nele: não há mais o que baixar")
+    ]
 
 
 @dataclass(slots=True)
@@ -208,6 +211,7 @@ def client_file(one: ClientFile) -> Lote:
         conferencia=_checked(one.reading),
         comeca_sozinho=one.starts_when_ready,
         recusa=one.refusal,
+        apagado=one.is_erased,
     )
 
 

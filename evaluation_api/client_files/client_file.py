@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from evaluation_api.decision.domain import CLUSTERS
+from evaluation_api.decision.names import ERASED
 
 CONFIDENCE_BINS = 10
 
@@ -206,3 +207,9 @@ class ClientFile:
     refusal: str | None
     starts_when_ready: bool
     made_by: str | None
+
+    @property
+    def is_erased(self) -> bool:
+        """Tell whether it went with a person who came in it; one may be called so, too."""
+        has_lines = self.reading is not None and bool(self.reading.sample)
+        return self.name == ERASED and self.line_count > 0 and not has_lines

@@ -23,7 +23,6 @@ from evaluation_api.client_files.requests import RespostasBody, UploadQuery, ans
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import own_key
 from evaluation_api.decision.limits import UNREADABLE
-from evaluation_api.decision.names import ERASED
 from evaluation_api.record import chain
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.journal import Journal
@@ -322,9 +321,8 @@ def _add_download(name: str, kind: Kind, response: type[FileResponse], told: str
     """Add the route by which a kind of pieces is taken. told: the route's description."""
 
     async def take(files: Needed, asking: Asking, file_id: FileId) -> Response:
-        log, read = files.log, files.executor.run_read
-        found = await read(log.find, file_id)
-        if found.name == ERASED and await read(log.part, file_id, Kind.SENT, 0) is None:
+        found = await files.executor.run_read(files.log.find, file_id)
+        if found.is_erased:
             raise errors.ClientFileErasedError(file_id)  # no bytes would read as no lines
         files.journal.note(asking, "export", file=file_id, part=kind)
         named = answers.attachment(_name_of(found.name, kind))

@@ -20,7 +20,7 @@ import {
   waitWords,
 } from "./batch-words.js";
 import { button, element, endLoading, fill, hook, named } from "./dom.js";
-import { problemBlocks } from "./notice.js";
+import { notice, problemBlocks } from "./notice.js";
 import { isPassing, Problem } from "./problem.js";
 import { sleep } from "./waiting.js";
 import { DECISIONS, formatCount, formatShare } from "./words.js";
@@ -28,6 +28,8 @@ import { DECISIONS, formatCount, formatShare } from "./words.js";
 const BEFORE_CANCELLING =
   "Cancelar a avaliação deste arquivo? As linhas que faltam não serão avaliadas, e isso não pode ser desfeito.";
 const BEFORE_GIVING_UP = "Desistir deste arquivo? Nenhuma linha dele será avaliada, e isso não pode ser desfeito.";
+const ERASED_FILE =
+  "Os dados de uma pessoa que veio neste arquivo foram apagados, e com eles o arquivo e o resultado: não há mais o que baixar. As avaliações dos outros clientes permanecem no histórico.";
 
 const STEP_BUTTONS = {
   iniciar: { words: "Começar a avaliar", look: "btn-primary" },
@@ -101,7 +103,7 @@ function showCheck(page, batch) {
   const save = (chosen) => answer(page, batch, chosen);
   const isAsked = perguntas.length > 0 && !isOver(situacao);
   panel(page, "questions", isAsked, [perguntas, formato], () => [questionsForm(batch, save)]);
-  panel(page, "faults", conferencia?.com_erro > 0, conferencia, () => faultBlocks(batch));
+  panel(page, "faults", conferencia?.com_erro > 0 && !batch.apagado, conferencia, () => faultBlocks(batch));
   const isShown = amostra.length > 0 && !isOver(situacao);
   panel(page, "preview", isShown, [formato, amostra, conferencia, situacao], () => [
     ...previewBlocks(batch),
@@ -148,7 +150,7 @@ function announce(batch) {
 function showProgress(page, batch) {
   const place = hook("progress", page.root);
   const obstacle = obstacleWords(batch);
-  if (obstacle) return fill(place, element("p", {}, obstacle));
+  if (obstacle) return fill(place, element("p", {}, obstacle), goneNotice(batch));
   if (batch.situacao === "pronto") return fill(place, ...readyBlocks(page, batch));
   if (!hook("progress-bar", place))
     fill(place, progressBar(), element("div", { "data-progress-words": "" }));
@@ -157,8 +159,15 @@ function showProgress(page, batch) {
   bar.value = share;
   bar.textContent = formatShare(share);
   const waiting = waitWords(batch);
-  fill(hook("progress-words", place), waiting ? element("p", {}, waiting) : null, facts(batch));
+  fill(
+    hook("progress-words", place),
+    waiting ? element("p", {}, waiting) : null,
+    facts(batch),
+    goneNotice(batch),
+  );
 }
+
+const goneNotice = ({ apagado }) => (apagado ? notice("note", "Arquivo apagado", ERASED_FILE) : null);
 
 function readyBlocks(page, batch) {
   const words =
@@ -208,7 +217,7 @@ function showActions(page, batch) {
   place.dataset.shown = key;
   const focused = place.contains(document.activeElement) ? document.activeElement : null;
   const steps = stepsOf(batch).map((step) => stepButton(page, step));
-  fill(place, ...steps, batch.feitas > 0 ? resultLink(batch) : null);
+  fill(place, ...steps, batch.feitas > 0 && !batch.apagado ? resultLink(batch) : null);
   if (focused) successor(place, focused, hook("batch-name", page.root)).focus();
 }
 

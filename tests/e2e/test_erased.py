@@ -1,6 +1,7 @@
 """What the pages show of a person who was taken out of the record: the decision, and no amounts."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from evaluation_api.operations.commands import main
 from tests import commands
-from tests.e2e import analyst
+from tests.e2e import analyst, clerk
 from tests.e2e.conftest import Opener
-from tests.services import Server, evaluation_server
+from tests.services import Server, evaluation_server, worker_server
 
 pytestmark = pytest.mark.browser
 
@@ -92,3 +93,22 @@ def test_programs_are_told_no_amounts_and_review_nothing(
     assert httpx.get(address).json() == record
     (listed,) = httpx.get(f"{server.url}/avaliacoes").json()["itens"]
     assert listed["apagado_em"] == record["apagado_em"]
+
+
+def test_a_file_that_went_with_a_person_offers_nothing_to_take_and_says_why(
+    page: Page, server: Server, bentoml_home: Path, tmp_path: Path
+) -> None:
+    with worker_server(server, bentoml_home):
+        clerk.choose(page)
+        clerk.send(page)
+        clerk.start(page)
+        clerk.in_state(page, "Concluído")
+    rows = clerk.result(page, tmp_path)
+    erasing = ("person", "erase", rows[0]["id"], "--yes")
+    assert commands.run(main, *erasing, environment=server.environment).returncode == 0
+
+    page.reload()
+
+    expect(page.get_by_role("heading", name="Arquivo apagado")).to_be_visible()
+    expect(page.locator("[data-plot-decisions]")).to_contain_text("Aprovado")
+    expect(page.locator("a[download]:visible")).to_have_count(0)

@@ -550,11 +550,12 @@ def ask(server: Server, query: str) -> list[Any]:
 def test_a_file_whose_person_was_erased_is_gone_and_not_without_lines(
     own_evaluation: Server, own: httpx.Client
 ) -> None:
-    sent = done(own, step(own, send(own, clients(3), repetidas="todas"), "iniciar"))
+    sent = done(own, step(own, send(own, clients(3), "apagado", repetidas="todas"), "iniciar"))
     decided = result(own, sent)[0]["id"]
     erasing = ("person", "erase", decided, "--yes")
     assert commands.run(main, *erasing, environment=own_evaluation.environment).returncode == 0
 
+    assert [sent["apagado"], look(own, sent)["apagado"]] == [False, True]
     for part in ("resultado.csv", "erros.csv", "enviado"):
         answer = own.get(f"/lotes/{sent['id']}/{part}")
         assert (answer.status_code, answer.json()["codigo"]) == (410, "arquivo_apagado")
