@@ -94,7 +94,7 @@ def test_nothing_is_left_of_who_was_erased_by_which_their_amounts_can_be_told(
     sure = log.find(entry.id).confidence
     assert sure is not None
 
-    persons.erase([entry.id], remains.of)
+    persons.erase([entry.id])
 
     with engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM evaluations")).mappings().one()
