@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from bench.load import answers, open_loop
-from bench.subjects import clients, systems
+from bench.subjects import clients, processes, systems
 from bench.subjects.languages import EXPLAINED
 from deploy import ports
 from deploy.ports import HOST
@@ -134,14 +134,12 @@ def run(folder: Path, share: float = 1.0) -> Siege:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
     model_port, port = ports.free(2)
-    with ExitStack() as stack:
-        for program in (
-            systems.model_program(folder, model_port),
-            systems.evaluation_program(folder, port, model_port),
-        ):
-            running = stack.enter_context(Running(program, folder / "printed.txt"))
-            running.wait_until_ready()
-        return _besiege(_Service(running, port), share)
+    programs = (
+        systems.model_program(folder, model_port),
+        systems.evaluation_program(folder, port, model_port),
+    )
+    with processes.started(programs, folder) as running:
+        return _besiege(_Service(running[-1], port), share)
 
 
 def _besiege(service: _Service, share: float) -> Siege:

@@ -1,29 +1,23 @@
 """The programs of one system: started one after the other, and measured together."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from deploy import processes
 from deploy.processes import Program, Running
 
 
 @contextmanager
 def started(programs: Sequence[Program], folder: Path) -> Iterator[list[Running]]:
-    """Start programs, each ready before the next; stop all when the block is left.
+    """Start programs, each ready before the next; stop all when the block is left, the last first.
 
     What they print goes to a file in the folder. Raises NotReadyError, after which none runs.
     """
-    running: list[Running] = []
-    try:
-        for program in programs:
-            running.append(Running(program, folder / "printed.txt"))
-            running[-1].wait_until_ready()
-        yield running
-    finally:
-        processes.stop(running)
+    printed = folder / "printed.txt"
+    with ExitStack() as stack:
+        yield [stack.enter_context(Running(one, printed)).wait_until_ready() for one in programs]
 
 
 def cpu_seconds(programs: Sequence[Running]) -> float:
