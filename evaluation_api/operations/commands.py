@@ -8,7 +8,6 @@ code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -17,13 +16,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_address
 from typing import Final, NoReturn
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from evaluation_api import app
+from evaluation_api import app, serving
 from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import MAX_ROWS
@@ -37,12 +35,8 @@ from evaluation_api.operations import (
 from evaluation_api.record import schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
-from evaluation_api.runtime import logs, server
-from evaluation_api.runtime.load_shedding import ConcurrencyLimit
-from evaluation_api.settings import Settings, unknown, wrong_settings
-from evaluation_api.web import problems
-
-logger = logging.getLogger(__name__)
+from evaluation_api.runtime import logs
+from evaluation_api.settings import Settings, wrong_settings
 
 DIFFERENT: Final = 1
 REFUSED: Final = 2
@@ -50,7 +44,7 @@ REFUSED: Final = 2
 _CENTURY_DAYS: Final = 36_500
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+class Refusal(errors.EvaluationError):
     """What a command cannot do, in one sentence."""
 
 
@@ -66,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         _end_as_a_program_whose_reader_left()
     except KeyboardInterrupt:
         return _refuse("Interrupted.")
-    except (errors.EvaluationError, OSError, Refusal, ValidationError) as exc:
+    except (errors.EvaluationError, OSError, ValidationError) as exc:
         return _refuse(_sentence(exc))
     return code
 
@@ -138,33 +132,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
-    if not settings.frontend_path.is_dir():
-        raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
-    if settings.access_secret is None and not _is_loopback(settings.host):
-        raise Refusal(
-            f"EVALUATION_HOST: at {settings.host} anybody who reaches it could do everything; set"
-            " EVALUATION_ACCESS_SECRET to 32 random characters or more, and sign in by the address"
-            ' that "python -m evaluation_api keys link NAME" prints, or listen on 127.0.0.1.'
-        )
-    if mistyped := unknown(os.environ):
-        logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
-    limit = ConcurrencyLimit(settings.max_in_flight)
-    server.serve(
-        app.create_app(settings, limit),
-        settings.host,
-        settings.port,
-        limit=limit,
-        refusal=problems.refusal,
-        gateways=settings.gateways,
-    )
+    serving.serve(settings)
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
