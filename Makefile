@@ -30,9 +30,10 @@ train: $(VENV)/dev.stamp ## Train a model on the data set: make train DATA=path/
 
 # The containers. A release is named by VERSION=1.2.3; without one, what is built here is "local".
 ENV_FILE ?= .env
-IMAGE_PREFIX ?= $(or $(shell sed -n 's/^IMAGE_PREFIX=//p' $(ENV_FILE) 2>/dev/null),credit-card-)
-VERSION ?= $(or $(shell sed -n 's/^VERSION=//p' $(ENV_FILE) 2>/dev/null),local)
-NGINX_IMAGE ?= $(shell sed -n 's/^NGINX_IMAGE=//p' $(ENV_FILE) 2>/dev/null)
+setting = $(shell sed -nE "s/^$(1)=[\"']?([^\"' ]*).*/\1/p" $(ENV_FILE) 2>/dev/null)
+IMAGE_PREFIX ?= $(or $(call setting,IMAGE_PREFIX),credit-card-)
+VERSION ?= $(or $(call setting,VERSION),local)
+NGINX_IMAGE ?= $(call setting,NGINX_IMAGE)
 STACK := $(PYTHON) -m deploy.stack --env-file $(ENV_FILE)
 COMPOSE := docker compose --env-file $(ENV_FILE)
 LABEL := org.opencontainers.image.version=$(VERSION)

@@ -34,6 +34,10 @@ FIRST_LINK = (
     *("python", "-m", "evaluation_api", "keys", "link", "primeira pessoa", "--if-first"),
     *("--role", "revisor", "gestor", "auditor", "operador"),
 )
+#: A line of .env, as Compose reads it: quoted or not, with a comment behind it or none.
+SETTING = re.compile(
+    r"""\s*(?:export\s+)?(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|((?!["'#]).*?))\s*(?:(?<=\s)#.*)?"""
+)
 WAIT_SECONDS = 180
 #: Until everybody who calls a service has found its new replicas: the gateway looks every 2 s, the
 #: evaluation service keeps a connection to a replica for 1 s.
@@ -60,20 +64,42 @@ class Stack:
         self._require_settings()
         self._require_images(self._compose("config", "--images", captured=True).split())
         self._require_free_ports()
-        self._compose(
-            "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
-        )
-        sys.stdout.write(f"Ready: http://localhost:{self._setting('WEB_PORT', '80')}\n")
+        try:
+            self._compose(
+                "up", "--detach", "--remove-orphans", "--wait", f"--wait-timeout={WAIT_SECONDS}"
+            )
+        except subprocess.CalledProcessError:
+            self._show_why()
+            raise
+        here = f"http://localhost:{self._setting('WEB_PORT', '80')}"
+        sys.stdout.write(f"Ready: {self._setting('PUBLIC_URL', here)}\n")
         self._show_what_is_not_kept()
         self._show_first_link()
 
+    def _show_why(self, *services: str) -> None:
+        """Print the last lines of the containers that are not healthy."""
+        form = "{{.Health}} {{.ID}} {{.Name}}"
+        told = self._compose("ps", "--all", f"--format={form}", *services, captured=True)
+        for health, container, name in (line.split(" ") for line in told.splitlines()):
+            if health != "healthy":
+                sys.stderr.write(f"The last lines of {name}:\n")
+                sys.stderr.flush()
+                run("docker", "logs", "--tail=3", container)
+
     def _show_what_is_not_kept(self) -> None:
-        """Say which settings the environment has for this start alone."""
+        """Say which settings the environment has for this start alone, and which nothing reads."""
         kept = dict(self._settings())
         example = (ROOT / ".env.example").read_text(encoding="utf-8")
+        known = re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)
+        unread = [name for name in kept if name not in known and not name.startswith("COMPOSE_")]
+        if unread:
+            sys.stdout.write(
+                f"Nothing here reads {', '.join(unread)} of {self._env_file.name}:"
+                " .env.example names every setting.\n"
+            )
         passing = [
             name
-            for name in re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)
+            for name in known
             if name in self._environment and self._environment[name] != kept.get(name)
         ]
         if passing:
@@ -180,10 +206,12 @@ class Stack:
         scale = (f"--wait-timeout={WAIT_SECONDS}", "--scale", f"{service}={replicas}", service)
         try:
             self._compose(*arguments, *scale, environment=environment)
-        except (subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        except KeyboardInterrupt:
             self._remove(self._replicas(service, "--all") - running)
-            if isinstance(error, KeyboardInterrupt):
-                raise
+            raise
+        except subprocess.CalledProcessError as error:
+            self._show_why(service)
+            self._remove(self._replicas(service, "--all") - running)
             message = f"New replicas of {service} did not become healthy: nothing was changed."
             raise StackError(message) from error
 
@@ -202,9 +230,9 @@ class Stack:
 
     def _settings(self) -> Iterator[tuple[str, str]]:
         for line in self._env_file.read_text(encoding="utf-8").splitlines():
-            name, equals, value = line.partition("=")
-            if equals and not name.startswith("#"):
-                yield name, value
+            if setting := SETTING.fullmatch(line):
+                name, *values = setting.groups()
+                yield name, next(filter(None, values), "")
 
     def _remember(self, name: str, value: str) -> None:
         """Set one line of the file of settings, in its place or at the end."""

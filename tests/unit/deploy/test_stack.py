@@ -18,6 +18,9 @@ case "$*" in
   *" ps --quiet --all ml_model_service") cat "$FOLDER/model" "$FOLDER/ended" 2>/dev/null ;;
   *" config --images") echo postgres:15 "$IMAGE_PREFIX"web:local "$IMAGE_PREFIX"model:local ;;
   *" keys link "*--if-first*) cat "$FOLDER/link" 2>/dev/null ;;
+  *" ps --all --format="*) cat "$FOLDER/states" 2>/dev/null ;;
+  "logs "*) echo "words of $3" ;;
+  *" up "*--remove-orphans*) [ ! -e "$FOLDER/unwell" ] || exit 1 ;;
   "images "*) cat "$FOLDER/images" ;;
   *" up "*--no-recreate*) echo new >> "$FOLDER/model"
     [ ! -e "$FOLDER/interrupted" ] || kill -INT $PPID
@@ -132,6 +135,49 @@ def test_a_start_says_which_settings_are_for_it_alone(shell: Shell) -> None:
 
     assert "for this start alone: WEB_PORT. Write them to settings.env" in passing.stdout
     assert kept.stdout == f"Ready: http://localhost:{port}\n"
+
+
+def test_settings_are_read_as_compose_reads_them(shell: Shell) -> None:
+    (port,) = ports.free(1)
+    shell.env_file.write_text(
+        "ACCESS_SECRET='kept' # since May\nexport POSTGRES_PASSWORD = kept\n"
+        f"WEB_PORT=\"{port}\" # the form\nMODEL_SERVICE_TOKEN=''\n"
+    )
+
+    done = shell.run("up", WEB_ADDRESS="127.0.0.1")
+
+    *kept, token = shell.env_file.read_text().splitlines()
+    assert done.stdout.startswith(f"Ready: http://localhost:{port}\n")
+    assert kept[0] == "ACCESS_SECRET='kept' # since May"
+    assert len(kept) == 3
+    assert len(token) == len("MODEL_SERVICE_TOKEN=") + 32
+
+
+def test_a_start_says_which_settings_nothing_reads(shell: Shell) -> None:
+    shell.env_file.write_text("COMPOSE_PROJECT_NAME=mine\nMODEL_REPLICA=3\nEVALUATION_PORT=1\n")
+
+    done = shell.run("up", WEB_PORT=str(ports.free(1)[0]))
+
+    assert "Nothing here reads MODEL_REPLICA, EVALUATION_PORT of settings.env: " in done.stdout
+
+
+def test_a_start_says_where_people_reach_the_pages(shell: Shell) -> None:
+    shell.env_file.write_text("PUBLIC_URL=https://clientes.example\n")
+
+    done = shell.run("up", WEB_PORT=str(ports.free(1)[0]))
+
+    assert done.stdout.startswith("Ready: https://clientes.example\n")
+
+
+def test_a_start_that_fails_shows_why_and_nothing_of_who_is_well(shell: Shell) -> None:
+    (shell.folder / "unwell").touch()
+    (shell.folder / "states").write_text("healthy a web-1\nunhealthy b evaluation-1\n c db-1\n")
+
+    done = shell.run("up", WEB_PORT=str(ports.free(1)[0]))
+
+    assert done.code == 2
+    assert "The last lines of evaluation-1:\n" in done.stderr
+    assert done.stdout == "words of b\nwords of c\n"
 
 
 def test_images_that_nobody_built_are_one_sentence_and_nothing_is_started(shell: Shell) -> None:
@@ -261,12 +307,14 @@ def test_new_replicas_that_do_not_get_well_are_removed_and_the_old_kept(
     quick: Shell, command: str
 ) -> None:
     (quick.folder / "unwell").touch()
+    (quick.folder / "states").write_text("unhealthy new model-3\n")
 
     done = quick.run(*command.split())
 
     stopped = [call.split()[1:] for call in quick.calls if " stop " in call]
     assert done.code == 2
     assert "New replicas of ml_model_service did not become healthy: nothing was" in done.stderr
+    assert done.stdout == "words of new\n"
     assert [sorted(containers) for containers in stopped] == [["created", "new"]]
     assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
 
