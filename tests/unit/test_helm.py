@@ -102,6 +102,7 @@ def test_a_mistyped_value_is_refused(setting: str) -> None:
         "evaluation.resources.requests.cpu=a",
         "ingress.host=",
         "ingress.host=https://clientes.example/",
+        "ingress.host=clientes..example",
         "web.hosts={clientes.example:443}",
         "access.publicURL=clientes.example",
         "database.port=99999",
@@ -134,6 +135,9 @@ def test_a_value_that_the_cluster_would_refuse_is_refused_by_its_name(setting: s
         ),
         ("evaluation.env.EVALUATION_MODEL_URL=http://other", "which the chart sets by itself."),
         ("web.env.GATEWAY_HOSTS=other", "which the chart sets by itself."),
+        ("portfolio.env.PORTFOLIO_METRICS_PORT=a", "which the chart sets by itself."),
+        ("evaluation.env.EVALUATION_HOST=::1", "which the chart sets by itself."),
+        ("web.autoscaling.targetInFlight=20", "evaluation and model count"),
         (
             "evaluation.env.EVALUATION_OIDC_DISCOVERY_URL=https://accounts.example/configuration",
             "access.oidcPort names its port",
@@ -352,6 +356,35 @@ def test_each_service_can_have_a_version_of_its_own(production: Rendered) -> Non
     ]
 
     assert [tag.rpartition(":")[2] for tag in tags] == ["1.4.2", "1.4.2", "1.4.2", "1.4.2-model-3"]
+
+
+def test_an_image_may_be_named_by_its_digest_alone() -> None:
+    digest = f"@sha256:{'a' * 64}"
+    done = helm("template", "release", CHART, "--set", f"model.tag={digest}")
+
+    assert f'image: "credit-card-model{digest}"' in done.stdout
+
+
+@pytest.mark.parametrize("name", ["my.release", "1st"])
+def test_a_release_whose_services_could_have_no_such_name_is_refused(name: str) -> None:
+    done = helm("template", name, CHART)
+
+    assert done.returncode != 0
+    assert f'The release is called "{name}"' in done.stderr
+
+
+def test_migrations_reach_the_database_before_anything_else_is_there(production: Rendered) -> None:
+    job, policy = (production.named(kind, "migrations") for kind in ("Job", "NetworkPolicy"))
+    told = policy["metadata"]["annotations"]
+
+    assert told.items() >= job["metadata"]["annotations"].items()
+    assert int(told["helm.sh/hook-weight"]) < 0
+    assert "helm.sh/hook-weight" not in job["metadata"]["annotations"]
+
+
+def test_the_operators_prometheus_finds_what_it_is_to_read(production: Rendered) -> None:
+    for monitor in production.of("ServiceMonitor"):
+        assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
 
 
 def test_the_gateway_knows_the_names_by_which_it_is_asked(production: Rendered) -> None:

@@ -17,7 +17,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{- define "app.image" -}}
 {{- $values := index .root.Values .component -}}
-image: {{ printf "%s%s:%s" .root.Values.image.prefix .component ($values.tag | default .root.Values.image.tag | default .root.Chart.AppVersion) | quote }}
+{{- $tag := $values.tag | default .root.Values.image.tag | default .root.Chart.AppVersion -}}
+image: {{ printf "%s%s%s%s" .root.Values.image.prefix .component (ternary "" ":" (hasPrefix "@" $tag)) $tag | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 {{- end -}}
 
@@ -153,7 +154,7 @@ spec:
           env:
             {{- .env | nindent 12 }}
             {{- range $name, $value := $values.env }}
-            {{- if contains (printf "name: %s\n" $name) $.env }}
+            {{- if or (contains (printf "name: %s\n" $name) $.env) (regexMatch "_(HOST|PORT)$" $name) }}
             {{- fail (printf "%s.env sets %s, which the chart sets by itself." $.component $name) }}
             {{- end }}
             - name: {{ $name }}
