@@ -63,32 +63,33 @@ def rule_margins(centroids: Centroids) -> dict[int, float]:
     return margins
 
 
-def publishing_objection(centroids: Centroids, sizes: list[int] | None) -> str | None:
-    """Say in one sentence why these profiles must not be published, or None when they may.
+def publishing_objections(centroids: Centroids, sizes: list[int] | None) -> list[str]:
+    """Say each in a clause why these profiles must not be published, or nothing when they may.
 
     centroids: 5 x 5, already in the order of the labels; sizes: clients per label, where known.
     """
-    for label, margin in rule_margins(centroids).items():
-        if margin < LEAST_MARGIN:
-            return (
-                f"label {label} leads in {dict(RULE)[label]} by {margin:.3f} only, and a lead "
-                f"under {LEAST_MARGIN} does not hold its meaning"
-            )
+    objections = [
+        f"label {label} leads in {dict(RULE)[label]} by {margin:.3f} only, and a lead under"
+        f" {LEAST_MARGIN} does not hold its meaning"
+        for label, margin in rule_margins(centroids).items()
+        if margin < LEAST_MARGIN
+    ]
     if (order := label_order(centroids)) != list(range(PROFILE_COUNT)):
-        return (
+        objections.append(
             f"its clusters {order} earn the labels 0 to 4: before you save it, order = {order}; "
             "kmeans.cluster_centers_ = kmeans.cluster_centers_[order]; "
             "kmeans.labels_ = numpy.argsort(order)[kmeans.labels_]"
         )
-    return _small_profile(sizes) if sizes else None
+    return objections + _small_profiles(sizes or [])
 
 
-def _small_profile(sizes: list[int]) -> str | None:
-    for label, size in enumerate(sizes):
-        share = size / sum(sizes)
-        if share < LEAST_SHARE:
-            return f"profile {label} holds {share:.1%} of the clients, under {LEAST_SHARE:.0%}"
-    return None
+def _small_profiles(sizes: list[int]) -> list[str]:
+    shares = [size / sum(sizes) for size in sizes]
+    return [
+        f"profile {label} holds {share:.1%} of the clients, under {LEAST_SHARE:.0%}"
+        for label, share in enumerate(shares)
+        if share < LEAST_SHARE
+    ]
 
 
 def _ranked(centroids: Centroids, rows: list[int], feature: str) -> list[int]:

@@ -4,6 +4,7 @@ A candidate is measured against a baseline that does not move by itself, so that
 lead no farther than one. Knows versions as they are loaded, and neither the history nor a store.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -51,7 +52,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was measured, and what speaks against publishing, without a full stop, or None.
+    """What was measured, and all that speaks against publishing, without a full stop, or None.
 
     labels: of the probe clients, those with the row's label by the baseline and the column's by the
     candidate (5 x 5). farthest_move: of a centroid, or None where the two are in different spaces.
@@ -73,11 +74,11 @@ def judge(candidate: StoredModel, baseline: StoredModel | None) -> Verdict:
     if moves is not None:
         farthest = Measure("farthest move of a centroid", max(moves), FARTHEST_MOVE, "at_most")
         measures.append(farthest)
-    objection = _own_objection(candidate) or _order_objection(candidate, other)
-    if objection is None:
-        objection = next((_sentence(m) for m in measures if not m.holds), None)
-    objection = objection or _preparation_objection(candidate, other)
-    return Verdict(tuple(measures), labels.tolist(), max(moves) if moves else None, objection)
+    objections = [*_own_objections(candidate), *_order_objections(candidate, other)]
+    if not objections:  # from which those would follow
+        objections = [_sentence(measure) for measure in measures if not measure.holds]
+    told = "; ".join([*_preparation_objections(candidate, other), *objections]) or None
+    return Verdict(tuple(measures), labels.tolist(), max(moves) if moves else None, told)
 
 
 def cross_table(before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -123,40 +124,41 @@ def _against(
     ]
 
 
-def _own_objection(candidate: StoredModel) -> str | None:
+def _own_objections(candidate: StoredModel) -> Iterator[str]:
     try:
         golden.check(candidate, candidate.golden)
     except GoldenMismatch as mismatch:
-        return str(mismatch).rstrip(".")
+        yield str(mismatch).rstrip(".")
     sizes = candidate.metadata.get("cluster_sizes")
     if not sizes:
-        return "how many clients each profile has is not known, as the file has no labels_"
-    return profiles.publishing_objection(_numbers(candidate).centroids, sizes)
+        yield "how many clients each profile has is not known, as the file has no labels_"
+    yield from profiles.publishing_objections(_numbers(candidate).centroids, sizes)
 
 
-def _order_objection(candidate: StoredModel, other: StoredModel) -> str | None:
+def _order_objections(candidate: StoredModel, other: StoredModel) -> Iterator[str]:
     """Match centroids pairwise, nearest in sum (Kuhn 1955, doi:10.1002/nav.3800020109)."""
     distances = _distances(candidate, other)
     if distances is None:
-        return None
+        return
     matched = linear_sum_assignment(distances)[1].tolist()
     if matched != [*range(len(matched))]:
-        return f"its labels match the baseline's in the order {matched}, not 0 to 4"
+        yield f"its labels match the baseline's in the order {matched}, not 0 to 4"
+        return  # each moved as far as another's place
     moves = np.diag(distances).tolist()
     if max(moves) > FARTHEST_MOVE:
         label = moves.index(max(moves))
-        return f"the centroid of label {label} moved by {max(moves):.3f}, over {FARTHEST_MOVE}"
-    return None
+        yield f"the centroid of label {label} moved by {max(moves):.3f}, over {FARTHEST_MOVE}"
 
 
-def _preparation_objection(candidate: StoredModel, other: StoredModel) -> str | None:
+def _preparation_objections(candidate: StoredModel, other: StoredModel) -> Iterator[str]:
     """Refuse steps that the baseline has not, since no training of its kind adds one.
 
     A factor of 1.1 on one amount keeps as many labels as honest training on a resample does
     (docs/model.md): by its labels it is not told from that, by where it stands it is.
     """
     own, others = (_steps(_numbers(model)) for model in (candidate, other))
-    return None if own == others else f"its preparation is {own}, and the baseline's is {others}"
+    if own != others:
+        yield f"its preparation is {own}, and the baseline's is {others}"
 
 
 def _steps(numbers: Numbers) -> str:

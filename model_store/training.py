@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from model_store import golden, notes, reference
 from model_store.errors import TrainingRefused
 from model_store.features import FEATURES, PROFILE_COUNT
-from model_store.profiles import label_order, publishing_objection
+from model_store.profiles import label_order, publishing_objections
 
 MAY_BE_BLANK: Final = "credit_limit"
 """One client of the data set has no limit: it takes the median of the others."""
@@ -90,9 +90,9 @@ def train(csv_path: Path) -> TrainedModel:
             f"{csv_path} has fewer than {PROFILE_COUNT} different clients, too few to train on."
         )
     model = TrainedModel(fit(rows), rows, _told_of(csv_path, rows))
-    objection = publishing_objection(model.centroids, model.sizes)
-    if objection:
-        raise TrainingRefused(f"The trained model is not fit to be published: {objection}.")
+    if objections := publishing_objections(model.centroids, model.sizes):
+        told = "; ".join(objections)
+        raise TrainingRefused(f"The trained model is not fit to be published: {told}.")
     logger.info("labels 0 to 4 hold %s clients", ", ".join(map(str, model.sizes)))
     return model
 

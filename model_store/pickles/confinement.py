@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+STARTING_SECONDS: Final = 30
+"""Of the processor's time, for Python and scikit-learn, which take 2."""
 OPENING_SECONDS: Final = 4
 """Of the processor's time for one file, once scikit-learn is there; the shipped model takes 0.2.
 By the clock a busy machine would refuse honest files."""
@@ -60,8 +62,9 @@ _WITH_NETWORK, _WITH_SCOPES = 4, 6
 
 
 def limit() -> None:
-    """Bound files, before anything is imported; libraries then start no threads."""
+    """Bound files and the start, before anything is imported; libraries then start no threads."""
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    _bound(resource.RLIMIT_CPU, STARTING_SECONDS)
     _bound(resource.RLIMIT_CORE, 0)
     _bound(resource.RLIMIT_FSIZE, OUTPUT_BYTES)
     _bound(resource.RLIMIT_NOFILE, 64)

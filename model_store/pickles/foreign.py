@@ -18,8 +18,9 @@ from typing import IO, Any, Final
 from model_store.errors import NotAModel
 from model_store.pickles.confinement import WAITING_SECONDS
 
-TIMEOUT_SECONDS: Final = 30
-"""For starting Python and scikit-learn too; opening the file has its own, shorter."""
+TIMEOUT_SECONDS: Final = 600
+"""By the clock, for a process that never gets to run: how much it may do is bounded in it, by the
+processor's time (confinement.py), since a busy machine takes a minute to start scikit-learn."""
 REFUSED: Final = 2
 """Exit code of a process that says, in one sentence, why a file is no model."""
 LONGEST_REFUSAL: Final = 300

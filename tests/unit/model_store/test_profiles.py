@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model_store.profiles import label_order, publishing_objection, rule_margins
+from model_store.profiles import label_order, publishing_objections, rule_margins
 
 CENTROIDS = np.array(
     [
@@ -43,8 +43,8 @@ def test_margins_are_the_lead_over_the_next_centroid_still_without_a_label() -> 
 
 
 def test_good_profiles_meet_no_objection() -> None:
-    assert publishing_objection(CENTROIDS, [20, 20, 20, 20, 20]) is None
-    assert publishing_objection(CENTROIDS, None) is None
+    assert publishing_objections(CENTROIDS, [20, 20, 20, 20, 20]) == []
+    assert publishing_objections(CENTROIDS, None) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,14 @@ def test_good_profiles_meet_no_objection() -> None:
 def test_profiles_whose_meaning_does_not_hold_are_objected_to(
     centroids: NDArray[np.float64], sizes: list[int], reason: str
 ) -> None:
-    objection = publishing_objection(centroids, sizes)
+    (objection,) = publishing_objections(centroids, sizes)
 
-    assert objection is not None
     assert reason in objection
+
+
+def test_all_that_speaks_against_profiles_is_said_at_once() -> None:
+    swapped = changed(3, 1, 0.36)[[1, 0, 2, 3, 4]]
+
+    objections = publishing_objections(swapped, [98, 98, 98, 98, 8])
+
+    assert [one.split()[0] for one in objections] == ["label", "its", "profile"]

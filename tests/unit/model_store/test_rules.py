@@ -59,7 +59,7 @@ def test_a_factor_on_one_amount_is_refused_though_as_many_labels_stay_as_in_hone
     assert kept > 0.97
     by_labels = "golden clients that keep their label: 93.3%, under 95%"
     by_place = "its preparation is scaling, then l2, and the baseline's is l2"
-    assert verdict.objection in {by_place, by_labels}
+    assert verdict.objection in {by_place, f"{by_place}; {by_labels}"}
     behind = Numbers((UNIT, step), centroids * a_factor_on(feature))
     assert judged(behind, on_sphere(centroids)).objection
 
@@ -71,6 +71,18 @@ def test_scales_that_another_sample_has_are_no_other_preparation(centroids: Matr
     assert judged(Numbers((scaled_by(SAME * 1.01),), centroids), baseline).objection is None
     bare = judged(Numbers((), centroids), baseline).objection
     assert bare == "its preparation is nothing, and the baseline's is scaling"
+
+
+def test_who_prepares_otherwise_is_told_so_before_how_to_number_clusters(
+    centroids: Matrix,
+) -> None:
+    otherwise = Numbers((scaled_by(SAME),), centroids[[1, 0, 2, 3, 4]])
+
+    objection = judged(otherwise, on_sphere(centroids)).objection
+
+    assert objection is not None
+    assert objection.startswith("its preparation is scaling, and the baseline's is l2; ")
+    assert "earn the labels 0 to 4" in objection
 
 
 @pytest.mark.skipif(

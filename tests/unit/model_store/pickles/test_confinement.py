@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_store.errors import NotAModel
-from model_store.pickles import foreign
+from model_store.pickles import confinement, foreign
 
 PROJECT = Path(foreign.__file__).parents[2]
 CONFINED = """
@@ -122,6 +122,24 @@ def test_a_file_that_takes_too_much_is_refused(then: str, says: str) -> None:
 
     with pytest.raises(NotAModel, match=says):
         foreign.inspect_apart(b"", command, timeout_seconds=30)
+
+
+STARTS_FOR_EVER = f"""
+import sys
+sys.path.append({str(PROJECT)!r})
+from model_store.pickles import confinement
+confinement.STARTING_SECONDS = 1
+confinement.limit()
+while True: pass
+"""
+
+
+def test_a_start_is_bounded_by_the_processors_time_and_no_clock_is_shorter() -> None:
+    assert foreign.TIMEOUT_SECONDS > 2 * confinement.STARTING_SECONDS
+    command = (sys.executable, "-I", "-c", STARTS_FOR_EVER)
+
+    with pytest.raises(NotAModel, match="exit code -9"):
+        foreign.inspect_apart(b"", command, timeout_seconds=60)
 
 
 def test_whatever_is_left_of_the_process_is_ended(tmp_path: Path) -> None:
