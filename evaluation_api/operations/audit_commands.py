@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from evaluation_api.operations import audit
-from evaluation_api.record import chain, schema
+from evaluation_api.operations.terminal import record_of
+from evaluation_api.record import chain
 from evaluation_api.record.chain import Head
 from evaluation_api.record.sealer import Seals
 from evaluation_api.settings import Settings
@@ -39,7 +40,7 @@ def _head(text: str) -> Head:
 
 
 def _verify(chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         found = audit.verify(engine, chosen.head)
     for sentence in found.faults:
         print(sentence if sentence.isprintable() else ascii(sentence))
@@ -56,14 +57,14 @@ def _verify(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _export(_chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         for body in chain.ChainLog(engine).bodies():
             print(body)
     return 0
 
 
 def _print_head(_chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         Seals(engine).seal_all()
         print(chain.ChainLog(engine).head())
     return 0

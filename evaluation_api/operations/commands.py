@@ -1,51 +1,34 @@
-"""The operator's commands, python -m evaluation_api --help: serve, migrate, replay, purge, keys.
+"""The operator's commands, python -m evaluation_api --help: serve, migrate, and all *_commands.py.
 
 Prints to people, in English; what cannot be done is one sentence on standard error and exit
-code 2. Wires parts as app.py does, and knows no SQL and no HTTP.
+code 2.
 """
 
 # ruff: noqa: T201 - a command prints
 
 import argparse
-import asyncio
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
-from functools import partial
 from typing import Final, NoReturn
 
 from pydantic import ValidationError
-from sqlalchemy import Engine
 
-from evaluation_api import app, serving
-from evaluation_api.decision import errors, policy_file
-from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.model.client import MAX_ROWS
+from evaluation_api import serving
+from evaluation_api.decision import errors
 from evaluation_api.operations import (
     audit_commands,
     key_commands,
     person_commands,
-    replay,
-    retention,
+    purge_commands,
+    replay_commands,
 )
+from evaluation_api.operations.terminal import Refusal
 from evaluation_api.record import schema
-from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime import logs
 from evaluation_api.settings import Settings, wrong_settings
 
-DIFFERENT: Final = 1
 REFUSED: Final = 2
-
-_CENTURY_DAYS: Final = 36_500
-
-
-class Refusal(errors.EvaluationError):
-    """What a command cannot do, in one sentence."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -110,24 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     moved.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
     moved.set_defaults(run=_moved)
 
-    replaying = commands.add_parser(
-        "replay", help="evaluate recorded requests again and report every difference"
-    )
-    which = replaying.add_mutually_exclusive_group(required=True)
-    which.add_argument("ids", nargs="*", default=[], metavar="ID", help="of these evaluations")
-    which.add_argument("--all", action="store_true", help="of every decided evaluation")
-    replaying.set_defaults(run=_replay)
-
-    purging = commands.add_parser("purge", help="delete old evaluations with all that is theirs")
-    # At least one: keys are promised to hold for 24 hours.
-    days = partial(key_commands.read_days, _CENTURY_DAYS)
-    purging.add_argument("--older-than", type=days, required=True, metavar="DAYS")
-    purging.add_argument("--yes", action="store_true", help="do not ask")
-    purging.set_defaults(run=_purge)
-
-    key_commands.add_to(commands)
-    audit_commands.add_to(commands)
-    person_commands.add_to(commands, app.model_for, _confirmed)
+    for one in (replay_commands, purge_commands, key_commands, audit_commands, person_commands):
+        one.add_to(commands)
     return parser
 
 
@@ -144,84 +111,3 @@ def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
 
 def _moved(_chosen: argparse.Namespace, _settings: Settings) -> int:
     raise Refusal("Files are evaluated by: python -m portfolio score FILE -o OUT --record")
-
-
-def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
-    before = datetime.now(UTC) - chosen.older_than
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
-        older = retention.count_older(engine, before)
-        what = f"{older.evaluations} evaluations and {older.files} files of clients"
-        print(f"{what} were received before {before:%Y-%m-%d %H:%M} UTC.")
-        if any(older) and (chosen.yes or _confirmed()):
-            deleted = retention.purge(engine, before, _deleted_so_far(older.evaluations))
-            print(f"{deleted} deleted, with their reviews and keys, and the files.")
-        elif any(older):
-            print("Nothing was deleted.")
-        elif retention.is_unfinished(engine):
-            retention.finish(engine)
-            print("What a purge that was broken off had deleted is wiped.")
-    return 0
-
-
-def _deleted_so_far(total: int) -> Callable[[int], None]:
-    """Return what says on standard error, once a second, how far a purge is."""
-    told_at = time.monotonic()
-
-    def tell(deleted: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= 1:
-            told_at = time.monotonic()
-            print(f"{deleted} of {total} deleted", file=sys.stderr)
-
-    return tell
-
-
-def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        raise Refusal("Nothing was deleted: without a terminal to confirm on, --yes is needed.")
-    return input('Delete them for good? Type "yes": ').strip() == "yes"
-
-
-def _replay(chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
-        return asyncio.run(_replayed(engine, settings, None if chosen.all else chosen.ids))
-
-
-async def _replayed(engine: Engine, settings: Settings, ids: list[str] | None) -> int:
-    """Replay all evaluations, or those with ids; print what differs and tell whether any does."""
-    unseen, done, found = set(ids or ()), 0, 0
-    async with AsyncExitStack() as stack:
-        criteria_of = _criteria(PolicyLog(engine), settings, stack)
-        for chunk in EvaluationLog(engine).decided(ids, MAX_ROWS):
-            unseen -= {recorded.id for recorded in chunk}
-            erased = [one.id for one in chunk if one.erased_at is not None]
-            for one in erased:
-                print(f"{one}: apagado")
-            async for sentence in replay.differences(chunk, criteria_of):
-                print(sentence)
-                found += 1
-            done += len(chunk) - len(erased)
-            if done:
-                print(f"{done} evaluated again, {found} differences", file=sys.stderr)
-    for missing in sorted(unseen):
-        print(f"{missing}: no decided evaluation has this id")
-    if not done:
-        print("0 evaluated again", file=sys.stderr)
-    return DIFFERENT if found or unseen else 0
-
-
-def _criteria(log: PolicyLog, settings: Settings, stack: AsyncExitStack) -> replay.CriteriaOf:
-    """Return the function that finds a policy's criteria, reading each policy once."""
-    known: dict[str, replay.Criteria | None] = {}
-
-    async def criteria_of(version: str) -> replay.Criteria | None:
-        if version not in known:
-            source = log.text(version)
-            known[version] = None if source is None else await asked_as(policy_file.parse(source))
-        return known[version]
-
-    async def asked_as(policy: AnyPolicy) -> replay.Criteria:
-        models = await stack.enter_async_context(app.model_for(policy, settings))
-        return replay.Criteria(policy, models)
-
-    return criteria_of

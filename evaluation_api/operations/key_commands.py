@@ -15,7 +15,7 @@ from evaluation_api.access.credentials import Credential, CredentialKind, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision import names
 from evaluation_api.decision.limits import LONGEST_NAME
-from evaluation_api.record import schema
+from evaluation_api.operations.terminal import read_days, record_of
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.runtime.identity import now
 from evaluation_api.settings import Settings
@@ -72,17 +72,10 @@ def _name(text: str) -> str:
     return name
 
 
-def read_days(most: int, text: str) -> timedelta:
-    """Read a number of days from 1 on. Raises ArgumentTypeError."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 to {most}")
-    return timedelta(days=int(text))
-
-
 def _create(chosen: argparse.Namespace, settings: Settings) -> int:
     roles = frozenset(map(Role, chosen.roles))
     made, secret = issue(CredentialKind.KEY, chosen.name, roles, chosen.days)
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         CredentialLog(engine).add(made)
     print(secret)
     _tell(f"{made.name} comes in with it within 5 s, until {made.expires_at:%Y-%m-%d}.")
@@ -92,7 +85,7 @@ def _create(chosen: argparse.Namespace, settings: Settings) -> int:
 def _link(chosen: argparse.Namespace, settings: Settings) -> int:
     roles = frozenset(map(Role, chosen.roles))
     made, secret = issue(CredentialKind.LINK, chosen.name, roles, _LINK_LIFETIME)
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         log = CredentialLog(engine)
         if chosen.if_first and any(_is_session(one) for one in log.everything()):
             return 0
@@ -108,7 +101,7 @@ def _is_session(one: Credential) -> bool:
 
 
 def _list(_chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         found = [one for one in CredentialLog(engine).everything() if one.expires_at > now()]
     print(_COLUMNS.format(*_HEADS))
     for one in found:
@@ -124,7 +117,7 @@ def _cells(one: Credential) -> tuple[str, ...]:
 
 
 def _revoke(chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         ended = CredentialLog(engine).revoke(chosen.which)
     _tell(f"{ended} ended; replicas that run know it within 5 s.")
     return 0 if ended else _NOTHING

@@ -8,35 +8,28 @@ Evaluations are named by their ids, by their protocols, or by the Idempotency-Ke
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from evaluation_api import app
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import FEATURES, Applicant, Entry, FirstUse
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.operations.persons import PersonError, Persons
-from evaluation_api.record import schema
+from evaluation_api.operations.terminal import confirmed, record_of
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, requests
 
-#: Makes a client of the model service that looks for what a policy would approve.
-ModelFor = Callable[[AnyPolicy, Settings], AbstractAsyncContextManager[ModelClient]]
 
-
-def add_to(
-    commands: Any,  # noqa: ANN401 - argparse's own private type
-    model_for: ModelFor,
-    confirmed: Callable[[], bool],
-) -> None:
-    """Add the command. confirmed: asks whether to erase for good."""
+def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own private type
+    """Add the command."""
     parser = commands.add_parser("person", help="what a person may ask for of their data")
     which = parser.add_subparsers(metavar="WHAT", required=True)
 
@@ -47,11 +40,11 @@ def add_to(
     correcting.add_argument("--name", help="another name")
     for feature in FEATURES:
         correcting.add_argument(f"--{feature.replace('_', '-')}", type=float, metavar="AMOUNT")
-    correcting.set_defaults(run=partial(_correct, model_for))
+    correcting.set_defaults(run=_correct)
 
     erasing = which.add_parser("erase", help="take a person out of evaluations, for good")
     erasing.add_argument("--yes", action="store_true", help="do not ask")
-    erasing.set_defaults(run=partial(_erase, confirmed))
+    erasing.set_defaults(run=_erase)
 
     for one in (exporting, erasing):
         one.add_argument("evaluations", nargs="+", metavar="ID_PROTOCOL_OR_KEY")
@@ -59,7 +52,7 @@ def add_to(
 
 
 def _export(chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+    with record_of(settings) as engine:
         persons, log = Persons(engine), EvaluationLog(engine)
         ids = [persons.find(named) for named in chosen.evaluations]
         held = [
@@ -75,8 +68,8 @@ def _export(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _correct(model_for: ModelFor, chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+def _correct(chosen: argparse.Namespace, settings: Settings) -> int:
+    with record_of(settings) as engine:
         identity = Persons(engine).find(chosen.evaluation)
         recorded = EvaluationLog(engine).find(identity)
         if recorded.erased_at is not None:
@@ -87,7 +80,7 @@ def _correct(model_for: ModelFor, chosen: argparse.Namespace, settings: Settings
         applicant = _corrected(recorded.applicant, chosen)
         if applicant == recorded.applicant:  # its reviews would count no more, for nothing
             raise PersonError(f"{identity}: nothing is told otherwise; say what: --name, --balance")
-        opened = model_for(policy, settings)
+        opened = app.model_for(policy, settings)
         made = _evaluated(record, policy, opened, applicant, recorded.made_by)
         answer = asyncio.run(made)
     print(answer)
@@ -130,8 +123,8 @@ class _InPlaceOf:
         return None
 
 
-def _erase(confirmed: Callable[[], bool], chosen: argparse.Namespace, settings: Settings) -> int:
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+def _erase(chosen: argparse.Namespace, settings: Settings) -> int:
+    with record_of(settings) as engine:
         persons = Persons(engine)
         found = {persons.find(named) for named in chosen.evaluations}
         ids = sorted({one for named in found for one in persons.same_person(named)})
