@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 import socket
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
@@ -22,11 +22,9 @@ from evaluation_api.runtime.protocol import BoundedProtocol, Bounds, Refusal
 
 logger = logging.getLogger(__name__)
 
-#: uvloop accepts one new connection per listening socket and turn of the loop, and a busy turn
-#: takes a tenth of a second: under 256 connections the 60th newcomer waited 3.3 s. With this
-#: many listeners on the one port it waited 0.4 s.
-_LISTENERS: Final = 32
 _BACKLOG: Final = 2048
+#: Newcomers a turn beyond the most there may be: each is told so, and has a descriptor until then.
+_REFUSED_AT_ONCE: Final = 32
 #: A download that takes longer to end is cut off by us, cleanly, before somebody kills us for it:
 #: Compose after 20 s, the chart after 30 s.
 _GRACE_SECONDS: Final = 10
@@ -45,15 +43,16 @@ def serve(  # noqa: PLR0913 - each by name
     limit: ConcurrencyLimit,
     refusal: Refusal,
     bounds: Bounds | None = None,
-    listeners: int = _LISTENERS,
+    accept_all: bool = True,
     grace_seconds: int = _GRACE_SECONDS,
     gateways: str = "",
 ) -> None:
     """Serve until told to stop, or hung up on. Requests beyond the limit are refused at once.
 
-    refusal: makes the whole answer to what the application never sees. listeners: sockets that
-    newcomers are accepted from. grace_seconds: how long the answers in progress may take to end
-    when told to stop. gateways: addresses whose X-Forwarded-For is believed, "*" for all.
+    refusal: makes the whole answer to what the application never sees. accept_all: whether all who
+    come in a turn of the loop are let in together, and not one a turn as by uvloop. grace_seconds:
+    how long the answers in progress may take to end when told to stop. gateways: addresses whose
+    X-Forwarded-For is believed, "*" for all.
 
     Raises what opening the application raises, and OSError when there is nothing to listen on.
     """
@@ -76,33 +75,66 @@ def serve(  # noqa: PLR0913 - each by name
         callback_notify=_give_memory_back,
         timeout_notify=_TRIM_SECONDS,
     )
-    server = _Server(config, app)
+    server = Server(config, app, bounds.max_connections if accept_all else None)
     metrics.IN_FLIGHT.set_function(lambda: limit.in_flight)
     metrics.READS_IN_FLIGHT.set_function(lambda: limit.reads.in_flight)
     metrics.CONNECTIONS.set_function(lambda: len(server.server_state.connections))
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks()))
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, server.handle_exit)
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(_listen(host, port))]
-        sockets += [stack.enter_context(sockets[0].dup()) for _ in range(listeners - 1)]
-        server.run(sockets=sockets)
+    with listen(host, port) as listening:
+        server.run(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
-    """Opens and closes the application by itself: uvicorn would print why it cannot be opened."""
+class Server(uvicorn.Server):
+    """Opens and closes the application by itself: uvicorn would print why it cannot be opened.
 
-    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+    And accepts by itself: uvloop lets in one newcomer a turn of the loop for each listening socket,
+    and a busy turn takes a tenth of a second. 32 sockets let 600 newcomers wait for 20 turns, and
+    256 of them cost each newcomer half a millisecond of the processor.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, max_connections: int | None = None
+    ) -> None:
+        """Take the parts. max_connections: None to have uvloop accept."""
         super().__init__(config)
         self._app = app
+        self._max_connections = max_connections
         self._opened = AsyncExitStack()
+        self._newcomers: set[asyncio.Task[object]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the application, and listen."""
         await self._opened.enter_async_context(self._app.router.lifespan_context(self._app))
-        await super().startup(sockets)
+        await super().startup(sockets if self._max_connections is None else [])
+        if self._max_connections is not None:
+            for listening in sockets or ():
+                asyncio.get_running_loop().add_reader(listening, self._accept, listening)
         logger.info("serving", extra={"host": self.config.host, "port": self.config.port})
 
+    def _accept(self, listening: socket.socket) -> None:
+        """Let in all who have come and find room, and some more, who hear that there is none."""
+        loop = asyncio.get_running_loop()
+        inside = len(self.server_state.connections) + len(self._newcomers)
+        for _ in range(max((self._max_connections or 0) - inside, 0) + _REFUSED_AT_ONCE):
+            try:
+                connected, _ = listening.accept()
+            except OSError:  # nobody is there, or not any more; descriptors there are
+                return
+            task = loop.create_task(loop.connect_accepted_socket(self._protocol, connected))
+            self._newcomers.add(task)
+            task.add_done_callback(self._newcomers.discard)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, let answers end, and close the application."""
+        for listening in sockets or ():
+            asyncio.get_running_loop().remove_reader(listening)
         await super().shutdown(sockets)
         await self._opened.aclose()
         logger.info("stopped")
@@ -128,10 +160,12 @@ async def _give_memory_back() -> None:
         _TRIM(0)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Listen; an OSError names the address."""
+def listen(host: str, port: int) -> socket.socket:
+    """Listen, without waiting for whoever comes; an OSError names the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as exc:
         raise OSError(exc.errno, exc.strerror, f"{host} port {port}") from exc
+    listening.settimeout(0)
+    return listening

@@ -65,7 +65,7 @@ app = Starlette(
 )
 
 if __name__ == "__main__":
-    port, listeners, max_in_flight = map(int, sys.argv[1:])
+    port, accept_all, max_in_flight = map(int, sys.argv[1:])
     limit = ConcurrencyLimit(max_in_flight)
     logs.configure("INFO", "text")
     server.serve(
@@ -75,6 +75,6 @@ if __name__ == "__main__":
         limit=limit,
         refusal=refuse,
         bounds=Bounds(max_connections=40, looks=10, look_seconds=0.05),
-        listeners=listeners,
+        accept_all=bool(accept_all),
         grace_seconds=1,
     )
