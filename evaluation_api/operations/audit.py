@@ -36,10 +36,14 @@ _COUNTED: Final = "how the record counts its rows: was changed"
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CHANGED: Final = "was changed after it was sealed"
 _NOT_ERASED: Final = "is told to be erased, and is not as an erasure leaves it"
+_NEVER_ERASED: Final = "stands as erased, and nothing tells of that"
+_WAITS: Final = "stands as one that waits, and is decided, or the other way round"
 #: Of a row, as digests.selected has it: when it was received and evaluated.
 _RECEIVED, _EVALUATED = 1, 10
-#: And of a review, its words, which may name a client.
-_WORDS: Final = 3
+#: And of a review, which evaluation it is of, its words, which may name a client, and its time.
+_REVIEWED, _WORDS, _REVIEWED_AT = 1, 3, 5
+#: How much of the SHA-256 of a policy's text its version is (decision/policy_file.py).
+_VERSION_LENGTH: Final = 12
 
 
 _Place = tuple[int, str]
@@ -93,6 +97,12 @@ class _Correct(msgspec.Struct):
     after: str
 
 
+class _Policy(msgspec.Struct):
+    """Which policy decides from there on."""
+
+    after: str
+
+
 class _Lost(msgspec.Struct):
     """The head that the chain once had, or the id of an event that nobody could read."""
 
@@ -121,6 +131,7 @@ _WHAT: Final = {
     chain.PURGE: _Purge,
     chain.ERASE: _Erase,
     chain.CORRECT: _Correct,
+    chain.POLICY: _Policy,
     chain.LOST: _Lost,
 }
 #: Of what is none of ours: somebody wrote it by hand. A file takes any value in any column.
@@ -158,6 +169,9 @@ class _Told:
     received: dict[str, bytes] = field(default_factory=dict)
     decided: dict[str, str] = field(default_factory=dict)
     reviews: dict[str, str] = field(default_factory=dict)
+    #: Of each review, the number of its entry, and when the one before it was made.
+    review_places: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    policies: set[str] = field(default_factory=set)
     purges: dict[str, str] = field(default_factory=dict)
     purged_reviews: set[str] = field(default_factory=set)
     erased: dict[str, str] = field(default_factory=dict)
@@ -166,10 +180,13 @@ class _Told:
     #: Up to where evaluations are sealed, and which of those as they were received.
     sealed: Position = field(default_factory=lambda: Position(0, ""))
     waiting: set[str] = field(default_factory=set)
-    #: When the last entry was made.
+    #: When the last entry was made, and the last one of reviews.
     until: datetime = _NO_TIME
+    reviews_until: datetime = _NO_TIME
+    #: When the chain began, where something was recorded before it.
+    began: datetime = _NO_TIME
 
-    def hear(self, entry: _Entry) -> str | None:
+    def hear(self, entry: _Entry) -> str | None:  # noqa: C901 - a case for each kind
         """Take in an entry, or an event that has none yet; return what it gives away."""
         self.until = max(self.until, entry.at)
         if (read := _WHAT.get(entry.kind)) is None:
@@ -177,14 +194,13 @@ class _Told:
         match msgspec.json.decode(entry.what, type=read):
             case _Begin() as begun:
                 self.recorded_before = Position(*begun.recorded_before)
+                self.began = max(entry.at, _NO_TIME) if begun.recorded_before[0] else _NO_TIME
             case _Sealed() as sealed:
                 self.sealed = Position(*sealed.to)
             case _Decided() as late:
                 return self._hear_decided(late)
             case _Reviewed() as reviewed:
-                again = self.reviews.keys() & dict(reviewed.reviews).keys()
-                self.reviews.update(reviewed.reviews)
-                return _again("review", again)
+                return self._hear_reviewed(entry, reviewed)
             case _Purge() as purge:
                 self.purges[entry.id] = purge.digests
                 self.purged_reviews.update(purge.reviews)
@@ -192,6 +208,8 @@ class _Told:
                 return self._hear_erased(erased)
             case _Correct() as correction:
                 self.corrections.add((correction.before, correction.after))
+            case _Policy() as policy:
+                self.policies.add(policy.after)
             case _Lost() as lost:
                 return f"tells that {lost.lost} was in its way, and is lost"
         return None
@@ -202,6 +220,14 @@ class _Told:
             self.received.setdefault(identity, bytes.fromhex(received))
             self.decided[identity] = decided
         return _again("evaluation", again)
+
+    def _hear_reviewed(self, entry: _Entry, told: _Reviewed) -> str | None:
+        sealed = dict(told.reviews)
+        again = self.reviews.keys() & sealed.keys()
+        self.reviews |= sealed
+        self.review_places |= dict.fromkeys(sealed, (entry.number, self.reviews_until))
+        self.reviews_until = entry.at
+        return _again("review", again)
 
     def _hear_erased(self, erased: _Erase) -> str | None:
         left = erased.left.items()
@@ -256,6 +282,7 @@ def _verified(
             _compare_evaluations(connection, found, told)
             _compare_reviews(connection, found, told)
             _compare_corrections(connection, found, told)
+            _compare_policies(connection, found, told)
         finally:
             if text_factory is not None:
                 driver.text_factory = str
@@ -304,9 +331,14 @@ def _heads(connection: Connection, found: Audit, kept: Head | None) -> dict[int,
     """Return the hashes of entries that are known by other means: what was kept, here or not."""
     heads = [] if kept is None else [kept]
     try:
-        heads += filter(None, [chain.kept_head(connection)])
+        own = chain.kept_head(connection)
     except ValueError:
         found.faults.append("the head that the record keeps: was changed")
+    else:
+        if own is not None:
+            heads.append(own)
+        elif chain.head(connection).number:
+            found.faults.append("the head that the record keeps: is gone")
     return {head.number: head.hash for head in reversed(heads)}
 
 
@@ -446,19 +478,24 @@ def _evaluations(
     position = "position" if dialect == "postgresql" else "rowid"
     query = (
         f"SELECT {digests.selected(dialect)}, salt, digest,"  # noqa: S608 - names
-        f" erased_at IS NOT NULL AND name_folded = '{ERASED}', {position} FROM evaluations"
+        f" name_folded = '{ERASED}', erased_at IS NOT NULL, pending, {position} FROM evaluations"
         f" ORDER BY {position}, id"
     )
     stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
-    for *values, salt, digest, is_hidden, number in stream:
+    for *values, salt, digest, is_hidden, is_erased, is_pending, number in stream:
         found.evaluations += 1
         identity = values[0]
         found.erased += identity in told.erased
         place = Position(numbering.told(number), str(identity))
         if fault := _row_fault(values, (salt, digest), place, told):
             found.faults.append(f"evaluation {identity}: {fault}")
-        elif identity in told.erased and not (is_hidden and _is_taken_out(values)):
-            found.faults.append(f"evaluation {identity}: {_NOT_ERASED}")
+        elif identity in told.erased:
+            if not (is_erased and is_hidden and _is_taken_out(values)):
+                found.faults.append(f"evaluation {identity}: {_NOT_ERASED}")
+        elif is_erased:
+            found.faults.append(f"evaluation {identity}: {_NEVER_ERASED}")
+        if bool(is_pending) is not (values[_EVALUATED] is None):
+            found.faults.append(f"evaluation {identity}: {_WAITS}")
         when = values[_EVALUATED] or values[_RECEIVED]
         sealed = told.received.get(identity, digest)
         yield _Row(place, _if_bytes(sealed), when if isinstance(when, str) else "")
@@ -533,16 +570,37 @@ def _purged(connection: Connection, found: Audit, told: _Told) -> Iterator[_Row]
 def _compare_reviews(connection: Connection, found: Audit, told: _Told) -> None:
     gone = told.reviews.keys() - told.purged_reviews
     columns = digests.selected(connection.dialect.name, "reviews")
-    query = f"SELECT {columns}, salt, digest FROM reviews ORDER BY id"  # noqa: S608 - names
+    position = "position" if connection.dialect.name == "postgresql" else "rowid"
+    query = f"SELECT {columns}, salt, digest FROM reviews ORDER BY {position}, id"  # noqa: S608 - names
     stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
+    latest: dict[object, int] = {}
     for *values, salt, digest in stream:
+        identity = values[0]
         found.reviews += 1
-        gone.discard(values[0])
-        if digest is None and values[0] not in told.reviews:
+        gone.discard(identity)
+        entry, earlier = told.review_places.get(identity, (None, told.until))
+        if digest is None and entry is None:
             found.unsealed += 1
         elif fault := _review_fault(values, salt, digest, told):
-            found.faults.append(f"review {values[0]}: {fault}")
+            found.faults.append(f"review {identity}: {fault}")
+        if _is_too_early(values[_REVIEWED_AT], told.began, earlier):
+            found.faults.append(
+                f"review {identity}: says that it is of {values[_REVIEWED_AT][:16]} UTC,"
+                f" and was not there before {earlier:%Y-%m-%d %H:%M}"
+            )
+        if entry is not None and entry < latest.setdefault(values[_REVIEWED], entry):
+            found.faults.append(f"review {identity}: counts before others, and was sealed later")
     found.faults += [f"review {identity}: is gone" for identity in sorted(gone)]
+
+
+def _is_too_early(when: object, began: datetime, earlier: datetime) -> bool:
+    """Tell whether a review is older than it can be. earlier: when older ones were sealed.
+
+    What was there before the chain is sealed in slices, the oldest first.
+    """
+    return isinstance(when, str) and _as_rows(began) <= when < _as_rows(
+        max(earlier, _NO_TIME) - _LATE
+    )
 
 
 def _review_fault(values: list[Any], salt: Any, digest: Any, told: _Told) -> str | None:  # noqa: ANN401 - whatever is stored
@@ -570,3 +628,13 @@ def _compare_corrections(connection: Connection, found: Audit, told: _Told) -> N
         is_purged = purged_digests.c.evaluation_id.in_((before, after))
         if connection.execute(purged.where(is_purged)).first() is None:
             found.faults.append(f"evaluation {before}: that {after} is in its place is gone")
+
+
+def _compare_policies(connection: Connection, found: Audit, told: _Told) -> None:
+    """Compare the texts of policies with their versions, which are made of them."""
+    gone = set(told.policies)
+    for version, own_text in connection.exec_driver_sql("SELECT version, text FROM policies"):
+        gone.discard(version)
+        if sha256(str(own_text).encode()).hexdigest()[:_VERSION_LENGTH] != version:
+            found.faults.append(f"policy {version}: its text was changed")
+    found.faults += [f"policy {version}: its text is gone" for version in sorted(gone)]

@@ -26,7 +26,7 @@ NOTHING: Final = "0" * 64
 #: The kinds that the sealer makes by itself.
 BEGIN, SEAL, DECIDED, REVIEWS = "begin", "seal", "decided", "reviews"
 #: Those of events that audit.py reads.
-PURGE, ERASE, CORRECT = "purge", "erase", "correct"
+PURGE, ERASE, CORRECT, POLICY = "purge", "erase", "correct", "policy"
 #: What stands in the place of entries that were cut off, or of an event that nobody can read.
 LOST: Final = "lost"
 #: The kinds that no event may have.
@@ -158,7 +158,7 @@ class Link:
         except ValueError as exc:
             return str(exc)
         if kept is None:
-            return None
+            return "the head that the record kept" if self.head.number else None
         there = select(chain.c.hash).where(chain.c.number == kept.number)
         return None if self._connection.scalar(there) == kept.hash else str(kept)
 

@@ -20,7 +20,7 @@ class PolicyLog(database.Keeper):
         values = {"version": version, "text": source, "first_used_at": datetime.now(UTC)}
         with self._transaction() as connection:
             connection.execute(_REMEMBER, values)
-            chain.note_change(connection, "policy", version)
+            chain.note_change(connection, chain.POLICY, version)
 
     def used(self) -> list[UsedPolicy]:
         """Return every policy that decided here, the newest first."""

@@ -233,9 +233,10 @@ def _add_events(connection: sa.Connection) -> bool:
 
 
 def _seal_reviews(connection: sa.Connection) -> bool:
-    """Seal reviews, of which there are few, one by one."""
+    """Seal reviews, of which there are few, one by one, in the order in which they count."""
     unknown = _rows(connection.dialect, reviews).where(_NEW_REVIEW)
-    found = connection.execute(unknown.order_by(reviews.c.id).limit(_MOST_SINGLY)).all()
+    in_order = unknown.order_by(positions.column(connection.dialect, reviews), reviews.c.id)
+    found = connection.execute(in_order.limit(_MOST_SINGLY)).all()
     if found:
         made = _write_digests(connection, reviews, found)
         sealed = [[row[0], digest] for row, digest in zip(found, made, strict=True)]

@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
+from evaluation_api.decision import policy_file
 from evaluation_api.decision.domain import Entry, Outcome, Review
 from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.operations import audit, remains, retention
@@ -28,6 +29,7 @@ from evaluation_api.record import chain, database, digests
 from evaluation_api.record.chain import ChainLog, Event, Head
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pending import PendingQueue
+from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.rows import COLUMNS
 from evaluation_api.record.sealer import Sealer, Seals
 from evaluation_api.runtime.identity import new_id
@@ -139,6 +141,55 @@ def reorder(engine: Engine, ids: list[str]) -> None:
 
 def rewrite_a_review(engine: Engine, _ids: list[str]) -> None:
     run(engine, "UPDATE reviews SET outcome = 'aprovado'")
+
+
+def exchange_two_reviews(engine: Engine, ids: list[str]) -> None:
+    """Have the first of two people's decisions count in the place of the last."""
+    EvaluationLog(engine).review(review(ids[0]))
+    Seals(engine).seal_all()
+    assert audit.verify(engine).faults == []
+    place = "position" if engine.dialect.name == "postgresql" else "rowid"
+    run(engine, f"UPDATE reviews SET {place} = -{place}")
+
+
+def insert_a_backdated_review(engine: Engine, ids: list[str]) -> None:
+    when = datetime.now(UTC) - timedelta(hours=1)
+    EvaluationLog(engine).review(replace(review(ids[1]), reviewed_at=when))
+
+
+def have_a_backdated_review_sealed(engine: Engine, ids: list[str]) -> None:
+    insert_a_backdated_review(engine, ids)
+    Seals(engine).seal_all()
+
+
+def hide_as_erased(engine: Engine, ids: list[str]) -> None:
+    run(engine, "UPDATE evaluations SET erased_at = received_at WHERE id = :of", of=ids[1])
+
+
+def have_it_wait_again(engine: Engine, ids: list[str]) -> None:
+    run(engine, "UPDATE evaluations SET pending = NOT pending WHERE id = :of", of=ids[1])
+
+
+def take_the_mark_of_the_end_away(engine: Engine, _ids: list[str]) -> None:
+    run(engine, "DELETE FROM marks WHERE name = 'chain_head'")
+
+
+def take_the_mark_away_and_go_on(engine: Engine, ids: list[str]) -> None:
+    take_the_mark_of_the_end_away(engine, ids)
+    EvaluationLog(engine).append([entry_now()])
+    Seals(engine).seal_all()
+
+
+def rewrite_a_policy(engine: Engine, _ids: list[str]) -> None:
+    policy, _ = policy_file.read(policy_file.DEFAULT)
+    PolicyLog(engine).remember(policy.version, "another")
+
+
+def drop_a_policy(engine: Engine, _ids: list[str]) -> None:
+    policy, source = policy_file.read(policy_file.DEFAULT)
+    PolicyLog(engine).remember(policy.version, source)
+    assert audit.verify(engine).faults == []
+    run(engine, "DELETE FROM policies")
 
 
 def delete_a_review(engine: Engine, _ids: list[str]) -> None:
@@ -377,6 +428,15 @@ def leave_behind_the_sealer(engine: Engine, _ids: list[str]) -> None:
         (delete_as_if_purged, "no purge tells that it took it"),
         (put_in_the_place_of_another, "was not corrected by"),
         (take_a_correction_back, "is in its place is gone"),
+        (exchange_two_reviews, "counts before others, and was sealed later"),
+        (insert_a_backdated_review, "review .* was not there before"),
+        (have_a_backdated_review_sealed, "review .* was not there before"),
+        (hide_as_erased, "stands as erased, and nothing tells of that"),
+        (have_it_wait_again, "stands as one that waits"),
+        (take_the_mark_of_the_end_away, "the head that the record keeps: is gone"),
+        (take_the_mark_away_and_go_on, "the head that the record kept was in its way"),
+        (rewrite_a_policy, "its text was changed"),
+        (drop_a_policy, "its text is gone"),
     ],
     ids=lambda one: getattr(one, "__name__", None),
 )
@@ -398,6 +458,7 @@ _READ = {
     "purged_digests": ("position", "evaluation_id", "digest", "event_id"),
     "marks": ("value",),
     "reviews": ("id", "evaluation_id", "outcome", "reviewed_at", "salt", "digest"),
+    "policies": ("version", "text"),
     "evaluations": (
         *("id", "received_at", "name", "balance", "degraded", "evaluated_at"),
         *("cluster", "answer", "salt", "digest"),
@@ -425,7 +486,8 @@ def test_junk_in_what_the_chain_is_read_from_is_told(
     log.review(review(entries[1].id))
     Persons(engine).correct(entries[0].id, entry_now())
     seals.seal_all()
-    ChainLog(engine).note([Event("search", "link:Ana", "", {})])
+    policy, source = policy_file.read(policy_file.DEFAULT)
+    PolicyLog(engine).remember(policy.version, source)
     assert audit.verify(engine).faults == []
     tried = Counter(
         is_told(engine, table, column, junk)
@@ -549,8 +611,8 @@ def test_what_was_there_before_the_chain_is_sealed_behind_an_entry_that_says_so(
     entries = [*(decided_entry() for _ in range(300)), pending_entry()]
     log.append(entries)
     log.review(review(entries[0].id))
-    of_old = "UPDATE evaluations SET salt = NULL, digest = NULL"
-    run(engine, f"{of_old}, evaluated_at = '2020-01-01 00:00:00'")
+    run(engine, "UPDATE evaluations SET salt = NULL, digest = NULL")
+    run(engine, "UPDATE evaluations SET evaluated_at = '2020-01-01 00:00:00' WHERE NOT pending")
 
     seals.seal_all()
 
