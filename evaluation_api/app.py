@@ -46,7 +46,7 @@ from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.sealer import Sealer
-from evaluation_api.record.searches import Searches
+from evaluation_api.record.search.searches import Searches
 from evaluation_api.runtime import server
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit

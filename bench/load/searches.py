@@ -23,9 +23,10 @@ from evaluation_api.decision.domain import (
     Prediction,
     Search,
 )
-from evaluation_api.record import database, name_index, schema
+from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
+from evaluation_api.record.search import name_index
+from evaluation_api.record.search.history import History
 from evaluation_api.runtime.identity import new_id, now
 
 _AT_ONCE: Final = 1_000

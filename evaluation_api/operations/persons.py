@@ -19,9 +19,9 @@ from evaluation_api.decision.names import ERASED, fold
 from evaluation_api.operations import remains, retention
 from evaluation_api.record import chain, database, digests, rows
 from evaluation_api.record.evaluations import corrected, correction
-from evaluation_api.record.history import by_protocol
 from evaluation_api.record.rows import MOMENT
 from evaluation_api.record.sealer import Seals, keep_out
+from evaluation_api.record.search.history import by_protocol
 from evaluation_api.record.tables import (
     batch_chunks,
     batches,

@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Column, Connection, Engine, delete, func, insert, select, text, tuple_
 
 from evaluation_api.decision.domain import Position
-from evaluation_api.record import chain, database, digests, name_index, positions
+from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Event
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.rows import first_id
 from evaluation_api.record.sealer import Seals, keep_out, last_sealed
+from evaluation_api.record.search import name_index
 from evaluation_api.record.tables import (
     batch_chunks,
     batches,

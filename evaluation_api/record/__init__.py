@@ -7,8 +7,7 @@ rows, digests, versions, writer     an evaluation as a row, written as each data
 evaluations, posts, pending,        what is kept, and asked for one by one
 policies, models, credentials
 executor, appender, outage          who may write when, and whether there is a record at all
-positions, history, searches,       the order of commits, and what is found by it or by a name
-name_index
+positions, search/                  the order of commits, and what is found by it or by a name
 chain, sealer, journal              what shows that nothing was changed, and who read what
 pending_worker, pace, clock         what goes on by itself, how much of it at once, by which clock
 """

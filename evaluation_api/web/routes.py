@@ -28,7 +28,7 @@ from evaluation_api.record.metrics import count_review
 from evaluation_api.record.models import ModelLog
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
-from evaluation_api.record.searches import Searches
+from evaluation_api.record.search.searches import Searches
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.web import answers, contract, dossier, problems, requests

@@ -16,10 +16,11 @@ from evaluation_api.decision.errors import EvaluationCorrectedError, EvaluationE
 from evaluation_api.decision.names import ERASED
 from evaluation_api.operations import audit, retention
 from evaluation_api.operations.persons import PersonError, Persons
-from evaluation_api.record import database, name_index, schema
+from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
 from evaluation_api.record.sealer import Seals
+from evaluation_api.record.search import name_index
+from evaluation_api.record.search.history import History
 from evaluation_api.record.tables import reviews
 from evaluation_api.web import answers
 from tests.evaluations import USAGE, decided_entry, pending_entry

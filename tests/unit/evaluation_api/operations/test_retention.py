@@ -14,10 +14,11 @@ from evaluation_api.access.credentials import CredentialKind, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision.domain import IdempotencyKey, Outcome, Review, Search
 from evaluation_api.operations import retention
-from evaluation_api.record import database, name_index, schema
+from evaluation_api.record import database, schema
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
+from evaluation_api.record.search import name_index
+from evaluation_api.record.search.history import History
 from evaluation_api.record.tables import evaluations, reviews
 from evaluation_api.runtime.identity import new_id
 from tests.evaluations import decided_entry

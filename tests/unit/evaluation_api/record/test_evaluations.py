@@ -23,9 +23,9 @@ from evaluation_api.decision.limits import LONGEST_KEY, LONGEST_LABEL
 from evaluation_api.operations import retention
 from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.search.history import History
 from tests.evaluations import MODEL, POLICY, decided_entry, pending_entry
 from tests.evaluations import prediction as predicted
 

@@ -14,9 +14,9 @@ from evaluation_api.decision.errors import UnknownPlaceError
 from evaluation_api.operations import retention
 from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.positions import Numbering
+from evaluation_api.record.search.history import History
 from tests.evaluations import decided_entry, pending_entry
 
 START = Position(0, "")

@@ -21,9 +21,9 @@ from evaluation_api.decision.errors import RecordUnavailableError, RecordUncerta
 from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import DECISION_SECONDS, RecordExecutor
-from evaluation_api.record.searches import Searches
+from evaluation_api.record.search.searches import Searches
 from tests.evaluations import decided_entry
-from tests.unit.evaluation_api.record.searching import answered
+from tests.unit.evaluation_api.record.search.searching import answered
 
 pytestmark = pytest.mark.postgres
 

@@ -16,7 +16,7 @@ from evaluation_api.decision.domain import Search
 from evaluation_api.decision.errors import RecordUnavailableError
 from evaluation_api.record import database, rows, schema, server_indexes, tables
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
+from evaluation_api.record.search.history import History
 from evaluation_api.record.tables import evaluations
 from tests import successor
 from tests.evaluations import decided_entry

@@ -13,9 +13,9 @@ from evaluation_api.decision.domain import Search, Summary
 from evaluation_api.record.chain import ChainLog
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
-from evaluation_api.record.history import History
 from evaluation_api.record.journal import Journal
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.search.history import History
 from tests.evaluations import POLICY, decided_entry
 
 

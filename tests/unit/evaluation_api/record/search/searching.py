@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from evaluation_api.decision.domain import Search, Summary
 from evaluation_api.decision.errors import OverloadedError
-from evaluation_api.record.searches import Searches
+from evaluation_api.record.search.searches import Searches
 
 
 async def answered(searches: Searches) -> list[Summary]:

@@ -17,11 +17,12 @@ from sqlalchemy import Engine, event
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Search, Summary
-from evaluation_api.record import database, deadline, name_index
+from evaluation_api.record import database, deadline
 from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.executor import DECISION_SECONDS
-from evaluation_api.record.history import History
 from evaluation_api.record.outage import Outage
+from evaluation_api.record.search import name_index
+from evaluation_api.record.search.history import History
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position, Search, Summary
 from evaluation_api.decision.names import search_words
-from evaluation_api.record import database, name_index, positions, rows
+from evaluation_api.record import database, positions, rows
+from evaluation_api.record.search import name_index
 from evaluation_api.record.tables import corrections, evaluations, reviews
 
 #: As pages show it, "3F2A 91BC", without the space.

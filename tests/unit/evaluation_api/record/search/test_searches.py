@@ -13,13 +13,14 @@ from sqlalchemy import Engine, event, text
 from evaluation_api.decision.domain import Outcome, Search
 from evaluation_api.decision.errors import OverloadedError
 from evaluation_api.operations import retention
-from evaluation_api.record import database, name_index, server_indexes
+from evaluation_api.record import database, server_indexes
 from evaluation_api.record.evaluations import EvaluationLog
-from evaluation_api.record.history import History
 from evaluation_api.record.pending import PendingQueue
-from evaluation_api.record.searches import Searches
+from evaluation_api.record.search import name_index
+from evaluation_api.record.search.history import History
+from evaluation_api.record.search.searches import Searches
 from tests.evaluations import decided_entry, pending_entry, prediction
-from tests.unit.evaluation_api.record.searching import answered
+from tests.unit.evaluation_api.record.search.searching import answered
 
 NAMES = ["Maria Souza", "José d'Ávila", "Ana Li", "Li Wu", "João Marinho", "Zoë", "Mariana Ana"]
 NOW = datetime.now(UTC)
