@@ -12,6 +12,7 @@ import pytest
 
 from deploy.processes import NotReadyError
 from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from tests import http2
 from tests.clients import MARIA
 from tests.gateway import Gateway
 from tests.services import Server, eventually
@@ -82,6 +83,22 @@ def assert_is_problem(response: httpx.Response, status: int) -> None:
 )
 def test_what_is_no_request_is_a_problem(gateway: Gateway, sent: bytes, status: int) -> None:
     assert_is_problem(say(gateway, sent), status)
+
+
+def test_a_head_of_30_kb_is_answered_by_both_versions_of_http_and_a_longer_one_is_not(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    make_certificate(tmp_path / "tls")
+    enhance_your_calm = (11).to_bytes(4, "big")
+    with Gateway(tmp_path) as running:
+        answered, refused = (http2.ask(running.tls_port, size) for size in (30_000, 33_000))
+    head = "GET / HTTP/1.1\r\nHost: localhost\r\nA: {}\r\n\r\n"
+    of_older = [say(gateway, head.format("a" * size).encode()) for size in (30_000, 33_000)]
+
+    assert (answered.kind, answered.content[:1]) == (http2.HEADERS, http2.FOUND)
+    assert (refused.kind, refused.content[4:8]) == (http2.GO_AWAY, enhance_your_calm)
+    assert of_older[0].status_code == 200
+    assert_is_problem(of_older[1], 414)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost"])

@@ -328,3 +328,12 @@ def test_an_update_that_is_interrupted_removes_the_new_and_keeps_the_old(quick: 
     assert (done.code, done.stderr) == (2, "Interrupted.\n")
     assert stopped == [["new"]]
     assert "MODEL_VERSION=1" in quick.env_file.read_text().splitlines()
+
+
+def test_the_chart_has_the_first_person_come_in_with_the_roles_that_make_up_gives() -> None:
+    notes = (stack.ROOT / "deploy/helm/templates/NOTES.txt").read_text("utf-8")
+    told, given = (
+        text.partition("--role ")[2].split() for text in (notes, " ".join(stack.FIRST_LINK))
+    )
+
+    assert told == given
