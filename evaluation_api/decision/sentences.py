@@ -53,12 +53,15 @@ _SUBJECTS = {
     "payments": "O valor de pagamentos de",
 }
 _BRAZILIAN = str.maketrans(",.", ".,")
+#: 10.005 is a little less as a double has it, and 0.125 would be rounded to even. Half of the last
+#: bit of the largest amount, and less than anybody writes.
+_BEYOND_ITS_BITS = 1e-9
 
 
 @lru_cache(maxsize=64)  # several sentences of an answer say the same amount
 def money(amount: float) -> str:
-    """Format an amount as R$ 1.234,56; a zero below zero, which is equal to it, as zero."""
-    return f"R$ {amount + 0.0:_.2f}".replace(".", ",").replace("_", ".")
+    """Format an amount as R$ 1.234,56, to the nearest cent, as the pages do: half a cent as one."""
+    return f"R$ {amount + _BEYOND_ITS_BITS:_.2f}".replace(".", ",").replace("_", ".")
 
 
 def reason(why: Reason, profile: Profile, next_best: Profile) -> str:

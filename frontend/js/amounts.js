@@ -36,9 +36,9 @@ export function parseAmount(text) {
   return { value: decimal, ambiguous: ONE_POINT_THREE_DIGITS.test(notation) };
 }
 
-/** Write an amount with its currency: `R$ 1.234,50`. */
+/** Write an amount with its currency, to the nearest cent: `R$ 1.234,50`; -0 as 0. */
 export function formatMoney(value) {
-  return money.format(value);
+  return money.format(value + 0);
 }
 
 /** Write an amount the way a field holds it: `1.234,50`. */

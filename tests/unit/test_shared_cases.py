@@ -135,6 +135,11 @@ def test_a_line_of_a_file_with_decimal_points(case: Case) -> None:
     assert_line(case, Grammar(Mark.POINT, three_decimals=True))
 
 
+@pytest.mark.parametrize(("amount", "shown"), TABLE["shown"])
+def test_a_sentence_shows_an_amount_to_the_nearest_cent(amount: float, shown: str) -> None:
+    assert sentences.money(amount) == shown
+
+
 def test_the_features_have_one_order_and_one_name_each() -> None:
     assert FEATURES == features.FEATURES == tuple(TABLE["features"])
     assert {k: label.capitalize() for k, label in sentences.LABELS.items()} == TABLE["features"]

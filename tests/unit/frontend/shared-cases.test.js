@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
+import { formatMoney } from "../../../frontend/js/amounts.js";
 import { AMOUNT_FIELDS, readApplicant } from "../../../frontend/js/applicant.js";
 import { LONGEST_NAME } from "../../../frontend/js/limits.js";
 import { readReview } from "../../../frontend/js/review.js";
@@ -57,6 +58,11 @@ for (const [section, fields, good, read] of [
   for (const row of TABLE[section])
     if (row.text !== undefined)
       for (const field of row.fields ?? fields) check(row, field, good, read);
+
+for (const [amount, shown] of TABLE.shown)
+  test(`the page shows ${amount} as sentences do`, () => {
+    assert.equal(formatMoney(amount).replace("\u00a0", " "), shown);
+  });
 
 test("the amounts have one order and one name each", () => {
   assert.deepEqual(
