@@ -1,5 +1,6 @@
 """The open-loop load against a small server whose answers are known."""
 
+import gc
 import itertools
 import time
 from collections.abc import Iterator
@@ -60,6 +61,27 @@ def test_while_nobody_looks_no_refusal_is_surely_slow() -> None:
         load = open_loop.offer(port, Interrupting(REQUESTS), 200, seconds=2.5, open_at_first=64)
 
     assert load.refusal_surely_ms < 900 < load.refusal_max_ms
+
+
+class Noting(list[Request]):
+    """Notes, whenever a request is taken, whether the garbage collector may begin."""
+
+    def __iter__(self) -> Iterator[Request]:
+        """Go round for ever."""
+        self.may_collect = set[bool]()
+        while True:
+            for number in range(len(self)):
+                self.may_collect.add(gc.isenabled())
+                yield self[number]
+
+
+def test_the_garbage_collector_waits_for_the_end_of_a_load() -> None:
+    requests = Noting(REQUESTS)
+    with server(GOOD) as port:
+        open_loop.offer(port, requests, per_second=250, seconds=0.1, open_at_first=16)
+
+    assert requests.may_collect == {False}
+    assert gc.isenabled()
 
 
 def test_an_answer_to_somebody_else_is_noticed() -> None:
