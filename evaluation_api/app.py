@@ -41,7 +41,7 @@ from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import CALL_SECONDS, DECISION_SECONDS, RecordExecutor
 from evaluation_api.record.journal import Journal
 from evaluation_api.record.models import ModelLog, ModelWatch
-from evaluation_api.record.outage import RecordWatch
+from evaluation_api.record.outage import Outage, RecordWatch
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with services_of(settings, access) as services:
+        async with services_of(settings, access, app.state.outage) as services:
             app.state.services, app.state.client_files = services, _files_of(services)
             server.spare_the_garbage_collector()
             yield
@@ -121,6 +121,7 @@ def create_fastapi_app(
         # Nobody collects it, and looking for who might took 5 % of a request's time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.state.outage = Outage()
     problems.install(app)
     routes.install(app, fast_path=fast_path)
     app.include_router(client_file_routes.router)
@@ -176,10 +177,12 @@ async def _lead_to_docs(_: Request) -> Response:
 
 
 @asynccontextmanager
-async def services_of(settings: Settings, access: Access | None = None) -> AsyncIterator[Services]:
+async def services_of(
+    settings: Settings, access: Access | None, outage: Outage
+) -> AsyncIterator[Services]:
     """Open everything that settings name, workers at work; close it in the end.
 
-    access: is kept in step with the record.
+    access: is kept in step with the record. outage: is told whether it can be written.
     """
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
@@ -189,7 +192,7 @@ async def services_of(settings: Settings, access: Access | None = None) -> Async
         schema.migrate(engine)
         evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
         await asyncio.to_thread(policies.remember, policy.version, source)
-        executor = await stack.enter_async_context(RecordExecutor())
+        executor = await stack.enter_async_context(RecordExecutor(outage))
         appender = _appender(settings, stack, evaluations, executor)
         await stack.enter_async_context(appender)
         model = await stack.enter_async_context(model_for(policy, settings))

@@ -81,19 +81,11 @@ class Appender:
         RecordUnavailableError, RecordUncertainError when it may be committed yet, or
         OverloadedError when too many wait.
         """
-        try:
-            return await self._append(entry)
-        except errors.RecordUnavailableError as exc:
-            self._outage.refuse(exc)
-            raise
+        return await self._append(entry)
 
     async def find_by_key(self, key: str) -> FirstUse | None:
         """Return what used an Idempotency-Key first. Raises as append does."""
-        try:
-            return await self._find(key)
-        except errors.RecordUnavailableError as exc:
-            self._outage.refuse(exc)
-            raise
+        return await self._find(key)
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
         if self._no_wait_log is not None:

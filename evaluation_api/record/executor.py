@@ -52,20 +52,12 @@ class RecordExecutor(AbstractAsyncContextManager["RecordExecutor"]):
 
     async def run_write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that writes, after those that were here before."""
-        try:
-            return await self._write(CALL_SECONDS, partial(call, *args, **kwargs))
-        except errors.RecordUnavailableError as exc:
-            self.outage.refuse(exc)
-            raise
+        return await self._write(CALL_SECONDS, partial(call, *args, **kwargs))
 
     async def run_read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that reads, beside whatever is being written."""
         seconds = DECISION_SECONDS if self.outage.is_now else CALL_SECONDS
-        try:
-            return await _read(self._readers, seconds, partial(call, *args, **kwargs))
-        except errors.RecordUnavailableError as exc:
-            self.outage.refuse(exc)
-            raise
+        return await _read(self._readers, seconds, partial(call, *args, **kwargs))
 
     async def run_append(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that records decisions, after those that were here before."""

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from evaluation_api.decision import errors
 from evaluation_api.record.metrics import RECORD_AWAY
 from evaluation_api.runtime.background import Events, repeat
-from evaluation_api.runtime.request_ids import NO_REQUEST, request_id
+from evaluation_api.runtime.request_ids import request_id
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +73,14 @@ class Outage:
             logger.warning("record_away", extra={"reason": self._cause})
 
     def refuse(self, exc: errors.RecordUnavailableError) -> None:
-        """Count the request being answered, if any, as one for which there was no record.
+        """Count the request being answered as one for which there was no record.
 
         Or, by its error, as one of which nobody knows whether it was recorded.
         """
         if not self.is_now:
             self.noticed.set()
-        if (identity := request_id.get()) != NO_REQUEST:
-            kind = (
-                self._uncertain if isinstance(exc, errors.RecordUncertainError) else self._refused
-            )
-            kind.add(identity)
+        is_uncertain = isinstance(exc, errors.RecordUncertainError)
+        (self._uncertain if is_uncertain else self._refused).add(request_id.get())
 
     def end(self) -> None:
         """Note that the record was found writable."""

@@ -424,14 +424,19 @@ def _described(title: str, *, retry: bool) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Have every error that is foreseen answered as a problem; unexpected() answers the others."""
+    """Have every error that is foreseen answered as a problem; unexpected() answers the others.
+
+    The outage in the application's state is told who is answered that there is no record.
+    """
     app.add_exception_handler(errors.EvaluationError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_fastapi)
     app.add_exception_handler(HTTPException, _of_starlette)
 
 
-async def _of_ours(_: Request, exc: Exception) -> Response:
+async def _of_ours(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, errors.EvaluationError)  # noqa: S101 - what it is installed for
+    if isinstance(exc, errors.RecordUnavailableError):
+        request.app.state.outage.refuse(exc)
     return foreseen(exc)
 
 

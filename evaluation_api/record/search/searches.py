@@ -76,7 +76,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
     ) -> None:
         """Take an engine that nobody else uses, and for how long a search may take.
 
-        outage: is told of searches for which there was no record.
+        outage: while there is one, a search may take less.
         """
         self._outage = outage or Outage()
         self._seconds = seconds
@@ -124,9 +124,6 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         self._waiting += 1
         try:
             return await self._run(asked, search)
-        except errors.RecordUnavailableError as exc:
-            self._outage.refuse(exc)
-            raise
         finally:
             self._waiting -= 1
             asked.is_given_up = True

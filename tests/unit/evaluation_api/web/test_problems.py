@@ -4,11 +4,15 @@ import asyncio
 import json
 import re
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from evaluation_api.app import create_fastapi_app
+from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
+from evaluation_api.record.outage import Outage
 from evaluation_api.web import problems
 from tests.services import PROJECT
 
@@ -16,9 +20,9 @@ CODES = {answer.code: answer for answer in problems.documented()}
 APP = create_fastapi_app()
 
 
-def ask(method: str, path: str) -> httpx.Response:
+def ask(method: str, path: str, app: FastAPI = APP) -> httpx.Response:
     async def asking() -> httpx.Response:
-        transport = httpx.ASGITransport(APP)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path)
 
@@ -41,6 +45,31 @@ def test_a_problem_leads_to_its_paragraph() -> None:
         "pagina_nao_encontrada",
         "/docs/problemas#pagina_nao_encontrada",
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "told_as"),
+    [(RecordUnavailableError, "refused_ids"), (RecordUncertainError, "uncertain_ids")],
+)
+def test_who_is_answered_that_there_is_no_record_is_counted_once_in_the_outage(
+    caplog: pytest.LogCaptureFixture, error: type[RecordUnavailableError], told_as: str
+) -> None:
+    class Executor:
+        async def run_read(self, *_: object) -> None:
+            raise error("the disk is gone")
+
+    app, policies = create_fastapi_app(), SimpleNamespace(used=None)
+    app.state.services = SimpleNamespace(executor=Executor(), policies=policies)
+    app.state.outage = outage = Outage(settled_seconds=0)
+    outage.begin(RecordUnavailableError("the disk is gone"))
+
+    answers = [ask("GET", "/politica", app) for _ in range(2)]
+    for _ in range(2):
+        outage.end()
+
+    told = vars(caplog.records[-1])
+    assert told[told_as].split() == [answer.json()["instance"] for answer in answers]
+    assert told["refused"] + told["uncertain"] == 2
 
 
 def test_a_method_that_is_not_taken_is_answered_with_all_that_are() -> None:
