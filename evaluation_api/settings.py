@@ -6,10 +6,10 @@ Read once, by commands.main or app.create_app; everybody else is given values.
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -32,6 +32,20 @@ def _address(url: str) -> str:
     if not is_one or parts.query or parts.fragment:
         raise PydanticCustomError("address", "is no address such as http://127.0.0.1:8001")
     return url
+
+
+def _origin(url: str) -> str:
+    """Return the URL itself, if pages that have the root of their host can be there."""
+    if urlsplit(_address(url)).path not in {"", "/"}:
+        raise PydanticCustomError("origin", "has a path, and the pages are served at / alone")
+    return url
+
+
+def _beside_a_provider(value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - of two settings
+    """Return the value itself, unless it is empty and a provider is named: nobody would come in."""
+    if info.data.get("oidc_discovery_url") and not value:
+        raise PydanticCustomError("provider", "is needed with EVALUATION_OIDC_DISCOVERY_URL")
+    return value
 
 
 def _host_names(names: str) -> str:
@@ -61,7 +75,7 @@ class Settings(BaseSettings):
         "localhost,127.0.0.1,[::1]",
         description="Names, without a port, by which the service is asked; the gateway's is one",
     )
-    public_url: Annotated[str, AfterValidator(_address)] = Field(
+    public_url: Annotated[str, AfterValidator(_origin)] = Field(
         "http://127.0.0.1:8000", description="Where people reach the pages, through the gateway"
     )
     access_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
@@ -72,13 +86,17 @@ class Settings(BaseSettings):
     oidc_discovery_url: Annotated[str, AfterValidator(_address)] | None = Field(
         None, description="Of a provider of identities: …/.well-known/openid-configuration"
     )
-    oidc_client_id: str = Field("", description="This service's, at the provider")
+    oidc_client_id: Annotated[str, AfterValidator(_beside_a_provider)] = Field(
+        "", validate_default=True, description="This service's, at the provider"
+    )
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="The same")
     oidc_scope: str = Field("openid email profile", description="What is asked of the provider")
     oidc_name_claim: str = Field("email", description="The claim by which a person is known here")
     oidc_groups_claim: str = Field("groups", description="The claim that lists a person's groups")
-    oidc_roles: dict[str, list[Role]] = Field(
-        default_factory=dict, description='Groups and their roles: {"credito": ["analista"]}'
+    oidc_roles: Annotated[dict[str, list[Role]], AfterValidator(_beside_a_provider)] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description='Groups and their roles: {"credito": ["analista"]}',
     )
     gateways: str = Field(
         "",

@@ -5,7 +5,7 @@ Versions are looked at under the history's one lock, and by their numbers: no pi
 
 import getpass
 import socket
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,16 +22,17 @@ def promote(
 ) -> Entry | None:
     """Publish a version; return its line, or None where it is published already.
 
-    dry: only say what the line would be. Raises PromotionRefused when a label's meaning does not
-    hold or has moved, and whatever registry.load raises.
+    dry: only say what the line would be, and write nothing. Raises PromotionRefused when a label's
+    meaning does not hold or has moved, and whatever registry.load raises.
     """
     ledger = ledger or Ledger()
-    with ledger.locked():
+    with nullcontext() if dry else ledger.locked():
         history = ledger.history()
         candidate = _candidate(tag, history)
         pin = Pin(candidate.tag, candidate.digest)
         if history.published == pin:
-            ledger.settle()
+            if not dry:
+                ledger.settle()
             return None
         entry = _judged(PROMOTE, candidate, history, ledger, (_reason(why), by or whoever()))
         if not dry:

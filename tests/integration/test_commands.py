@@ -297,6 +297,14 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
         ({"EVALUATION_HOST": "192.0.2.1"}, "EVALUATION_HOST: at 192.0.2.1 anybody who reaches it"),
         ({"EVALUATION_HOST": "::"}, "EVALUATION_HOST: at :: anybody who reaches it"),
         ({"EVALUATION_ACCESS_SECRET": "short"}, "EVALUATION_ACCESS_SECRET: has fewer than 32"),
+        ({"EVALUATION_PUBLIC_URL": "https://a.example/cards"}, "EVALUATION_PUBLIC_URL: has a path"),
+        (
+            {"EVALUATION_OIDC_DISCOVERY_URL": "https://a.example/b", "EVALUATION_OIDC_ROLES": "{}"},
+            (
+                "EVALUATION_OIDC_CLIENT_ID: is needed with EVALUATION_OIDC_DISCOVERY_URL; "
+                "EVALUATION_OIDC_ROLES: is needed with EVALUATION_OIDC_DISCOVERY_URL\n"
+            ),
+        ),
         ({"MODEL_SERVICE_TOKEN": "short"}, "MODEL_SERVICE_TOKEN: has fewer than 32"),
         ({"EVALUATION_DATABASE_URL": "nonsense"}, "The database cannot be used: "),
         ({"EVALUATION_DATABASE_URL": "sqlite:////proc/no/file.db"}, "The database cannot be used"),

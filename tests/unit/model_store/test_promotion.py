@@ -124,6 +124,22 @@ def tag_of(ledger: Ledger) -> str:
     return pin.tag
 
 
+def test_a_trial_writes_nothing_not_even_what_a_broken_off_command_left_undone(
+    published: str, ledger: Ledger, clients: NDArray[np.float64], tmp_path: Path
+) -> None:
+    better = brought_in(retrained(clients), tmp_path / "better.pkl")
+    ledger.production.unlink()
+    before = {path: path.read_bytes() for path in ledger.production.parent.rglob("*.*")}
+
+    with ledger.locked():  # as another command, or a folder that nobody may write to
+        meant = promotion.promote(better, WHY, ledger=ledger, dry=True)
+        assert promotion.promote(published, WHY, ledger=ledger, dry=True) is None
+
+    assert meant
+    assert {path: path.read_bytes() for path in ledger.production.parent.rglob("*.*")} == before
+    assert not ledger.production.exists()
+
+
 def test_a_line_says_who_when_why_and_every_number_against_its_limit(
     published: str, ledger: Ledger, clients: NDArray[np.float64], tmp_path: Path
 ) -> None:
