@@ -42,12 +42,22 @@ def send(
     name: str = "clientes.csv",
     **query: str,
 ) -> dict[str, Any]:
-    """Upload a file; return what is told of it once it was looked at, if anybody does."""
+    """Upload a file; return what is told of it once its worker, however busy, looked at it."""
+    return checked(http, upload(http, content, name, **query))
+
+
+def upload(
+    http: httpx.Client,
+    content: Any,  # noqa: ANN401 - bytes or pieces
+    name: str = "clientes.csv",
+    **query: str,
+) -> dict[str, Any]:
+    """Upload a file; return what is answered, whether or not somebody looked at it."""
     answer = http.post("/lotes", params={"nome": name, **query}, content=content, headers=CSV)
     assert answer.status_code == 201, answer.text
     batch: dict[str, Any] = answer.json()
     assert answer.headers["location"] == f"/lotes/{batch['id']}"
-    return batch if batch.get("espera") == "trabalhador" else checked(http, batch)
+    return batch
 
 
 def checked(http: httpx.Client, batch: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
 from portfolio.files import messages
 from tests import commands
-from tests.client_files import CSV, HEADER, clients, csv_of, done, look, send, step
+from tests.client_files import CSV, HEADER, clients, csv_of, done, look, send, step, upload
 from tests.services import Server, evaluation_server, eventually, worker_server
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("worker")]
@@ -293,7 +293,7 @@ def test_while_no_worker_runs_it_is_said_within_seconds(
     own_worker.kill()
 
     eventually(lambda: own.get("/lotes").json()["trabalhadores"] == 0, 10)
-    client_file = send(own, clients(3), repetidas="todas")
+    client_file = upload(own, clients(3), repetidas="todas")
 
     assert (client_file["situacao"], client_file["espera"]) == ("conferindo", "trabalhador")
     assert step(own, client_file, "iniciar")["comeca_sozinho"]
