@@ -97,7 +97,10 @@ def _soak(arguments: argparse.Namespace, folder: Path) -> int:
 
 
 def _search(arguments: argparse.Namespace, folder: Path) -> int:
-    searches.run(arguments.rows, folder)
+    with ExitStack() as stack:
+        file = f"sqlite:///{folder / 'evaluations.db'}"
+        url = stack.enter_context(postgres.server()) if arguments.server else file
+        searches.run(arguments.rows, url)
     return 0
 
 
@@ -138,8 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     soaking = commands.add_parser("soak", help=_soak.__doc__)
     soaking.add_argument("--seconds", type=float, default=1200.0, help="(%(default)s)")
     soaking.set_defaults(run=_soak)
-    searching = commands.add_parser("searches", help="Searches of a SQLite record with many rows.")
+    searching = commands.add_parser("searches", help="Searches of a record with many rows.")
     searching.add_argument("rows", nargs="?", type=int, default=1_000_000, help="(%(default)s)")
+    searching.add_argument("--server", action="store_true", help="PostgreSQL's, not a file's")
     searching.set_defaults(run=_search)
     comparing = commands.add_parser(
         "checkouts",

@@ -30,7 +30,7 @@ revision, down_revision = "9002", "9001"
 
 
 def upgrade() -> None:
-    op.drop_column("evaluations", "name_folded")
+    op.drop_column("evaluations", "milliseconds")
     op.execute("UPDATE marks SET value = '9001' WHERE name = 'readable_by'")
 '''
 

@@ -1,13 +1,12 @@
-"""Searches of a SQLite record with made-up rows, by the index and without it.
+"""Searches of a record with made-up rows, by the index and without it.
 
 And what an append takes while the index is filled: it waits for no lock of it.
 """
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
@@ -27,6 +26,7 @@ from evaluation_api.record import database, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.search import name_index
 from evaluation_api.record.search.history import History
+from evaluation_api.record.search.searched import Filler
 from evaluation_api.runtime.identity import new_id, now
 
 _AT_ONCE: Final = 1_000
@@ -50,17 +50,15 @@ _ASKED: Final = {
 }
 
 
-def run(rows: int, folder: Path) -> None:
+def run(rows: int, url: str) -> None:
     """Fill a record and print the slowest of a few searches of each kind, in milliseconds."""
-    url = f"sqlite:///{folder / 'evaluations.db'}"
     engine, indexed = database.connect(url), database.connect(url)
     schema.migrate(engine)
     log = EvaluationLog(engine)
     for entries in _entries(rows):
         log.append(entries)
     before = _slowest(History(engine))
-    name_index.attach(indexed)
-    appends = _fill_beside_appends(indexed, log)
+    appends = _fill_beside_appends(_filler(indexed), log)
     after = _slowest(History(indexed, indexed=True))
     print(f"| of {rows} | without the index, ms | with it, ms |\n| --- | --: | --: |")
     for name in _ASKED:
@@ -103,11 +101,19 @@ def _timed(history: History, search: Search) -> Iterator[float]:
         yield 1000 * (time.perf_counter() - started)
 
 
-def _fill_beside_appends(indexed: Engine, log: EvaluationLog) -> list[float]:
+def _filler(indexed: Engine) -> Callable[[], bool]:
+    """Return what fills the index a slice at a time, and tells whether there may be more."""
+    if indexed.dialect.name == "postgresql":
+        return Filler(indexed).fill_some
+    name_index.attach(indexed)
+    return lambda: name_index.index_some(indexed) > _FEW
+
+
+def _fill_beside_appends(fill_some: Callable[[], bool], log: EvaluationLog) -> list[float]:
     """Fill the index; return what each append took meanwhile, in milliseconds."""
     appends = []
     with ThreadPoolExecutor(1) as pool:
-        filling = pool.submit(_fill, indexed)
+        filling = pool.submit(_fill, fill_some)
         while not filling.done():
             entry, started = _entry("Bento Alves"), time.perf_counter()
             log.append([entry])
@@ -117,6 +123,6 @@ def _fill_beside_appends(indexed: Engine, log: EvaluationLog) -> list[float]:
     return appends
 
 
-def _fill(indexed: Engine) -> None:
-    while name_index.index_some(indexed) > _FEW:
+def _fill(fill_some: Callable[[], bool]) -> None:
+    while fill_some():
         pass

@@ -50,8 +50,8 @@ _NOTE: Final = database.insert_new(marks)
 _BEGUN: Final = {"name": "purge_begun", "value": ""}
 
 _VACUUM: Final = text(
-    "VACUUM (ANALYZE) evaluations, idempotency_keys, posts, reviews, batch_chunks, batches,"
-    " client_file_parts, client_files"
+    "VACUUM (ANALYZE) evaluations, searched, idempotency_keys, posts, reviews, batch_chunks,"
+    " batches, client_file_parts, client_files"
 )
 
 #: What hangs on an evaluation, by its id.

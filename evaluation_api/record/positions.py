@@ -22,9 +22,8 @@ OFFSET: Final = "position_offset"
 _REGIVEN: Final = "regiven_rowids"
 
 _OFFSET_VALUE: Final = f"coalesce((SELECT value::bigint FROM marks WHERE name = '{OFFSET}'), 0)"  # noqa: S608 - a constant
-_HORIZON: Final = sa.literal_column(
-    f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_OFFSET_VALUE})", sa.BigInteger
-)
+#: Before which number no row of PostgreSQL is still to come.
+HORIZON: Final = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_OFFSET_VALUE})"
 _NEXT: Final = sa.text(
     f"SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, {_OFFSET_VALUE}"
 )
@@ -35,15 +34,15 @@ _LAST: Final = sa.text(
 )
 
 
-def column(dialect: sa.Dialect, table: sa.Table) -> sa.ColumnElement[int]:
+def column(dialect: sa.Dialect, table: sa.TableClause) -> sa.ColumnElement[int]:
     """Return what counts the rows of a table in one kind of database."""
     own = "position" if dialect.name == "postgresql" else "rowid"
     return sa.literal_column(f"{table.name}.{own}", sa.BigInteger)
 
 
-def place(dialect: sa.Dialect) -> sa.Tuple:
+def place(dialect: sa.Dialect, table: sa.TableClause = evaluations) -> sa.Tuple:
     """Return where an evaluation stands, to be compared with a Position."""
-    return sa.tuple_(column(dialect, evaluations), evaluations.c.id)
+    return sa.tuple_(column(dialect, table), table.c.id)
 
 
 def is_final(dialect: sa.Dialect, position: sa.ColumnElement[int]) -> list[sa.ColumnElement[bool]]:
@@ -52,7 +51,8 @@ def is_final(dialect: sa.Dialect, position: sa.ColumnElement[int]) -> list[sa.Co
     A transaction of PostgreSQL has its number before it commits; from the oldest one that still
     runs on, others are missing.
     """
-    return [position < _HORIZON] if dialect.name == "postgresql" else []
+    horizon: sa.ColumnElement[int] = sa.literal_column(HORIZON, sa.BigInteger)
+    return [position < horizon] if dialect.name == "postgresql" else []
 
 
 class Numbering:

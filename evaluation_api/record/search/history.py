@@ -4,7 +4,7 @@ Synchronous, as evaluations.py. Knows nothing of HTTP or sentences.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -15,17 +15,20 @@ from evaluation_api.decision.domain import Position, Search, Summary
 from evaluation_api.decision.names import search_words
 from evaluation_api.record import database, positions, rows
 from evaluation_api.record.search import name_index
+from evaluation_api.record.search.searched import searched
 from evaluation_api.record.tables import corrections, evaluations, reviews
 
 #: As pages show it, "3F2A 91BC", without the space.
 _PROTOCOL: Final = re.compile(r"[0-9a-f]{8}")
 
-#: As PostgreSQL's index has it.
-_END_OF_ID: Final = sa.literal_column("substr(evaluations.id, 29)", sa.String)
-#: Rows among which a common name is found often enough.
+#: Rows among which what is common is found often enough.
 _NEWEST: Final = 5_000
+#: And so many times as many in PostgreSQL's narrow table.
+_NEAR: Final = 10
 
 Condition = sa.ColumnElement[bool]
+#: Whatever has the columns that are searched.
+_Named = sa.TableClause | sa.Subquery
 
 _UP_TO: Final = sa.text("SELECT up_to FROM names.indexed")
 _PARTS: Final = sa.table("parts", schema="names")
@@ -38,13 +41,16 @@ _MATCH: Final = sa.text("parts MATCH :parts")
 class History:
     """The evaluations in one database, as lists. Every method raises RecordUnavailableError."""
 
-    def __init__(self, engine: sa.Engine, *, indexed: bool = False) -> None:
+    def __init__(self, engine: sa.Engine, *, indexed: bool = False, newest: int = _NEWEST) -> None:
         """Keep the engine; its tables are schema.migrate's business.
 
-        indexed: its connections know a name index (name_index.attach).
+        indexed: look for what is not new in what is filled behind the appends: SQLite's index of
+        names, which its connections know then (name_index.attach), or PostgreSQL's table searched.
+        newest: how many rows PostgreSQL looks at directly, at least.
         """
         self._engine = engine
         self._indexed = indexed
+        self._newest = newest
         self._dialect = engine.dialect
         self._position = positions.column(engine.dialect, evaluations)
 
@@ -60,18 +66,24 @@ class History:
             place = self._place(connection, search, numbering)
             if search.before_id is not None and place is None:
                 return []
-            query = self._listed(self._where(search, place), oldest_first=search.after is not None)
-            found = self._found(connection, query.limit(search.limit), search)
+            found = self._found(connection, search, place)
             return [rows.decode_summary(row, numbering.told(row.position)) for row in found]
 
     def _found(
-        self, connection: sa.Connection, query: sa.Select[Any], search: Search
+        self, connection: sa.Connection, search: Search, place: Position | None
     ) -> Sequence[sa.Row[Any]]:
-        """Return the rows of a search, by the index as far as there is one and it is of use."""
-        if self._dialect.name == "postgresql" and search.name and search.after is None:
-            return self._found_on_server(connection, query, search)
+        """Return the rows of a search, by an index as far as there is one and it is of use."""
+        conditions = self._where(search, place)
+        query = self._listed(conditions, oldest_first=search.after is not None).limit(search.limit)
         if not self._indexed or search.after is not None:
             return connection.execute(query).all()
+        if self._dialect.name == "postgresql":
+            return self._found_on_server(connection, search, place)
+        return self._found_in_file(connection, query, search)
+
+    def _found_in_file(
+        self, connection: sa.Connection, query: sa.Select[Any], search: Search
+    ) -> Sequence[sa.Row[Any]]:
         parts = name_index.expression(search, _protocol(search.name))
         if parts is None:
             is_dated = search.since is not None or search.until is not None
@@ -96,30 +108,59 @@ class History:
         return self._listed([self._position.in_(chosen)], oldest_first=False)
 
     def _found_on_server(
-        self, connection: sa.Connection, query: sa.Select[Any], search: Search
+        self, connection: sa.Connection, search: Search, place: Position | None
     ) -> Sequence[sa.Row[Any]]:
-        """Return the rows of a search by name: common ones stand among the newest.
+        """Return the rows of a search: the newest directly, in which what is common is found.
 
-        For rare ones the server, asked for all of them, goes by its index; asked for the newest
-        it would read through the whole table.
+        And the others by the narrow table, in which every row is that stands before those.
         """
-        identity, order = evaluations.c.id, (self._position.desc(), evaluations.c.id.desc())
-        oldest = (
-            sa.select(self._position)
-            .select_from(evaluations)
-            .order_by(*order)
-            .offset(_NEWEST)
-            .limit(1)
-        )
-        bound = connection.scalar(oldest)
-        found = connection.execute(query if bound is None else query.where(self._position >= bound))
-        rows_found = found.all()
-        if bound is None or len(rows_found) == search.limit:
-            return rows_found
-        ids = query.limit(None).order_by(None).with_only_columns(identity).cte("found")
-        chosen = sa.select(ids.prefix_with("MATERIALIZED").c.id)
-        whole = self._listed([identity.in_(chosen)], oldest_first=False)
-        return connection.execute(whole.limit(search.limit)).all()
+        bound = self._bound(connection, place) if _is_narrowed(search) else None
+        own = positions.place(self._dialect)
+        behind = [] if bound is None else [own > bound]
+        newest = self._listed([*self._where(search, place), *behind], oldest_first=False)
+        found = connection.execute(newest.limit(search.limit)).all()
+        if bound is None or len(found) == search.limit:
+            return found
+        older: Sequence[sa.Row[Any]] = ()
+        for chosen in self._chosen(search, place, bound):
+            of_these = self._listed([evaluations.c.id.in_(chosen)], oldest_first=False)
+            older = connection.execute(of_these.limit(search.limit - len(found))).all()
+            if len(found) + len(older) == search.limit:
+                break
+        return [*found, *older]
+
+    def _bound(self, connection: sa.Connection, before: Position | None) -> Position | None:
+        """Return the place up to which the narrow table is asked; None where it has few rows."""
+        own = positions.place(self._dialect, searched)
+        query = sa.select(*own.clauses).order_by(*(one.desc() for one in own.clauses))
+        if before is not None:
+            query = query.where(own < before)
+        found = connection.execute(query.offset(self._newest).limit(1)).first()
+        return None if found is None else Position(*found)
+
+    def _chosen(
+        self, search: Search, place: Position | None, bound: Position
+    ) -> Iterator[sa.Select[Any]]:
+        """Yield the ids that the narrow table finds, the last committed first: some, then all.
+
+        Where a rare name is sought the server, asked for all of them, goes by its index, which has
+        no order; asked for the newest it would read through the whole table. So what is common, if
+        less so, is sought among more of the newest before: of 100,000 rows by one name
+        it took 0.6 s to have the newest.
+        """
+        cursor = [
+            *self._cursor(search, place, searched),
+            positions.place(self._dialect, searched) <= bound,
+        ]
+        if search.name is None:
+            yield _newest_ids(searched, [*_conditions(search, searched), *cursor], search.limit)
+            return
+        every = sa.select(searched).where(*cursor)
+        newest_first = every.order_by(*_newest_first(searched))
+        near = newest_first.limit(_NEAR * self._newest).subquery("near")
+        yield _newest_ids(near, _conditions(search, near), search.limit)
+        named = every.where(*_conditions(search, searched)).cte("named").prefix_with("MATERIALIZED")
+        yield _newest_ids(named, [], search.limit)
 
     def _place(
         self, connection: sa.Connection, search: Search, numbering: positions.Numbering
@@ -134,14 +175,17 @@ class History:
         return None if found is None else Position(*found)
 
     def _where(self, search: Search, place: Position | None) -> Sequence[Condition]:
-        own = positions.place(self._dialect)
-        conditions = list(_conditions(search))
-        if search.after is not None and place is not None:
-            is_final = positions.is_final(self._dialect, self._position)
-            return [*conditions, own > place, *is_final]
-        if place is not None:
-            conditions.append(own < place if place.id == search.before_id else own <= place)
-        return conditions
+        return [*_conditions(search, evaluations), *self._cursor(search, place, evaluations)]
+
+    def _cursor(
+        self, search: Search, place: Position | None, table: sa.TableClause
+    ) -> Sequence[Condition]:
+        own = positions.place(self._dialect, table)
+        if place is None:
+            return []
+        if search.after is not None:
+            return [own > place, *positions.is_final(self._dialect, self._position)]
+        return [own < place if place.id == search.before_id else own <= place]
 
     def _listed(self, conditions: Sequence[Condition], *, oldest_first: bool) -> sa.Select[Any]:
         order = (self._position, evaluations.c.id)
@@ -170,25 +214,42 @@ class History:
         )
 
 
-def _conditions(search: Search) -> Iterator[Condition]:
+def _is_narrowed(search: Search) -> bool:
+    """Tell whether a search may find nothing among many: by its days it is found by ids."""
+    return any(one is not None for one in (search.name, search.outcome, search.cluster))
+
+
+def _newest_first(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+    return [table.c.position.desc(), table.c.id.desc()]
+
+
+def _newest_ids(
+    table: sa.FromClause, conditions: Iterable[Condition], limit: int
+) -> sa.Select[Any]:
+    query = sa.select(table.c.id).where(*conditions)
+    return query.order_by(*_newest_first(table)).limit(limit)
+
+
+def _conditions(search: Search, table: _Named) -> Iterator[Condition]:
     if search.outcome is not None:
-        yield evaluations.c.outcome == search.outcome.value
+        yield table.c.outcome == search.outcome.value
     if search.cluster is not None:
-        yield evaluations.c.cluster == search.cluster
+        yield table.c.cluster == search.cluster
     if search.since is not None:
-        yield evaluations.c.id >= rows.first_id(search.since)
+        yield table.c.id >= rows.first_id(search.since)
     if search.until is not None:
-        yield evaluations.c.id < rows.first_id(search.until)
+        yield table.c.id < rows.first_id(search.until)
     if search.name is not None:
-        yield sa.or_(_is_named(search.name), *by_protocol(search.name))
+        is_named = _is_named(search.name, table.c.name_folded)
+        yield sa.or_(is_named, *by_protocol(search.name, table))
 
 
-def _is_named(sought: str) -> Condition:
+def _is_named(sought: str, name: sa.ColumnElement[str]) -> Condition:
     """Return whether a name holds every word of a text, in any order; nobody's holds none.
 
     Words that have one letter or two alone are sought at the beginning of a name.
     """
-    words, name = search_words(sought), evaluations.c.name_folded
+    words = search_words(sought)
     if not words:
         return sa.false()
     held = sa.and_(*map(name.contains, words))
@@ -201,10 +262,10 @@ def _protocol(sought: str | None) -> str | None:
     return identity if _PROTOCOL.fullmatch(identity) else None
 
 
-def by_protocol(sought: str) -> Iterator[Condition]:
+def by_protocol(sought: str, table: _Named = evaluations) -> Iterator[Condition]:
     """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
     identity = "".join(sought.lower().split())
     if ended := _protocol(sought):
-        yield _END_OF_ID.in_([ended])
+        yield sa.literal_column(f"substr({table.name}.id, 29)", sa.String).in_([ended])
     elif rows.is_id(identity):
-        yield evaluations.c.id == identity
+        yield table.c.id == identity

@@ -23,6 +23,7 @@ from evaluation_api.record.executor import DECISION_SECONDS
 from evaluation_api.record.outage import Outage
 from evaluation_api.record.search import name_index
 from evaluation_api.record.search.history import History
+from evaluation_api.record.search.searched import Filler
 
 T = TypeVar("T")
 
@@ -66,9 +67,9 @@ class _Asked:
 
 
 class Searches(AbstractAsyncContextManager["Searches"]):
-    """Runs searches of one database, and on SQLite keeps the index they use.
+    """Runs searches of one database, and keeps the index they use.
 
-    The index can be made again, so that what is wrong with it stops nothing.
+    It can be made again, so that what is wrong with it stops nothing.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         self._waiting = 0
         self._plain = self._history = History(engine)
         self._indexed: Engine | None = None
+        self._fill: Callable[[], bool] = self._fill_file
         self._is_corrupt = False
         self._listen(engine)
         if engine.dialect.name == "sqlite":
@@ -98,6 +100,8 @@ class Searches(AbstractAsyncContextManager["Searches"]):
             except errors.RecordUnavailableError as exc:
                 self._note(exc)
         else:
+            self._history = History(engine, indexed=True)
+            self._fill = Filler(engine).fill_some
             # A prepared statement is planned for any text at its eleventh use: 100 ms for 0.1.
             event.listen(engine, "connect", _prepare_nothing)
 
@@ -174,19 +178,23 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         What comes meanwhile is left to the next look: a transaction for each row took five
         times as much of the processor, and searches look through the rest.
         """
-        while self._indexed:
-            count = await _run(self._indexer, partial(self._index_some, self._indexed))
-            await asyncio.sleep(_PAUSE_SECONDS if count >= name_index.SLICE else _IDLE_SECONDS)
+        while True:
+            is_behind = await _run(self._indexer, self._fill_some)
+            await asyncio.sleep(_PAUSE_SECONDS if is_behind else _IDLE_SECONDS)
 
-    def _index_some(self, indexed: Engine) -> int:
+    def _fill_some(self) -> bool:
         try:
-            if self._is_corrupt:
-                name_index.repair(indexed, is_corrupt=True)
-                self._is_corrupt = False
-            return name_index.index_some(indexed)
+            return self._fill()
         except errors.RecordUnavailableError as exc:
             self._note(exc)
-            return 0
+            return False
+
+    def _fill_file(self) -> bool:
+        assert self._indexed  # noqa: S101 - it is SQLite's
+        if self._is_corrupt:
+            name_index.repair(self._indexed, is_corrupt=True)
+            self._is_corrupt = False
+        return name_index.index_some(self._indexed) >= name_index.SLICE
 
     def _note(self, exc: errors.RecordUnavailableError) -> None:
         self._is_corrupt |= database.is_corrupt(exc)

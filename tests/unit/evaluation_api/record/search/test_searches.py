@@ -3,44 +3,29 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, text
 
-from evaluation_api.decision.domain import Outcome, Search
+from evaluation_api.decision.domain import Search
 from evaluation_api.decision.errors import OverloadedError
 from evaluation_api.operations import retention
-from evaluation_api.record import database, server_indexes
+from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.pending import PendingQueue
 from evaluation_api.record.search import name_index
 from evaluation_api.record.search.history import History
 from evaluation_api.record.search.searches import Searches
-from tests.evaluations import decided_entry, pending_entry, prediction
-from tests.unit.evaluation_api.record.search.searching import answered
-
-NAMES = ["Maria Souza", "José d'Ávila", "Ana Li", "Li Wu", "João Marinho", "Zoë", "Mariana Ana"]
-NOW = datetime.now(UTC)
-SOUGHT = [
-    Search(5, name="maria"),
-    Search(5, name="mari ana"),
-    Search(5, name="avila jose"),
-    Search(5, name="li"),
-    Search(5, name="m"),
-    Search(5, name="wu li"),
-    Search(5, name="zoe"),
-    Search(5, name="nobody"),
-    Search(5, name="%"),
-    Search(5, outcome=Outcome.REFUSED),
-    Search(5, cluster=3),
-    Search(5, outcome=Outcome.APPROVED, cluster=4, name="ana"),
-    Search(5, name="espera"),
-    Search(5, since=NOW - timedelta(hours=1), until=NOW + timedelta(hours=1)),
-    Search(5, until=NOW - timedelta(hours=1)),
-]
+from tests.evaluations import decided_entry
+from tests.unit.evaluation_api.record.search.searching import (
+    NOW,
+    answered,
+    compare_searches,
+    fill_record,
+)
 
 
 @pytest.fixture
@@ -50,30 +35,14 @@ def other(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def filled(log: EvaluationLog) -> None:
-    entries = [
-        decided_entry(NAMES[number**2 % 7], prediction(number % 5), when=NOW)
-        for number in range(300)
-    ]
-    log.append([*entries, *(pending_entry("Espera") for _ in range(3))])
-
-
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_the_index_finds_what_is_found_without_it(
     log: EvaluationLog, engine: Engine, other: Engine
 ) -> None:
-    filled(log)
+    fill_record(log)
     name_index.attach(other)
     plain, indexed = History(engine), History(other, indexed=True)
-
-    def compare() -> None:
-        for search in SOUGHT:
-            found = plain.search(search)
-            assert indexed.search(search) == found, search
-            if found:
-                onward = replace(search, before_id=found[-1].id)
-                assert indexed.search(onward) == plain.search(onward), search
-
+    compare = partial(compare_searches, plain, indexed)
     compare()
     assert name_index.index_some(other, 200) == 200
     compare()
@@ -257,25 +226,3 @@ def test_so_many_searches_wait_and_no_more(log: EvaluationLog, other: Engine) ->
     ended = asyncio.run(search())
     assert sum(isinstance(one, OverloadedError) for one in ended) == 1
     assert sum(isinstance(one, list) for one in ended) == 100
-
-
-@pytest.mark.postgres
-@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-def test_the_servers_indexes_find_the_same_on_one_connection_more_than_ten_times(
-    log: EvaluationLog, engine: Engine, other: Engine
-) -> None:
-    log.append([rare := decided_entry("Zulmira Quaresma")])
-    for _ in range(4):
-        log.append([decided_entry(NAMES[number % 7]) for number in range(1_500)])
-
-    async def search() -> list[list[str]]:
-        async with Searches(other) as searches:
-            sought = [Search(2, name=name) for name in ("zulmira", rare.id[-8:], "maria") * 5]
-            return [[one.id for one in await searches.search(one)] for one in sought]
-
-    found = asyncio.run(search())
-    assert found[0::3] == found[1::3] == [[rare.id]] * 5
-    assert found[2::3] == [[one.id for one in History(engine).search(Search(2, name="maria"))]] * 5
-    with engine.connect() as connection:
-        names = connection.execute(text("SELECT indexname FROM pg_indexes")).scalars().all()
-    assert server_indexes.INDEXES.keys() <= set(names)
