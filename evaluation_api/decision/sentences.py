@@ -290,7 +290,7 @@ _NO_CHARACTER: Final = "\ufffd"
 
 def field_error(kind: str, field: str, context: dict[str, object]) -> str:
     """Say what is wrong with one field of a request; kind is pydantic's name for it."""
-    label = LABELS.get(field, _OTHER_LABELS.get(field, field)).capitalize()
+    label = LABELS.get(field, _OTHER_LABELS.get(field, field.replace("_", " "))).capitalize()
     bound = context.get("le", context.get("ge"))
     kind = _SIMPLER.get((kind, context.get("min_length", bound)), kind)
     template = _FIELD_ERRORS.get(kind, "{label}: valor não aceito.")
@@ -320,7 +320,6 @@ def protocol(evaluation_id: str) -> str:
 
 _OTHER_LABELS = {
     "ate": "data final",
-    "cursor": "cursor",
     "de": "data inicial",
     "limite": "limite",
     "name": "nome",
@@ -329,6 +328,7 @@ _OTHER_LABELS = {
     "decisao": "decisão",
     "justificativa": "justificativa",
     "revisor": "revisor",
+    "revisoes_vistas": "revisões vistas",
 }
 
 #: What is said more simply of a bound than with it.

@@ -34,6 +34,7 @@ templates: Final = Environment(
     lstrip_blocks=True,
 )
 _PROBLEM: Final = templates.get_template("problema.html")
+_READING: Final = frozenset({"GET", "HEAD"})
 _KEPT: Final = ("Allow", "Retry-After")
 
 
@@ -54,10 +55,15 @@ class Files(StaticFiles):
             await response(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file. Raises HTTPException for none, or a folder by another name."""
-        response = await super().get_response(path, scope)
+        """Return a file. Raises HTTPException for none, or a folder by another name.
+
+        What is sent to an address without a file is not found: that it takes GET would mislead.
+        """
+        response = await super().get_response(path, {**scope, "method": "GET"})
         if isinstance(response, RedirectResponse):  # to whatever host was asked for
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        if scope["method"] not in _READING:
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
         if isinstance(response, FileResponse):
             return await self._compressed.smaller(response, Headers(scope=scope))
         return response

@@ -18,8 +18,8 @@ HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
 TOTALS: Final = "parece uma linha de totais, e não um cliente."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
 CUT_SHORT: Final = (
-    "O arquivo não termina com uma quebra de linha, e pode ter sido cortado: confira a última linha"
-    " antes de começar."
+    "O arquivo não termina com uma quebra de linha, e pode ter sido cortado: confira a última"
+    " linha."
 )
 NO_SHEET: Final = "A planilha não tem nenhuma aba visível com uma tabela."
 TOO_LARGE: Final = (

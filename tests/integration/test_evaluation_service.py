@@ -139,10 +139,20 @@ def test_an_address_with_nothing_there_is_a_problem(http: httpx.Client, path: st
     assert_problem(http.get(path), 404)
 
 
+@pytest.mark.parametrize("path", ["/avaliarr", "/avaliar/", "/AVALIAR", "/vendor"])
+def test_who_sends_to_an_address_with_nothing_there_is_told_so(
+    http: httpx.Client, path: str
+) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        assert_problem(http.request(method, path, json=MARIA), 404)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("GET", "/avaliar", "POST"),
+        ("POST", "/criterios.html", "GET, HEAD"),
+        ("POST", "/", "GET, HEAD"),
         ("DELETE", "/avaliar", "POST"),
         ("POST", "/avaliacoes", "GET, HEAD"),
         ("PUT", "/politica", "GET, HEAD"),

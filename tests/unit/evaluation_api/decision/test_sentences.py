@@ -216,3 +216,10 @@ def test_an_unforeseen_mistake_in_a_field_still_names_it() -> None:
     said = sentences.field_error("a_kind_of_tomorrow", "payments", {})
 
     assert said == "Pagamentos: valor não aceito."
+
+
+@pytest.mark.parametrize(
+    ("field", "label"), [("depois_de", "Depois de"), ("revisoes_vistas", "Revisões vistas")]
+)
+def test_a_field_is_named_in_words(field: str, label: str) -> None:
+    assert sentences.field_error("missing", field, {}) == f"{label}: preencha este campo."
