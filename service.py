@@ -62,6 +62,7 @@ class CreditCardClusters:
     @staticmethod
     def refuse_to_start_broken() -> None:
         """Open the model once before there are workers: one that fails is started again."""
+        settings.name_unknown()
         MODEL.resolve()
 
     def __init__(self) -> None:

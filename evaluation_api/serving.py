@@ -28,6 +28,11 @@ def serve(settings: Settings) -> None:
             " EVALUATION_ACCESS_SECRET to 32 random characters or more, and sign in by the address"
             ' that "python -m evaluation_api keys link NAME" prints, or listen on 127.0.0.1.'
         )
+    if settings.access_secret is None and settings.oidc_discovery_url is not None:
+        raise NotServedError(
+            "EVALUATION_OIDC_DISCOVERY_URL: without EVALUATION_ACCESS_SECRET everybody comes in,"
+            " and nobody by a provider"
+        )
     if mistyped := unknown(os.environ):
         logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
     limit = ConcurrencyLimit(settings.max_in_flight)

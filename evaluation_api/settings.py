@@ -5,11 +5,12 @@ Read once, by commands.main or app.create_app; everybody else is given values.
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import AfterValidator, Field, Json, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -27,6 +28,7 @@ def _address(url: str) -> str:
     try:
         parts = urlsplit(url)
         is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_one &= not any(map(str.isspace, url))
     except ValueError:  # the port, or a bracket
         is_one = False
     if not is_one or parts.query or parts.fragment:
@@ -48,6 +50,24 @@ def _beside_a_provider(value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
     return value
 
 
+def _gateways(addresses: str) -> str:
+    """Return the addresses themselves, if each can be one: else callers would share one rate."""
+    try:
+        for one in filter(None, map(str.strip, addresses.split(",") if addresses != "*" else [])):
+            (ip_network if "/" in one else ip_address)(one)
+    except ValueError as exc:
+        raise PydanticCustomError(
+            "gateways", "is no list such as 10.0.0.5,10.1.0.0/16: of addresses, networks, or *"
+        ) from exc
+    return addresses
+
+
+def _scope(scope: str) -> str:
+    if "openid" not in scope.split():
+        raise PydanticCustomError("scope", "has no openid, without which nobody is told who it is")
+    return scope
+
+
 def _host_names(names: str) -> str:
     """Return the names themselves, if each can be one: else every page would be refused."""
     if not all(_HOST.fullmatch(name.strip()) for name in names.split(",")):
@@ -59,7 +79,7 @@ def _host_names(names: str) -> str:
 
 def _secret(text: SecretStr) -> SecretStr:
     """Return a secret itself, if it is long enough to be one."""
-    if len(text.get_secret_value()) < _SHORTEST_SECRET:
+    if len(text.get_secret_value().strip()) < _SHORTEST_SECRET:
         raise PydanticCustomError("secret", f"has fewer than {_SHORTEST_SECRET} characters")
     return text
 
@@ -90,20 +110,25 @@ class Settings(BaseSettings):
         "", validate_default=True, description="This service's, at the provider"
     )
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="The same")
-    oidc_scope: str = Field("openid email profile", description="What is asked of the provider")
+    oidc_scope: Annotated[str, AfterValidator(_scope)] = Field(
+        "openid email profile", description="What is asked of the provider"
+    )
     oidc_name_claim: str = Field("email", description="The claim by which a person is known here")
     oidc_groups_claim: str = Field("groups", description="The claim that lists a person's groups")
-    oidc_roles: Annotated[dict[str, list[Role]], AfterValidator(_beside_a_provider)] = Field(
-        default_factory=dict,
+    oidc_roles: Annotated[Json[dict[str, list[Role]]], AfterValidator(_beside_a_provider)] = Field(
+        "{}",
         validate_default=True,
         description='Groups and their roles: {"credito": ["analista"]}',
     )
-    gateways: str = Field(
+    gateways: Annotated[str, AfterValidator(_gateways)] = Field(
         "",
         description="Addresses whose X-Forwarded-For is believed, with commas between; * for all",
     )
     rate_per_second: float = Field(
-        50, gt=0, description="Requests of one caller; twice as many may come at once"
+        50,
+        gt=0,
+        allow_inf_nan=False,
+        description="Requests of one caller; twice as many may come at once",
     )
     model_url: Annotated[str, AfterValidator(_address)] = Field(
         "http://127.0.0.1:8001", description="Where the model service is"
@@ -131,10 +156,15 @@ class Settings(BaseSettings):
     frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")
 
 
-def unknown(names: Iterable[str]) -> list[str]:
-    """Return which of the environment's variables look like settings of ours, and set nothing."""
-    ours = (name for name in names if name.startswith("EVALUATION_"))
-    return sorted(n for n in ours if n[len("EVALUATION_") :].lower() not in Settings.model_fields)
+def unknown(names: Iterable[str], kinds: Iterable[type[BaseSettings]] = (Settings,)) -> list[str]:
+    """Return which of the environment's variables begin as settings of a kind, and set nothing."""
+    by_prefix = {kind.model_config["env_prefix"]: kind.model_fields for kind in kinds}
+    return sorted(
+        name
+        for name in names
+        for prefix, fields in by_prefix.items()
+        if name.startswith(prefix) and name[len(prefix) :].lower() not in fields
+    )
 
 
 def wrong_settings(exc: ValidationError) -> str:

@@ -20,6 +20,9 @@ from evaluation_api.decision import errors
 from evaluation_api.record import deadline
 from evaluation_api.record.tables import policies
 
+_NO_PORT: Final = (
+    "the port in its address is no number; of a password, / : @ and # are written %2F %3A %40 %23"
+)
 #: An error's text names the statement that failed, and not the client that it was about.
 _HIDE_PARAMETERS: Final = {"hide_parameters": True}
 #: An evaluation takes 2 KB with its answer, so that of pages of 4 KB each would hold one, and the
@@ -85,6 +88,8 @@ def connect(
         return _connect_server(url, statement_seconds)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise errors.RecordUnavailableError(str(exc)) from exc
+    except ValueError as exc:  # it quotes what stands where the port should, maybe of a password
+        raise errors.RecordUnavailableError(_NO_PORT) from exc
 
 
 def connect_again(engine: sa.Engine) -> sa.Engine:
@@ -99,8 +104,9 @@ def is_corrupt(error: errors.RecordUnavailableError) -> bool:
 
 
 def _connect_file(url: URL, busy_timeout_seconds: float) -> sa.Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    if url.database in {None, "", ":memory:"}:
+        raise errors.RecordUnavailableError("sqlite:/// names no file, and memory keeps nothing")
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url, connect_args={"timeout": busy_timeout_seconds}, **_HIDE_PARAMETERS
     )

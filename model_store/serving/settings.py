@@ -1,5 +1,6 @@
 """The model service's own settings, from the environment, or one sentence why not."""
 
+import logging
 import os
 import re
 from typing import Final
@@ -8,11 +9,22 @@ from bentoml.exceptions import BentoMLException
 
 from model_store.serving import admission
 
+logger = logging.getLogger("bentoml.model")
+
+_PREFIX: Final = "MODEL_SERVICE_"
+_NAMES: Final = frozenset({"WORKERS", "ALLOWED_HOSTS", "TOKEN", "TOKEN_OPTIONAL", "SHORTCUTS"})
 _MOST_WORKERS: Final = 64
 _SHORTEST_TOKEN: Final = 32
 _LOOPBACK: Final = frozenset(admission.LOOPBACK.split(","))
 #: As it stands in a Host header, the port apart.
 _HOST: Final = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+
+
+def name_unknown() -> None:
+    """Log which variables look like settings of this service, and set nothing."""
+    ours = (name for name in os.environ if name.startswith(_PREFIX))
+    if mistyped := sorted(name for name in ours if name.removeprefix(_PREFIX) not in _NAMES):
+        logger.warning("unknown settings: %s", " ".join(mistyped))
 
 
 def workers() -> int:

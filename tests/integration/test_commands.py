@@ -22,6 +22,7 @@ from evaluation_api.decision import policy_file
 from evaluation_api.operations.commands import main
 from evaluation_api.record.database import connect
 from evaluation_api.record.schema import HEAD, migrate
+from portfolio import worker
 from tests import commands
 from tests.access import SECRET
 from tests.clients import FIVE_CLIENTS, asked
@@ -305,6 +306,26 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
                 "EVALUATION_OIDC_ROLES: is needed with EVALUATION_OIDC_DISCOVERY_URL\n"
             ),
         ),
+        ({"EVALUATION_ACCESS_SECRET": " " * 40}, "EVALUATION_ACCESS_SECRET: has fewer than 32"),
+        ({"EVALUATION_GATEWAYS": "gateway"}, "EVALUATION_GATEWAYS: is no list such as 10.0.0.5"),
+        ({"EVALUATION_GATEWAYS": "10.0.0.1/8"}, "EVALUATION_GATEWAYS: is no list such as "),
+        ({"EVALUATION_PUBLIC_URL": "https://a b"}, "EVALUATION_PUBLIC_URL: is no address such as "),
+        ({"EVALUATION_RATE_PER_SECOND": "inf"}, "EVALUATION_RATE_PER_SECOND: "),
+        ({"EVALUATION_OIDC_ROLES": "{credito"}, "EVALUATION_OIDC_ROLES: Invalid JSON"),
+        ({"EVALUATION_OIDC_SCOPE": "email"}, "EVALUATION_OIDC_SCOPE: has no openid"),
+        (
+            {
+                "EVALUATION_OIDC_DISCOVERY_URL": "https://a.example/b",
+                "EVALUATION_OIDC_CLIENT_ID": "evaluation",
+                "EVALUATION_OIDC_ROLES": '{"credito": ["analista"]}',
+            },
+            "EVALUATION_OIDC_DISCOVERY_URL: without EVALUATION_ACCESS_SECRET everybody",
+        ),
+        ({"EVALUATION_DATABASE_URL": "sqlite://"}, "The database cannot be used: sqlite:///"),
+        (
+            {"EVALUATION_DATABASE_URL": "postgresql+psycopg://a:secret@localhost:port/a"},
+            "The database cannot be used: the port in its address is no number",
+        ),
         ({"MODEL_SERVICE_TOKEN": "short"}, "MODEL_SERVICE_TOKEN: has fewer than 32"),
         ({"EVALUATION_DATABASE_URL": "nonsense"}, "The database cannot be used: "),
         ({"EVALUATION_DATABASE_URL": "sqlite:////proc/no/file.db"}, "The database cannot be used"),
@@ -340,6 +361,17 @@ def test_a_setting_that_nobody_reads_is_named_at_the_start(tmp_path: Path) -> No
     warning, _ = ended.stderr.splitlines()
     assert "unknown_settings" in warning
     assert warning.endswith("names=EVALUATION_RATEPERSECOND")
+
+
+def test_a_setting_that_no_worker_reads_is_named_at_its_start(tmp_path: Path) -> None:
+    mistyped = {"PORTFOLIO_METRICSPORT": "1", "EVALUATION_POLICY_PAHT": "/nowhere.toml"}
+    refused = {"EVALUATION_POLICY_PATH": "/nowhere.toml", **mistyped}
+
+    ended = commands.run(worker.main, environment={**record_in(tmp_path), **refused})
+
+    assert ended.returncode == worker.REFUSED
+    warning, _ = ended.stderr.splitlines()
+    assert warning.endswith("names=EVALUATION_POLICY_PAHT PORTFOLIO_METRICSPORT")
 
 
 def test_a_policy_with_a_mistake_stops_the_start_with_its_line(tmp_path: Path) -> None:

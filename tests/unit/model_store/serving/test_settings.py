@@ -43,6 +43,17 @@ def test_settings_have_their_defaults_and_their_bounds(monkeypatch: pytest.Monke
     assert (settings.workers(), settings.has_shortcuts()) == (64, False)
 
 
+def test_a_setting_that_nobody_reads_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for variable in ("MODEL_SERVICE_TOKEN", "MODEL_SERVICE_WORKER", "MODEL_SERVICE_TOKN"):
+        monkeypatch.setenv(variable, "2")
+
+    settings.name_unknown()
+
+    assert caplog.messages == ["unknown settings: MODEL_SERVICE_TOKN MODEL_SERVICE_WORKER"]
+
+
 TOKEN = "of the evaluation service and the worker"  # noqa: S105 - of nothing
 
 
