@@ -18,7 +18,7 @@ from evaluation_api.decision.errors import (
     ModelVersionGoneError,
 )
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.model.client import MAX_ROWS, geometry_of
+from evaluation_api.model.messages import MAX_ROWS, geometry_of
 from model_store.features import PROFILE_COUNT
 from model_store.serving import columns, npy
 from portfolio import changes, limits

@@ -1,43 +1,30 @@
 """The keeper of the model service: predictions over HTTP, shared, bounded, and never nonsense.
 
-The only module that knows the model service's JSON. Speaks to an httpx transport, whichever it is,
-rather than to a client around it: between two services of one system the client's cookies,
-redirects and hooks are never used, and cost a twentieth of a lone request. Translates everything
-that can go wrong into errors.ModelError.
+Speaks to an httpx transport, whichever it is, rather than to a client around it: between two
+services of one system the client's cookies, redirects and hooks are never used, and cost a
+twentieth of a lone request. Translates everything that can go wrong into errors.ModelError.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from typing import Annotated, Literal, NamedTuple, Self, cast
+from typing import Self, cast
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from evaluation_api.decision import errors
-from evaluation_api.decision.domain import (
-    FEATURES,
-    CardUsage,
-    Counterfactual,
-    Geometry,
-    Model,
-    ModelCard,
-    Prediction,
-)
-from evaluation_api.decision.facts import Span
-from evaluation_api.decision.limits import LARGEST_AMOUNT
+from evaluation_api.decision.domain import CardUsage, Geometry, Model, Prediction
+from evaluation_api.model import messages
 from evaluation_api.model.circuit import Circuit
+from evaluation_api.model.messages import MAX_ROWS, Answer, Spans
 from evaluation_api.model.metrics import FAILED_CALLS
-from evaluation_api.model.promised import Cluster, Share, ToldPromise, model_of
 from evaluation_api.runtime.coalescing import Coalescer
 
 logger = logging.getLogger(__name__)
 
-#: What the model service takes in one call.
-MAX_ROWS = 1024
 #: One that runs, and one that overtakes it when it is stuck or when enough wait (docs/adr/0002).
 _MAX_CONCURRENT_CALLS = 2
 #: Enough to find one client whom the model refuses among MAX_ROWS, or three among 40.
@@ -49,67 +36,9 @@ _STARTING_SECONDS = 10.0
 #: Anybody; asked for to find out whether predictions can be had again.
 _PROBE = CardUsage(1000.0, 1000.0, 0.0, 1000.0, 1000.0)
 
-#: From a client to the span of each amount: see policy.FactPolicy.spans.
-Spans = Callable[[CardUsage], Mapping[str, Span]]
 Predicted = Prediction | errors.ModelRefusalError
 
 _JSON = (b"content-type", b"application/json")
-_FEATURES = frozenset(FEATURES)
-
-_Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
-#: On the unit sphere no amount adds more.
-_Contribution = Annotated[float, msgspec.Meta(ge=-4, le=4)]
-_Coordinate = Annotated[float, msgspec.Meta(ge=-1, le=1)]
-_Vector = tuple[_Coordinate, _Coordinate, _Coordinate, _Coordinate, _Coordinate]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class _Answer(NamedTuple):
-    """A whole answer, as it was sent: nobody asked for it compressed. headers: in lower case."""
-
-    status: int
-    headers: Mapping[bytes, bytes]
-    content: bytes
-
-
-class _Change(msgspec.Struct, gc=False):
-    feature: Literal["balance", "purchases", "cash_advance", "payments"]
-    amount: _Amount
-    cluster: Cluster
-    confidence: Share
-    until: _Amount | None = None
-
-
-class _Prediction(msgspec.Struct, gc=False):
-    cluster: Cluster
-    runner_up: Cluster | None = None
-    confidence: Share | None = None
-    contributions: dict[str, _Contribution] | None = None
-    alternatives: Annotated[list[_Change], msgspec.Meta(max_length=len(FEATURES))] = []
-
-
-class _Description(msgspec.Struct):
-    tag: str
-    sha256: str
-    features: tuple[str, ...]
-    centroids: tuple[_Vector, _Vector, _Vector, _Vector, _Vector] | None = None
-    cluster_sizes: tuple[_Count, _Count, _Count, _Count, _Count] | None = None
-    promise: ToldPromise | None = None
-    card: ModelCard | None = None
-
-
-class _Row(msgspec.Struct, gc=False):
-    balance: float
-    purchases: float
-    cash_advance: float
-    credit_limit: float
-    payments: float
-    limits: Mapping[str, Span]
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[_Prediction]).decode
-_decode_description = msgspec.json.Decoder(_Description).decode
 
 
 class ModelClient:
@@ -230,25 +159,25 @@ class ModelClient:
         return predictions
 
     async def _ask(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        predictions = _predictions(await self._post(self._url, usages), len(usages))
+        predictions = messages.predictions(await self._post(self._url, usages), len(usages))
         if predictions:
             self.model = predictions[0].model
         return predictions
 
     async def _post(
         self, url: httpx.URL, usages: Sequence[CardUsage], seconds: float | None = None
-    ) -> _Answer:
+    ) -> Answer:
         """Ask about clients with their limits, unless the model service takes none.
 
         One that makes promises takes them. Among replicas, or where none was met yet, one of the
         last release refuses them. seconds: also for a single replica; else the deadline.
         """
         if self._spans is not None and (self.model is None or self.model.promise is not None):
-            rows = [_row(usage, self._spans(usage)) for usage in usages]
-            answer = await self._send(self._question(url, _encode(rows), seconds), seconds)
+            body = messages.encode(usages, self._spans)
+            answer = await self._send(self._question(url, body, seconds), seconds)
             if answer.status != httpx.codes.UNPROCESSABLE_ENTITY:
                 return answer
-        return await self._send(self._question(url, _encode(usages), seconds), seconds)
+        return await self._send(self._question(url, messages.encode(usages), seconds), seconds)
 
     def _question(
         self, url: httpx.URL, content: bytes, read_seconds: float | None
@@ -271,7 +200,7 @@ class ModelClient:
         answer = await self._post(url, usages, 4 * self._deadline_seconds)
         if answer.status == httpx.codes.NOT_FOUND:
             raise errors.ModelVersionGoneError(tag)
-        return _predictions(answer, len(usages))
+        return messages.predictions(answer, len(usages))
 
     async def look(self) -> Geometry:
         """Return what the model service says of itself, asked once a second however many look.
@@ -288,7 +217,7 @@ class ModelClient:
         """Return the model in service and its centroids, where it has any. Raises ModelError."""
         try:
             asking = httpx.Request("GET", f"{self._base}/model", headers=self._known_by)
-            self.geometry = _geometry(await self._send(asking))
+            self.geometry = messages.geometry(await self._send(asking))
         except errors.ModelError as exc:
             self._has_looked_in_vain = True
             if self.model is not None or time.monotonic() >= self._started_at:
@@ -306,7 +235,7 @@ class ModelClient:
             self._warn_again_at = now + _SECONDS_BETWEEN_WARNINGS
             logger.warning("model_call_failed", extra={"reason": str(exc)})
 
-    async def _send(self, request: httpx.Request, seconds: float | None = None) -> _Answer:
+    async def _send(self, request: httpx.Request, seconds: float | None = None) -> Answer:
         """Send, once more if the connection failed: predicting twice changes nothing."""
         seconds = seconds or self._deadline_seconds
         try:
@@ -325,80 +254,9 @@ class ModelClient:
             raise errors.ModelUnavailableError(f"HTTP {answer.status}")
         return answer
 
-    async def _exchange(self, request: httpx.Request) -> _Answer:
+    async def _exchange(self, request: httpx.Request) -> Answer:
         async with aclosing(await self._transport.handle_async_request(request)) as response:
             stream = cast("httpx.AsyncByteStream", response.stream)
             content = b"".join([part async for part in stream])
             headers = {name.lower(): value for name, value in response.headers.raw}
-            return _Answer(response.status_code, headers, content)
-
-
-def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
-    return _Row(
-        usage.balance,
-        usage.purchases,
-        usage.cash_advance,
-        usage.credit_limit,
-        usage.payments,
-        limits,
-    )
-
-
-def _geometry(answer: _Answer) -> Geometry:
-    _require_ok(answer)
-    return geometry_of(answer.content)
-
-
-def geometry_of(content: bytes) -> Geometry:
-    """Return what the model service says of itself, from its JSON. Raises ModelAnswerError."""
-    try:
-        described = _decode_description(content)
-    except msgspec.MsgspecError as exc:
-        raise errors.ModelAnswerError(str(exc)) from exc
-    promise = None if described.promise is None else described.promise.read()
-    model = Model(described.tag, described.sha256, promise)
-    return Geometry(
-        model, described.features, described.centroids, described.cluster_sizes, described.card
-    )
-
-
-def _require_ok(answer: _Answer) -> None:
-    if answer.status == httpx.codes.OK:
-        return
-    refused = answer.status == httpx.codes.UNPROCESSABLE_ENTITY
-    kind = errors.ModelRefusalError if refused else errors.ModelAnswerError
-    raise kind(f"HTTP {answer.status}: {answer.content[:200].decode('utf-8', 'replace')}")
-
-
-def _predictions(answer: _Answer, count: int) -> list[Prediction]:
-    """Read as many predictions as were asked for. Raises ModelAnswerError for anything else."""
-    _require_ok(answer)
-    try:
-        answers = _decode(answer.content)
-    except msgspec.MsgspecError as exc:
-        raise errors.ModelAnswerError(str(exc)) from exc
-    if len(answers) != count:
-        raise errors.ModelAnswerError(f"{len(answers)} answers to {count} clients")
-    model = model_of(
-        answer.headers.get(b"x-model-tag", b""),
-        answer.headers.get(b"x-model-sha256", b""),
-        answer.headers.get(b"x-model-promise"),
-    )
-    return [_prediction(one, model) for one in answers]
-
-
-def _prediction(answer: _Prediction, model: Model) -> Prediction:
-    contributions = answer.contributions
-    if contributions is not None and contributions.keys() != _FEATURES:
-        raise errors.ModelAnswerError(f"contributions of {', '.join(contributions)}")
-    return Prediction(
-        answer.cluster,
-        model,
-        answer.runner_up,
-        answer.confidence,
-        contributions,
-        tuple(
-            Counterfactual(one.feature, one.amount, one.cluster, one.confidence, one.until)
-            for one in answer.alternatives
-        ),
-    )
+            return Answer(response.status_code, headers, content)

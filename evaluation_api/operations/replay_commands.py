@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from evaluation_api import app
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.model.client import MAX_ROWS
+from evaluation_api.model.messages import MAX_ROWS
 from evaluation_api.operations import replay
 from evaluation_api.operations.terminal import record_of
 from evaluation_api.record.evaluations import EvaluationLog

@@ -20,7 +20,8 @@ from evaluation_api.decision.errors import (
     ModelVersionGoneError,
 )
 from evaluation_api.model.circuit import Circuit
-from evaluation_api.model.client import ModelClient, Spans
+from evaluation_api.model.client import ModelClient
+from evaluation_api.model.messages import Spans
 from evaluation_api.model.transport import KeptAliveTransport
 from tests.evaluations import MODEL, POLICY, USAGE, usage
 from tests.services import CERTIFICATES
