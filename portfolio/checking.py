@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from io import BytesIO
 from typing import Final, NamedTuple
 
@@ -85,13 +85,15 @@ def _checked(
     except MissingColumnsError as exc:
         sha256 = known.header_sha256(exc.columns)
         asking = Reading(header=exc.columns, fields=("",) * len(exc.columns))
-        return _ask(leases, file, asking, _columns_question(exc), (sha256, Chosen(file.answers)))
+        question = _columns_question(exc, file.answers, exc.columns)
+        return _ask(leases, file, asking, question, (sha256, Chosen(file.answers)))
     table, chosen, sha256, usual = opened
     try:
         header.require(table.header)
     except MissingColumnsError as exc:
         asking = _reading(table, _raw_sample(table))
-        return _ask(leases, file, asking, _columns_question(exc), (sha256, chosen))
+        question = _columns_question(exc, chosen.answers, table.header.names)
+        return _ask(leases, file, asking, question, (sha256, chosen))
     try:
         grammar, blocks = reading.clients_of(table, mark_of(chosen.answers), usual=usual)
     except AmbiguousMarkError as exc:
@@ -176,8 +178,13 @@ def _ask(
     return leases.checked(file, sha256, chosen, replace(asking, questions=(question,)))
 
 
-def _columns_question(exc: MissingColumnsError) -> Question:
-    sentence = f"{exc} {messages.WHICH_COLUMNS}"
+def _columns_question(
+    exc: MissingColumnsError, answers: Answers, names: Collection[str]
+) -> Question:
+    """Ask which column holds what. names: of the columns that are there."""
+    absent = [name for name in answers.columns.values() if name not in names]
+    wrong = messages.no_such_column(absent[0]) if absent else str(exc)
+    sentence = f"{wrong} {messages.WHICH_COLUMNS}"
     return Question(_COLUMNS_CODE, sentence, exc.fields, exc.columns)
 
 

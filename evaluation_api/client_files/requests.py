@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation_api.client_files.client_file import Answers, Repeated
-from evaluation_api.decision import sentences
+from evaluation_api.decision import errors, sentences
 from evaluation_api.web.requests import Body
 
 _Column = Annotated[
@@ -54,8 +54,16 @@ class RespostasBody(Body):
 
 
 def answers_of(sent: RespostasBody) -> Answers:
-    """Return what a person chose for a file; its columns by field."""
+    """Return what a person chose for a file; its columns by field.
+
+    Raises InvalidRequestError for a column that was chosen for two fields.
+    """
     chosen = sent.colunas.model_dump(exclude_none=True)
+    first = {name: column for column, name in reversed(chosen.items())}
+    if again := [column for column, name in chosen.items() if first[name] != column]:
+        raise errors.InvalidRequestError(
+            [errors.FieldError(f"#/colunas/{one}", sentences.column_again(one)) for one in again]
+        )
     field_of = {column: field for field, column in sentences.COLUMNS.items()}
     columns = {field_of[column]: name for column, name in chosen.items()}
     return Answers(columns, sent.decimais, sent.repetidas)

@@ -312,6 +312,11 @@ BAD_KEY = "Envie uma só chave de idempotência, com 1 a 255 caracteres ASCII vi
 TWO_PLACES = "Informe depois_de ou cursor: cada um continua de um lugar, em outra ordem."
 
 
+def column_again(column: str) -> str:
+    """Say that a file's column was chosen for two fields. column: what the later one is called."""
+    return f"{column}: a mesma coluna já foi escolhida para outro campo."
+
+
 def protocol(evaluation_id: str) -> str:
     """Return what names an evaluation on the telephone: the end of its id, which is random."""
     end = evaluation_id[-8:].upper()

@@ -357,6 +357,15 @@ def test_what_a_file_does_not_say_is_asked_once_and_remembered_for_its_columns(
     assert (again["situacao"], again["respostas"]["colunas"]) == ("pronto", {"nome": "CUST_ID"})
 
 
+def test_one_column_is_chosen_for_one_field(http: httpx.Client) -> None:
+    client_file = send(http, csv_of("Ana Uma;1,50;1;1;100;5"))
+
+    sent = {"colunas": {"nome": "nome", "compras": "nome", "saques": "nome"}}
+    refused = problem(http.post(f"/lotes/{client_file['id']}/respostas", json=sent), 422)
+
+    assert [one["pointer"] for one in refused["erros"]] == ["#/colunas/compras", "#/colunas/saques"]
+
+
 def test_amounts_that_can_be_read_in_two_ways_are_asked_about(http: httpx.Client) -> None:
     header = f"{HEADER};lida_de_dois_modos"  # what is answered is remembered for its columns
     client_file = send(http, csv_of("Ana;1.234;2.345;0;5.000;1.000;x", header=header))

@@ -375,6 +375,14 @@ def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_ot
     assert (later.state, later.answers.columns) == (State.READY, {"name": "CUST_ID"})
 
 
+def test_a_column_that_is_chosen_and_is_not_there_is_said_not_to_be(office: Office) -> None:
+    file = office.answered(office.checked(clients(2)), name="Cliente desde")
+
+    assert file.reading
+    (question,) = file.reading.questions
+    assert question.sentence.startswith("O arquivo não tem a coluna “Cliente desde”. Que coluna")
+
+
 def test_who_chose_columns_has_chosen_them_for_the_files_that_they_hold_for_and_for_no_other(
     engine: Engine, office: Office
 ) -> None:
