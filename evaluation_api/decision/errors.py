@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the business. problems.py maps each to its answer.
+"""What can go wrong, in the words of the business. web/problem_table.py has each one's answer.
 
 EvaluationError
 ├── InvalidRequestError       what was sent can't be accepted; names every field

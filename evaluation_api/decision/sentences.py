@@ -1,7 +1,7 @@
 """The Portuguese sentences about clients, criteria and fields.
 
-Those of errors are in web/problems.py, of files in portfolio/files/messages.py, the policy's own in
-its file. Functions from values to text. Knows the domain's words and nothing of JSON or HTTP.
+Those of errors are in web/problem_table.py, of files in portfolio/files/messages.py, the policy's
+own in its file. Functions from values to text. Knows the domain's words, and neither JSON nor HTTP.
 """
 
 import re

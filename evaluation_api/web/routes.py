@@ -1,4 +1,4 @@
-"""The routes: from a request to the use case and back. Status codes of errors are problems.py's."""
+"""The routes: from a request to the use case and back. Statuses of errors: problem_table.py."""
 
 import asyncio
 from contextlib import suppress

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evaluation_api.app import create_fastapi_app
-from evaluation_api.web.problems import documented
+from evaluation_api.web.problem_table import documented
 from tests.openapi_changes import incompatible
 from tests.services import PROJECT
 

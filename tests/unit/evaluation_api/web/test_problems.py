@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from evaluation_api.app import create_fastapi_app
 from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
 from evaluation_api.record.outage import Outage
-from evaluation_api.web import problems
+from evaluation_api.web import problem_table, problems
 from tests.services import PROJECT
 
-CODES = {answer.code: answer for answer in problems.documented()}
+CODES = {answer.code: answer for answer in problem_table.documented()}
 APP = create_fastapi_app()
 
 
