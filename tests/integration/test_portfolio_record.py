@@ -23,7 +23,7 @@ from tests.unit.portfolio.test_frames import clients
 
 FIELDS = ("balance", "purchases", "cash_advance", "credit_limit", "payments")
 #: What no two evaluations have in common.
-OWN = {"id", "avaliado_em", "duracao_ms", "recebido_em", "posicao"}
+OWN = {"id", "protocolo", "avaliado_em", "duracao_ms", "recebido_em", "posicao"}
 
 Start = Callable[..., subprocess.Popen[str]]
 
