@@ -139,7 +139,7 @@ def test_a_start_is_bounded_by_the_processors_time_and_no_clock_is_shorter() -> 
     command = (sys.executable, "-I", "-c", STARTS_FOR_EVER)
 
     with pytest.raises(NotAModel, match="exit code -9"):
-        foreign.inspect_apart(b"", command, timeout_seconds=60)
+        foreign.inspect_apart(b"", command)
 
 
 def test_whatever_is_left_of_the_process_is_ended(tmp_path: Path) -> None:

@@ -372,7 +372,7 @@ def test_a_file_of_any_kind_may_come_through_a_pipe(
     write(frame, content, index=False)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=[content.getvalue()])
+    writer = threading.Thread(target=pipe.write_bytes, args=[content.getvalue()], daemon=True)
     writer.start()
 
     assert read_path(pipe).names == ["Ana"]
