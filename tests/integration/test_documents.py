@@ -90,7 +90,7 @@ IN_CONTAINERS = {
     "make roll-model VERSION=1.2.2": "test_update.py",
     "make backup FILE=record-2026-11-22.dump": "test_record.py",
     "make restore FILE=record-2026-11-22.dump": "test_record.py",
-    "curl -s http://127.0.0.1:8001/metrics": "test_documents.py",
+    "curl -s http://$(docker compose port ml_model_service 8001)/metrics": "test_documents.py",
 }
 COMPOSE = "docker compose "
 BY_FILES = "run by test_portfolio_commands.py"
@@ -298,7 +298,7 @@ def test_the_data_set_is_scored_by_the_name_of_its_first_column(
 ) -> None:
     header = ",".join(("CUST_ID", *(field.upper() for field in FEATURES), "TENURE"))
     rows = ["C10001,1035,5788,0,2700,5651,12", "C10002,1126,0,504,,599,12"]
-    (clone.folder / "CC GENERAL.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    (clone.folder / "CC GENERAL.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
 
     scored = clone.run(SCORE_NAMED)
 
