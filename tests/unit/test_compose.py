@@ -70,7 +70,7 @@ def test_the_example_settings_name_every_variable_and_no_other() -> None:
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text() + TLS))
     # A name without a value is passed on where it is set.
     used |= {name for one in SERVICES.values() for name in unset(one.get("environment", {}))}
-    used |= set(re.findall(r"sed -n 's/\^(\w+)=", (ROOT / "Makefile").read_text()))
+    used |= set(re.findall(r"\$\(call setting,(\w+)\)", (ROOT / "Makefile").read_text()))
     example = (ROOT / ".env.example").read_text()
 
     assert set(re.findall(r"^#?(\w+)=", example, re.MULTILINE)) - {"COMPOSE_FILE"} == used
