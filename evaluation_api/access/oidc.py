@@ -4,8 +4,10 @@ What came of it is an identity; the session that it begins is the caller's busin
 """
 
 import hashlib
+import logging
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from authlib.integrations.base_client import OAuthError
@@ -22,10 +24,17 @@ from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.decision import errors
 from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, UNREADABLE
 
+logger = logging.getLogger(__name__)
+
 PATH: Final = "/entrar/oidc"
 #: What a person may take at the provider's page.
 _MOST_SECONDS: Final = 600
 _TIMEOUT_SECONDS: Final = 5
+#: Of why somebody did not come in, in the log: a part of it may be typed by anybody.
+_LONGEST_REASON: Final = 200
+
+#: What Authlib raises of an answer that is no JSON, or another kind of it.
+_UNREADABLE: Final = AttributeError, KeyError, RuntimeError, TypeError, ValueError
 
 #: Answers the browser of whoever has signed in.
 Welcome = Callable[[Request, Identity], Awaitable[Response]]
@@ -73,11 +82,14 @@ class Provider:
 
         async def begin(request: Request) -> Response:
             back = f"{self._public_url}{PATH}/retorno"
-            led: Response = await _asked(self._client.authorize_redirect(request, back))
+            with _told():
+                led: Response = await _asked(self._client.authorize_redirect(request, back))
             return led
 
         async def end(request: Request) -> Response:
-            return await welcome(request, await self._identity(request))
+            with _told():
+                who = await self._identity(request)
+            return await welcome(request, who)
 
         return SessionMiddleware(
             Router([Route("/inicio", begin), Route("/retorno", end)]),
@@ -91,7 +103,10 @@ class Provider:
 
     async def _identity(self, request: Request) -> Identity:
         token = await _asked(self._client.authorize_access_token(request))
-        claims: dict[str, Any] = dict(token["userinfo"])
+        if not (claims := dict(token.get("userinfo") or {})):
+            raise errors.ProviderUnavailableError("its answer has no ID token")
+        if not claims["sub"]:
+            raise errors.UnidentifiedError("the provider told of an account without a subject")
         subject = subject_of(claims)
         if not {self._name_claim, self._groups_claim} <= claims.keys():
             claims = joined(claims, await _asked(self._client.userinfo(token=token)))
@@ -134,11 +149,27 @@ def subject_of(claims: Mapping[str, Any]) -> str:
     return urlsafe_b64encode(hashlib.sha256(whose).digest()).decode()[:SUBJECT_LENGTH]
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Log why somebody does not come in, which they are not told: it is for whoever set this up."""
+    try:
+        yield
+    except errors.EvaluationError as exc:
+        reason = "".join(filter(str.isprintable, str(exc)))[:_LONGEST_REASON]
+        logger.warning("sign_in_failed", extra={"reason": reason})
+        raise
+
+
 async def _asked(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 - Authlib's own
     """Return what the provider says. Raises UnidentifiedError or ProviderUnavailableError."""
     try:
         return await asking
-    except (OAuthError, JoseError) as exc:
+    except OAuthError as exc:  # its description may name the person
+        raise errors.UnidentifiedError(exc.error) from exc
+    except JoseError as exc:
         raise errors.UnidentifiedError(str(exc)) from exc
     except HTTPError as exc:
-        raise errors.ProviderUnavailableError(str(exc)) from exc
+        raise errors.ProviderUnavailableError(f"{type(exc).__name__}: {exc}") from exc
+    except _UNREADABLE as exc:
+        unreadable = f"its answer cannot be read ({type(exc).__name__})"
+        raise errors.ProviderUnavailableError(unreadable) from exc
