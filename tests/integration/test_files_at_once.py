@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from evaluation_api.web.budget import AT_ONCE
-from tests.client_files import clients, done, send, step
+from tests.client_files import clients, done, send, step, upload
 from tests.clients import MARIA
 from tests.gateway import Gateway
 from tests.services import Server, evaluation_server, eventually, worker_server
@@ -107,7 +107,7 @@ def test_who_reads_no_further_gives_the_place_back(
 ) -> None:
     get = b"GET %s HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % result.encode()
     with httpx.Client(base_url=evaluation.url, timeout=60) as http:
-        small = send(http, clients(1))["id"]
+        small = upload(http, clients(1))["id"]
     url = f"{evaluation.url}/lotes/{small}/resultado.csv"
     with asked(gateway.port, get, AT_ONCE) as connections:
         statuses = {answer_to(connection).status for connection in connections}
