@@ -38,11 +38,11 @@ RECORD, SERVER = "portfolio score --record, SQLite", "portfolio score --record, 
 #: Somebody else writes so often to the record that a file is recorded in.
 _SECONDS_BETWEEN_WRITES = 0.02
 _LOOK = text("SELECT value FROM marks WHERE name = 'readable_by'")
+_OTHERS_WRITE = text("UPDATE marks SET value = value WHERE name = 'readable_by'")
 #: Those who ask for one client: so many a second, on so many connections at first.
 _SINGLE_CALLERS = 200.0
 _THEIR_CONNECTIONS = 16
 _ALONE_SECONDS = 10.0
-_OTHERS_WRITE = text("UPDATE marks SET value = value WHERE name = 'readable_by'")
 
 
 @dataclass
