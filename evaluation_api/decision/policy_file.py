@@ -53,10 +53,15 @@ def parse(text: str) -> AnyPolicy:
         root = Table(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as exc:
         raise errors.PolicyError(str(exc)) from exc
-    version = hashlib.sha256(text.encode()).hexdigest()[:12]
+    version = version_of(text)
     policy = _fact_policy(version, root) if root.has("fatos") else _profile_policy(version, root)
     root.refuse_others()
     return policy
+
+
+def version_of(text: str) -> str:
+    """Return the version that a file's text makes: the first 12 figures of its SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _fact_policy(version: str, root: Table) -> FactPolicy:

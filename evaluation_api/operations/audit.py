@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from evaluation_api.decision import errors
+from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.domain import FEATURES, Position
 from evaluation_api.decision.names import ERASED
 from evaluation_api.operations import remains
@@ -42,8 +42,6 @@ _WAITS: Final = "stands as one that waits, and is decided, or the other way roun
 _RECEIVED, _EVALUATED = 1, 10
 #: And of a review, which evaluation it is of, its words, which may name a client, and its time.
 _REVIEWED, _WORDS, _REVIEWED_AT = 1, 3, 5
-#: How much of the SHA-256 of a policy's text its version is (decision/policy_file.py).
-_VERSION_LENGTH: Final = 12
 
 
 _Place = tuple[int, str]
@@ -635,6 +633,6 @@ def _compare_policies(connection: Connection, found: Audit, told: _Told) -> None
     gone = set(told.policies)
     for version, own_text in connection.exec_driver_sql("SELECT version, text FROM policies"):
         gone.discard(version)
-        if sha256(str(own_text).encode()).hexdigest()[:_VERSION_LENGTH] != version:
+        if policy_file.version_of(str(own_text)) != version:
             found.faults.append(f"policy {version}: its text was changed")
     found.faults += [f"policy {version}: its text is gone" for version in sorted(gone)]
