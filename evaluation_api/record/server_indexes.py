@@ -51,6 +51,20 @@ def drop_outdated(engine: Engine) -> None:
         raise errors.RecordUnavailableError(database.sentence_of(exc, engine)) from exc
 
 
+def analyze(engine: Engine) -> None:
+    """Have the server look at what many new rows are like, on which it plans searches.
+
+    By itself it does so within some minutes. Raises RecordUnavailableError.
+    """
+    try:
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("SET statement_timeout = 0"))
+            connection.execute(text("ANALYZE evaluations, searched"))
+            connection.invalidate()
+    except SQLAlchemyError as exc:
+        raise errors.RecordUnavailableError(database.sentence_of(exc, engine)) from exc
+
+
 def _change(
     engine: Engine,
     chosen: Callable[[_Indexes], AbstractSet[str]],

@@ -219,3 +219,16 @@ def test_the_service_fills_the_table_and_finds_on_one_connection_more_than_ten_t
     assert found[0::3] == found[1::3] == [[rare.id]] * 5
     assert found[2::3] == [[one.id for one in History(engine).search(Search(2, name="maria"))]] * 5
     assert server_indexes.INDEXES.keys() <= indexes(engine)
+
+
+def test_the_server_looks_at_what_many_rows_are_like_once_they_are_in_the_table(
+    log: EvaluationLog, engine: Engine
+) -> None:
+    fill_record(log)
+    filler = Filler(engine, many=300)
+
+    eventually(lambda: not filler.fill_some() and len(names_in(engine)) == 303)
+
+    with engine.connect() as connection:
+        known = text("SELECT reltuples FROM pg_class WHERE relname = 'searched'")
+        assert connection.scalar(known) == 303
