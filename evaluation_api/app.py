@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from fastapi import FastAPI
@@ -249,7 +249,7 @@ def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:
         logger.warning("promise_broken", extra={"model": model.tag, "why": " ".join(warnings)})
 
 
-def _connect(settings: Settings, stack: AsyncExitStack, **options: float) -> Engine:
+def _connect(settings: Settings, stack: AsyncExitStack, **options: Any) -> Engine:  # noqa: ANN401 - database.connect's
     engine = database.connect(settings.database_url.get_secret_value(), **options)
     stack.callback(engine.dispose)
     return engine

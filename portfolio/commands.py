@@ -236,7 +236,8 @@ def _score(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         recorded = None
         if chosen.record:
-            record, criteria = stack.enter_context(_record()), _criteria(chosen, policy, profiler)
+            record = stack.enter_context(_record(may_begin=True))
+            criteria = _criteria(chosen, policy, profiler)
             begun = record.recording(
                 chosen.file, criteria, (policy, source), profiler, again=chosen.again
             )
@@ -286,11 +287,11 @@ def _export(chosen: argparse.Namespace) -> int:
     return DECIDED
 
 
-def _record() -> AbstractContextManager["Record"]:
-    """Open the record that the settings name."""
+def _record(*, may_begin: bool = False) -> AbstractContextManager["Record"]:
+    """Open the record that the settings name, or begin it."""
     from portfolio import in_record  # noqa: PLC0415 - says why itself
 
-    return in_record.opened(Settings().database_url.get_secret_value())
+    return in_record.opened(Settings().database_url.get_secret_value(), may_begin=may_begin)
 
 
 def _require_reports(chosen: argparse.Namespace, *read: Path | None) -> None:

@@ -30,9 +30,9 @@ _VIEWS: Final = {"decisoes": views.DECISIONS, "revisoes": views.REVIEWS}
 
 
 @contextmanager
-def opened(url: str) -> Iterator["Record"]:
-    """Open a record, its tables up to date. Raises RecordUnavailableError."""
-    with schema.opened(url) as (engine, _):
+def opened(url: str, *, may_begin: bool) -> Iterator["Record"]:
+    """Open a record, its tables up to date, or begin one. Raises RecordUnavailableError."""
+    with schema.opened(url, may_begin=may_begin) as (engine, _):
         yield Record(engine)
 
 

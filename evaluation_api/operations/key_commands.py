@@ -14,7 +14,7 @@ from typing import Any, Final
 from evaluation_api.access.credentials import Credential, CredentialKind, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision import names
-from evaluation_api.decision.limits import LONGEST_NAME
+from evaluation_api.decision.limits import LONGEST_NAME, UNREADABLE
 from evaluation_api.operations.terminal import read_days, record_of
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.runtime.identity import now
@@ -67,15 +67,17 @@ def _add_whom(parser: argparse.ArgumentParser, default: list[Role] | None) -> No
 
 def _name(text: str) -> str:
     name = names.in_one_form(text).strip()
-    if not 1 <= len(name) <= LONGEST_NAME or names.fault(name):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of 1 to {LONGEST_NAME} characters")
+    if not 1 <= len(name) <= LONGEST_NAME or names.fault(name) or UNREADABLE.search(name):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name of 1 to {LONGEST_NAME} readable characters"
+        )
     return name
 
 
 def _create(chosen: argparse.Namespace, settings: Settings) -> int:
     roles = frozenset(map(Role, chosen.roles))
     made, secret = issue(CredentialKind.KEY, chosen.name, roles, chosen.days)
-    with record_of(settings) as engine:
+    with record_of(settings, may_begin=True) as engine:
         CredentialLog(engine).add(made)
     print(secret)
     _tell(f"{made.name} comes in with it within 5 s, until {made.expires_at:%Y-%m-%d}.")
@@ -85,7 +87,7 @@ def _create(chosen: argparse.Namespace, settings: Settings) -> int:
 def _link(chosen: argparse.Namespace, settings: Settings) -> int:
     roles = frozenset(map(Role, chosen.roles))
     made, secret = issue(CredentialKind.LINK, chosen.name, roles, _LINK_LIFETIME)
-    with record_of(settings) as engine:
+    with record_of(settings, may_begin=True) as engine:
         log = CredentialLog(engine)
         if chosen.if_first and any(_is_session(one) for one in log.everything()):
             return 0

@@ -18,9 +18,13 @@ class Refusal(errors.EvaluationError):
 
 
 @contextmanager
-def record_of(settings: Settings) -> Iterator[Engine]:
-    """Open the record, its tables up to date. Raises RecordUnavailableError."""
-    with schema.opened(settings.database_url.get_secret_value()) as (engine, _):
+def record_of(settings: Settings, *, may_begin: bool = False) -> Iterator[Engine]:
+    """Open the record, its tables up to date. Raises RecordUnavailableError.
+
+    may_begin: make one where there is none, for what may come before the first start.
+    """
+    url = settings.database_url.get_secret_value()
+    with schema.opened(url, may_begin=may_begin) as (engine, _):
         yield engine
 
 

@@ -65,6 +65,8 @@ _FILL: Final = {
 #: (57P01), or another process of it has crashed (57P02).
 _SHUT_DOWN: Final = frozenset({"57P01", "57P02"})
 
+#: Who mistyped an address is told where it stands.
+NAMED: Final = "which EVALUATION_DATABASE_URL names"
 #: What SQLite says of a file without naming it.
 _ABOUT_THE_FILE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
@@ -73,18 +75,23 @@ sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
 
 
 def connect(
-    url: str, *, busy_timeout_seconds: float = 5, statement_seconds: float | None = None
+    url: str,
+    *,
+    busy_timeout_seconds: float = 5,
+    statement_seconds: float | None = None,
+    may_begin: bool = True,
 ) -> sa.Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
     busy_timeout_seconds: how long to wait for another process that is writing to the same file;
     with none at all, not for the disk either: checkpoint is then for somebody else to call.
     statement_seconds: after which a server ends a statement by itself, if it may not take as long
-    as it wants. Raises RecordUnavailableError when the URL names nothing that can be used.
+    as it wants. may_begin: make a file that is not there. Raises RecordUnavailableError when the
+    URL names nothing that can be used.
     """
     try:
         if is_file(url):
-            return _connect_file(make_url(url), busy_timeout_seconds)
+            return _connect_file(make_url(url), busy_timeout_seconds, may_begin=may_begin)
         return _connect_server(url, statement_seconds)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise errors.RecordUnavailableError(str(exc)) from exc
@@ -103,10 +110,13 @@ def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def _connect_file(url: URL, busy_timeout_seconds: float) -> sa.Engine:
+def _connect_file(url: URL, busy_timeout_seconds: float, *, may_begin: bool) -> sa.Engine:
     if url.database in {None, "", ":memory:"}:
         raise errors.RecordUnavailableError("sqlite:/// names no file, and memory keeps nothing")
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    file = Path(str(url.database))
+    if not (may_begin or file.exists()):
+        raise errors.RecordUnavailableError(f"there is no file {file.absolute()}, {NAMED}")
+    file.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url, connect_args={"timeout": busy_timeout_seconds}, **_HIDE_PARAMETERS
     )

@@ -38,26 +38,31 @@ MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 
 @contextmanager
-def opened(url: str) -> Iterator[tuple[Engine, str]]:
+def opened(url: str, *, may_begin: bool = True) -> Iterator[tuple[Engine, str]]:
     """Open a database for a command, its tables up to date, and tell what they are at.
 
-    Raises RecordUnavailableError.
+    may_begin: make a record where there is none: else an address that was mistyped is told, and
+    not taken for a record in which nothing is. Raises RecordUnavailableError.
     """
-    engine = database.connect(url)
+    engine = database.connect(url, may_begin=may_begin)
     try:
-        yield engine, migrate(engine)
+        yield engine, migrate(engine, may_begin=may_begin)
     finally:
         engine.dispose()
 
 
-def migrate(engine: Engine) -> str:
+def migrate(engine: Engine, *, may_begin: bool = True) -> str:
     """Bring the tables up to HEAD; return what they are at. Several replicas may do this at once.
 
     Tables of a newer program stay as they are, where they are marked as readable by this one.
-    Raises RecordUnavailableError when they are not, or the database can't be reached.
+    may_begin: as opened takes it. Raises RecordUnavailableError when they are not, or the database
+    can't be reached.
     """
     try:
         while (version := _version(engine)) is None or version < HEAD:
+            if version is None and not may_begin:
+                where = f"{engine.url.database}, {database.NAMED}"
+                raise errors.RecordUnavailableError(f"there is no record in {where}")
             with suppress(OvertakenError):
                 upgrade(engine, MIGRATIONS)
         if version != HEAD:

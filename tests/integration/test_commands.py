@@ -465,6 +465,65 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path) -> None:
     assert re.match(r"The database cannot be used: .*not a database", ended.stderr)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "audit verify",
+        "audit head",
+        "audit export",
+        "keys list",
+        "keys revoke vendas",
+        "person export 1",
+        "person correct 1",
+        "person erase 1 --yes",
+        "purge --older-than 1 --yes",
+        "replay --all",
+    ],
+)
+def test_a_record_that_is_not_there_is_told_and_not_made(tmp_path: Path, command: str) -> None:
+    environment = record_in(tmp_path / "var")
+
+    refused = run(*command.split(), environment=environment)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    file = tmp_path / "var" / "evaluations.db"
+    told = f"there is no file {file}, which EVALUATION_DATABASE_URL names\n"
+    assert refused.stderr == f"The database cannot be used: {told}"
+    assert not file.parent.exists()
+
+
+def test_a_database_that_holds_no_record_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "evaluations.db"
+    file.touch()
+
+    refused = run("audit", "verify", environment=record_in(tmp_path))
+
+    told = f"there is no record in {file}, which EVALUATION_DATABASE_URL names\n"
+    assert (refused.returncode, refused.stderr) == (2, f"The database cannot be used: {told}")
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
+def test_keys_are_made_before_the_first_start(tmp_path: Path) -> None:
+    environment = record_in(tmp_path / "var")
+
+    for how in ("create", "link"):
+        made = run("keys", how, "vendas", "--role", "integracao", environment=environment)
+        assert made.returncode == 0, made.stderr
+
+    assert run("keys", "list", environment=environment).stdout.count("vendas") == 2
+
+
+@pytest.mark.parametrize("name", ["ven\ndas", "ven\x1b[2Jdas", "ven\u202edas"])
+@pytest.mark.parametrize("how", ["create", "link"])
+def test_a_name_that_cannot_be_read_is_given_to_nobody(tmp_path: Path, how: str, name: str) -> None:
+    refused = run("keys", how, name, "--role", "analista", environment=record_in(tmp_path))
+
+    assert refused.returncode == 2
+    assert "is no name of 1 to 120" in refused.stderr
+    assert not (tmp_path / "evaluations.db").exists()
+
+
 def test_a_days_of_none_is_refused() -> None:
     refused = run("purge", "--older-than", "0", environment={})
 

@@ -33,8 +33,8 @@ ASK = """curl -s http://127.0.0.1:8000/avaliar -H 'Content-Type: application/jso
 -d '{"name": "Maria",
   "balance": 1035, "purchases": 5788, "cash_advance": 0, "credit_limit": 2700, "payments": 5651}'"""
 COPY = (
-    '.venv/bin/python -c "import sqlite3 as s; '
-    "s.connect('var/evaluations.db').backup(s.connect('record.db'))\""
+    '.venv/bin/python -c "import os, sqlite3 as s; os.umask(0o77); '
+    "s.connect('file:var/evaluations.db?mode=rw', uri=True).backup(s.connect('record.db'))\""
 )
 SCORE = ".venv/bin/python -m portfolio score clientes.csv -o decisoes.csv"
 SCORE_NAMED = (
@@ -338,6 +338,16 @@ def test_the_record_is_copied_while_the_services_run(clone: Clone, running: Runn
     assert (copied.returncode, running.has_ended) == (0, False)
     with sqlite3.connect(clone.folder / "record.db") as connection:
         assert connection.execute("SELECT count(*) FROM evaluations").fetchone()[0] > 0
+    assert (clone.folder / "record.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_record_that_is_not_there_is_not_copied(clone: Clone) -> None:
+    mistyped = COPY.replace("evaluations.db", "evaluation.db").replace("record.db", "none.db")
+
+    assert clone.run(mistyped).returncode != 0
+
+    assert not (clone.folder / "none.db").exists()
+    assert not (clone.folder / "var" / "evaluation.db").exists()
 
 
 def test_another_model_is_imported_published_and_taken_back(clone: Clone, running: Running) -> None:

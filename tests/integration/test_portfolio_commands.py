@@ -187,6 +187,19 @@ def test_what_would_fail_after_the_work_or_decide_otherwise_is_refused_before_it
     assert not list(source.parent.glob("out.*"))
 
 
+def test_a_record_that_is_not_there_is_told_and_not_made(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    monkeypatch.setenv("EVALUATION_DATABASE_URL", "sqlite:///mistyped/evaluations.db")
+
+    told = refused("export", "--since", "9d", "-o", "out.csv")
+
+    file = source.parent / "mistyped" / "evaluations.db"
+    assert f"there is no file {file}, which EVALUATION_DATABASE_URL names" in told
+    assert not file.parent.exists()
+
+
 @pytest.mark.parametrize("choice", ["--divide 0", "--divide x", "--reach nan", "--decimals ,"])
 def test_a_number_or_a_mark_that_means_nothing_is_refused_with_what_is_meant(choice: str) -> None:
     command = f"policy try nova.toml --file clientes.csv {choice}"
