@@ -6,13 +6,13 @@ What came of it is an identity; the session that it begins is the caller's busin
 import hashlib
 import logging
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
-from httpx2 import HTTPError
+from httpx2 import AsyncByteStream, HTTPError, TransportError
 from joserfc.errors import JoseError
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -21,7 +21,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from evaluation_api.access.identity import Identity, Kind, Role
-from evaluation_api.decision import errors
+from evaluation_api.decision import errors, sentences
 from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, UNREADABLE
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ PATH: Final = "/entrar/oidc"
 #: What a person may take at the provider's page.
 _MOST_SECONDS: Final = 600
 _TIMEOUT_SECONDS: Final = 5
+#: Of each answer of the provider's; one of 900 groups has 40 KB.
+_MOST_BYTES: Final = 2**20
 #: Of why somebody did not come in, in the log: a part of it may be typed by anybody.
 _LONGEST_REASON: Final = 200
 
@@ -74,6 +76,7 @@ class Provider:
                 "scope": scope,
                 "code_challenge_method": "S256",
                 "timeout": _TIMEOUT_SECONDS,
+                "event_hooks": {"response": [_bound]},
             },
         )
 
@@ -102,6 +105,9 @@ class Provider:
         )
 
     async def _identity(self, request: Request) -> Identity:
+        # Authlib keeps them, and asks again for one that it is named and does not know: a provider
+        # of a single key need not name it.
+        self._client.server_metadata.pop("jwks", None)
         token = await _asked(self._client.authorize_access_token(request))
         if not (claims := dict(token.get("userinfo") or {})):
             raise errors.ProviderUnavailableError("its answer has no ID token")
@@ -112,11 +118,15 @@ class Provider:
             claims = joined(claims, await _asked(self._client.userinfo(token=token)))
         name = claims.get(self._name_claim)
         if not isinstance(name, str) or not _is_name(name):
-            raise errors.NotAllowedError(f"no claim {self._name_claim}")
+            raise errors.NoEntryError(
+                f"no claim {self._name_claim}", sentences.no_name(self._name_claim)
+            )
         if self._name_claim == "email" and claims.get("email_verified") is False:
-            raise errors.NotAllowedError("the provider has not verified the address")
+            raise errors.NoEntryError(
+                "the provider has not verified the address", sentences.UNVERIFIED_ADDRESS
+            )
         if not (roles := self._roles_of(claims.get(self._groups_claim))):
-            raise errors.NotAllowedError("of no group that has a role")
+            raise errors.NoEntryError("of no group that has a role", sentences.NO_GROUP)
         return Identity(Kind.ACCOUNT, name, roles, subject=subject)
 
     def _roles_of(self, groups: object) -> frozenset[Role]:
@@ -124,6 +134,28 @@ class Provider:
         named = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
         found = (self._roles.get(group) for group in named if isinstance(group, str))
         return frozenset().union(*filter(None, found))
+
+
+class _Bounded(AsyncByteStream):
+    """What a provider answers, up to a length. Raises TransportError beyond."""
+
+    def __init__(self, stream: AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = _MOST_BYTES
+        async for some in self._stream:
+            left -= len(some)
+            if left < 0:
+                raise TransportError(f"its answer has more than {_MOST_BYTES} bytes")
+            yield some
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(answer: Any) -> None:  # noqa: ANN401 - of Authlib's client, before it is read
+    answer.stream = _Bounded(answer.stream)
 
 
 def _is_name(claim: str) -> bool:

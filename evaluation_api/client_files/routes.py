@@ -29,7 +29,7 @@ from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.budget import Budget
-from evaluation_api.web.problems import Responses, described
+from evaluation_api.web.problems import Cause, Responses, described
 from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, Asking, no_store
 
@@ -79,9 +79,10 @@ _STEP: Final = described(
     errors.IdempotencyKeyReusedError,
     errors.RecordUncertainError,
 )
-_TAKEN: Final = (
-    described(errors.ClientFileNotFoundError, errors.ClientFileErasedError, errors.ManyFilesError)
-    | _DOWNLOAD
+_NOT_TAKEN: Final = (
+    errors.ClientFileNotFoundError,
+    errors.ClientFileErasedError,
+    errors.ManyFilesError,
 )
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
@@ -317,13 +318,20 @@ def _chosen(answers: Answers) -> dict[str, Any]:
     return told | ({"columns": sorted(answers.columns)} if answers.columns else {})
 
 
-def _add_download(name: str, kind: Kind, response: type[FileResponse], told: str) -> None:
-    """Add the route by which a kind of pieces is taken. told: the route's description."""
+def _add_download(
+    name: str, kind: Kind, response: type[FileResponse], told: str, *causes: Cause
+) -> None:
+    """Add the route by which a kind of pieces is taken.
+
+    told: the route's description. causes: why else it may not be.
+    """
 
     async def take(files: Needed, asking: Asking, file_id: FileId) -> Response:
         found = await files.executor.run_read(files.log.find, file_id)
         if found.is_erased:
             raise errors.ClientFileErasedError(file_id)  # no bytes would read as no lines
+        if kind is Kind.RESULT and not (found.done or await _first(files, file_id, kind)):
+            raise errors.NoResultError(file_id)
         files.journal.note(asking, "export", file=file_id, part=kind)
         named = answers.attachment(_name_of(found.name, kind))
         return response(_pieces(files, found.id, kind), headers=named | NO_STORE)
@@ -333,7 +341,7 @@ def _add_download(name: str, kind: Kind, response: type[FileResponse], told: str
         f"/lotes/{{file_id}}/{name}",
         operation_id=f"baixar_{name.removesuffix('.csv')}",
         response_class=response,
-        responses=_TAKEN,
+        responses=described(*_NOT_TAKEN, *causes) | _DOWNLOAD,
         dependencies=[Depends(_download_place)],
     )(take)
 
@@ -344,6 +352,11 @@ def _name_of(name: str, kind: Kind) -> str:
         return name
     ending = "" if name.lower().endswith(".csv") else ".csv"
     return f"{'resultado' if kind is Kind.RESULT else 'erros'}-{name}{ending}"
+
+
+async def _first(files: Files, file_id: str, kind: Kind) -> bytes | None:
+    """Return the first piece: what the last release cancelled may have one, and no line done."""
+    return await files.executor.run_read(files.log.part, file_id, kind, 0)
 
 
 async def _pieces(files: Files, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
@@ -358,6 +371,7 @@ _add_download(
     Kind.RESULT,
     CsvResponse,
     "Devolve as linhas já avaliadas, na mesma ordem, com a decisão ou o erro de cada uma.",
+    errors.NoResultError,
 )
 _add_download(
     "erros.csv",

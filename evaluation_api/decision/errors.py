@@ -24,11 +24,13 @@ EvaluationError
 ├── ClientFileNotFoundError   no file has that id
 ├── ClientFileErasedError     a person who came in it was taken out, and the file with them
 ├── ClientFileStateError      a file's state does not allow what was asked of it
+│   └── NoResultError           none of its lines is decided yet
 ├── FileTooLargeError         a file has more bytes or lines than one may
 ├── UnidentifiedError         nobody that is known asks
 │   └── LinkGoneError           by a one-time address that was used, or is over
 ├── ProviderUnavailableError  who people are cannot be asked: the provider is not reached
 ├── NotAllowedError           who asks has no role for it
+│   ├── NoEntryError            the provider's account has no name, or no role, here
 │   └── OwnEvaluationError      they made the evaluation that they would review
 ├── RateExceededError         who asks has asked for too much in a short time
 ├── IdempotencyKeyReusedError the key was used with another body
@@ -158,6 +160,10 @@ class ClientFileStateError(EvaluationError):
     """A file's state does not allow what was asked of it."""
 
 
+class NoResultError(ClientFileStateError):
+    """No line of a file is decided yet, and there is no result of it."""
+
+
 class FileTooLargeError(EvaluationError):
     """A file has more bytes or lines than one may."""
 
@@ -176,6 +182,15 @@ class ProviderUnavailableError(EvaluationError):
 
 class NotAllowedError(EvaluationError):
     """Who asks has no role for what they ask."""
+
+
+class NoEntryError(NotAllowedError):
+    """A provider's account has no name, or no role, by which one comes in."""
+
+    def __init__(self, reason: str, told: str) -> None:
+        """Take why, for who set it up, and a sentence in Portuguese for whose account it is."""
+        super().__init__(reason)
+        self.told = told
 
 
 class OwnEvaluationError(NotAllowedError):

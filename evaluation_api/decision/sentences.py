@@ -310,6 +310,21 @@ def _number(value: float) -> str:
 
 BAD_KEY = "Envie uma só chave de idempotência, com 1 a 255 caracteres ASCII visíveis."
 TWO_PLACES = "Informe depois_de ou cursor: cada um continua de um lugar, em outra ordem."
+DAYS_REVERSED = "O último dia não pode ser anterior ao primeiro."
+UNVERIFIED_ADDRESS = (
+    "O provedor de identidade ainda não verificou o seu e-mail. Verifique-o na sua conta e entre de"
+    " novo."
+)
+NO_GROUP = "Nenhum grupo da sua conta tem um papel neste serviço. Peça acesso a quem cuida dele."
+
+
+def no_name(claim: str) -> str:
+    """Say that an account lacks what people are called by. claim: OpenID Connect's name for it."""
+    called = "o seu e-mail" if claim == "email" else f"o seu nome ({claim})"
+    return (
+        f"O provedor de identidade não informou {called}, ou o que informou não pode ser usado como"
+        " nome, e sem ele ninguém entra. Avise quem cuida do serviço."
+    )
 
 
 def column_again(column: str) -> str:

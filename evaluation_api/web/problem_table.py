@@ -149,6 +149,13 @@ ANSWERS: Final = {
         "Não é possível agora",
         "A situação do arquivo não permite isso. Veja a situação atual e tente de novo.",
     ),
+    errors.NoResultError: Answer(
+        HTTPStatus.CONFLICT,
+        "lote_sem_resultado",
+        "Sem resultado ainda",
+        "Nenhuma linha deste arquivo foi processada. Comece a avaliação, se ainda não começou, e"
+        " baixe o resultado quando houver linhas processadas.",
+    ),
     errors.FileTooLargeError: Answer(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "arquivo_grande_demais",

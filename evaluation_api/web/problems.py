@@ -180,6 +180,8 @@ def foreseen(exc: errors.EvaluationError) -> Response:
     answer = next(ANSWERS[kind] for kind in type(exc).__mro__ if kind in ANSWERS)
     if isinstance(exc, errors.UnseenReviewsError):
         return _problem(answer, revisoes=[answers.review(one) for one in exc.reviews])
+    if isinstance(exc, errors.NoEntryError):
+        answer = replace(answer, detail=exc.told)
     if isinstance(exc, errors.RateExceededError):
         return _problem(replace(answer, retry_after_seconds=ceil(exc.wait_seconds)))
     if isinstance(exc, errors.UnidentifiedError):

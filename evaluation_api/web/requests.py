@@ -339,11 +339,13 @@ def prefers_async(sent: Sequence[str]) -> bool:
 def search_of(sent: SearchQuery) -> Search:
     """Return what part of the history to look at, as the domain has it.
 
-    Raises InvalidRequestError where two places say from where to go on.
+    Raises InvalidRequestError where two places say from where to go on, or days are reversed.
     """
     if sent.cursor is not None and sent.depois_de is not None:
         refused = errors.FieldError("#/depois_de", sentences.TWO_PLACES)
         raise errors.InvalidRequestError([refused])
+    if sent.de is not None and sent.ate is not None and sent.ate < sent.de:
+        raise errors.InvalidRequestError([errors.FieldError("#/ate", sentences.DAYS_REVERSED)])
     return Search(
         limit=sent.limite,
         before_id=None if sent.cursor is None else str(sent.cursor),

@@ -16,7 +16,8 @@ export function notice(tone, title, ...sentences) {
 
 /** A problem in words with its code, and a button that tries again where that may help. */
 export function problemBlocks(problem, repeat) {
-  const words = notice("note", problem.title, problem.detail, problemCode(problem));
+  const wrong = problem.errors.map(({ message }) => message);
+  const words = notice("note", problem.title, problem.detail, ...wrong, problemCode(problem));
   if (!isPassing(problem)) return [words];
   return [words, button("again", "btn-primary", "Tentar de novo", () => repeat())];
 }

@@ -467,6 +467,18 @@ def test_a_workbook_and_a_parquet_file_are_decided_like_their_lines_in_csv(
     assert sent.content == content.getvalue()
 
 
+def test_a_file_of_which_nothing_is_decided_has_no_result(http: httpx.Client) -> None:
+    client_file = send(http, clients(2), "sem-resultado.csv", repetidas="todas")
+    address = f"/lotes/{client_file['id']}/resultado.csv"
+
+    told = problem(http.get(address), 409)
+    step(http, client_file, "iniciar")
+    done(http, client_file)
+
+    assert told["codigo"] == "lote_sem_resultado"
+    assert http.get(address).status_code == 200
+
+
 def test_a_file_is_given_back_as_it_was_sent(http: httpx.Client) -> None:
     content = clients(3000) + b"\xff;"
     client_file = send(http, pieces(content), "clientes.csv")

@@ -174,6 +174,7 @@ def test_a_method_that_an_address_does_not_take_is_a_problem(
         ("limite=0&perfil=5", {"#/limite", "#/perfil"}),
         ("limite=x", {"#/limite"}),
         ("cursor=x", {"#/cursor"}),
+        ("de=2026-11-22&ate=2026-11-21", {"#/ate"}),
         ("depois_de=x", {"#/depois_de"}),
         ("depois_de=0&cursor=01a203b4-6136-7000-8000-000000000000", {"#/depois_de"}),
         (f"depois_de={10**18}", {"#/depois_de"}),

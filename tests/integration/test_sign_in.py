@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from evaluation_api.decision import sentences
 from evaluation_api.operations.commands import main
 from evaluation_api.record import database
 from evaluation_api.record.chain import ChainLog
@@ -204,28 +205,33 @@ def test_a_person_of_hundreds_of_groups_has_a_cookie_as_small_as_any(
 
 
 @pytest.mark.parametrize(
-    ("groups", "claims"),
+    ("groups", "claims", "told"),
     [
-        (["todos"], {}),
-        ([], {}),
-        (None, {}),
-        ({"credito": True}, {}),
-        ([["credito"]], {}),
-        (["credito"], {"email_verified": False}),
-        (["credito"], {"email": ""}),
-        (["credito"], {"email": "x" * 121}),
-        (["credito"], {"email": 7}),
-        (["credito"], {"email": "ana\u202e@example.com"}),
+        (["todos"], {}, sentences.NO_GROUP),
+        ([], {}, sentences.NO_GROUP),
+        (None, {}, sentences.NO_GROUP),
+        ({"credito": True}, {}, sentences.NO_GROUP),
+        ([["credito"]], {}, sentences.NO_GROUP),
+        (["credito"], {"email_verified": False}, sentences.UNVERIFIED_ADDRESS),
+        (["credito"], {"email": ""}, sentences.no_name("email")),
+        (["credito"], {"email": "x" * 121}, sentences.no_name("email")),
+        (["credito"], {"email": 7}, sentences.no_name("email")),
+        (["credito"], {"email": "ana\u202e@example.com"}, sentences.no_name("email")),
     ],
 )
-def test_who_has_no_role_or_no_name_here_does_not_come_in(
-    identities: Server, browser: httpx.Client, groups: object, claims: dict[str, object]
+def test_who_has_no_role_or_no_name_here_does_not_come_in_and_is_told_why(
+    identities: Server,
+    browser: httpx.Client,
+    groups: object,
+    claims: dict[str, object],
+    told: str,
 ) -> None:
     know(identities, "gil", groups, **claims)
 
     refused = sign_in_as(browser, "gil")
 
     assert (refused.status_code, refused.json()["codigo"]) == (403, "sem_permissao")
+    assert refused.json()["detail"] == told
     assert "sessao" not in browser.cookies
 
 

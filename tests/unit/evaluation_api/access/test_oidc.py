@@ -3,11 +3,14 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Router
@@ -68,8 +71,11 @@ def answering() -> Iterator[Answering]:
         thread.join()
 
 
-def come_back(answering: Answering) -> None:
-    """Go to the provider and come back with a code, as a browser does. Raises what is raised."""
+def come_back(answering: Answering, *before: Callable[[str], None]) -> list[Identity]:
+    """Go to the provider and come back with a code, as a browser does; return who came in.
+
+    before: of each time, what is done before the return, told the nonce. Raises what is raised.
+    """
     provider = Provider(
         discovery_url=f"{answering.url}/discovery",
         client_id="evaluation",
@@ -82,17 +88,46 @@ def come_back(answering: Answering) -> None:
         secret="of 32 characters, for the cookies",  # noqa: S106 - of nothing
     )
 
-    async def welcome(_request: Request, _who: Identity) -> Response:
+    came: list[Identity] = []
+
+    async def welcome(_request: Request, who: Identity) -> Response:
+        came.append(who)
         return Response()
 
     async def scenario() -> None:
         site = httpx.ASGITransport(Router([Mount(PATH, provider.app(welcome))]))
         async with httpx.AsyncClient(base_url="http://site", transport=site) as browser:
-            led = await browser.get(f"{PATH}/inicio")
-            state = httpx.URL(led.headers["location"]).params["state"]
-            await browser.get(f"{PATH}/retorno", params={"code": "made-up", "state": state})
+            for do in before or (lambda _nonce: None,):
+                led = await browser.get(f"{PATH}/inicio")
+                asked = httpx.URL(led.headers["location"]).params
+                do(asked["nonce"])
+                back = {"code": "made-up", "state": asked["state"]}
+                await browser.get(f"{PATH}/retorno", params=back)
 
     asyncio.run(scenario())
+    return came
+
+
+def signing(answering: Answering) -> Callable[[str], None]:
+    """Return what has the provider sign by a new key, its only one, which it does not name."""
+    key = RSAKey.generate_key(2048)
+
+    def sign(nonce: str) -> None:
+        claims = {
+            "iss": answering.url,
+            "aud": "evaluation",
+            "sub": "ana",
+            "nonce": nonce,
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 60,
+            "email": "ana@example.com",
+            "groups": ["credito"],
+        }
+        token = TOKEN | {"id_token": jwt.encode({"alg": "RS256"}, claims, key)}
+        answering.answers["/token"] = (200, json.dumps(token))
+        answering.answers["/keys"] = (200, json.dumps({"keys": [key.as_dict(private=False)]}))
+
+    return sign
 
 
 @pytest.mark.parametrize("path", ["/discovery", "/token"])
@@ -106,6 +141,20 @@ def test_a_provider_that_answers_nonsense_is_one_that_is_away(
         come_back(answering)
 
     assert caplog.messages.count("sign_in_failed") == 1
+
+
+def test_whoever_comes_after_the_only_key_was_exchanged_comes_in(answering: Answering) -> None:
+    came = come_back(answering, signing(answering), signing(answering))
+
+    assert [one.name for one in came] == ["ana@example.com"] * 2
+
+
+@pytest.mark.parametrize("path", ["/discovery", "/token"])
+def test_an_answer_without_measure_is_not_read_to_its_end(answering: Answering, path: str) -> None:
+    answering.answers[path] = (200, json.dumps(TOKEN | {"scope": "x" * 2**21}))
+
+    with pytest.raises(ProviderUnavailableError, match="more than"):
+        come_back(answering)
 
 
 def test_an_answer_without_an_id_token_says_nobody(answering: Answering) -> None:
