@@ -82,8 +82,11 @@ class _Reviewed(msgspec.Struct):
 
 
 class _Purge(msgspec.Struct):
+    """What a purge took, put together. ids: none of one before they were told."""
+
     digests: str
     reviews: list[str]
+    ids: str | None = None
 
 
 class _Erase(msgspec.Struct):
@@ -159,9 +162,8 @@ class Audit:
 class _Told:
     """What the chain says of single rows, by their ids.
 
-    received, decided: digests of what was sealed twice. purges: by the event's id, the digests of
-    what a purge took, put together. erased: digests of what was left. corrections: the evaluation,
-    and the one in its place.
+    received, decided: digests of what was sealed twice. purges: by the event's id. erased: digests
+    of what was left. corrections: the evaluation, and the one in its place.
     """
 
     received: dict[str, bytes] = field(default_factory=dict)
@@ -170,7 +172,7 @@ class _Told:
     #: Of each review, the number of its entry, and when the one before it was made.
     review_places: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     policies: set[str] = field(default_factory=set)
-    purges: dict[str, str] = field(default_factory=dict)
+    purges: dict[str, _Purge] = field(default_factory=dict)
     purged_reviews: set[str] = field(default_factory=set)
     erased: dict[str, str] = field(default_factory=dict)
     corrections: set[tuple[str, str]] = field(default_factory=set)
@@ -200,7 +202,7 @@ class _Told:
             case _Reviewed() as reviewed:
                 return self._hear_reviewed(entry, reviewed)
             case _Purge() as purge:
-                self.purges[entry.id] = purge.digests
+                self.purges[entry.id] = purge
                 self.purged_reviews.update(purge.reviews)
             case _Erase() as erased:
                 return self._hear_erased(erased)
@@ -359,10 +361,68 @@ def _fault(row: Any, before: Head, told: _Told) -> str | None:  # noqa: ANN401 -
     return given_away
 
 
+class _Seals:
+    """The seals of evaluations in the chain's order, each compared when its last row has passed."""
+
+    def __init__(self, connection: Connection, found: Audit, recorded_before: Position) -> None:
+        self._entries = _seals(connection)
+        self._found = found
+        self._recorded_before = recorded_before
+        self._seal: _Seal | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self._earliest = _earliest(self._seal)
+        self._digest, self._count = sha256(), 0
+        self._seal = next(self._entries, None)
+
+    def take(self, row: _Row) -> bool:
+        """Take the next row; tell whether it was sealed."""
+        while self._seal and row.place > self._seal.what.to:
+            self._close(self._seal)
+        if self._seal is None:
+            return False
+        self._count += 1
+        self._digest.update(row.digest or b"")
+        if row.when and row.when < self._earliest and row.place > self._recorded_before:
+            self._found.faults.append(
+                f"evaluation {row.place.id}: says that it is of {row.when[:16]} UTC,"
+                f" and was not there before {self._seal.at:%Y-%m-%d %H:%M}"
+            )
+        return True
+
+    def close_all(self) -> None:
+        """Compare what is left, of which no row is there any more."""
+        while self._seal:
+            self._close(self._seal)
+
+    def _close(self, seal: _Seal) -> None:
+        """Compare what passed with a seal, and go on to the next."""
+        if fault := self._fault(seal.what):
+            where = f"entry {seal.number}, positions {seal.what.after[0]} to {seal.what.to[0]}"
+            self._found.faults.append(f"{where}: {fault}")
+        self._open()
+
+    def _fault(self, sealed: _Sealed) -> str | None:
+        count = sealed.count
+        if self._count < count:
+            return f"{count - self._count} of {count} evaluations are gone"
+        if self._count > count:
+            return f"{self._count - count} evaluations were put among {count}"
+        if self._digest.hexdigest() != sealed.digests:
+            return f"{count} evaluations are not those, or not in the order, that were sealed"
+        return None
+
+
 def _seals(connection: Connection) -> Iterator[_Seal]:
     for row in chain.entries(connection, chain.SEAL):
         with suppress(*_UNREADABLE):  # which was told
             yield _decode_seal(row.body)
+
+
+def _earliest(seal: _Seal | None) -> str:
+    """Return, as rows have times, when what follows a seal was evaluated at the earliest."""
+    return "" if seal is None else _as_rows(max(seal.at, _NO_TIME) - _LATE)
 
 
 def _as_rows(when: datetime) -> str:
@@ -370,14 +430,17 @@ def _as_rows(when: datetime) -> str:
 
 
 def _compare_evaluations(connection: Connection, found: Audit, told: _Told) -> None:
-    numbering, upcoming = _numbering(connection, found), _upcoming(connection, found)
+    numbering = _numbering(connection, found)
+    seals = _Seals(connection, found, told.recorded_before)
     rows = heapq.merge(
         _evaluations(connection, found, told, numbering),
         _purged(connection, found, told),
         key=attrgetter("place"),
     )
-    latest = _as_rows(told.until - _LATE)
-    for row in _behind_seals(rows, _seals(connection), found, told.recorded_before):
+    latest, upcoming = _as_rows(told.until - _LATE), _upcoming(connection, found)
+    for row in rows:
+        if seals.take(row):
+            continue
         found.unsealed += 1
         is_left = row.place > told.recorded_before and row.when < latest
         if is_left or (upcoming is not None and row.place.number >= upcoming):
@@ -385,43 +448,7 @@ def _compare_evaluations(connection: Connection, found: Audit, told: _Told) -> N
                 f"evaluation {row.place.id}: is of {row.when[:16]} UTC and not sealed,"
                 f" and the chain went on until {told.until:%Y-%m-%d %H:%M}"
             )
-
-
-def _behind_seals(
-    rows: Iterator[_Row], seals: Iterable[_Seal], found: Audit, recorded_before: Position
-) -> Iterator[_Row]:
-    """Compare rows with seals, both in the record's order; yield those behind the last seal."""
-    row, earliest = next(rows, None), ""
-    for seal in seals:
-        joined, count = sha256(), 0
-        while row and row.place <= seal.what.to:
-            joined.update(row.digest or b"")
-            count += 1
-            if row.when and row.when < earliest and row.place > recorded_before:
-                found.faults.append(
-                    f"evaluation {row.place.id}: says that it is of {row.when[:16]} UTC,"
-                    f" and was not there before {seal.at:%Y-%m-%d %H:%M}"
-                )
-            row = next(rows, None)
-        if fault := _seal_fault(seal.what, count, joined.hexdigest()):
-            where = f"entry {seal.number}, positions {seal.what.after[0]} to {seal.what.to[0]}"
-            found.faults.append(f"{where}: {fault}")
-        earliest = _as_rows(max(seal.at, _NO_TIME) - _LATE)
-    if row:
-        yield row
-        yield from rows
-
-
-def _seal_fault(sealed: _Sealed, there: int, joined: str) -> str | None:
-    """Return what is wrong with the rows between a seal's places, by how many and their digests."""
-    count = sealed.count
-    if there < count:
-        return f"{count - there} of {count} evaluations are gone"
-    if there > count:
-        return f"{there - count} evaluations were put among {count}"
-    if joined != sealed.digests:
-        return f"{count} evaluations are not those, or not in the order, that were sealed"
-    return None
+    seals.close_all()
 
 
 def _upcoming(connection: Connection, found: Audit) -> int | None:
@@ -518,7 +545,7 @@ def _is_received(
 
 def _purged(connection: Connection, found: Audit, told: _Told) -> Iterator[_Row]:
     """Yield what is left of purged evaluations; then compare it with what purges told of them."""
-    joined: dict[str, Any] = {event_id: sha256() for event_id in told.purges}
+    joined: dict[str, Any] = {event_id: (sha256(), sha256()) for event_id in told.purges}
     query = (
         "SELECT position, evaluation_id, digest, event_id FROM purged_digests"
         " ORDER BY position, evaluation_id"
@@ -530,13 +557,16 @@ def _purged(connection: Connection, found: Audit, told: _Told) -> Iterator[_Row]
             found.faults.append(f"evaluation {identity}: was changed after it was purged")
             continue
         if event_id in joined:
-            joined[event_id].update(digest)
+            of_digests, of_ids = joined[event_id]
+            of_digests.update(digest)
+            of_ids.update(str(identity).encode())
         else:
             found.faults.append(f"evaluation {identity}: no purge tells that it took it")
         place = Position(position, str(identity))
         yield _Row(place, told.received.get(identity, digest))
-    for event_id, sealed in told.purges.items():
-        if joined[event_id].hexdigest() != sealed:
+    for event_id, purge in told.purges.items():
+        of_digests, of_ids = (one.hexdigest() for one in joined[event_id])
+        if of_digests != purge.digests or purge.ids not in {None, of_ids}:
             found.faults.append(f"purge {event_id}: what it took is not what it told of")
 
 

@@ -191,6 +191,7 @@ def _keep_digests(connection: Connection, last: str, event: Event) -> None:
     of_theirs = select(reviews.c.id).where(reviews.c.evaluation_id <= last).order_by(reviews.c.id)
     told = {
         "digests": digests.together(digest for _, digest in kept),
+        "ids": digests.together(place.id.encode() for place, _ in kept),
         "evaluations": len(kept),
         "reviews": list(connection.execute(of_theirs).scalars()),
     }

@@ -89,7 +89,7 @@ def as_received(values: Sequence[object]) -> Sequence[object]:
 
 
 def together(digests: Iterable[bytes]) -> str:
-    """Return what stands for rows in an entry: the SHA-256 of their digests in a row."""
+    """Return what stands for rows in an entry: the SHA-256 of their digests, or ids, in a row."""
     joined = sha256()
     for digest in digests:
         joined.update(digest)

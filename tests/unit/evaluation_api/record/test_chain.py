@@ -310,6 +310,14 @@ def delete_as_if_purged(engine: Engine, ids: list[str]) -> None:
     delete(engine, ids)
 
 
+def give_what_was_purged_another_id(engine: Engine, ids: list[str]) -> None:
+    """So that a correction that was taken back by hand seems to have gone with a purge."""
+    retention.purge(engine, datetime.now(UTC) + timedelta(milliseconds=2))
+    assert audit.verify(engine).faults == []
+    statement = "UPDATE purged_digests SET evaluation_id = :new WHERE evaluation_id = :of"
+    run(engine, statement, new=new_id(), of=ids[1])
+
+
 def put_in_the_place_of_another(engine: Engine, ids: list[str]) -> None:
     statement = "INSERT INTO corrections (evaluation_id, by_id) VALUES (:of, :by)"
     run(engine, statement, of=ids[0], by=ids[1])
@@ -426,6 +434,7 @@ def leave_behind_the_sealer(engine: Engine, _ids: list[str]) -> None:
         (rewrite_a_review_as_if_erased, _NOT_ERASED),
         (tell_of_the_erasure_of_a_review_that_never_was, _NOT_ERASED),
         (delete_as_if_purged, "no purge tells that it took it"),
+        (give_what_was_purged_another_id, "what it took is not what it told of"),
         (put_in_the_place_of_another, "was not corrected by"),
         (take_a_correction_back, "is in its place is gone"),
         (exchange_two_reviews, "counts before others, and was sealed later"),
