@@ -1,17 +1,13 @@
 """Serves the application as its settings have it, or says why that must not be done."""
 
-import logging
-import os
 from ipaddress import ip_address
 
 from evaluation_api import app
 from evaluation_api.decision import errors
 from evaluation_api.runtime import server
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
-from evaluation_api.settings import Settings, unknown
+from evaluation_api.settings import Settings, name_unknown
 from evaluation_api.web import problems
-
-logger = logging.getLogger(__name__)
 
 
 class NotServedError(errors.EvaluationError):
@@ -33,8 +29,7 @@ def serve(settings: Settings) -> None:
             "EVALUATION_OIDC_DISCOVERY_URL: without EVALUATION_ACCESS_SECRET everybody comes in,"
             " and nobody by a provider"
         )
-    if mistyped := unknown(os.environ):
-        logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
+    name_unknown(Settings)
     limit = ConcurrencyLimit(settings.max_in_flight)
     server.serve(
         app.create_app(settings, limit),

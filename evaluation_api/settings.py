@@ -3,8 +3,9 @@
 Read once, by commands.main or app.create_app; everybody else is given values.
 """
 
+import logging
+import os
 import re
-from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation_api.access.identity import Role
 from evaluation_api.decision import policy_file
+
+logger = logging.getLogger(__name__)
 
 _FRONTEND = Path(__file__).parents[1] / "frontend"
 _SHORTEST_SECRET = 32
@@ -156,15 +159,17 @@ class Settings(BaseSettings):
     frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")
 
 
-def unknown(names: Iterable[str], kinds: Iterable[type[BaseSettings]] = (Settings,)) -> list[str]:
-    """Return which of the environment's variables begin as settings of a kind, and set nothing."""
+def name_unknown(*kinds: type[BaseSettings]) -> None:
+    """Log which of the environment's variables begin as settings of a kind, and set nothing."""
     by_prefix = {kind.model_config["env_prefix"]: kind.model_fields for kind in kinds}
-    return sorted(
+    mistyped = sorted(
         name
-        for name in names
+        for name in os.environ
         for prefix, fields in by_prefix.items()
         if name.startswith(prefix) and name[len(prefix) :].lower() not in fields
     )
+    if mistyped:
+        logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
 
 
 def wrong_settings(exc: ValidationError) -> str:

@@ -30,7 +30,7 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.record import database, schema
 from evaluation_api.runtime import logs
-from evaluation_api.settings import Settings, unknown, wrong_settings
+from evaluation_api.settings import Settings, name_unknown, wrong_settings
 from portfolio import earlier_files
 from portfolio.files import messages
 from portfolio.leases import LeaseLostError, Leases, TriedOftenError
@@ -226,8 +226,7 @@ def main(arguments: list[str]) -> int:
         settings, own = Settings(), WorkerSettings()
         logs.configure(settings.log_level, settings.log_format)
         logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for 1,024 clients
-        if mistyped := unknown(os.environ, (Settings, WorkerSettings)):
-            logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
+        name_unknown(Settings, WorkerSettings)
         policy_file.read(settings.policy_path)  # or nothing could be decided
         engine = database.connect(settings.database_url.get_secret_value())
         schema.migrate(engine)

@@ -10,7 +10,19 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, delete, insert, null, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    delete,
+    false,
+    insert,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from evaluation_api.client_files.client_file import Reading, State
 from evaluation_api.decision import errors
@@ -66,14 +78,16 @@ class Persons(database.Keeper):
         Raises PersonError where that is none, or several.
         """
         with self._transaction() as connection:
-            this = select(evaluations.c.id).where(
-                or_(evaluations.c.id == named, *by_protocol(named))
+            # Each by itself: of any of them PostgreSQL would look for all by reading all.
+            by_id, key = select(evaluations.c.id), idempotency_keys.c.key
+            is_sent = or_(key == named, key.endswith(f" {named}", autoescape=True))
+            queries = (
+                by_id.where(evaluations.c.id == named),
+                by_id.where(or_(false(), *by_protocol(named))),
+                select(idempotency_keys.c.evaluation_id).where(is_sent),
             )
-            found = connection.execute(this).scalars().all()
-            if not found:
-                by_key, key = select(idempotency_keys.c.evaluation_id), idempotency_keys.c.key
-                is_sent = or_(key == named, key.endswith(f" {named}", autoescape=True))
-                found = connection.execute(by_key.where(is_sent)).scalars().all()
+            each = (connection.execute(query).scalars().all() for query in queries)
+            found = next(filter(None, each), [])
         if not found:
             raise PersonError(f"{named}: no evaluation has this id, protocol or key")
         if len(found) > 1:
