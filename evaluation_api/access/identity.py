@@ -29,8 +29,6 @@ class Kind(StrEnum):
     LINK = "link"
     #: With a provider's account.
     ACCOUNT = "conta"
-    #: In entries of before links and accounts were told apart; nobody comes in as one any more.
-    PERSON = "pessoa"
     #: From a terminal of the machine that the service runs on.
     COMMAND = "comando"
     #: Where nobody has to say who they are: a laptop's loopback.
@@ -39,7 +37,7 @@ class Kind(StrEnum):
     UNKNOWN = "desconhecido"
 
 
-_PEOPLE: Final = frozenset({Kind.LINK, Kind.ACCOUNT, Kind.PERSON})
+_PEOPLE: Final = frozenset({Kind.LINK, Kind.ACCOUNT})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, select
 
 from evaluation_api.decision import errors
-from evaluation_api.decision.domain import IdempotencyKey, sent_key
+from evaluation_api.decision.domain import IdempotencyKey
 from evaluation_api.record.database import insert_new
 from evaluation_api.record.tables import posts
 
@@ -44,21 +44,13 @@ def use(
 ) -> FirstPost | None:
     """Use a key to make something of a subject; return its first use, if it was used before.
 
-    Also where that was kept as it was sent, as the release before does; by whom it does not say.
     subject, made: ids; a subject that is deleted takes its keys with it.
     """
-    sent, caller = sent_key(key.key)
-    if caller and (earlier := _first(connection, operation, sent)):
-        return earlier
     values = {"operation": operation.value, "key": key.key, "fingerprint": key.fingerprint}
     if connection.execute(_USE, {**values, "subject_id": subject, "made_id": made}).rowcount:
         return None
-    return _first(connection, operation, key.key)
-
-
-def _first(connection: Connection, operation: Operation, key: str) -> FirstPost | None:
     query = select(posts.c.fingerprint, posts.c.made_id).where(
-        posts.c.operation == operation.value, posts.c.key == key
+        posts.c.operation == operation.value, posts.c.key == key.key
     )
     found = connection.execute(query).first()
     return None if found is None else FirstPost(*found)

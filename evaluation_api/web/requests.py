@@ -289,11 +289,6 @@ def review_of(sent: ReviewBody, review_id: str, evaluation_id: str, signed_in: s
     )
 
 
-def asked_in_review(sent: ReviewBody) -> object:
-    """Return what a review's key is known by, as the last release did where it tells no more."""
-    return sent if "motivo" in sent.model_fields_set else sent.model_dump(exclude={"motivo"})
-
-
 def refusal(found: Sequence[Any]) -> errors.InvalidRequestError | errors.MalformedJsonError:
     """Return what to raise for pydantic's errors. Their loc: the path within what was sent."""
     if found[0]["type"] == "json_invalid":

@@ -288,8 +288,7 @@ async def review(
     se há uma que não viu, recebe 409 com todas, e nada é registrado.
     """
     made = requests.review_of(sent, new_id(), evaluation_id, asking.name)
-    asked = (evaluation_id, requests.asked_in_review(sent))
-    key = requests.read_key(keys, asked, asking.label)
+    key = requests.read_key(keys, (evaluation_id, sent), asking.label)
     may_review_all = services.policy.allows_own_reviews or not asking.label
     add = partial(
         services.evaluations.review,

@@ -65,7 +65,6 @@ def test_the_ways_in_are_told_apart_in_what_a_record_calls_people() -> None:
         ("link:ana@example.com", True),
         ("link:ana@example.com#Jx8f2KqLm", False),
         ("link:bia@example.com", False),
-        ("pessoa:ana@example.com", True),
         ("chave:ana@example.com", False),
         ("comando:ana@example.com", False),
     ],

@@ -226,19 +226,3 @@ def test_a_caller_prefers_to_wait_who_says_so_in_any_way_of_rfc_7240(sent: list[
 )
 def test_no_other_caller_does(sent: list[str]) -> None:
     assert not requests.prefers_async(sent)
-
-
-def test_a_key_of_a_review_without_a_reason_is_known_as_the_last_release_knew_it() -> None:
-    known = {"decisao": "aprovado", "justificativa": "Renda comprovada.", "revisor": "Ana"}
-    sent = requests.ReviewBody.model_validate_json(json.dumps(known))
-    told = requests.ReviewBody.model_validate_json(json.dumps({**known, "motivo": "renda"}))
-
-    keys = [
-        requests.read_key(["k"], ("id", asked))
-        for asked in (
-            {**known, "revisoes_vistas": None},
-            requests.asked_in_review(sent),
-            requests.asked_in_review(told),
-        )
-    ]
-    assert keys[0] == keys[1] != keys[2]
