@@ -56,15 +56,12 @@ class Filler:
         """Keep the engine; its tables are schema.migrate's business."""
         self._engine, self._many = engine, many
         self._pace = Pace(_LARGEST_SLICE, _SLICE_SECONDS)
-        self._has_caught_up = False
         self._added = 0
 
     def fill_some(self) -> bool:
         """Add a slice of what is not in yet; tell whether there may be more.
 
-        Having caught up for the first time, drop the indexes in whose place the table stands; and
-        after many rows, have the server know that they are many.
-        Raises RecordUnavailableError.
+        After many rows, have the server know that they are many. Raises RecordUnavailableError.
         """
         begun, limit = time.perf_counter(), self._pace.limit
         with database.transaction(self._engine) as connection:
@@ -75,9 +72,6 @@ class Filler:
         if count == limit:
             self._pace.note(time.perf_counter() - begun)
             return True
-        if not self._has_caught_up:
-            server_indexes.drop_outdated(self._engine)
-            self._has_caught_up = True
         if self._added >= self._many:
             server_indexes.analyze(self._engine)
             self._added = 0

@@ -169,7 +169,7 @@ def test_a_table_of_another_record_is_made_anew(
     assert names_in(other) == ["bento"]
 
 
-def test_a_record_from_before_is_taken_in_and_its_indexes_go_once_that_is_done(
+def test_a_record_from_before_is_taken_in(
     log: EvaluationLog, engine: Engine, other: Engine
 ) -> None:
     """Rows from before positions have the first one in common, and those of a COPY another."""
@@ -179,17 +179,10 @@ def test_a_record_from_before_is_taken_in_and_its_indexes_go_once_that_is_done(
         connection.execute(text("DROP TABLE searched"))
         connection.execute(text("DROP FUNCTION renew_searched CASCADE"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0018'"))
-        for name in server_indexes.OUTDATED:
-            connection.execute(text(f"CREATE INDEX {name} ON evaluations (name_folded)"))
     log.append([decided_entry("Mariazinha", when=NOW)])
     schema.migrate(engine)
-    filler = Filler(other)
 
-    assert filler.fill_some()
-    assert indexes(engine) >= server_indexes.OUTDATED
-    eventually(lambda: not filler.fill_some() and len(names_in(other)) == 304)
-
-    assert not indexes(engine) & server_indexes.OUTDATED
+    catch_up(other, 304)
     compare_searches(History(engine), History(other, indexed=True, newest=20))
 
 
