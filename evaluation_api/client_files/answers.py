@@ -10,6 +10,7 @@ from evaluation_api.client_files.client_file import (
     Awaited,
     ClientFile,
     Counts,
+    Question,
     Reading,
     Repeated,
     Sample,
@@ -184,29 +185,25 @@ class Lotes:
 
 def client_file(one: ClientFile) -> Lote:
     """Return one file as callers see it."""
-    counts, rate = one.counts, one.lines_per_second
-    running = one.state is State.RUNNING
+    counts, reading = one.counts, one.reading or Reading()
+    rate = one.lines_per_second if one.state is State.RUNNING else None
     return Lote(
         id=one.id,
         nome=one.name,
         situacao=one.state,
         atualizado_em=when(one.changed_at),
-        formato=_format(one.reading or Reading()),
-        amostra=[_sample(line) for line in one.reading.sample] if one.reading else [],
+        formato=_format(reading),
+        amostra=[_sample(line) for line in reading.sample],
         linhas=one.line_count,
         feitas=one.done,
         decididas=one.decided,
         com_erro=counts.faults,
         repetidas=counts.repeated,
-        linhas_por_segundo=round(rate, 1) if running and rate else None,
-        segundos_restantes=round((one.line_count - one.done) / rate, 1)
-        if running and rate
-        else None,
+        linhas_por_segundo=round(rate, 1) if rate else None,
+        segundos_restantes=round((one.line_count - one.done) / rate, 1) if rate else None,
         espera=one.awaits,
         resumo=_summary(counts),
-        perguntas=[_question(one.reading, at) for at in range(len(one.reading.questions))]
-        if one.reading
-        else [],
+        perguntas=[_question(question) for question in reading.questions],
         respostas=_answers(one.answers),
         conferencia=_checked(one.reading),
         comeca_sozinho=one.starts_when_ready,
@@ -239,8 +236,7 @@ def _summary(counts: Counts) -> Resumo:
     return Resumo(outcomes, counts.clusters, counts.confidence)
 
 
-def _question(reading: Reading, at: int) -> Pergunta:
-    one = reading.questions[at]
+def _question(one: Question) -> Pergunta:
     fields = tuple(COLUMNS[field] for field in one.fields)
     return Pergunta(one.code, one.sentence, fields, one.options, one.examples)
 

@@ -7,7 +7,6 @@ Policies of the grammar before, which name no facts, are read as well.
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
@@ -70,7 +69,7 @@ def _fact_policy(version: str, root: Table) -> FactPolicy:
         version=version,
         name=root.text("nome"),
         valid_from=root.date("vigente_desde"),
-        profiles=root.read("perfis", partial(_profiles, _fact_profile)),
+        profiles=root.read("perfis", partial(_profiles, by_facts=True)),
         thresholds=root.read("fatos", _thresholds),
         references=root.read("referencias", _references),
         near=root.read("fronteira", _near),
@@ -92,46 +91,35 @@ def _profile_policy(version: str, root: Table) -> ProfilePolicy:
         version=version,
         name=root.text("nome"),
         valid_from=root.date("vigente_desde"),
-        profiles=root.read("perfis", partial(_profiles, _plain_profile)),
+        profiles=root.read("perfis", partial(_profiles, by_facts=False)),
         if_near=if_near,
         near=near,
         training_range=root.read("faixa", _training_range),
     )
 
 
-def _profiles(read_profile: Callable[[int, Table], Profile], table: Table) -> tuple[Profile, ...]:
-    return tuple(table.read(str(cluster), partial(read_profile, cluster)) for cluster in CLUSTERS)
+def _profiles(table: Table, *, by_facts: bool) -> tuple[Profile, ...]:
+    return tuple(
+        table.read(str(cluster), partial(_profile, cluster, by_facts=by_facts))
+        for cluster in CLUSTERS
+    )
 
 
-def _plain_profile(cluster: int, table: Table) -> Profile:
-    return _profile(table, cluster, table.outcome("decisao", *Outcome))
-
-
-def _fact_profile(cluster: int, table: Table) -> Profile:
+def _profile(cluster: int, table: Table, *, by_facts: bool) -> Profile:
     """Read a profile; without a line for adverse facts it is decided as without them."""
     outcome = table.outcome("decisao", *Outcome)
     if_poor, if_unpaid = (
-        table.outcome(key, *Outcome) if table.has(key) else outcome
+        table.outcome(key, *Outcome) if by_facts and table.has(key) else outcome
         for key in ("decisao_se_ruim", "decisao_se_nada_pago")
     )
-    return _profile(table, cluster, outcome, if_poor, if_unpaid)
-
-
-def _profile(
-    table: Table,
-    cluster: int,
-    outcome: Outcome,
-    if_poor: Outcome | None = None,
-    if_unpaid: Outcome | None = None,
-) -> Profile:
     return Profile(
         cluster=cluster,
         key=table.text("chave"),
         name=table.text("nome"),
         sentence=table.text("frase"),
         outcome=outcome,
-        if_poor=if_poor or outcome,
-        if_unpaid=if_unpaid or outcome,
+        if_poor=if_poor,
+        if_unpaid=if_unpaid,
     )
 
 

@@ -341,13 +341,8 @@ def protocol(evaluation_id: str) -> str:
 _OTHER_LABELS = {
     "ate": "data final",
     "de": "data inicial",
-    "limite": "limite",
     "name": "nome",
-    "nome": "nome",
-    "perfil": "perfil",
     "decisao": "decisão",
-    "justificativa": "justificativa",
-    "revisor": "revisor",
     "revisoes_vistas": "revisões vistas",
 }
 
