@@ -361,68 +361,10 @@ def _fault(row: Any, before: Head, told: _Told) -> str | None:  # noqa: ANN401 -
     return given_away
 
 
-class _Seals:
-    """The seals of evaluations in the chain's order, each compared when its last row has passed."""
-
-    def __init__(self, connection: Connection, found: Audit, recorded_before: Position) -> None:
-        self._entries = _seals(connection)
-        self._found = found
-        self._recorded_before = recorded_before
-        self._seal: _Seal | None = None
-        self._open()
-
-    def _open(self) -> None:
-        self._earliest = _earliest(self._seal)
-        self._digest, self._count = sha256(), 0
-        self._seal = next(self._entries, None)
-
-    def take(self, row: _Row) -> bool:
-        """Take the next row; tell whether it was sealed."""
-        while self._seal and row.place > self._seal.what.to:
-            self._close(self._seal)
-        if self._seal is None:
-            return False
-        self._count += 1
-        self._digest.update(row.digest or b"")
-        if row.when and row.when < self._earliest and row.place > self._recorded_before:
-            self._found.faults.append(
-                f"evaluation {row.place.id}: says that it is of {row.when[:16]} UTC,"
-                f" and was not there before {self._seal.at:%Y-%m-%d %H:%M}"
-            )
-        return True
-
-    def close_all(self) -> None:
-        """Compare what is left, of which no row is there any more."""
-        while self._seal:
-            self._close(self._seal)
-
-    def _close(self, seal: _Seal) -> None:
-        """Compare what passed with a seal, and go on to the next."""
-        if fault := self._fault(seal.what):
-            where = f"entry {seal.number}, positions {seal.what.after[0]} to {seal.what.to[0]}"
-            self._found.faults.append(f"{where}: {fault}")
-        self._open()
-
-    def _fault(self, sealed: _Sealed) -> str | None:
-        count = sealed.count
-        if self._count < count:
-            return f"{count - self._count} of {count} evaluations are gone"
-        if self._count > count:
-            return f"{self._count - count} evaluations were put among {count}"
-        if self._digest.hexdigest() != sealed.digests:
-            return f"{count} evaluations are not those, or not in the order, that were sealed"
-        return None
-
-
 def _seals(connection: Connection) -> Iterator[_Seal]:
     for row in chain.entries(connection, chain.SEAL):
         with suppress(*_UNREADABLE):  # which was told
             yield _decode_seal(row.body)
-
-
-def _earliest(seal: _Seal | None) -> str:
-    """Return, as rows have times, when what follows a seal was evaluated at the earliest."""
-    return "" if seal is None else _as_rows(max(seal.at, _NO_TIME) - _LATE)
 
 
 def _as_rows(when: datetime) -> str:
@@ -430,17 +372,14 @@ def _as_rows(when: datetime) -> str:
 
 
 def _compare_evaluations(connection: Connection, found: Audit, told: _Told) -> None:
-    numbering = _numbering(connection, found)
-    seals = _Seals(connection, found, told.recorded_before)
+    numbering, upcoming = _numbering(connection, found), _upcoming(connection, found)
     rows = heapq.merge(
         _evaluations(connection, found, told, numbering),
         _purged(connection, found, told),
         key=attrgetter("place"),
     )
-    latest, upcoming = _as_rows(told.until - _LATE), _upcoming(connection, found)
-    for row in rows:
-        if seals.take(row):
-            continue
+    latest = _as_rows(told.until - _LATE)
+    for row in _behind_seals(rows, _seals(connection), found, told.recorded_before):
         found.unsealed += 1
         is_left = row.place > told.recorded_before and row.when < latest
         if is_left or (upcoming is not None and row.place.number >= upcoming):
@@ -448,7 +387,43 @@ def _compare_evaluations(connection: Connection, found: Audit, told: _Told) -> N
                 f"evaluation {row.place.id}: is of {row.when[:16]} UTC and not sealed,"
                 f" and the chain went on until {told.until:%Y-%m-%d %H:%M}"
             )
-    seals.close_all()
+
+
+def _behind_seals(
+    rows: Iterator[_Row], seals: Iterable[_Seal], found: Audit, recorded_before: Position
+) -> Iterator[_Row]:
+    """Compare rows with seals, both in the record's order; yield those behind the last seal."""
+    row, earliest = next(rows, None), ""
+    for seal in seals:
+        joined, count = sha256(), 0
+        while row and row.place <= seal.what.to:
+            joined.update(row.digest or b"")
+            count += 1
+            if row.when and row.when < earliest and row.place > recorded_before:
+                found.faults.append(
+                    f"evaluation {row.place.id}: says that it is of {row.when[:16]} UTC,"
+                    f" and was not there before {seal.at:%Y-%m-%d %H:%M}"
+                )
+            row = next(rows, None)
+        if fault := _seal_fault(seal.what, count, joined.hexdigest()):
+            where = f"entry {seal.number}, positions {seal.what.after[0]} to {seal.what.to[0]}"
+            found.faults.append(f"{where}: {fault}")
+        earliest = _as_rows(max(seal.at, _NO_TIME) - _LATE)
+    if row:
+        yield row
+        yield from rows
+
+
+def _seal_fault(sealed: _Sealed, there: int, joined: str) -> str | None:
+    """Return what is wrong with the rows between a seal's places, by how many and their digests."""
+    count = sealed.count
+    if there < count:
+        return f"{count - there} of {count} evaluations are gone"
+    if there > count:
+        return f"{there - count} evaluations were put among {count}"
+    if joined != sealed.digests:
+        return f"{count} evaluations are not those, or not in the order, that were sealed"
+    return None
 
 
 def _upcoming(connection: Connection, found: Audit) -> int | None:
