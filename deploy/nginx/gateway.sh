@@ -87,6 +87,22 @@ replicas() {
   { getent ahosts "$GATEWAY_EVALUATION_HOST" || true; } | awk '{print $1}' | sort -u
 }
 
+# Of those, the ones that are known, and new ones once they listen: a container has its address before
+# its service does, and would be given whatever comes, having the fewest connections.
+listening() {
+  local address
+  for address in $(replicas); do
+    case $'\n'$1$'\n' in
+      *$'\n'"$address"$'\n'*) printf '%s\n' "$address" ;;
+      *) if is_listening "$address"; then printf '%s\n' "$address"; fi ;;
+    esac
+  done
+}
+
+is_listening() {
+  timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$GATEWAY_EVALUATION_PORT" 2>/dev/null
+}
+
 upstream() {
   local address
   # max_fails=0: a replica that refuses costs a moment and the next one answers; taking it out of turn
@@ -107,7 +123,7 @@ follow_replicas() {
   local known now
   known=$(replicas)
   while sleep "$seconds_between_looks"; do
-    now=$(replicas)
+    now=$(listening "$known")
     # A name without addresses is a service that starts again: what is known is the better guess.
     if [ -n "$now" ] && [ "$now" != "$known" ]; then
       upstream "$now" >"$conf/upstream.conf"

@@ -1,7 +1,10 @@
 """What the gateway refuses by itself, and how; what its image adds is tests/stack's."""
 
+import os
 import socket
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse
@@ -99,6 +102,31 @@ def test_a_head_of_30_kb_is_answered_by_both_versions_of_http_and_a_longer_one_i
     assert (refused.kind, refused.content[4:8]) == (http2.GO_AWAY, enhance_your_calm)
     assert of_older[0].status_code == 200
     assert_is_problem(of_older[1], 414)
+
+
+def test_replicas_that_do_not_listen_yet_are_asked_nothing(
+    evaluation_service: Server, tmp_path: Path
+) -> None:
+    """A container has its address before its service answers, and as few connections as any."""
+    addresses, programs = tmp_path / "addresses", tmp_path / "programs"
+    addresses.write_text("127.0.0.1\n")
+    programs.mkdir()
+    (programs / "getent").write_text(f"#!/bin/sh\ncat {addresses}\n")
+    (programs / "getent").chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}:/usr/sbin"
+    with (
+        Gateway(tmp_path, evaluation_service.port, PATH=path) as gateway,
+        httpx.Client(base_url=gateway.url, timeout=20) as talking,
+    ):
+        addresses.write_text("127.0.0.1\n127.0.0.2\n127.0.0.3\n127.0.0.4\n")
+        until = time.monotonic() + 5
+        answered = Counter[int]()
+        while time.monotonic() < until:
+            answered[talking.post("/avaliar", json=MARIA).status_code] += 1
+        with socket.create_server(("127.0.0.3", evaluation_service.port)):
+            eventually(lambda: "127.0.0.3" in (tmp_path / "run/upstream.conf").read_text(), 10)
+
+    assert answered.keys() == {200}, answered
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost"])
