@@ -4,41 +4,26 @@ Kept for what they decided, which must come out the same whenever it is evaluate
 """
 
 from dataclasses import dataclass
-from datetime import date
 from typing import ClassVar
 
 from evaluation_api.decision.domain import CardUsage, Counterfactual, Decision, Outcome, Prediction
 from evaluation_api.decision.policy import (
     BORDER,
     RANGE,
-    Near,
-    Profile,
-    TrainingRange,
-    approved_clusters,
+    Policy,
     first_approved,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class ProfilePolicy:
+class ProfilePolicy(Policy):
     """An earlier policy, used as policy.FactPolicy is. if_near: what is decided near a border."""
 
-    version: str
-    name: str
-    valid_from: date
-    profiles: tuple[Profile, ...]
-    near: Near
     if_near: Outcome
-    training_range: TrainingRange
 
     #: Facts are not looked at: see FactPolicy.
     spans: ClassVar[None] = None
     allows_own_reviews: ClassVar[bool] = False
-
-    @property
-    def targets(self) -> tuple[int, ...]:
-        """The profiles that are approved."""
-        return approved_clusters(self.profiles)
 
     @property
     def margin(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from math import inf
-from typing import Final
+from typing import ClassVar, Final
 
 from evaluation_api.decision.domain import (
     CardUsage,
@@ -94,39 +94,40 @@ class TrainingRange:
 
 
 @dataclass(frozen=True, slots=True)
-class FactPolicy:
-    """A version of the criteria. version: the first 12 hex digits of the file's sha256.
-
-    accepted_models: sha256s for which refusals stand though the promise does not.
-    allows_own_reviews: by whoever made the evaluation.
-    """
+class Policy:
+    """What both grammars have. version: the first 12 hex digits of the file's sha256."""
 
     version: str
     name: str
     valid_from: date
     profiles: tuple[Profile, ...]
-    thresholds: Thresholds
-    references: References
     near: Near
     training_range: TrainingRange
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The profiles for which approval is proposed."""
+        return tuple(p.cluster for p in self.profiles if p.outcome is Outcome.APPROVED)
+
+
+@dataclass(frozen=True, slots=True)
+class FactPolicy(Policy):
+    """A version of the criteria.
+
+    accepted_models: sha256s for which refusals stand though the promise does not.
+    allows_own_reviews: by whoever made the evaluation.
+    """
+
+    thresholds: Thresholds
+    references: References
     accepted_models: frozenset[str] = frozenset()
     allows_own_reviews: bool = False
     _borders: dict[str, tuple[Border, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def targets(self) -> tuple[int, ...]:
-        """The profiles that are approved where the facts confirm them."""
-        return approved_clusters(self.profiles)
-
-    @property
-    def margin(self) -> float:
-        """The confidence below which nobody is approved: near a border is a remark, and no more."""
-        return 0.0
-
-    @property
-    def if_near(self) -> Outcome | None:
-        """Nothing else is decided near a border."""
-        return None
+    #: The confidence below which nobody is approved: near a border is a remark, and no more.
+    margin: ClassVar[float] = 0.0
+    #: Nothing else is decided near one.
+    if_near: ClassVar[None] = None
 
     def decide(
         self, usage: CardUsage, prediction: Prediction, *, promised: bool | None = None
@@ -203,11 +204,6 @@ class FactPolicy:
     def _outcome_after(self, change: Counterfactual, changed: CardUsage) -> Outcome:
         is_outside = self.training_range.leaves_out(changed)
         return self._outcome(change.cluster, self.thresholds.of(changed), is_outside=is_outside)
-
-
-def approved_clusters(profiles: tuple[Profile, ...]) -> tuple[int, ...]:
-    """Return the profiles for which approval is proposed."""
-    return tuple(p.cluster for p in profiles if p.outcome is Outcome.APPROVED)
 
 
 def first_approved(
