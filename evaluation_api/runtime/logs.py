@@ -5,7 +5,6 @@ Never a name or an amount: those belong in the decision record.
 
 import json
 import logging
-import logging.config
 import sys
 import threading
 import traceback
@@ -30,24 +29,12 @@ def configure(level: str, style: str) -> None:
     threading.excepthook = lambda args: _log_uncaught(
         args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
     )
-    formatter = {"text": TextFormatter, "json": JsonFormatter}[style]
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"only": {"()": formatter}},
-            "filters": {"seldom": {"()": SeldomWarnings}},
-            "handlers": {
-                "only": {
-                    "class": "logging.StreamHandler",
-                    "formatter": "only",
-                    "filters": ["seldom"],
-                }
-            },
-            "root": {"level": level, "handlers": ["only"]},
-            "loggers": {name: {"level": "WARNING"} for name in ("alembic", "uvicorn")},
-        }
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter({"text": TextFormatter, "json": JsonFormatter}[style]())
+    handler.addFilter(SeldomWarnings())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for talkative in ("alembic", "uvicorn"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _log_uncaught(
