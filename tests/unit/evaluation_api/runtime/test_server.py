@@ -154,6 +154,31 @@ def test_a_request_without_end_does_not_keep_the_server_from_stopping(
     assert full.slow.exception(10) or full.slow.result().status_code != 200
 
 
+def test_who_keeps_a_connection_is_answered_once_more_while_the_server_stops(
+    server: Server,
+) -> None:
+    """Their request may be on its way when it is told to stop."""
+    assert server.running
+    with httpx.Client(base_url=server.url) as client, httpx.Client(base_url=server.url) as silent:
+        for one in (client, silent):
+            one.get("/health")
+        server.running.first.terminate()
+        eventually(lambda: is_refused(server), 5)
+
+        last = client.post("/echo", content=b"x")
+
+        assert (last.text, last.headers["connection"]) == ("x", "close")
+        assert server.running.first.wait(5) is not None
+
+
+def is_refused(server: Server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("server", [0, 1], indirect=True)
 def test_newcomers_are_answered_alike_let_in_one_by_one_or_together(server: Server) -> None:
     for number in range(40):
