@@ -5,7 +5,6 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +23,7 @@ from evaluation_api.access.gate import Access, Gate
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.access.limits import RateLimit
 from evaluation_api.access.roles import Rules
+from evaluation_api.access.sessions import Sessions
 from evaluation_api.client_files import routes as client_file_routes
 from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision import policy_file
@@ -144,23 +144,20 @@ def access_of(settings: Settings) -> Access | None:
     """Return how one comes in; None where anybody may, which is for a loopback alone."""
     if settings.access_secret is None:
         return None
-    from evaluation_api.access.sessions import Sessions  # noqa: PLC0415 - not where access is open
-
-    sessions = Sessions(settings.access_secret.get_secret_value())
+    secret = settings.access_secret.get_secret_value()
+    sessions = Sessions(secret)
     limit = RateLimit(settings.rate_per_second, max(1, int(2 * settings.rate_per_second)))
     is_https = settings.public_url.startswith("https:")
-    access = Access(sessions, Keyring(sessions), limit, is_https)
+    return Access(sessions, Keyring(sessions), limit, is_https, _provider(settings, secret))
+
+
+def _provider(settings: Settings, secret: str) -> "Provider | None":
     if settings.oidc_discovery_url is None:
-        return access
-    return replace(access, provider=_provider(settings, settings.oidc_discovery_url))
-
-
-def _provider(settings: Settings, discovery_url: str) -> "Provider":
+        return None
     from evaluation_api.access.oidc import Provider  # noqa: PLC0415 - 20 MB that others spare
 
-    assert settings.access_secret  # noqa: S101 - there is no access without it
     return Provider(
-        discovery_url=discovery_url,
+        discovery_url=settings.oidc_discovery_url,
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret.get_secret_value(),
         scope=settings.oidc_scope,
@@ -168,7 +165,7 @@ def _provider(settings: Settings, discovery_url: str) -> "Provider":
         groups_claim=settings.oidc_groups_claim,
         roles=settings.oidc_roles,
         public_url=settings.public_url,
-        secret=settings.access_secret.get_secret_value(),
+        secret=secret,
     )
 
 

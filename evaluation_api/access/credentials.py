@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.runtime.identity import new_id, now
@@ -50,6 +50,14 @@ class Credential:
         """Return whom a key or a link lets in; who has a session says so by a cookie."""
         kind = Kind.KEY if self.kind is CredentialKind.KEY else Kind.LINK
         return Identity(kind, self.name, self.roles)
+
+
+class Pass(NamedTuple):
+    """A key or a session as it lets somebody in. until: as time.time() has it."""
+
+    id: str
+    identity: Identity
+    until: float
 
 
 def issue(

@@ -16,11 +16,11 @@ from evaluation_api.access import identity
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.access.limits import RateLimit
 from evaluation_api.access.roles import FREE, Rules
+from evaluation_api.access.sessions import Sessions
 from evaluation_api.decision import errors
 
 if TYPE_CHECKING:
     from evaluation_api.access.oidc import Provider
-    from evaluation_api.access.sessions import Sessions
 
 #: What a customer of a provider has of IPv6; the gateway counts alike.
 _NETWORK_BITS: Final = 64
@@ -33,7 +33,7 @@ class Access:
     is_https: whether browsers reach this by HTTPS alone. provider: of people's identities.
     """
 
-    sessions: "Sessions"
+    sessions: Sessions
     keyring: Keyring
     limit: RateLimit
     is_https: bool = False

@@ -5,47 +5,39 @@ What is known is read again every few seconds, so that what is revoked is on eve
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 from starlette.types import Scope
 
-from evaluation_api.access.credentials import Credential, CredentialKind, digest_of
+from evaluation_api.access.credentials import Credential, CredentialKind, Pass, digest_of
 from evaluation_api.access.identity import Identity
-
-if TYPE_CHECKING:
-    from evaluation_api.access.sessions import Session, Sessions
+from evaluation_api.access.sessions import Sessions
 
 _BEARER: Final = b"bearer "
-
-
-class _Key(NamedTuple):
-    id: str
-    until: float
-    identity: Identity
 
 
 class Keyring:
     """The keys that let in, and the sessions that do not any more."""
 
-    def __init__(self, sessions: "Sessions") -> None:
+    def __init__(self, sessions: Sessions) -> None:
         """Start with none. sessions: reads cookies."""
         self._sessions = sessions
-        self._keys: dict[str, _Key] = {}
+        self._keys: dict[str, Pass] = {}
         #: By the headers that were found to carry them, and by no other, which saves the digest.
-        self._verified: dict[bytes, _Key] = {}
+        self._verified: dict[bytes, Pass] = {}
         self._ended: frozenset[str] = frozenset()
         #: By id, when each was last used, as time.time() has it; for whoever writes it down.
         self.used: dict[str, float] = {}
 
     def learn(self, known: Iterable[Credential]) -> None:
         """Take what the record has now: keys in force, and sessions that were ended early."""
-        keys: dict[str, _Key] = {}
+        keys: dict[str, Pass] = {}
         ended: set[str] = set()
         for one in known:
             if one.revoked_at is not None:
                 ended.add(one.id)
             elif one.kind is CredentialKind.KEY and one.digest is not None:
-                keys[one.digest] = _Key(one.id, one.expires_at.timestamp(), one.identity)
+                keys[one.digest] = Pass(one.id, one.identity, one.expires_at.timestamp())
         self._keys, self._ended, self._verified = keys, frozenset(ended), {}
 
     def end(self, session_id: str) -> None:
@@ -63,11 +55,11 @@ class Keyring:
         session = self._of_cookies(cookies) if cookies else None
         return None if session is None else session.identity
 
-    def session_of(self, scope: Scope) -> "Session | None":
+    def session_of(self, scope: Scope) -> Pass | None:
         """Return the session that a request's cookie is of, unless it was ended."""
         return self._of_cookies(dict(scope["headers"]).get(b"cookie", b""))
 
-    def _of_cookies(self, cookies: bytes) -> "Session | None":
+    def _of_cookies(self, cookies: bytes) -> Pass | None:
         session = self._sessions.find(cookies)
         return None if session is None or session.id in self._ended else session
 
@@ -78,7 +70,7 @@ class Keyring:
         self.used[known.id] = now
         return known.identity
 
-    def _verify(self, header: bytes) -> _Key | None:
+    def _verify(self, header: bytes) -> Pass | None:
         known = self._keys.get(digest_of(header[len(_BEARER) :]))
         if known is not None:
             self._verified[header] = known

@@ -7,25 +7,17 @@ import hashlib
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import cookie_parser
 
-from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME
+from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME, Pass
 from evaluation_api.access.identity import Identity, Kind, Role
 
 #: Longer than any of ours.
 _LONGEST: Final = 1024
 _KEPT: Final = 4096
-
-
-class Session(NamedTuple):
-    """Who signed in. until: as time.time() has it."""
-
-    id: str
-    identity: Identity
-    until: float
 
 
 class Sessions:
@@ -45,7 +37,7 @@ class Sessions:
         told = [session_id, who.kind, who.name, who.subject, sorted(who.roles)]
         return str(self._serializer.dumps(told))
 
-    def find(self, cookies: bytes) -> Session | None:
+    def find(self, cookies: bytes) -> Pass | None:
         """Return the session that a Cookie header carries, unless it is forged or over."""
         cookie = cookie_parser(cookies.decode("latin-1")).get(COOKIE, "")
         if not 0 < len(cookie) <= _LONGEST:
@@ -56,8 +48,8 @@ class Sessions:
             return None
         return session if self._clock() < session.until else None
 
-    def _load(self, cookie: str) -> Session:
+    def _load(self, cookie: str) -> Pass:
         told, signed_at = self._serializer.loads(cookie, return_timestamp=True)
         session_id, kind, name, subject, roles = told
         who = Identity(Kind(kind), name, frozenset(map(Role, roles)), subject=subject)
-        return Session(session_id, who, (signed_at + SESSION_LIFETIME).timestamp())
+        return Pass(session_id, who, (signed_at + SESSION_LIFETIME).timestamp())
