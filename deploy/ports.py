@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Iterable
 
 HOST = "127.0.0.1"
 HIGHEST = 65535
@@ -39,6 +40,11 @@ def number(text: str, highest: int = HIGHEST) -> int:
 def another(port: int) -> int:
     """Suggest a port in the 8000s, which need no privilege: 8010 for 8000, 8090 for 80."""
     return 8000 + (port + 10) % 1000
+
+
+def leave(ports: Iterable[int]) -> None:
+    """Tell nobody here of ports, which are another process's to take."""
+    _told.update(ports)
 
 
 def free(count: int) -> list[int]:

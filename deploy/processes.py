@@ -58,17 +58,22 @@ class Running:
     It has a session of its own: Ctrl-C at a terminal is for whoever started it.
     """
 
-    def __init__(self, program: Program, log: Path | None = None) -> None:
-        """Start it. What it prints is added to the log; without a log, `lines` must be read."""
+    def __init__(
+        self, program: Program, log: Path | None = None, callers: Mapping[str, str] = os.environ
+    ) -> None:
+        """Start it. What it prints is added to the log; without a log, `lines` must be read.
+
+        callers: the environment to which the program's is added.
+        """
         self._id = uuid.uuid4().hex
         self._program = program
         self._log = log
-        mark = "/".join(filter(None, (os.environ.get(_MARK), self._id)))
+        mark = "/".join(filter(None, (callers.get(_MARK), self._id)))
         with ExitStack() as stack:
             self.first = subprocess.Popen(  # noqa: S603 - our own commands, no shell
                 program.command,
                 cwd=program.folder,
-                env={**os.environ, **program.environment, _MARK: mark},
+                env={**callers, **program.environment, _MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=stack.enter_context(log.open("ab")) if log else subprocess.PIPE,
                 stderr=subprocess.STDOUT,

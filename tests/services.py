@@ -28,7 +28,8 @@ STOP_SECONDS = 20
 #: long as the call.
 CERTIFICATES = ssl.create_default_context()
 
-#: Byte code is kept even where the caller's Python keeps none: it is half of BentoML's start.
+#: What tests change of it meanwhile (commands.py) is for commands. Byte code is kept even where the
+#: caller's Python keeps none: it is half of BentoML's start.
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
 
@@ -53,8 +54,7 @@ class Server:
     def program(self) -> Program:
         """How it is started."""
         ready = [(self.port, self.ready_path)]
-        environment = {**ENVIRONMENT, **self.environment}
-        return Program([sys.executable, *self.arguments], ready, environment, self.project)
+        return Program([sys.executable, *self.arguments], ready, self.environment, self.project)
 
     def __enter__(self) -> Self:
         """Start it, and return once it answers."""
@@ -70,7 +70,7 @@ class Server:
 
     def start(self) -> Self:
         """Start it, without waiting."""
-        self.running = Running(self.program, self.log)
+        self.running = Running(self.program, self.log, ENVIRONMENT)
         return self
 
     def wait_until_ready(self) -> Self:

@@ -120,6 +120,26 @@ def test_what_is_printed_without_a_log_is_followed_to_its_end() -> None:
         assert list(running.lines()) == [b"one\n", b"two\n"]
 
 
+def test_what_a_program_is_given_of_its_callers_environment_can_be_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ONLY_MEANWHILE", "1")
+    told = Program([sys.executable, "-c", "import os; print(*os.environ)"], environment={"A": "1"})
+
+    with Running(told, callers={"B": "2"}) as running:
+        (printed,) = running.lines()
+
+    assert {b"A", b"B"} < set(printed.split())
+    assert b"ONLY_MEANWHILE" not in printed
+
+
+def test_ports_that_are_left_to_others_are_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_told", set())
+    ports.leave(port for port in range(65536) if port // 100 % 2)
+
+    assert not any(port // 100 % 2 for port in ports.free(50))
+
+
 def test_a_free_port_is_told_once() -> None:
     told = [port for _ in range(60) for port in ports.free(50)]
 
