@@ -147,7 +147,10 @@ class Stage:
         urls = [f"http://{HOST}:{port}" for program in self._programs for port, _ in program.ready]
         turns = cycle([urls] if self.is_racing else [[url] for url in urls])
         # httpx's own pool lends 100 connections, and is late by seconds where hundreds wait.
-        transport = KeptAliveTransport(read_timeout_seconds=_TIMEOUT_SECONDS)
+        # Its own half a second to connect is over where a busy machine keeps these callers waiting.
+        transport = KeptAliveTransport(
+            connect_timeout_seconds=_TIMEOUT_SECONDS, read_timeout_seconds=_TIMEOUT_SECONDS
+        )
         async with (
             httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, transport=transport) as http,
             asyncio.TaskGroup() as asking,

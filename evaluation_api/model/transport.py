@@ -126,6 +126,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         *,
+        connect_timeout_seconds: float = _CONNECT_SECONDS,
         read_timeout_seconds: float = 1.0,
         refresh_seconds: float = _REFRESH_SECONDS,
         resolve: Resolve = resolve,
@@ -135,9 +136,11 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
 
         verify: the certificates to trust, without which there is no https; making one takes longer
         than a connection does, so whoever starts makes it once.
+        connect_timeout_seconds: for a connection to one host.
         read_timeout_seconds: for an answer where there is another host to ask, unless a request
         says otherwise in its extensions, as httpx has it: {"timeout": {"read": seconds}}.
         """
+        self._connect_timeout_seconds = connect_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
         self._refresh_seconds = refresh_seconds
         self._refresh_at = 0.0
@@ -231,7 +234,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         is_https = url.scheme == "https"
         if is_https and self._verify is None:
             raise httpx.UnsupportedProtocol("https, without certificates to trust")
-        async with asyncio.timeout(_CONNECT_SECONDS):
+        async with asyncio.timeout(self._connect_timeout_seconds):
             _, connection = await asyncio.get_running_loop().create_connection(
                 partial(_Connection, address),
                 address,

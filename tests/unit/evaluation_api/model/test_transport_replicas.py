@@ -188,6 +188,28 @@ def test_a_machine_that_is_gone_is_waited_for_once() -> None:
     assert asyncio.run(scenario()) < 2
 
 
+@pytest.mark.parametrize(("seconds", "is_late"), [(0.01, True), (60, False)])
+def test_how_long_a_connection_may_take_is_its_makers_choice(
+    seconds: float,
+    is_late: bool,  # noqa: FBT001 - a case
+) -> None:
+    async def scenario() -> bool:
+        client = client_of(REPLICAS[:1], connect_timeout_seconds=seconds)
+        async with listening(REPLICAS[:1]) as (port, _), client:
+            asking = asyncio.create_task(client.get(f"http://model:{port}/"))
+            for _ in range(10):
+                await asyncio.sleep(0)
+                be_busy()
+            (answer,) = await asyncio.gather(asking, return_exceptions=True)
+            return isinstance(answer, httpx.ConnectError)
+
+    assert asyncio.run(scenario()) is is_late
+
+
+def be_busy() -> None:
+    time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("flaw", "error"), [("hangs_up", httpx.RemoteProtocolError), ("is_mute", httpx.ReadTimeout)]
 )
