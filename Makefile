@@ -111,15 +111,15 @@ report = $(if $(REPORTS),--junitxml=$(REPORTS)/$(1).xml)
 test: ## Run the unit, integration, release and end-to-end tests
 	@$(MAKE) --no-print-directory --keep-going --jobs 1 test-unit test-services test-pages
 
-# What they wait for comes as well on a busy machine.
+# What they wait for comes as well on a busy machine. Each process has services of its own.
 TWO_FILES := --numprocesses 2 --dist loadfile
 
 test-unit: $(VENV)/dev.stamp ## Run the unit tests
 	$(BIN)/pytest $(TWO_FILES) $(call report,unit) tests/unit
 
-# One at a time: some measure, and they share the services.
+# In their order: what needs both releases' services stays together, takes longest, and begins.
 test-services: $(VENV)/dev.stamp ## Run the integration and release tests
-	$(BIN)/pytest $(call report,services) tests/integration tests/releases
+	$(BIN)/pytest $(TWO_FILES) --no-loadscope-reorder $(call report,services) tests/releases tests/integration
 
 test-pages: $(VENV)/dev.stamp ## Run the end-to-end tests in a browser
 	$(BIN)/pytest $(TWO_FILES) $(call report,pages) tests/e2e

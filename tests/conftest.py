@@ -12,9 +12,13 @@ from collections.abc import Callable, Generator
 from typing import Final
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from bench.subjects import disk, pgbouncer, postgres
+from deploy import ports
 from tests import tiers
+
+RELEASES: Final = "tests/releases"
 
 pytest_plugins = ["tests.browser", "tests.postgres", "tests.services"]
 
@@ -32,8 +36,29 @@ NEEDS: Final[dict[str, tuple[Callable[[], object], str]]] = {
 
 
 def pytest_configure() -> None:
-    """Have SIGINT interrupt what tests start: what a shell runs with & ignores it, children too."""
+    """Have SIGINT interrupt what tests start: what a shell runs with & ignores it, children too.
+
+    And have pytest's processes, where there are several, take ports that no other one takes: until
+    a service listens, the system says its port again.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports.leave(port for port in range(ports.HIGHEST + 1) if port // 100 % count != own)
+
+
+class FilesThatShare(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
+    """Gives a process a file at a time, and one of them all that needs both releases' services."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return RELEASES if file.startswith(f"{RELEASES}/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesThatShare | None:
+    """Have files shared out so; None leaves it to pytest-xdist."""
+    return FilesThatShare(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @functools.cache

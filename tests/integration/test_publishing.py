@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -176,7 +175,7 @@ class Load:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_promote_and_rollback_reach_a_service_that_runs_and_nothing_fails(
-    owner: Checkout, workers: int, record_testsuite_property: Callable[[str, object], None]
+    owner: Checkout, workers: int
 ) -> None:
     first, second = owner.published, owner.other
     with model_server(
@@ -196,7 +195,6 @@ def test_promote_and_rollback_reach_a_service_that_runs_and_nothing_fails(
     load.require_whole()
     sys.stdout.write(f"\n{workers} workers, {load.asked} asked, 0 failed; {load.counted}\n")
     sys.stdout.write(f"seconds from `production` to the last old answer: {seconds}\n")
-    record_testsuite_property(f"publishing_seconds_{workers}", seconds)
     assert f"{first}  published since " in listed
     assert f"serves in {workers} process" in listed
     assert printed.count(serving) == workers
