@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _refuse("Interrupted.")
     except OSError as exc:
-        return _refuse(f"{exc.filename}: {exc.strerror}.")
+        # Of a copy that finds no room the second is the one.
+        return _refuse(f"{exc.filename2 or exc.filename}: {exc.strerror}.")
     return 0
 
 

@@ -195,7 +195,7 @@ class Ledger:
         previous = _hash(whole[-1]) if whole else _NONE_BEFORE
         line = json.dumps(entry.as_json() | {"previous": previous}, allow_nan=False).encode()
         kept = sum(len(one) + 1 for one in whole)
-        with self._file.open("r+b") as file:
+        with _named(self._file), self._file.open("r+b") as file:
             os.fchmod(file.fileno(), _FOR_ALL)  # services may be other accounts
             file.truncate(kept)  # a line that was cut off was never published
             file.seek(kept)
@@ -210,9 +210,10 @@ class Ledger:
         if line is None or self._named() == line:
             return
         unfinished = self.production.with_name(f".{self.production.name}.{os.getpid()}")
-        unfinished.write_text(f"{line}\n", encoding="utf-8")
-        unfinished.chmod(_FOR_ALL)
-        unfinished.replace(self.production)
+        with _named(self.production):
+            unfinished.write_text(f"{line}\n", encoding="utf-8")
+            unfinished.chmod(_FOR_ALL)
+            unfinished.replace(self.production)
 
     def _lines(self) -> list[bytes]:
         """Return the whole lines, without their ends; the last may be being written."""
@@ -259,6 +260,15 @@ class Ledger:
 _TAG_ALONE: Final = re.compile(r"\w+:[0-9a-f]{12}")
 _MOST_NAMED: Final = 1000
 _MOST_SHOWN: Final = 60
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Have an error say what could not be written: one of a full disk names no file."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, str(path)) from exc
 
 
 def _line_of(history: History) -> str | None:

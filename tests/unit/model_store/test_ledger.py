@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,20 @@ def test_a_line_that_was_cut_off_was_never_published(ledger: Ledger) -> None:
     with ledger.locked():
         ledger.append(entry("promote", TWO))
     assert ledger.published()[0] == TWO
+
+
+def test_what_finds_no_room_is_named(ledger: Ledger) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ledger.locked():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (lines(ledger).stat().st_size + 10, before[1]))
+        try:
+            with pytest.raises(OSError, match="too large") as told:
+                ledger.append(entry("promote", TWO))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert told.value.filename == str(lines(ledger))
+    assert ledger.history().published == THREE
 
 
 def test_only_one_publishes_at_a_time(ledger: Ledger) -> None:
