@@ -52,7 +52,7 @@ from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
-from evaluation_api.web import answers, pages, problems, routes, sign_in
+from evaluation_api.web import answers, disclosure, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
 from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
@@ -240,7 +240,7 @@ def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:
 
     Where it does not, refusals become a person's.
     """
-    warnings = answers.warnings(policy, model)
+    warnings = disclosure.warnings(policy, model)
     PROMISE_BROKEN.set(bool(warnings))
     if warnings:
         logger.warning("promise_broken", extra={"model": model.tag, "why": " ".join(warnings)})

@@ -10,7 +10,7 @@ from typing import Any, Final
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, Recorded
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.web import answers, pages
+from evaluation_api.web import answers, disclosure, pages
 from evaluation_api.web.requests import SAO_PAULO
 
 _OUTCOMES: Final = {
@@ -88,5 +88,5 @@ def render(evaluation: Recorded, policy: AnyPolicy) -> str:
         evaluation=evaluation,
         amounts=[(sentences.LABELS[feature], getattr(usage, feature)) for feature in told],
         answer=_shown(answers.parse_answer(evaluation)),
-        criteria=answers.criteria(policy),
+        criteria=disclosure.criteria(policy),
     )

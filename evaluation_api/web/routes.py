@@ -31,7 +31,7 @@ from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.search.searches import Searches
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit
-from evaluation_api.web import answers, contract, dossier, problems, requests
+from evaluation_api.web import answers, contract, disclosure, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
 from evaluation_api.web.metrics import MODEL_AWAY, PENDING
 from evaluation_api.web.problems import Responses, described
@@ -328,11 +328,11 @@ async def show_criteria(services: Needed, versao: PolicyVersionQuery = None) -> 
     """
     used = await services.executor.run_read(services.policies.used)
     if versao is None or versao == services.policy.version:
-        return answers.criteria(services.policy, services.model.model, used)
+        return disclosure.criteria(services.policy, services.model.model, used)
     source = await services.executor.run_read(services.policies.text, versao)
     if source is None:
         raise errors.PolicyNotFoundError(versao)
-    return answers.criteria(policy_file.parse(source), versions=used)
+    return disclosure.criteria(policy_file.parse(source), versions=used)
 
 
 @criteria.get(
@@ -346,11 +346,11 @@ async def show_model(services: Needed, versao: ModelTagQuery = None) -> contract
     Com `versao`, um modelo que já respondeu a este registro, como estava então.
     """
     if versao is None:
-        return answers.geometry(services.model.geometry or await services.model.look())
+        return disclosure.geometry(services.model.geometry or await services.model.look())
     met = await services.executor.run_read(services.models.find, versao)
     if met is None:
         raise errors.ModelNotMetError(versao)
-    return answers.geometry(met)
+    return disclosure.geometry(met)
 
 
 @probes.get("/health/ready", operation_id="verificar_prontidao", responses=_UNHEALTHY)
@@ -389,7 +389,7 @@ async def _health(services: Services, places: str) -> contract.Saude:
     return contract.Saude(
         situation,
         contract.Partes(database, model, places),
-        answers.warnings(services.policy, services.model.model),
+        disclosure.warnings(services.policy, services.model.model),
     )
 
 
