@@ -5,10 +5,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -19,12 +19,13 @@ from portfolio.files import reading, sources, writing
 from portfolio.files.amounts import Mark
 from portfolio.files.header import Choices, Header
 from portfolio.files.reading import Clients
-from portfolio.files.records import Records
 from portfolio.files.writing import ResultColumns, Sink
 from portfolio.frames import Profiler
 
 if TYPE_CHECKING:  # they bring SQLAlchemy, which a file that is not recorded does without
     from portfolio.recording import Prepared, Recording
+
+T = TypeVar("T")
 
 #: Blocks decided and not yet written: enough to keep both sides at work, few enough to hold.
 _AHEAD: Final = 4
@@ -71,7 +72,6 @@ class Scoring:
         result then.
         """
         table = sources.open_table(source, choices)
-        table = replace(table, records=ahead(table.records))
         is_recorded = self.recording is not None
         grammar, clients = reading.clients_of(table, mark, is_recorded=is_recorded)
         columns = ResultColumns(table.header, self.policy)
@@ -81,7 +81,7 @@ class Scoring:
             in_order() as record,  # waits for the disk, and for others
             in_order() as write,
         ):
-            for some in clients:
+            for some in ahead(clients):
                 decisions, prepared = self._decide(some, table.header)
                 if self.recording is not None and prepared is not None:
                     record(partial(self.recording.append, prepared))
@@ -117,8 +117,8 @@ def _write(
     sink.write(columns.of(some, decisions, ids))
 
 
-def ahead(items: Iterator[Records]) -> Iterator[Records]:
-    """Yield records, the next ones cut in a thread meanwhile."""
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield what is read, the next item in a thread meanwhile."""
     with ThreadPoolExecutor(1) as thread:
         upcoming = thread.submit(next, items, None)
         while (item := upcoming.result()) is not None:

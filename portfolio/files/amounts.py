@@ -185,6 +185,9 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
     if not pa.types.is_string(cells.type):
         read_amounts = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return read_amounts, np.flatnonzero(~np.isfinite(read_amounts))
+    plainest = _plainest(cells, grammar.mark)
+    if plainest is not None:
+        return plainest, np.array([], np.int64)
     pattern = _PATTERNS[grammar.mark]
     looks = pattern.plain if grammar.is_told else pattern.plainest
     plain = pc.match_substring_regex(cells, looks)
@@ -199,6 +202,33 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
     if not len(others):
         return amounts, others
     return np.array(amounts), others  # Arrow's own memory cannot be written to
+
+
+def _plainest(cells: pa.Array, mark: Mark) -> NDArray[np.float64] | None:
+    """Read n cells that all are as _Pattern.plainest, or longer; None where one is not.
+
+    By their bytes: to match them one by one took four times as long as to read them.
+    """
+    if cells.null_count or not len(cells):
+        return None
+    _, offsets, values = cells.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[cells.offset :][: len(cells) + 1]
+    text = np.frombuffer(values or b"", np.uint8)[: bounds[-1]].copy()
+    starts, stops, read = bounds[:-1], bounds[1:], text[bounds[0] :]
+    marks = np.flatnonzero(read == ord(_PATTERNS[mark].decimal)) + bounds[0]
+    of = np.searchsorted(stops, marks, side="right")
+    figures_only = np.count_nonzero(read - ord("0") < 10) + len(marks) == len(read)  # noqa: PLR2004
+    whole, decimals = stops - starts, stops[of] - marks - 1
+    if not figures_only or not np.diff(of).all():
+        return None
+    whole[of] = marks - starts[of]
+    if whole.min() < 1 or not ((decimals >= 1) & (decimals != _GROUPED_DECIMALS)).all():
+        return None
+    text[marks] = ord(".")
+    written = pa.StringArray.from_buffers(
+        len(cells), offsets, pa.py_buffer(text), offset=cells.offset
+    )
+    return np.asarray(pc.cast(written, pa.float64()).to_numpy())
 
 
 def _in_reais(cells: pa.Array, looks: str) -> pa.Array:

@@ -51,6 +51,32 @@ def test_what_is_read_at_once_is_what_is_read_one_by_one(
     }
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "12",
+        "1,5",
+        "1,2345",
+        "1,234",
+        "1,5,55",
+        "1,",
+        ",5",
+        "",
+        "x",
+        "1 ",
+        "9" * 400,
+        f"0,{400 * '0'}1",
+    ],
+)
+@pytest.mark.parametrize("grammar", [Grammar(Mark.COMMA, told) for told in (False, True)])
+def test_a_cell_behind_plain_ones_is_read_as_by_itself(cell: str, grammar: Grammar) -> None:
+    read, others = amounts.columns(pa.array(["7", "8", "1,25", "3", cell])[2:], grammar)
+
+    expected = one_by_one(cell, grammar)
+    assert read[:2].tolist() == [1.25, 3]
+    assert others.tolist() == [2] or read[2] == expected
+
+
 @given(st.lists(CELLS, max_size=12))
 def test_what_cells_say_of_the_mark_at_once_is_what_they_say_one_by_one(cells: list[str]) -> None:
     assert amounts.evidence_in(pa.array(cells, pa.string())) == amounts.evidence_of(cells)
