@@ -40,6 +40,8 @@ _PRAGMAS = (
 #: misses the pauses that others make: beside slices of 20 ms with pauses of 8, the 99th percentile
 #: of waiting was 137 ms, and is 33.
 _LOOK_SECONDS: Final = 0.002
+#: For a file to be set up, which another process may be doing, also by who waits for nothing then.
+_OPENING_SECONDS: Final = 5
 #: For a connection when all are taken; there are more than threads.
 _POOL_SECONDS: Final = 1
 #: With less room than this a disk is full: what SQLite writes beside the file needs some, too.
@@ -117,12 +119,11 @@ def _connect_file(url: URL, busy_timeout_seconds: float, *, may_begin: bool) -> 
     if not (may_begin or file.exists()):
         raise errors.RecordUnavailableError(f"there is no file {file.absolute()}, {NAMED}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(
-        url, connect_args={"timeout": busy_timeout_seconds}, **_HIDE_PARAMETERS
-    )
+    timeout = busy_timeout_seconds or _OPENING_SECONDS
+    engine = sa.create_engine(url, connect_args={"timeout": timeout}, **_HIDE_PARAMETERS)
     sa.event.listen(engine, "connect", _configure_sqlite)
     if not busy_timeout_seconds:
-        sa.event.listen(engine, "connect", _leave_checkpoints)
+        sa.event.listen(engine, "connect", _wait_for_nothing)
     return engine
 
 
@@ -311,9 +312,10 @@ def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the
     cursor.close()
 
 
-def _leave_checkpoints(connection: Any, _: object) -> None:  # noqa: ANN401
+def _wait_for_nothing(connection: Any, _: object) -> None:  # noqa: ANN401
     """Spare a commit the checkpoint that SQLite hands to one in dozens, and its wait for a disk."""
     connection.execute("PRAGMA wal_autocheckpoint=0").close()
+    connection.execute("PRAGMA busy_timeout=0").close()
 
 
 def checkpoint(engine: sa.Engine) -> None:
