@@ -22,6 +22,7 @@ class ProfilePolicy(Policy):
     if_near: Outcome
 
     #: Facts are not looked at: see FactPolicy.
+    thresholds: ClassVar[None] = None
     spans: ClassVar[None] = None
     allows_own_reviews: ClassVar[bool] = False
 

@@ -22,8 +22,7 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.evaluation import decide_again
-from evaluation_api.decision.facts import Thresholds
-from evaluation_api.decision.policy import BORDER, RANGE, FactPolicy, Profile
+from evaluation_api.decision.policy import BORDER, RANGE, Profile
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.reasons import reasons
 from evaluation_api.web import contract
@@ -45,7 +44,7 @@ def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
     return {
         "nome": evaluation.applicant.name,
         "cluster": prediction.cluster,
-        "resposta": sentences.answer(profile, decision, _thresholds(policy)),
+        "resposta": sentences.answer(profile, decision, policy.thresholds),
         "id": evaluation.id,
         "decisao": decision.outcome,
         "perfil": _perfil(profile),
@@ -106,10 +105,6 @@ def _motivos(
         }
         for reason in reasons(evaluation.applicant.usage, evaluation.prediction)
     ]
-
-
-def _thresholds(policy: AnyPolicy) -> Thresholds | None:
-    return policy.thresholds if isinstance(policy, FactPolicy) else None
 
 
 def _observations(decision: Decision, policy: AnyPolicy) -> Iterator[str]:

@@ -30,7 +30,6 @@ from evaluation_api.record.pending_worker import PendingWorker
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.record.search.searches import Searches
 from evaluation_api.runtime.identity import new_id
-from evaluation_api.runtime.load_shedding import ConcurrencyLimit
 from evaluation_api.web import answers, contract, disclosure, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
 from evaluation_api.web.metrics import MODEL_AWAY, PENDING
@@ -135,11 +134,6 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def _limit(request: Request) -> ConcurrencyLimit:
-    limit: ConcurrencyLimit = request.app.state.limit
-    return limit
-
-
 async def _needed(request: Request) -> Services:
     """Return the same as a dependency; FastAPI would call one that is not async in a thread."""
     return services_of(request)
@@ -156,7 +150,6 @@ async def _asking(request: Request) -> Identity:
 
 Needed = Annotated[Services, Depends(_needed)]
 Asking = Annotated[Identity, Depends(_asking)]
-Limit = Annotated[ConcurrencyLimit, Depends(_limit)]
 PolicyVersionQuery = Annotated[
     str | None, Query(max_length=12, description="Versão da política, como em `politica`")
 ]
@@ -355,12 +348,13 @@ async def show_model(services: Needed, versao: ModelTagQuery = None) -> contract
 
 @probes.get("/health/ready", operation_id="verificar_prontidao", responses=_UNHEALTHY)
 @probes.get("/health", operation_id="verificar_saude", responses=_UNHEALTHY)
-async def ready(services: Needed, limit: Limit, response: Response) -> contract.Saude:
+async def ready(request: Request, services: Needed, response: Response) -> contract.Saude:
     """Diz se o serviço pode receber pedidos, e qual parte não está bem.
 
     Sem o modelo o serviço continua pronto, em situação degradada: os pedidos ficam pendentes.
     """
-    health = await _health(services, "esgotados" if limit.is_reached else "ok")
+    places = "esgotados" if request.app.state.limit.is_reached else "ok"
+    health = await _health(services, places)
     if health.situacao == "indisponivel":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return health
