@@ -214,7 +214,7 @@ class ClientFileLog(database.Keeper):
         return int(connection.scalar(select(func.count()).where(at_work)) or 0)
 
     def _now(self) -> Any:  # noqa: ANN401 - see clock.now
-        return clock.now(self._engine.dialect)
+        return clock.now(self.engine.dialect)
 
 
 def new_row(

@@ -142,7 +142,7 @@ class Persons(database.Keeper):
         make_remains: of an evaluation, what is left of its answer. Raises PersonError for what
         waits for the model, or whose file is not done; nothing is erased then.
         """
-        Seals(self._engine).seal_all()
+        Seals(self.engine).seal_all()
         with self._transaction() as connection:
             database.begin_writing(connection)
             keep_out(connection)
@@ -152,7 +152,7 @@ class Persons(database.Keeper):
             _forget_what_leads_to(connection, ids)
             files = sorted({*_forget_lines(connection, ids), *_forget_files(connection, ids)})
             chain.note(connection, chain.by_terminal(chain.ERASE, left=left))
-        retention.finish(self._engine)
+        retention.finish(self.engine)
         return files
 
 

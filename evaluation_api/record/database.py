@@ -149,12 +149,13 @@ def insert_new(table: sa.Table) -> sa.TextClause:
 class Keeper:
     """Keeps things of one kind in one database; its tables are schema.migrate's business."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        """Take the engine."""
-        self._engine = engine
+    def __init__(self, bind: sa.Engine | sa.Connection) -> None:
+        """Take the engine, or a connection of it that is kept."""
+        self.engine = bind.engine
+        self._bind = bind
 
     def _transaction(self) -> AbstractContextManager[sa.Connection]:
-        return transaction(self._engine)
+        return transaction(self._bind)
 
 
 @contextmanager

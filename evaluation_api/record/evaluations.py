@@ -6,7 +6,6 @@ Knows nothing of HTTP, policies or sentences.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -62,17 +61,16 @@ _FIRST_USES: Final = (
 )
 
 
-class EvaluationLog:
+class EvaluationLog(database.Keeper):
     """The evaluations in one database."""
 
     def __init__(self, bind: Engine | Connection, *, waits: bool = True) -> None:
-        """Keep the engine, or a connection of it; its tables are schema.migrate's business.
+        """Take the engine, or a connection of it that is kept.
 
         waits: to append, for another process that writes to the file.
         """
-        self.engine = bind.engine
+        super().__init__(bind)
         self._waits = waits
-        self._bind = bind
         self._writer = writer_for(self.engine)
 
     def append(self, entries: Sequence[Entry]) -> list[FirstUse | None]:
@@ -174,9 +172,6 @@ class EvaluationLog:
                 return
             last = page[-1].id
             yield [rows.decode(row, (), texts) for row in page]
-
-    def _transaction(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self._bind)
 
 
 def _require_id(text: str) -> None:

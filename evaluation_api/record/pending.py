@@ -33,7 +33,7 @@ class PendingQueue(database.Keeper):
         database's clock.
         """
         with self._transaction() as connection:
-            taking = _taking(limit, duration, clock.now(self._engine.dialect))
+            taking = _taking(limit, duration, clock.now(self.engine.dialect))
             taken = [rows.decode(row) for row in connection.execute(taking)]
         return sorted(taken, key=lambda recorded: recorded.id)
 

@@ -146,7 +146,7 @@ class _TimedLooks(CredentialLog):
     """Notes how long each look may take."""
 
     def __init__(self, log: CredentialLog) -> None:
-        super().__init__(log._engine)  # noqa: SLF001 - the same tables
+        super().__init__(log.engine)
         self.seconds: list[float] = []
 
     def known(self) -> list[Credential]:
