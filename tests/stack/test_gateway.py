@@ -33,10 +33,11 @@ def gateway(stack: Stack, *options: str, port: int = 8080) -> Iterator[str]:
     container = stack.run("docker", "run", "--rm", "-d", *hardened, *options, image).strip()
     try:
         address = stack.run("docker", "port", container, f"{port}/tcp").strip()
-        eventually(lambda: "healthy" in stack.run("docker", "ps", "-f", f"id={container}"))
+        answers = ("docker", "exec", container, "healthy", "8080", "/gateway/live")
+        eventually(lambda: stack.attempt(*answers).returncode == 0)
         yield address
     finally:
-        stack.run("docker", "stop", "-t", "1", container)
+        stack.run("docker", "kill", container)
 
 
 @pytest.fixture(scope="module")
