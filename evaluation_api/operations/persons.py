@@ -152,6 +152,7 @@ class Persons(database.Keeper):
             _forget_what_leads_to(connection, ids)
             files = sorted({*_forget_lines(connection, ids), *_forget_files(connection, ids)})
             chain.note(connection, chain.by_terminal(chain.ERASE, left=left))
+            retention.note_begun(connection)
         retention.finish(self.engine)
         return files
 

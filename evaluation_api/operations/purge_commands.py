@@ -40,7 +40,7 @@ def _purge(chosen: argparse.Namespace, settings: Settings) -> int:
             print("Nothing was deleted.")
         elif retention.is_unfinished(engine):
             retention.finish(engine)
-            print("What a purge that was broken off had deleted is wiped.")
+            print("What a purge or an erasure that was broken off had deleted is wiped.")
     return 0
 
 

@@ -44,8 +44,8 @@ _CHUNKS: Final = 10
 #: Freed pages that go back to the disk at once; each may move another one.
 _PAGES: Final = 200
 
-#: The mark of a purge that has not ended: what it deleted may still be read in the name index, in
-#: free pages and in the log.
+#: The mark of a purge, or an erasure, that has not ended: what it deleted may still be read in the
+#: name index, in free pages and in the log.
 _NOTE: Final = database.insert_new(marks)
 _BEGUN: Final = {"name": "purge_begun", "value": ""}
 
@@ -112,7 +112,7 @@ def purge(
         for _ in _slices(engine, partial(_delete_parts, key, bound)):
             pass
     with database.transaction(engine) as connection:
-        connection.execute(_NOTE, _BEGUN)
+        note_begun(connection)
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
         for had_a_hand in (file_starters, file_answerers):
             connection.execute(delete(had_a_hand).where(had_a_hand.c.file_id < bound))
@@ -124,8 +124,13 @@ def purge(
     return deleted
 
 
+def note_begun(connection: Connection) -> None:
+    """Note that what a transaction deletes is to be wiped: whoever deletes may be broken off."""
+    connection.execute(_NOTE, _BEGUN)
+
+
 def is_unfinished(engine: Engine) -> bool:
-    """Tell whether a purge was broken off. Raises RecordUnavailableError."""
+    """Tell whether a purge or an erasure was broken off. Raises RecordUnavailableError."""
     with database.transaction(engine) as connection:
         return bool(connection.scalar(select(marks.c.name).where(marks.c.name == _BEGUN["name"])))
 
@@ -148,7 +153,7 @@ def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a ge
             database.begin_writing(connection)
             count = delete_some(connection, pace.limit)
             if count:
-                connection.execute(_NOTE, _BEGUN)
+                note_begun(connection)
         if not count:
             return
         seconds = time.perf_counter() - started

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, insert, make_url, text
+from sqlalchemy import Engine, event, insert, make_url, text
 
 from evaluation_api.client_files.client_file import Answers, Reading, Sample
 from evaluation_api.client_files.log import ClientFileLog
@@ -102,6 +102,32 @@ def test_nothing_is_left_of_who_was_erased_by_which_their_amounts_can_be_told(
     assert row["confidence"] is None
     assert repr(sure) not in repr(dict(row))
     assert json.loads(row["answer"])["confianca"] is None
+
+
+def test_an_erasure_that_is_broken_off_before_it_wiped_is_known_to_the_next_purge(
+    engine: Engine, log: EvaluationLog, persons: Persons
+) -> None:
+    log.append([entry := entry_now(NAME)])
+    is_erased = False
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def notice(_: object, __: object, statement: str, *___: object) -> None:
+        nonlocal is_erased
+        is_erased |= "erased_at=" in statement
+
+    @event.listens_for(engine, "begin")
+    def end(_: object) -> None:
+        if is_erased:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        persons.erase([entry.id])
+    event.remove(engine, "begin", end)
+
+    assert log.find(entry.id).erased_at is not None
+    assert retention.is_unfinished(engine)
+    retention.finish(engine)
+    assert not retention.is_unfinished(engine)
 
 
 def test_who_was_erased_is_not_reviewed_any_more(log: EvaluationLog, persons: Persons) -> None:
