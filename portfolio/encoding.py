@@ -5,7 +5,6 @@ Tests hold both equal. Knows no connection.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -113,11 +112,25 @@ def encode(some: Clients, changes: Changes) -> pa.RecordBatch:
 
 def work_out(some: Clients, changes: Changes) -> pa.RecordBatch:
     """Return what takes long of n rows: prediction, salt and digest."""
-    packed = pack(explained(some.amounts, some.decisions), changes)
-    predictions = lines(packed).view(pa.string())
-    salts, known_by = digests.of_rows(zip(*_digested(some, predictions), strict=True))
-    worked_out = [predictions, pa.array(salts, pa.binary()), pa.array(known_by, pa.binary())]
-    return pa.record_batch(worked_out, ["prediction", "salt", "digest"])
+    predictions = lines(pack(explained(some.amounts, some.decisions), changes)).view(pa.string())
+    salts = _salts(len(predictions))
+    known_by = pa.array(_digests(salts, _digested(some, predictions)), pa.binary())
+    return pa.record_batch([predictions, salts, known_by], ["prediction", "salt", "digest"])
+
+
+def _salts(count: int) -> pa.BinaryArray:
+    drawn, bounds = digests.salts(count), np.arange(count + 1, dtype=np.int32) * digests.SALT_BYTES
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(drawn)]
+    return pa.BinaryArray.from_buffers(pa.binary(), count, buffers)
+
+
+def _digests(salts: pa.BinaryArray, columns: Iterable[pa.Array | bytes]) -> list[bytes]:
+    """Return the digests of n rows. columns: in the order of digests.COLUMNS, as JSON."""
+    told = pc.binary_join_element_wise(*columns, b",")
+    salted = pc.binary_join_element_wise(salts, b"[", told, b"]", b"")
+    _, bounds, texts = salted.buffers()
+    places = np.frombuffer(bounds or b"", np.int32)[: len(salted) + 1].tolist()
+    return digests.of_salted(memoryview(texts or b""), places)
 
 
 def put_together(some: Clients, worked_out: pa.RecordBatch) -> pa.RecordBatch:
@@ -150,18 +163,25 @@ def _own(some: Clients) -> dict[str, pa.Array]:
     }
 
 
-def _digested(some: Clients, predictions: pa.Array) -> Iterator[Iterable[object]]:
-    """Yield what digests are made of, by columns."""
+def _digested(some: Clients, predictions: pa.Array) -> Iterator[pa.Array | bytes]:
+    """Yield what digests are made of, by columns, as JSON; bytes where it is the same of all."""
     decided, own = some.decided, {**_own(some), "prediction": predictions}
     same = {**dict(_same(decided)), "degraded": 0, "made_by": decided.made_by, "answer": None}
     same |= {time: _told(same[time]) for time in ("received_at", "evaluated_at")}
     for name in digests.COLUMNS:
         if name in same:
-            yield repeat(same[name], len(predictions))
+            yield digests.encode(same[name])
         elif name in FEATURES:
-            yield pc.add(own[name], 0.0).to_pylist()  # SQLite keeps no minus before a zero
+            yield _json(pc.add(own[name], 0.0))  # SQLite keeps no minus before a zero
         else:
-            yield own[name].to_pylist()
+            yield _json(own[name])
+
+
+def _json(column: pa.Array) -> pa.BinaryArray:
+    """Return n texts or numbers as JSON."""
+    if pa.types.is_string(column.type):
+        return lines(digests.encode_lines(column.to_pylist()))
+    return lines(digests.encode_lines(column.to_numpy(zero_copy_only=False).tolist()))
 
 
 def _told(bound: str) -> object:

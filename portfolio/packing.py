@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Final, Protocol
 
@@ -66,7 +67,8 @@ def processes(changes: Changes) -> Iterator[Packer]:
             pipes.append(pipe)
             started.append(process)
             idle.put(pipe)
-        with ThreadPoolExecutor(count()) as conversations:
+        # One more, so that the next clients are at hand when a process has no more to do.
+        with ThreadPoolExecutor(count() + 1) as conversations:
             yield lambda some: conversations.submit(partial(_ask, idle, some))
     finally:
         for pipe in pipes:
@@ -107,9 +109,10 @@ def _serve(not_ours: Sequence[_Pipe], theirs: _Pipe, changes: Changes) -> None:
 
 
 def _ask(idle: "SimpleQueue[_Pipe]", some: Clients) -> pa.RecordBatch:
+    told = ForkingPickler.dumps(some)
     pipe = idle.get()
     try:
-        pipe.send(some)
+        pipe.send_bytes(told)
         worked_out = pa.ipc.open_stream(pipe.recv_bytes()).read_next_batch()
     except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
         raise OSError(errno.ECHILD, "a process of it has ended", "portfolio") from exc

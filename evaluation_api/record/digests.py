@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 
 from evaluation_api.decision.domain import FEATURES
 
-_SALT_BYTES: Final = 16
+SALT_BYTES: Final = 16
 _RECEIVED: Final = 10
 
 #: What many rows have in common, so that they may have it by number (versions.py).
@@ -31,29 +32,28 @@ _REVIEW_COLUMNS: Final = (
 )
 
 #: One JSON array, floats with the fewest figures that read back as the same.
-_encode: Final = msgspec.json.Encoder().encode
+_encoder: Final = msgspec.json.Encoder()
+encode: Final = _encoder.encode
+#: The same of n values, a line each.
+encode_lines: Final = _encoder.encode_lines
 
 
-def salt() -> bytes:
-    """Return a new salt."""
-    return os.urandom(_SALT_BYTES)
+def salts(count: int) -> bytes:
+    """Return new salts, one after the other."""
+    return os.urandom(SALT_BYTES * count)
 
 
 def of_values(own_salt: bytes, values: Sequence[object]) -> bytes:
     """Return the digest of a row. values: text, numbers or None, in the order of selected()."""
-    return sha256(own_salt + _encode(values)).digest()
+    return sha256(own_salt + encode(values)).digest()
 
 
-def of_rows(rows: Iterable[Sequence[object]]) -> tuple[list[bytes], list[bytes]]:
-    """Return n salts, and the digests of n rows, as of_values takes each.
+def of_salted(texts: memoryview, bounds: Sequence[int]) -> list[bytes]:
+    """Return the digests of n rows, as of_values does.
 
-    Each is encoded and forgotten: of all rows together the memory costs more than the calls.
+    texts: each salt with its row as encode has it. bounds: n + 1 places, of one after the other.
     """
-    taken = list(rows)
-    drawn = os.urandom(_SALT_BYTES * len(taken))
-    starts = range(0, len(drawn), _SALT_BYTES)
-    salts = [drawn[start : start + _SALT_BYTES] for start in starts]
-    return salts, list(map(of_values, salts, taken))
+    return [sha256(texts[start:stop]).digest() for start, stop in pairwise(bounds)]
 
 
 def of_bound(own_salt: bytes, bound: Sequence[Any]) -> bytes:

@@ -100,7 +100,7 @@ def encode(entry: Entry, bind_time: BindTime, version: int | None = None) -> Val
 
 def _salted(bound: Values, version: int | None) -> Values:
     """Return a row with a salt of its own, and the digest that the chain will know it by."""
-    salt = digests.salt()
+    salt = digests.salts(1)
     digest = digests.of_bound(salt, bound)
     if version is not None:
         bound = (*bound[:_NAMES_FROM], *_NO_NAMES, *bound[_NAMES_TO:])

@@ -216,7 +216,7 @@ def _write_digests(
     connection: sa.Connection, table: sa.Table, found: Sequence[sa.Row[Any]]
 ) -> list[str]:
     """Give rows salts and digests; return those, in hexadecimal."""
-    made = [(digests.salt(), tuple(row)) for row in found]
+    made = [(digests.salts(1), tuple(row)) for row in found]
     values = [
         {"of": row[0], "salt": salt, "digest": digests.of_values(salt, row)} for salt, row in made
     ]
