@@ -375,12 +375,11 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """A decided evaluation without its answer: all that the answer is made of, but the applicant.
+    """A decided evaluation without its answer: all that it is made of but what Recorded has.
 
     policy_text: the file of the policy that decided.
     """
 
     prediction: Prediction
     policy_text: str
-    evaluated_at: datetime
     milliseconds: float

@@ -13,8 +13,7 @@ from operator import attrgetter
 from typing import Final, Protocol
 
 from evaluation_api.decision import errors
-from evaluation_api.decision.domain import CardUsage, Evaluation, Prediction, Recorded
-from evaluation_api.decision.evaluation import decide_again
+from evaluation_api.decision.domain import CardUsage, Prediction, Recorded
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.web import answers
 
@@ -74,15 +73,8 @@ def _gone(recorded: list[Recorded], what: str) -> str:
 
 
 def _sentences(recorded: Recorded, prediction: Prediction, policy: AnyPolicy) -> list[str]:
-    evaluation = Evaluation(
-        id=recorded.id,
-        applicant=recorded.applicant,
-        prediction=prediction,
-        decision=decide_again(policy, recorded, prediction),
-        evaluated_at=recorded.received_at,
-        milliseconds=0.0,
-    )
-    once, again = answers.answer_json(recorded) or "", answers.answer(evaluation, policy)
+    once = answers.answer_json(recorded) or ""
+    again = answers.answer_again(recorded, policy, prediction, milliseconds=0.0)
     return [
         f"{recorded.id}: {field}: recorded {before!r}, now {now!r}"
         for field, before, now in _differing_fields(once, again)

@@ -192,9 +192,7 @@ def decode(
 
 
 def _stored_decision(row: Row[Any], policy_texts: Mapping[str, str]) -> StoredDecision:
-    return StoredDecision(
-        _unpack(row), policy_texts[row.policy_version], in_utc(row.evaluated_at), row.milliseconds
-    )
+    return StoredDecision(_unpack(row), policy_texts[row.policy_version], row.milliseconds)
 
 
 def _unpack(row: Row[Any]) -> Prediction:

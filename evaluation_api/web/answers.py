@@ -14,10 +14,10 @@ from evaluation_api.decision.domain import (
     Decision,
     Evaluation,
     Facts,
+    Prediction,
     Recorded,
     Review,
     Search,
-    StoredDecision,
     Summary,
 )
 from evaluation_api.decision.earlier_policy import ProfilePolicy
@@ -68,20 +68,24 @@ def answer_json(recorded: Recorded) -> str | None:
     stored = recorded.stored_decision
     if stored is None:
         return recorded.answer
-    policy = policy_file.parse(stored.policy_text)
-    return answer(evaluation_of(recorded, stored, policy), policy)
+    return answer_again(
+        recorded, policy_file.parse(stored.policy_text), stored.prediction, stored.milliseconds
+    )
 
 
-def evaluation_of(recorded: Recorded, stored: StoredDecision, policy: AnyPolicy) -> Evaluation:
-    """Put together what was decided, by the policy that decided it."""
-    return Evaluation(
+def answer_again(
+    recorded: Recorded, policy: AnyPolicy, prediction: Prediction, milliseconds: float
+) -> str:
+    """Return the answer to what is recorded as decided, as the policy that did gives it."""
+    evaluation = Evaluation(
         id=recorded.id,
         applicant=recorded.applicant,
-        prediction=stored.prediction,
-        decision=decide_again(policy, recorded, stored.prediction),
-        evaluated_at=stored.evaluated_at,
-        milliseconds=stored.milliseconds,
+        prediction=prediction,
+        decision=decide_again(policy, recorded, prediction),
+        evaluated_at=recorded.evaluated_at or recorded.received_at,
+        milliseconds=milliseconds,
     )
+    return answer(evaluation, policy)
 
 
 def _perfil(profile: Profile) -> contract.Perfil:
