@@ -131,26 +131,26 @@ class EvaluationLog(database.Keeper):
         EvaluationCorrectedError, OwnEvaluationError, UnseenReviewsError, or
         IdempotencyKeyReusedError.
         """
-        _require_id(review.evaluation_id)
+        identity = review.evaluation_id
+        _require_id(identity)
         known = select(evaluations.c.pending, evaluations.c.erased_at)
-        this = known.where(evaluations.c.id == review.evaluation_id)
+        this = known.where(evaluations.c.id == identity)
         with self._transaction() as connection:
             database.begin_writing(connection)
             found = connection.execute(this.with_for_update()).first()
             if found is None:
-                raise errors.EvaluationNotFoundError(review.evaluation_id)
-            makers = _makers(connection, review.evaluation_id)
-            if not_made_by and any(map(not_made_by.may_be, makers)):
-                raise errors.OwnEvaluationError(review.evaluation_id)
-            there = _reviews(connection, review.evaluation_id)
-            if key and (first := _first_post(connection, review, key)):
+                raise errors.EvaluationNotFoundError(identity)
+            if not_made_by and any(map(not_made_by.may_be, _makers(connection, identity))):
+                raise errors.OwnEvaluationError(identity)
+            there = _reviews(connection, identity)
+            if key and (first := posts.use(connection, Operation.REVIEW, key, identity, review.id)):
                 return next(one for one in there if one.id == first.require(key))
             if found.pending:
-                raise errors.EvaluationPendingError(review.evaluation_id)
+                raise errors.EvaluationPendingError(identity)
             if found.erased_at is not None:
-                raise errors.EvaluationErasedError(review.evaluation_id)
-            if correction(connection, review.evaluation_id) is not None:
-                raise errors.EvaluationCorrectedError(review.evaluation_id)
+                raise errors.EvaluationErasedError(identity)
+            if correction(connection, identity) is not None:
+                raise errors.EvaluationCorrectedError(identity)
             if seen is not None and seen != len(there):
                 raise errors.UnseenReviewsError(there)
             connection.execute(insert(reviews).values(asdict(review)))
@@ -213,12 +213,6 @@ def _key_row(entry: Entry) -> KeyRow:
     sent, caller = sent_key(key.key)
     before = (sent, caller) if caller else ()
     return KeyRow(key.key, key.fingerprint, entry.id, *before)
-
-
-def _first_post(
-    connection: Connection, review: Review, key: IdempotencyKey
-) -> posts.FirstPost | None:
-    return posts.use(connection, Operation.REVIEW, key, review.evaluation_id, review.id)
 
 
 def _policy_texts(connection: Connection, found: Sequence[Row[Any]]) -> dict[str, str]:
