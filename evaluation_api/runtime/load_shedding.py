@@ -1,7 +1,9 @@
 """How much this process takes on at once; the protocol asks here, and so does readiness."""
 
+import asyncio
 import resource
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +17,11 @@ _OTHER_DESCRIPTORS: Final = 256
 _MAX_LONG_BODIES: Final = 16
 #: Probes and Prometheus are a handful; 9,600 requests for the metrics took the loop for 15 s.
 _MAX_LOOKS: Final = 16
+#: Refusals at once, and so many more for each answer and each turn of the loop. Of ten times as
+#: many callers as can be answered each asks again at once, and to refuse them took all of the time.
+_REFUSED_AT_ONCE: Final = 512
+_REFUSED_AN_ANSWER: Final = 4
+_REFUSED_A_TURN: Final = 8
 #: A page's answers wait for their reader for moments; so many at once are not read at all.
 _MAX_UNREAD: Final = 256
 
@@ -73,6 +80,16 @@ class ConcurrencyLimit(Places):
         self._long_bodies = 0
         self._looks = 0
         self._unread: dict[Callable[[], None], None] = {}
+        self._to_refuse: deque[Callable[[], None]] = deque()
+        self._may_refuse = _REFUSED_AT_ONCE
+        self._is_refusing = False
+
+    def count(self, change: int) -> None:
+        """Let requests in, or out; who is answered makes room for who is refused."""
+        super().count(change)
+        if change < 0:
+            more = self._may_refuse - _REFUSED_AN_ANSWER * change
+            self._may_refuse = min(more, _REFUSED_AT_ONCE)
 
     def count_long_body(self, change: int) -> None:
         """Begin to read a body as it comes, or end; its place is taken once it is whole."""
@@ -91,6 +108,29 @@ class ConcurrencyLimit(Places):
     def has_long_bodies_enough(self) -> bool:
         """Whether one more would be too many."""
         return self._long_bodies >= _MAX_LONG_BODIES
+
+    def refuse(self, refuse: Callable[[], None]) -> None:
+        """Refuse now, or in a later turn of the loop where that would be too many."""
+        if self._may_refuse and not self._to_refuse:
+            self._may_refuse -= 1
+            refuse()
+        else:
+            self._to_refuse.append(refuse)
+            self._refuse_next_turn()
+
+    def _refuse_next_turn(self) -> None:
+        if not self._is_refusing:
+            self._is_refusing = True
+            asyncio.get_running_loop().call_soon(self._refuse_on)
+
+    def _refuse_on(self) -> None:
+        self._is_refusing = False
+        self._may_refuse += _REFUSED_A_TURN
+        while self._to_refuse and self._may_refuse:
+            self._may_refuse -= 1
+            self._to_refuse.popleft()()
+        if self._to_refuse:
+            self._refuse_next_turn()
 
     def wait_for_reader(self, drop: Callable[[], None]) -> None:
         """Note that an answer waits for its reader; drop the one that waits longest, if too many.

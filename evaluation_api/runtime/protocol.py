@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -174,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self.flow.write_paused:
             self._held_back = cycle
         elif self._is_too_much(cycle):
-            self._shed(cycle)
+            self._limit.refuse(partial(self._shed, cycle))
         elif self._places(cycle).is_busy and self._has_hung_up():
             self.transport.abort()
         else:
@@ -224,6 +225,8 @@ class BoundedProtocol(HttpToolsProtocol):
         In the application it would cost half of what answering it does, and at twice the
         saturating load leave half of the time for answers.
         """
+        if self.transport.is_closing():
+            return
         _SHED.inc()
         answer = self._refusal(HTTPStatus.SERVICE_UNAVAILABLE)
         if cycle.scope["method"] == "HEAD":

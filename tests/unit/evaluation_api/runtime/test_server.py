@@ -50,18 +50,23 @@ class Wire:
         return self.closed
 
 
+def connected(limit: ConcurrencyLimit) -> tuple[BoundedProtocol, Wire]:
+    """Return a connection within a limit, and its other end."""
+    protocol = BoundedProtocol(
+        config=uvicorn.Config(Response(), lifespan="off", log_config=None),
+        server_state=ServerState(),
+        app_state={},
+        limit=limit,
+        refusal=lambda _: HEAD + b"no",
+        bounds=Bounds(max_connections=1),
+    )
+    protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
+    return protocol, wire
+
+
 def test_an_overload_answer_leaves_in_the_turn_in_which_its_request_came() -> None:
     async def refused() -> list[bytes]:
-        config = uvicorn.Config(Response(), lifespan="off", log_config=None)
-        protocol = BoundedProtocol(
-            config=config,
-            server_state=ServerState(),
-            app_state={},
-            limit=ConcurrencyLimit(0),
-            refusal=lambda _: HEAD + b"no",
-            bounds=Bounds(max_connections=1),
-        )
-        protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
+        protocol, wire = connected(ConcurrencyLimit(0))
         protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
         return list(wire.writes)
 
@@ -86,6 +91,47 @@ def test_places_that_become_free_let_the_next_burst_in() -> None:
     limit.count(6)
 
     assert not limit.is_reached
+
+
+def test_who_asks_again_whenever_refused_leaves_the_loop_to_others() -> None:
+    async def refused(answers: int) -> int:
+        """Return how often a caller is refused within ten turns of the loop."""
+        limit, refusals = ConcurrencyLimit(1), 0
+
+        def refuse() -> None:
+            nonlocal refusals
+            refusals += 1
+            callers.append(None)
+
+        callers: list[None] = [None] * 600
+        for _ in range(10):
+            asking, callers[:] = len(callers), []
+            for _ in range(asking):
+                limit.refuse(refuse)
+            for _ in range(answers):
+                limit.count(1)
+                limit.count(-1)
+            await asyncio.sleep(0)
+        return refusals
+
+    assert 512 < asyncio.run(refused(answers=0)) < 600
+    assert 900 < asyncio.run(refused(answers=10)) < 1000
+
+
+def test_a_caller_who_hangs_up_before_it_is_refused_is_written_nothing() -> None:
+    async def refused() -> list[bytes]:
+        limit = ConcurrencyLimit(0)
+        for _ in range(1000):
+            limit.refuse(lambda: None)
+        protocol, wire = connected(limit)
+        protocol.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        wire.close()
+        all_refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        limit.refuse(lambda: all_refused.set_result(None))
+        await all_refused
+        return list(wire.writes)
+
+    assert asyncio.run(refused()) == []
 
 
 @pytest.fixture
