@@ -159,15 +159,22 @@ class Keeper:
 
 
 @contextmanager
+def translated(engine: sa.Engine) -> Iterator[None]:
+    """Raise RecordUnavailableError for what SQLAlchemy raises in a block."""
+    try:
+        yield
+    except SQLAlchemyError as exc:
+        raise errors.RecordUnavailableError(_sentence_of(exc, engine)) from exc
+
+
+@contextmanager
 def kept(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Keep a connection for the many short transactions of one thread.
 
     To lend it and take it back would take half of the time of each. Raises RecordUnavailableError.
     """
-    try:
+    with translated(engine):
         connection = engine.connect()
-    except SQLAlchemyError as exc:
-        raise errors.RecordUnavailableError(sentence_of(exc, engine)) from exc
     with connection:
         yield connection
 
@@ -193,13 +200,13 @@ def transaction(
                 deadline.begin_commit()
                 is_told = True
     except (SQLAlchemyError, _driver_error(bind.engine)) as exc:
-        sentence, cause = sentence_of(exc, bind.engine), getattr(exc, "orig", None) or exc
+        sentence, cause = _sentence_of(exc, bind.engine), getattr(exc, "orig", None) or exc
         if is_told and _is_unheard(cause):
             raise errors.RecordUncertainError(sentence) from exc
         raise _kind(cause)(sentence) from exc
 
 
-def sentence_of(exc: Exception, engine: sa.Engine) -> str:
+def _sentence_of(exc: Exception, engine: sa.Engine) -> str:
     """Return what an error says in its first line, with the file where SQLite leaves it out.
 
     What follows the first line is the statement, or a row, with its client.

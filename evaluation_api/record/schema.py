@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation_api.decision import errors
 from evaluation_api.record import database, positions, server_indexes
@@ -58,7 +57,7 @@ def migrate(engine: Engine, *, may_begin: bool = True) -> str:
     may_begin: as opened takes it. Raises RecordUnavailableError when they are not, or the database
     can't be reached.
     """
-    try:
+    with database.translated(engine):
         while (version := _version(engine)) is None or version < HEAD:
             if version is None and not may_begin:
                 where = f"{engine.url.database}, {database.NAMED}"
@@ -70,8 +69,6 @@ def migrate(engine: Engine, *, may_begin: bool = True) -> str:
         if engine.dialect.name == "postgresql":
             _count_on(engine)
             server_indexes.build(engine)
-    except SQLAlchemyError as exc:
-        raise errors.RecordUnavailableError(database.sentence_of(exc, engine)) from exc
     return version
 
 

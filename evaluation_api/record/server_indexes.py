@@ -9,7 +9,6 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation_api.decision import errors
 from evaluation_api.record import database
 
 logger = logging.getLogger(__name__)
@@ -60,10 +59,8 @@ def analyze(engine: Engine) -> None:
 
     By itself it does so within some minutes. Raises RecordUnavailableError.
     """
-    try:
-        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("ANALYZE evaluations, searched"))
-            connection.invalidate()
-    except SQLAlchemyError as exc:
-        raise errors.RecordUnavailableError(database.sentence_of(exc, engine)) from exc
+    own = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with database.translated(engine), own.connect() as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text("ANALYZE evaluations, searched"))
+        connection.invalidate()
