@@ -108,25 +108,59 @@ def test_replicas_that_do_not_listen_yet_are_asked_nothing(
     evaluation_service: Server, tmp_path: Path
 ) -> None:
     """A container has its address before its service answers, and as few connections as any."""
-    addresses, programs = tmp_path / "addresses", tmp_path / "programs"
+    addresses = tmp_path / "addresses"
     addresses.write_text("127.0.0.1\n")
-    programs.mkdir()
-    (programs / "getent").write_text(f"#!/bin/sh\ncat {addresses}\n")
-    (programs / "getent").chmod(0o755)
-    path = f"{programs}:{os.environ['PATH']}:/usr/sbin"
-    with (
-        Gateway(tmp_path, evaluation_service.port, PATH=path) as gateway,
-        httpx.Client(base_url=gateway.url, timeout=20) as talking,
-    ):
+    with Gateway(tmp_path, evaluation_service.port, PATH=finding(addresses)) as gateway:
         addresses.write_text("127.0.0.1\n127.0.0.2\n127.0.0.3\n127.0.0.4\n")
-        until = time.monotonic() + 5
-        answered = Counter[int]()
-        while time.monotonic() < until:
-            answered[talking.post("/avaliar", json=MARIA).status_code] += 1
+        answered = answers_of(gateway, seconds=5)
         with socket.create_server(("127.0.0.3", evaluation_service.port)):
             eventually(lambda: "127.0.0.3" in (tmp_path / "run/upstream.conf").read_text(), 10)
 
     assert answered.keys() == {200}, answered
+
+
+def test_replicas_that_are_gone_cost_nobody_their_answer(
+    evaluation_service: Server, tmp_path: Path
+) -> None:
+    """Nobody answers at their addresses, which the name has for some seconds."""
+    addresses = tmp_path / "addresses"
+    addresses.write_text("127.0.0.1\n127.0.0.2\n127.0.0.3\n127.0.0.4\n127.0.0.5\n")
+    with ExitStack() as stack:
+        for number in range(2, 6):
+            stack.enter_context(silent((f"127.0.0.{number}", evaluation_service.port)))
+        gateway = Gateway(tmp_path, evaluation_service.port, PATH=finding(addresses))
+        answered = answers_of(stack.enter_context(gateway), seconds=5)
+
+    assert answered.keys() == {200}, answered
+
+
+def finding(addresses: Path) -> str:
+    """Return a PATH by which a name has the addresses in a file."""
+    programs = addresses.with_name("programs")
+    programs.mkdir()
+    (programs / "getent").write_text(f"#!/bin/sh\ncat {addresses}\n")
+    (programs / "getent").chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}:/usr/sbin"
+
+
+def answers_of(gateway: Gateway, seconds: float) -> Counter[int]:
+    """Count how requests without keys are answered, one after the other."""
+    answered, until = Counter[int](), time.monotonic() + seconds
+    with httpx.Client(base_url=gateway.url, timeout=20) as talking:
+        while time.monotonic() < until:
+            answered[talking.post("/avaliar", json=MARIA).status_code] += 1
+    return answered
+
+
+@contextmanager
+def silent(address: tuple[str, int]) -> Iterator[None]:
+    """Have an address where nobody answers whoever would connect: as many wait as may."""
+    with socket.create_server(address, backlog=0), ExitStack() as stack:
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(address)
+        yield
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost"])
