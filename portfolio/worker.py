@@ -10,7 +10,6 @@ printed.
 import argparse
 import importlib
 import logging
-import os
 import signal
 import sys
 import threading
@@ -31,7 +30,7 @@ from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordU
 from evaluation_api.record import database, schema
 from evaluation_api.runtime import logs
 from evaluation_api.settings import Settings, name_unknown, wrong_settings
-from portfolio import earlier_files
+from portfolio import earlier_files, precedence
 from portfolio.files import messages
 from portfolio.leases import LeaseLostError, Leases, TriedOftenError
 
@@ -49,8 +48,6 @@ _ASKED_SECONDS: Final = 5.0
 _STUCK_SECONDS: Final = 120.0
 #: Each statement of a transaction waits for the interpreter, by default 5 ms, and others meanwhile.
 _SWITCH_SECONDS: Final = 0.0005
-#: So that those go first who wait for one client, where cores are shared: a tenth of their share.
-_NICENESS: Final = 10
 
 LINES: Final = Counter("portfolio_lines", "Lines of files in their results, by how", ["ending"])
 FILES: Final = Counter("portfolio_files", "Files that this worker has left, by how", ["state"])
@@ -237,12 +234,12 @@ def main(arguments: list[str]) -> int:
     except (PolicyError, OSError) as exc:
         return _refuse(str(exc))
     sys.setswitchinterval(_SWITCH_SECONDS)
-    os.nice(_NICENESS)
     worker = Worker(Leases(engine), _load)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, worker.stop)
     try:
         with _metrics(own, worker), _appearing(worker):
+            precedence.stand_back()  # after these threads, of which one writes to the record
             logger.info("worker_ready", extra={"worker": worker.leases.worker})
             worker.run()
     except OSError as exc:

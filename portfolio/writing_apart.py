@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from evaluation_api.decision.errors import EvaluationError, RecordUnavailableError
-from portfolio import sqlite_columns
+from portfolio import precedence, sqlite_columns
 from portfolio.sqlite_columns import Columns
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -66,9 +67,14 @@ def started(database: str) -> Iterator[ColumnsWriter]:
     ours, theirs = Pipe()
     command = [sys.executable, "-m", __name__, str(theirs.fileno()), str(Path(database).resolve())]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    with subprocess.Popen(  # noqa: S603 - our own
-        command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
-    ):
+    start = partial(
+        subprocess.Popen,
+        command,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        pass_fds=[theirs.fileno()],
+    )
+    with precedence.in_front(start):
         theirs.close()
         with ours:
             yield ColumnsWriter(ours)

@@ -1,6 +1,9 @@
 """What is written to a file of SQLite in a process of its own: all of it or nothing."""
 
+import os
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -9,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from evaluation_api.decision.errors import RecordUnavailableError
-from portfolio import writing_apart
+from portfolio import precedence, writing_apart
 from portfolio.writing_apart import ColumnsWriter
 
 MOVE = "UPDATE files SET done = 2 WHERE done = 0"
@@ -62,9 +65,13 @@ def test_what_cannot_be_written_is_an_error_and_leaves_nothing_and_the_next_goes
     assert written(engine) == (2, [("b", None)])
 
 
-def test_a_process_that_has_ended_is_a_record_that_is_away(writer: ColumnsWriter) -> None:
+def process_of_writer() -> psutil.Process:
     own = (one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE)
-    process = next(one for one in own if writing_apart.__name__ in one.cmdline())
+    return next(one for one in own if writing_apart.__name__ in one.cmdline())
+
+
+def test_a_process_that_has_ended_is_a_record_that_is_away(writer: ColumnsWriter) -> None:
+    process = process_of_writer()
     process.kill()
     process.wait()
 
@@ -81,3 +88,18 @@ def test_what_is_written_beside_the_file_is_brought_to_it_and_does_not_grow_with
         assert writer.commit("UPDATE files SET done = done + 1", {"parts": rows}) is not None
 
     assert Path(str(engine.url.database)).stat().st_size > 8 * len(content)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads stand back together")
+def test_who_stands_back_has_what_locks_the_file_stand_in_front(engine: Engine) -> None:
+    def stand_back_and_start() -> tuple[int, int]:
+        precedence.stand_back()
+        with writing_apart.started(str(engine.url.database)):
+            return os.getpriority(os.PRIO_PROCESS, 0), process_of_writer().nice()
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ThreadPoolExecutor(1) as thread:  # which nobody uses afterwards
+        own, of_writer = thread.submit(stand_back_and_start).result()
+
+    assert own > before
+    assert of_writer == before
