@@ -140,6 +140,7 @@ def of_callers(callers: Callers) -> str:
         "asked/s": lambda one: f"{one[1].offered_per_second:.0f}",
         "good": lambda one: f"{one[1].good}",
         "refused or failed": lambda one: f"{one[1].refused + one[1].failed}",
+        "sent late, p99 ms": lambda one: f"{one[1].late_p99_ms:.2f}",
         "p50 ms": lambda one: f"{one[1].good_p50_ms:.2f}",
         "p99 ms": lambda one: f"{one[1].good_p99_ms:.2f}",
         "x p99": lambda one: f"{one[1].good_p99_ms / callers.alone.good_p99_ms:.2f}",
