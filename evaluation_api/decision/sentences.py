@@ -104,6 +104,7 @@ def _reach(current: float, change: Counterfactual) -> str:
     return f"entre {money(low)} e {money(high)}"
 
 
+@lru_cache(maxsize=64)  # as of amounts
 def percent(share: float, *references: float) -> str:
     """Format a share as 83,2%, with as many digits as tell it from each reference."""
     if 0 < share < _LEAST_SHARE:

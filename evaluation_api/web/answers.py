@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -160,6 +161,7 @@ def _adverse(fact: AdverseFact) -> contract.MotivoPrincipal:
     }
 
 
+@lru_cache(maxsize=64)  # of what a policy sets; and an answer says a share more than once
 def percent(share: float, *references: float) -> float:
     """Return a share in percent, 0.83214 as 83.21, and nearer where that tells it from another."""
     return round(100 * share, max(2, sentences.digits(share, *references)))
