@@ -58,6 +58,7 @@ async function showPage(root, filters, cursor) {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (isLate()) return;
+    if (cursor === null) fill(hook("records", root)); // what is there is of another filter
     fill(hook("more", root), ...problemBlocks(problem, () => showPage(root, filters, cursor)));
   }
 }

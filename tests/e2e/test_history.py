@@ -74,6 +74,21 @@ def test_filters_choose_by_name_decision_and_profile_and_stay_in_the_address(
     expect(page.locator("#nome")).to_have_value("")
 
 
+def test_a_last_day_before_the_first_is_said_and_leaves_no_list_of_before(
+    page: Page, site: str
+) -> None:
+    analyst.evaluated(site, "Nilo", analyst.IN_DEBT)
+    page.goto("/historico.html")
+    expect(page.locator("[data-record]").first).to_be_visible()
+
+    page.fill("#de", "2026-11-22")
+    page.fill("#ate", "2026-11-21")
+    page.click("[data-apply-filters]")
+
+    expect(page.locator("main")).to_contain_text("O último dia não pode ser anterior ao primeiro.")
+    expect(page.locator("[data-record]")).to_have_count(0)
+
+
 def test_filtering_keeps_the_focus_and_the_way_back_keeps_the_filter(
     page: Page, site: str, surname: str
 ) -> None:
