@@ -183,10 +183,13 @@ async def services_of(
     """
     policy, source = policy_file.read(settings.policy_path)
     async with AsyncExitStack() as stack:
+        # Waits longer for a file: another start may be making the record.
+        migrating = _connect(settings, stack, statement_seconds=CALL_SECONDS)
+        schema.migrate(migrating)
+        migrating.dispose()
         engine = _connect(
             settings, stack, busy_timeout_seconds=DECISION_SECONDS, statement_seconds=CALL_SECONDS
         )
-        schema.migrate(engine)
         evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
         await asyncio.to_thread(policies.remember, policy.version, source)
         executor = await stack.enter_async_context(RecordExecutor(outage))

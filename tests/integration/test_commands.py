@@ -12,16 +12,21 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from evaluation_api import app
 from evaluation_api.client_files.client_file import Answers
 from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision import policy_file
 from evaluation_api.operations.commands import main
 from evaluation_api.record.database import connect
+from evaluation_api.record.outage import Outage
 from evaluation_api.record.schema import HEAD, migrate
+from evaluation_api.settings import Settings
 from portfolio import worker
 from tests import commands
 from tests.access import SECRET
@@ -407,6 +412,24 @@ def test_somebody_who_keeps_writing_to_the_file_stops_the_start(tmp_path: Path) 
 
     assert ended.returncode == 2
     assert re.match(r"The database cannot be used: .*database is locked\n$", ended.stderr)
+
+
+def test_a_start_waits_for_who_makes_the_record_longer_than_callers_wait(tmp_path: Path) -> None:
+    file = tmp_path / "evaluations.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    making = Timer(2, other.close)
+    making.start()
+    settings = Settings(
+        database_url=SecretStr(f"sqlite:///{file}"), model_url=f"http://127.0.0.1:{free_port()}"
+    )
+
+    async def start() -> None:
+        async with app.services_of(settings, None, Outage()) as services:
+            assert services.evaluations
+
+    asyncio.run(start())
+    making.join()
 
 
 @pytest.mark.postgres
