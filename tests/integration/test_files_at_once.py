@@ -108,7 +108,7 @@ def test_who_reads_no_further_gives_the_place_back(
     get = b"GET %s HTTP/1.1\r\nHost: x\r\n%%s\r\n\r\n" % result.encode()
     with httpx.Client(base_url=evaluation.url, timeout=60) as http:
         small = upload(http, clients(1))["id"]
-    url = f"{evaluation.url}/lotes/{small}/resultado.csv"
+    url = f"{evaluation.url}/lotes/{small}/enviado"
     with asked(gateway.port, get, AT_ONCE) as connections:
         statuses = {answer_to(connection).status for connection in connections}
         refused = httpx.get(url).status_code
