@@ -46,16 +46,10 @@ Refusal = Callable[[HTTPStatus], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one process allows.
-
-    looks: how often a caller is looked at before it must be done. resting_looks: before who was
-    answered must ask again, longer than callers keep an idle connection: closed by us, it may meet
-    their next request.
-    """
+    """What one process allows. looks: how often a caller is looked at before it must be done."""
 
     max_connections: int
     looks: int = 10
-    resting_looks: int = 75
     look_seconds: float = 1.0
 
 
@@ -87,7 +81,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._is_awaiting_body = False
         self._is_leaving = False
-        self._is_resting = False
         self._running: RequestResponseCycle | None = None
         self._held_back: RequestResponseCycle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -116,8 +109,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head must end before it is too long."""
-        if self._is_resting:
-            self._is_resting, self._age = False, 0
         self._chunk_bytes = len(data)
         self._fed_bytes += len(data)
         super().data_received(data)
@@ -248,22 +239,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; uvicorn does not call this for a caller who has gone.
-
-        Nor does this call uvicorn's, which sets a timer for the rest between any two requests: 2 us
-        of the processor, and we look at the caller anyway.
-        """
+        """Note that a request is answered; uvicorn does not call this for a caller who has gone."""
         self._running = None
         self._age = 0
         self._give_place_back()
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self._is_resting = True
+        super().on_response_complete()
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self.tasks.discard(task)
@@ -304,18 +284,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def _look(self) -> None:
         """Look at how long this caller has kept us waiting."""
         self._age = self._age + 1 if self._is_waiting() else 0
-        looks = self._bounds.resting_looks if self._is_resting else self._bounds.looks
-        if self._age > looks and not self._is_renewed():
+        if self._age > self._bounds.looks and not self._is_renewed():
             self._cut_off()
         self._timer = self.loop.call_later(self._bounds.look_seconds, self._look)
 
     def _is_waiting(self) -> bool:
-        """Tell whether it is the caller's turn."""
+        """Tell whether it is the caller's turn; uvicorn has a clock for those between requests."""
         if self.flow.write_paused or self.transport.is_closing():
             return True
         if self.flow.read_paused:
             return False
-        return self.cycle.more_body if self._running else True
+        if self._running:
+            return self.cycle.more_body
+        return self.timeout_keep_alive_task is None
 
     def _is_renewed(self) -> bool:
         """Give a long body more time for as long as enough of it comes."""
@@ -329,8 +310,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _cut_off(self) -> None:
         if self.flow.write_paused or self.transport.is_closing():
             self._drop_unread()
-        elif self._is_resting:
-            self.transport.close()
         elif self._fed_bytes or self._is_in_body:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow")
         else:

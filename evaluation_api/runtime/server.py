@@ -28,6 +28,8 @@ _REFUSED_AT_ONCE: Final = 32
 #: A download that takes longer to end is cut off by us, cleanly, before somebody kills us for it:
 #: Compose after 20 s, the chart after 30 s.
 _GRACE_SECONDS: Final = 10
+#: Longer than callers keep an idle connection: closed by us, it may meet their next request.
+_KEEP_ALIVE_SECONDS: Final = 75
 _TRIM_SECONDS: Final = 10
 #: glibc's alone; other systems' libraries do it by themselves.
 _TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -68,6 +70,7 @@ def serve(  # noqa: PLR0913 - each by name
         forwarded_allow_ips=gateways,
         lifespan="off",  # _Server's own
         log_config=None,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
         callback_notify=_give_memory_back,
         timeout_notify=_TRIM_SECONDS,

@@ -1,6 +1,6 @@
 """An application served for tests of the server: /slow waits until somebody asks for /health/go.
 
-Callers have half a second, where those of the service have ten, and two to rest.
+Callers have half a second, where those of the service have ten.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ if __name__ == "__main__":
         port,
         limit=limit,
         refusal=refuse,
-        bounds=Bounds(max_connections=40, looks=10, resting_looks=40, look_seconds=0.05),
+        bounds=Bounds(max_connections=40, looks=10, look_seconds=0.05),
         accept_all=bool(accept_all),
         grace_seconds=1,
     )
