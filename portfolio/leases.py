@@ -7,7 +7,6 @@ neither pandas nor what is in a file.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -102,12 +101,12 @@ class Waiting(NamedTuple):
     seconds: float
 
 
-class Leases:
+class Leases(database.Keeper):
     """The files of one database, for one worker. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self.engine = engine
+        """Take the engine."""
+        super().__init__(engine)
         self.worker = new_id()
         self._writer = writer_for(engine)
 
@@ -381,9 +380,6 @@ class Leases:
 
     def _now(self) -> Any:  # noqa: ANN401 - see clock.now
         return clock.now(self.engine.dialect)
-
-    def _transaction(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self.engine)
 
 
 class TriedOftenError(EvaluationError):

@@ -35,12 +35,12 @@ class RecordedFile(NamedTuple):
     recorded: int
 
 
-class RecordedFiles:
+class RecordedFiles(database.Keeper):
     """The files in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self.engine = engine
+        """Take the engine."""
+        super().__init__(engine)
         self._writer = writer_for(engine)
         self.bind_time = self._writer.bind_time
         self.version = self._writer.versions.number
@@ -49,7 +49,7 @@ class RecordedFiles:
         """Return how far a file is, as it was begun last."""
         of_this = select(recorded_files).where(recorded_files.c.sha256 == sha256)
         newest_first = of_this.order_by(recorded_files.c.number.desc()).limit(1)
-        with database.transaction(self.engine) as connection:
+        with self._transaction() as connection:
             row = connection.execute(newest_first).first()
         return None if row is None else RecordedFile(*row)
 
@@ -57,7 +57,7 @@ class RecordedFiles:
         """Begin a file. after: as it was begun before. Raises RecordBusyError."""
         number = 1 if after is None else after.number + 1
         begun = RecordedFile(sha256, number, new_id(), criteria, 0)
-        with database.transaction(self.engine) as connection:
+        with self._transaction() as connection:
             if not connection.execute(_BEGIN, begun._asdict()).rowcount:
                 raise RecordBusyError(ELSEWHERE)
             told = {"file": begun.id, "sha256": sha256, "number": number}
@@ -93,7 +93,7 @@ class RecordedFiles:
         if self.engine.dialect.name == "sqlite":
             database.checkpoint(self.engine)
             return
-        with database.transaction(self.engine) as connection:
+        with self._transaction() as connection:
             _move_on(connection, file, file.recorded)
 
     @contextmanager
@@ -101,7 +101,7 @@ class RecordedFiles:
         self, file: RecordedFile, count: int
     ) -> Iterator[tuple[Connection, RecordedFile]]:
         further = file._replace(recorded=file.recorded + count)
-        with database.transaction(self.engine) as connection:
+        with self._transaction() as connection:
             database.begin_writing(connection)
             if not _move_on(connection, file, further.recorded):
                 raise RecordBusyError(ELSEWHERE)

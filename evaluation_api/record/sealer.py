@@ -50,12 +50,12 @@ _TRY: Final = sa.text("SELECT pg_try_advisory_xact_lock(4203383)")
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(4203383)")
 
 
-class Seals:
+class Seals(database.Keeper):
     """What is sealed in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine = engine
+        """Take the engine."""
+        super().__init__(engine)
         self._position = positions.column(engine.dialect, evaluations)
         self._place = positions.place(engine.dialect)
         self._order = (self._position, evaluations.c.id)
@@ -83,7 +83,7 @@ class Seals:
         for step, is_due in self._steps:
             if not self._is_so(is_due):
                 continue
-            with database.transaction(self._engine) as connection:
+            with self._transaction() as connection:
                 if not _is_alone(connection):
                     return False
                 is_behind |= step(connection)
@@ -94,7 +94,7 @@ class Seals:
 
         In the step itself, in which the file is locked, each look waits for the interpreter.
         """
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             return bool(connection.scalar(sa.select(condition)))
 
     def _begin(self, connection: sa.Connection) -> bool:
@@ -135,7 +135,7 @@ class Seals:
         return bool(found.total == _LARGEST_SEAL)
 
     def _behind(self, place: Position) -> Sequence[sa.ColumnElement[bool]]:
-        return [self._place > place, *positions.is_final(self._engine.dialect, self._position)]
+        return [self._place > place, *positions.is_final(self.engine.dialect, self._position)]
 
     def _fill(self, connection: sa.Connection, behind: Sequence[sa.ColumnElement[bool]]) -> None:
         """Make digests of rows whose writer made none: the last release, or before the chain."""

@@ -49,12 +49,13 @@ _ADD: Final = sa.text(
 )
 
 
-class Filler:
+class Filler(database.Keeper):
     """Fills the table of one database."""
 
     def __init__(self, engine: sa.Engine, many: int = _MANY) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
-        self._engine, self._many = engine, many
+        """Take the engine."""
+        super().__init__(engine)
+        self._many = many
         self._pace = Pace(_LARGEST_SLICE, _SLICE_SECONDS)
         self._added = 0
 
@@ -64,7 +65,7 @@ class Filler:
         After many rows, have the server know that they are many. Raises RecordUnavailableError.
         """
         begun, limit = time.perf_counter(), self._pace.limit
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             if not connection.scalar(_TRY):
                 return False
             count = _add(connection, limit)
@@ -73,7 +74,7 @@ class Filler:
             self._pace.note(time.perf_counter() - begun)
             return True
         if self._added >= self._many:
-            server_indexes.analyze(self._engine)
+            server_indexes.analyze(self.engine)
             self._added = 0
         return False
 
