@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.decision import errors, sentences
-from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, UNREADABLE
+from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, is_readable
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class Provider:
         if not {self._name_claim, self._groups_claim} <= claims.keys():
             claims = joined(claims, await _asked(self._client.userinfo(token=token)))
         name = claims.get(self._name_claim)
-        if not isinstance(name, str) or not _is_name(name):
+        if not isinstance(name, str) or not is_readable(name, LONGEST_NAME):
             raise errors.NoEntryError(
                 f"no claim {self._name_claim}", sentences.no_name(self._name_claim)
             )
@@ -156,10 +156,6 @@ class _Bounded(AsyncByteStream):
 
 async def _bound(answer: Any) -> None:  # noqa: ANN401 - of Authlib's client, before it is read
     answer.stream = _Bounded(answer.stream)
-
-
-def _is_name(claim: str) -> bool:
-    return 0 < len(claim) <= LONGEST_NAME and UNREADABLE.search(claim) is None
 
 
 def joined(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.client_files.requests import RespostasBody, UploadQuery, answers_of
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import own_key
-from evaluation_api.decision.limits import UNREADABLE
+from evaluation_api.decision.limits import is_readable
 from evaluation_api.record import chain
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.journal import Journal
@@ -196,7 +196,7 @@ async def receive(
 
 def _read_name(sent: str | None) -> str:
     name = ("clientes.csv" if sent is None else sent).strip()
-    if not 0 < len(name) <= _LONGEST_NAME or UNREADABLE.search(name):
+    if not is_readable(name, _LONGEST_NAME):
         raise errors.InvalidRequestError([errors.FieldError("#/nome", _NAMELESS)])
     return name
 

@@ -29,3 +29,8 @@ UNREADABLE: Final = re.compile(rf"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_DIRECTION}]"
 WHITE_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
+
+
+def is_readable(name: str, longest: int) -> bool:
+    """Tell whether a name has 1 to so many characters, of which each can be read."""
+    return 0 < len(name) <= longest and UNREADABLE.search(name) is None

@@ -14,7 +14,7 @@ from typing import Any, Final
 from evaluation_api.access.credentials import Credential, CredentialKind, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision import names
-from evaluation_api.decision.limits import LONGEST_NAME, UNREADABLE
+from evaluation_api.decision.limits import LONGEST_NAME, is_readable
 from evaluation_api.operations.terminal import read_days, record_of
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.runtime.identity import now
@@ -67,7 +67,7 @@ def _add_whom(parser: argparse.ArgumentParser, default: list[Role] | None) -> No
 
 def _name(text: str) -> str:
     name = names.in_one_form(text).strip()
-    if not 1 <= len(name) <= LONGEST_NAME or names.fault(name) or UNREADABLE.search(name):
+    if not is_readable(name, LONGEST_NAME) or names.fault(name):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no name of 1 to {LONGEST_NAME} readable characters"
         )
