@@ -195,7 +195,7 @@ class Ledger:
         previous = _hash(whole[-1]) if whole else _NONE_BEFORE
         line = json.dumps(entry.as_json() | {"previous": previous}, allow_nan=False).encode()
         kept = sum(len(one) + 1 for one in whole)
-        with _named(self._file), self._file.open("r+b") as file:
+        with _naming(self._file), self._file.open("r+b") as file:
             os.fchmod(file.fileno(), _FOR_ALL)  # services may be other accounts
             file.truncate(kept)  # a line that was cut off was never published
             file.seek(kept)
@@ -210,7 +210,7 @@ class Ledger:
         if line is None or self._named() == line:
             return
         unfinished = self.production.with_name(f".{self.production.name}.{os.getpid()}")
-        with _named(self.production):
+        with _naming(self.production):
             unfinished.write_text(f"{line}\n", encoding="utf-8")
             unfinished.chmod(_FOR_ALL)
             unfinished.replace(self.production)
@@ -263,7 +263,7 @@ _MOST_SHOWN: Final = 60
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """Have an error say what could not be written: one of a full disk names no file."""
     try:
         yield
