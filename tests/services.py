@@ -4,15 +4,17 @@ The session's pair serves whoever only asks. A test that kills something starts 
 """
 
 import os
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Self
 
 import pytest
@@ -182,6 +184,19 @@ def eventually(holds: Callable[[], bool], seconds: float = 60, log: Path | None 
             pytest.fail(f"not within {seconds} s {log.read_text(errors='replace') if log else ''}")
         time.sleep(0.05)
     return time.monotonic() - started
+
+
+@contextmanager
+def locked_for(file: Path, seconds: float) -> Iterator[None]:
+    """Have a file of SQLite locked for so long, whatever is done meanwhile."""
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    ending = Timer(seconds, other.close)
+    ending.start()
+    try:
+        yield
+    finally:
+        ending.join()
 
 
 NEEDS = {"bentoml_home", "model_service", "evaluation_service", "worker"}

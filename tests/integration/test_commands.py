@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from threading import Timer
 
 import httpx
 import pytest
@@ -32,7 +31,15 @@ from tests import commands
 from tests.access import SECRET
 from tests.clients import FIVE_CLIENTS, asked
 from tests.commands import Finished
-from tests.services import CERTIFICATES, ENVIRONMENT, PROJECT, Server, evaluation_server, free_port
+from tests.services import (
+    CERTIFICATES,
+    ENVIRONMENT,
+    PROJECT,
+    Server,
+    evaluation_server,
+    free_port,
+    locked_for,
+)
 
 MANY = 300
 LATIN = {"PYTHONIOENCODING": "ascii"}
@@ -416,10 +423,6 @@ def test_somebody_who_keeps_writing_to_the_file_stops_the_start(tmp_path: Path) 
 
 def test_a_start_waits_for_who_makes_the_record_longer_than_callers_wait(tmp_path: Path) -> None:
     file = tmp_path / "evaluations.db"
-    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN EXCLUSIVE")
-    making = Timer(2, other.close)
-    making.start()
     settings = Settings(
         database_url=SecretStr(f"sqlite:///{file}"), model_url=f"http://127.0.0.1:{free_port()}"
     )
@@ -428,8 +431,8 @@ def test_a_start_waits_for_who_makes_the_record_longer_than_callers_wait(tmp_pat
         async with app.services_of(settings, None, Outage()) as services:
             assert services.evaluations
 
-    asyncio.run(start())
-    making.join()
+    with locked_for(file, seconds=2):
+        asyncio.run(start())
 
 
 @pytest.mark.postgres

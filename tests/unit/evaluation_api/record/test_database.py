@@ -5,7 +5,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Timer
 
 import pytest
 from sqlalchemy import Engine, event, insert, make_url, select
@@ -16,7 +15,7 @@ from evaluation_api.record.deadline import Deadline
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.tables import policies
 from tests.evaluations import decided_entry
-from tests.services import eventually
+from tests.services import eventually, locked_for
 
 
 def test_a_no_wait_log_says_that_the_file_is_busy(tmp_path: Path) -> None:
@@ -35,16 +34,11 @@ def test_a_no_wait_log_says_that_the_file_is_busy(tmp_path: Path) -> None:
 
 def test_who_waits_for_nothing_waits_for_a_new_file_that_another_sets_up(tmp_path: Path) -> None:
     file = tmp_path / "evaluations.db"
-    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN EXCLUSIVE")
-    ending = Timer(0.3, other.close)
-    ending.start()
     engine = database.connect(f"sqlite:///{file}", busy_timeout_seconds=0)
 
-    with engine.connect() as connection:
+    with locked_for(file, seconds=0.3), engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 0
 
-    ending.join()
     engine.dispose()
 
 
