@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from evaluation_api.runtime.joined_writes import JoinedWrites
 from evaluation_api.runtime.load_shedding import ConcurrencyLimit, Places
 from evaluation_api.runtime.metrics import REFUSED
 
@@ -66,10 +67,12 @@ class BoundedProtocol(HttpToolsProtocol):
         limit: ConcurrencyLimit,
         refusal: Refusal,
         bounds: Bounds,
+        join_writes: bool = True,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Take what uvicorn passes on."""
         super().__init__(*args, **kwargs)
+        self._join_writes = join_writes
         self._limit = limit
         self._refusal = refusal
         self._bounds = bounds
@@ -209,6 +212,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._age = self._renewals = 0
         self._running = cycle
+        if self._join_writes and cycle.scope["method"] != "HEAD":  # of which only a head is written
+            cycle.transport = cast("asyncio.Transport", JoinedWrites(self.transport))
         self._task = task = self.loop.create_task(cycle.run_asgi(app))
         self.tasks.add(task)
         task.add_done_callback(self._forget)

@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from evaluation_api.runtime import server as serving
@@ -50,15 +51,20 @@ class Wire:
         return self.closed
 
 
-def connected(limit: ConcurrencyLimit) -> tuple[BoundedProtocol, Wire]:
+def connected(
+    limit: ConcurrencyLimit, app: ASGIApp | None = None, *, join_writes: bool = True
+) -> tuple[BoundedProtocol, Wire]:
     """Return a connection within a limit, and its other end."""
     protocol = BoundedProtocol(
-        config=uvicorn.Config(Response(), lifespan="off", log_config=None),
+        config=uvicorn.Config(
+            app or Response(), lifespan="off", log_config=None, date_header=False
+        ),
         server_state=ServerState(),
         app_state={},
         limit=limit,
         refusal=lambda _: HEAD + b"no",
         bounds=Bounds(max_connections=1),
+        join_writes=join_writes,
     )
     protocol.connection_made(cast("asyncio.Transport", wire := Wire()))
     return protocol, wire
@@ -71,6 +77,64 @@ def test_an_overload_answer_leaves_in_the_turn_in_which_its_request_came() -> No
         return list(wire.writes)
 
     assert asyncio.run(refused()) == [HEAD + b"no"]
+
+
+async def _streaming(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for part in (b"one", b"", b"two"):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+async def _breaking_off(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise ValueError
+
+
+async def _answering_nothing(_: Scope, __: Receive, ___: Send) -> None:
+    pass
+
+
+ANSWERS: dict[str, ASGIApp] = {
+    "text": Response("text"),
+    "nothing": Response(),
+    "no content": Response(status_code=204),
+    "stream": _streaming,
+    "broken off": _breaking_off,
+    "none at all": _answering_nothing,
+}
+
+
+async def written(
+    app: ASGIApp, method: str = "GET", *, join_writes: bool = True
+) -> tuple[list[bytes], bool]:
+    """Return what two requests on a connection are written, and whether it is closed."""
+    protocol, wire = connected(ConcurrencyLimit(1), app, join_writes=join_writes)
+    for _ in range(2):
+        protocol.data_received(b"%b / HTTP/1.1\r\n\r\n" % method.encode())
+        while tasks := protocol.tasks:
+            await asyncio.wait(tasks)
+            await asyncio.sleep(0)
+    return wire.writes, wire.closed
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("app", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_is_the_same_with_its_head_apart_and_with_its_body(
+    app: ASGIApp, method: str
+) -> None:
+    apart, apart_closed = asyncio.run(written(app, method, join_writes=False))
+    joined, joined_closed = asyncio.run(written(app, method))
+
+    assert b"".join(joined) == b"".join(apart) != b""
+    assert joined_closed == apart_closed
+
+
+def test_an_answer_is_one_write() -> None:
+    (first, second), _ = asyncio.run(written(Response("text")))
+
+    assert first == second
+    assert first.endswith(b"\r\n\r\ntext")
 
 
 def test_a_burst_may_take_every_place_and_a_lasting_load_half() -> None:
