@@ -3,8 +3,6 @@
 Prints to people; every refusal is one sentence on standard error and exit code 2.
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import json
 import logging

@@ -5,8 +5,6 @@ the result says why, or a promise does not hold; 2 nothing was done, for the one
 for a fault of this program.
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import gc
 import json

@@ -3,14 +3,11 @@
 What was found is said on standard output, a sentence each; with any, the exit code is 1.
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import sys
-from typing import Any
 
 from evaluation_api.operations import audit
-from evaluation_api.operations.terminal import record_of
+from evaluation_api.operations.terminal import Commands, record_of
 from evaluation_api.record import chain
 from evaluation_api.record.chain import Head
 from evaluation_api.record.sealer import Seals
@@ -19,7 +16,7 @@ from evaluation_api.settings import Settings
 _TAMPERED = 1
 
 
-def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
+def add_to(commands: Commands) -> None:
     """Add the commands to a parser's."""
     auditing = commands.add_parser("audit", help="show whether the record was changed by hand")
     what = auditing.add_subparsers(metavar="WHAT", required=True)

@@ -4,8 +4,6 @@ Prints to people, in English; what cannot be done is one sentence on standard er
 code 2.
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import os
 import signal

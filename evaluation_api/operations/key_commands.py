@@ -3,19 +3,17 @@
 A secret alone goes to standard output, once; what is to be known of it goes to standard error.
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import sys
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from evaluation_api.access.credentials import Credential, CredentialKind, issue
 from evaluation_api.access.identity import Role
 from evaluation_api.decision import names
 from evaluation_api.decision.limits import LONGEST_NAME, is_readable
-from evaluation_api.operations.terminal import read_days, record_of
+from evaluation_api.operations.terminal import Commands, read_days, record_of
 from evaluation_api.record.credentials import CredentialLog
 from evaluation_api.runtime.identity import now
 from evaluation_api.settings import Settings
@@ -27,7 +25,7 @@ _HEADS: Final = ("id", "kind", "name", "begins", "until", "last use", "ended", "
 _COLUMNS: Final = "{:<36}  {:<6}  {:<24}  {:<12}  {:<10}  {:<16}  {:<8}  {}"
 
 
-def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own private type
+def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("keys", help="let systems and people in, list whom, and end it")
     which = parser.add_subparsers(metavar="WHAT", required=True)

@@ -3,15 +3,12 @@
 Evaluations are named by their ids, by their protocols, or by the Idempotency-Key they came with.
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from evaluation_api import app
 from evaluation_api.decision import policy_file
@@ -20,7 +17,7 @@ from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.operations.persons import PersonError, Persons
-from evaluation_api.operations.terminal import confirmed, record_of
+from evaluation_api.operations.terminal import Commands, confirmed, record_of
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.runtime.identity import new_id, now
@@ -28,7 +25,7 @@ from evaluation_api.settings import Settings
 from evaluation_api.web import answers, requests
 
 
-def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own private type
+def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("person", help="what a person may ask for of their data")
     which = parser.add_subparsers(metavar="WHAT", required=True)

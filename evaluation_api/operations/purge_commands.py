@@ -1,23 +1,21 @@
 """The operator's command purge: deletes old evaluations with all that is theirs. Knows no SQL."""
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from evaluation_api.operations import retention
-from evaluation_api.operations.terminal import confirmed, read_days, record_of
+from evaluation_api.operations.terminal import Commands, confirmed, read_days, record_of
 from evaluation_api.settings import Settings
 
 _CENTURY_DAYS: Final = 36_500
 
 
-def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own private type
+def add_to(commands: Commands) -> None:
     """Add the command."""
     purging = commands.add_parser("purge", help="delete old evaluations with all that is theirs")
     # At least one: keys are promised to hold for 24 hours.

@@ -1,12 +1,10 @@
 """The auditor's command replay: evaluates recorded requests again, and knows no SQL."""
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import asyncio
 import sys
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -15,7 +13,7 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.messages import MAX_ROWS
 from evaluation_api.operations import replay
-from evaluation_api.operations.terminal import record_of
+from evaluation_api.operations.terminal import Commands, record_of
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
 from evaluation_api.settings import Settings
@@ -23,7 +21,7 @@ from evaluation_api.settings import Settings
 _DIFFERENT: Final = 1
 
 
-def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own private type
+def add_to(commands: Commands) -> None:
     """Add the command."""
     replaying = commands.add_parser(
         "replay", help="evaluate recorded requests again and report every difference"

@@ -4,7 +4,7 @@ In slices, so that nobody waits long to write; what they free goes back to the d
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -145,7 +145,8 @@ def finish(engine: Engine) -> None:
     _empty_log(engine)
 
 
-def _slices(engine: Engine, delete_some: _Delete) -> Any:  # noqa: ANN401 - a generator of counts
+def _slices(engine: Engine, delete_some: _Delete) -> Iterator[int]:
+    """Delete until nothing is left; yield how many each slice deleted."""
     pace = Pace(_LARGEST_SLICE)
     while True:
         started = time.perf_counter()

@@ -5,12 +5,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Engine
 
 from evaluation_api.decision import errors
 from evaluation_api.record import schema
 from evaluation_api.settings import Settings
+
+#: What a parser has its commands added to: argparse's own type is private.
+Commands = Any
 
 
 class Refusal(errors.EvaluationError):
