@@ -15,6 +15,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -81,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._renewals = 0
         self._chunk_bytes = 0
         self._fed_bytes = 0
+        self._body_bytes = 0
         self._is_in_body = False
         self._is_awaiting_body = False
         self._is_leaving = False
@@ -111,26 +113,49 @@ class BoundedProtocol(HttpToolsProtocol):
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head must end before it is too long."""
+        """Parse what came; a head must end before it is too long, and what is around a body."""
         self._chunk_bytes = len(data)
         self._fed_bytes += len(data)
-        super().data_received(data)
-        if not self._is_in_body and (
-            self._fed_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS
-        ):
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._parse(data)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self._refuse(*self._fault)
+        if self._fed_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head")
+
+    def _parse(self, data: bytes) -> bytes:
+        """Return what is still to be parsed: a request again, without its offer to upgrade.
+
+        Nobody takes that; httptools takes what follows for another protocol's, and it is a body.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+            head += [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
+            return b"\r\n".join([*head, b"", data[offer.args[0] :]])
+        return b""
 
     def on_headers_complete(self) -> None:
         """Queue a request, if it is not the only one; _start_asgi_task sees to it in its turn."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise _RefusedError
+            return
         if self._is_head_too_large():
             self._fault = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head")
             raise _RefusedError
         if len(self.pipeline) >= _MAX_QUEUED:
             self._fault = (HTTPStatus.SERVICE_UNAVAILABLE, "queue")
             raise _RefusedError
-        self._fed_bytes = self._age = 0
+        self._fed_bytes = self._body_bytes = self._age = 0
         self._is_in_body = True
         super().on_headers_complete()
+        self.headers = []  # the request's are its own: what follows its body may say anything
         if self._is_leaving:
             self.cycle.keep_alive = False
 
@@ -155,12 +180,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of a body; one too long to be kept is read as it comes."""
+        self._fed_bytes = 0
+        self._body_bytes += len(body)
         super().on_body(body)
         if self._is_awaiting_body and len(self.cycle.body) > HIGH_WATER_LIMIT:
             self._start_asgi_task(self.cycle, self.app)
 
     def on_message_complete(self) -> None:
         """Answer a request that is whole; a long one takes its place, whatever places there are."""
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._is_in_body = False
         self._fed_bytes = 0
@@ -306,10 +335,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_renewed(self) -> bool:
         """Give a long body more time for as long as enough of it comes."""
         is_streamed = self._running and not self.flow.write_paused
-        if not is_streamed or self._fed_bytes < _LEAST_BYTES or self._renewals >= _MAX_RENEWALS:
+        if not is_streamed or self._body_bytes < _LEAST_BYTES or self._renewals >= _MAX_RENEWALS:
             return False
         self._renewals += 1
-        self._fed_bytes = self._age = 0
+        self._body_bytes = self._age = 0
         return True
 
     def _cut_off(self) -> None:
@@ -320,13 +349,6 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             REFUSED.labels("silent").inc()
             self.transport.close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: an upgrade is an offer, and uvicorn would ask for a library to be there."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Refuse what cannot be parsed, or need not be."""
-        self._refuse(*self._fault)
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
         """Close, with an answer if no other is on its way."""

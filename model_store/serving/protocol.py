@@ -36,7 +36,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._seconds = 0.0
         self._head_bytes = 0
-        self._is_in_body = False
         self._running: RequestResponseCycle | None = None
         self._fault = HTTPStatus.BAD_REQUEST
 
@@ -57,11 +56,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head must end before it is too long."""
+        """Parse what came; a head must end before it is too long, and what is around a body."""
         self._head_bytes += len(data)
         super().data_received(data)
-        is_long = self._head_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS
-        if is_long and not self._is_in_body:
+        if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
@@ -73,15 +71,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._fault = HTTPStatus.SERVICE_UNAVAILABLE
         else:
             self._seconds = self._head_bytes = 0
-            self._is_in_body = True
             super().on_headers_complete()
+            self.headers = []  # the request's are its own: what follows its body may say anything
             return
         raise ValueError(self._fault)  # which ends the parsing
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, which has no end but the application's."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a body."""
         self._head_bytes = 0
-        self._is_in_body = False
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

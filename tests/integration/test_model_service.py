@@ -9,7 +9,7 @@ import statistics
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -395,6 +395,15 @@ def test_what_a_head_may_be_has_a_bound(model_service: Server, sent: bytes, stat
     with socket.create_connection(("127.0.0.1", model_service.port), timeout=5) as caller:
         caller.sendall(sent)
         assert caller.recv(1000).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_what_follows_a_body_has_the_bound_of_a_head(model_service: Server) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", model_service.port), timeout=3) as caller:
+        caller.sendall(head + b"transfer-encoding: chunked\r\n\r\n0\r\na: ")
+        with suppress(ConnectionError):
+            caller.sendall(b"x" * 400_000)
+            assert caller.recv(1000) == b""
 
 
 def test_nobody_is_waited_for_longer_than_ten_seconds(model_service: Server) -> None:

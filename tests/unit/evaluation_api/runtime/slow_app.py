@@ -34,6 +34,11 @@ async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(await request.body())
 
 
+async def asked(request: Request) -> PlainTextResponse:
+    await request.body()
+    return PlainTextResponse(request.headers.getlist("asked")[-1])
+
+
 async def health(_: Request) -> PlainTextResponse:
     return PlainTextResponse("ok")
 
@@ -55,6 +60,7 @@ app = Starlette(
     routes=[
         Route("/slow", slow, methods=["GET", "POST"]),
         Route("/echo", echo, methods=["POST"]),
+        Route("/asked", asked, methods=["POST"]),
         Route("/big", big),
         Route("/health", health),
         Route("/health/go", go),

@@ -3,6 +3,7 @@
 Its callers have half a second for what those of the service have ten for.
 """
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -317,6 +318,52 @@ def test_a_head_has_64_kb_and_100_fields(server: Server, head: bytes, status: in
 def test_an_endless_head_is_refused_before_it_ends(server: Server) -> None:
     with connect(server, b"GET / HTTP/1.1\r\na: " + b"x" * 66_000) as caller:
         assert caller.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        pytest.param(b"0\r\na: " + b"x" * 400_000, id="a field after it"),
+        pytest.param(b"0\r\n" + b"a: b\r\n" * 102, id="fields after it"),
+        pytest.param(b"1;a=" + b"x" * 400_000, id="a chunk's extension"),
+    ],
+)
+def test_what_is_around_a_body_is_no_longer_than_a_head(server: Server, around: bytes) -> None:
+    with connect(server, HEAD + b"Transfer-Encoding: chunked\r\n\r\n") as caller:
+        with contextlib.suppress(OSError):
+            caller.sendall(around)
+        assert caller.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_fields_after_a_body_are_none_of_the_requests(server: Server) -> None:
+    sent = b"Transfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\nasked: late\r\n\r\n"
+    with connect(server, b"POST /asked HTTP/1.1\r\nasked: first\r\n" + sent) as caller:
+        assert read_until(caller, b"first", 1).endswith(b"first")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Content-Length: 4\r\n\r\ngood", id="a length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n", id="chunks"),
+    ],
+)
+@pytest.mark.parametrize("pause_seconds", [0, 0.1])
+def test_a_request_that_offers_another_protocol_keeps_its_body(
+    server: Server, body: bytes, pause_seconds: float
+) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+    head, end, sent = body.partition(b"\r\n\r\n")
+    with connect(server, HEAD + offer + head + end) as caller:
+        time.sleep(pause_seconds)
+        caller.sendall(sent + GET % b"/health")
+        received = read_until(caller, b"HTTP/1.1 200 ", 2)
+        assert received.index(b"good") < received.rindex(b"HTTP/1.1")
+
+
+def test_nobody_is_led_elsewhere(server: Server) -> None:
+    with connect(server, b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n" + GET % b"/health") as caller:
+        assert read_all(caller).count(b"HTTP/1.1") == 1
 
 
 def test_newcomers_beyond_the_connections_that_there_may_be_are_refused(server: Server) -> None:
