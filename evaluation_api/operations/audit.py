@@ -13,7 +13,7 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Table, select, text
 from sqlalchemy.exc import DBAPIError
 
 from evaluation_api.decision import errors, policy_file
@@ -24,7 +24,7 @@ from evaluation_api.operations.chain_reading import NO_TIME, UNREADABLE, Seal, S
 from evaluation_api.record import database, digests, positions
 from evaluation_api.record.chain import Head
 from evaluation_api.record.positions import Numbering
-from evaluation_api.record.tables import corrections, purged_digests
+from evaluation_api.record.tables import corrections, evaluations, purged_digests, reviews
 
 #: Rows that the database hands over at once.
 _AT_ONCE: Final = 2_000
@@ -199,14 +199,8 @@ def _evaluations(
     connection: Connection, found: Audit, told: Told, numbering: Numbering
 ) -> Iterator[_Row]:
     """Yield every evaluation in the record's order, each compared with its own digest."""
-    dialect = connection.dialect.name
-    position = "position" if dialect == "postgresql" else "rowid"
-    query = (
-        f"SELECT {digests.selected(dialect)}, salt, digest,"  # noqa: S608 - names
-        f" name_folded = '{ERASED}', erased_at IS NOT NULL, pending, {position} FROM evaluations"
-        f" ORDER BY {position}, id"
-    )
-    stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
+    more = f"name_folded = '{ERASED}'", "erased_at IS NOT NULL", "pending"
+    stream = _rows(connection, evaluations, *more)
     for *values, salt, digest, is_hidden, is_erased, is_pending, number in stream:
         found.evaluations += 1
         identity = values[0]
@@ -224,6 +218,15 @@ def _evaluations(
         when = values[_EVALUATED] or values[_RECEIVED]
         sealed = told.received.get(identity, digest)
         yield _Row(place, _if_bytes(sealed), when if isinstance(when, str) else "")
+
+
+def _rows(connection: Connection, table: Table, *more: str) -> Iterator[Any]:
+    """Yield rows in the record's order: what digests are made of, salt, digest, more, position."""
+    position = positions.column(connection.dialect, table)
+    stored = text(", ".join(("salt", "digest", *more, str(position))))
+    rows = digests.rows_of(connection, table).add_columns(stored)
+    in_order = rows.order_by(position, table.c.id)
+    yield from connection.execution_options(yield_per=_AT_ONCE).execute(in_order)
 
 
 def _row_fault(values: list[Any], kept: Sequence[Any], place: Position, told: Told) -> str | None:
@@ -297,12 +300,8 @@ def _purged(connection: Connection, found: Audit, told: Told) -> Iterator[_Row]:
 
 def _compare_reviews(connection: Connection, found: Audit, told: Told) -> None:
     gone = told.reviews.keys() - told.purged_reviews
-    columns = digests.selected(connection.dialect.name, "reviews")
-    position = "position" if connection.dialect.name == "postgresql" else "rowid"
-    query = f"SELECT {columns}, salt, digest FROM reviews ORDER BY {position}, id"  # noqa: S608 - names
-    stream = connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(query)
     latest: dict[object, int] = {}
-    for *values, salt, digest in stream:
+    for *values, salt, digest, _position in _rows(connection, reviews):
         identity = values[0]
         found.reviews += 1
         gone.discard(identity)

@@ -10,19 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Select,
-    delete,
-    false,
-    insert,
-    null,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Engine, Select, delete, false, insert, null, or_, select, update
 
 from evaluation_api.client_files.client_file import Reading, State
 from evaluation_api.decision import errors
@@ -217,8 +205,7 @@ def _erased_words(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _left(connection: Connection, table: Any, which: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
-    columns = text(digests.selected(connection.dialect.name, table.name))
-    for row in connection.execute(select(columns).select_from(table).where(which)):
+    for row in connection.execute(digests.rows_of(connection, table).where(which)):
         yield row[0], digests.of_values(b"", tuple(row)).hex()
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
+import sqlalchemy as sa
 
 from evaluation_api.decision.domain import FEATURES
 
@@ -108,6 +109,12 @@ def selected(dialect: str, table: str = "evaluations") -> str:
     columns = COLUMNS if table == "evaluations" else _REVIEW_COLUMNS
     told = {**_BY_NUMBER, **(_ON_SERVER if dialect == "postgresql" else {})}
     return ", ".join(told.get(name, name) for name in columns)
+
+
+def rows_of(connection: sa.Connection, table: sa.Table) -> sa.Select[Any]:
+    """Return what asks a database for rows as digests are made of them."""
+    columns = selected(connection.dialect.name, table.name)
+    return sa.select(sa.text(columns)).select_from(table)
 
 
 def by_number(name: str) -> str:

@@ -141,7 +141,7 @@ class Seals(database.Keeper):
         """Make digests of rows whose writer made none: the last release, or before the chain."""
         started = time.perf_counter()
         no_digest = evaluations.c.digest.is_(None)
-        unknown = _rows(connection.dialect, evaluations).where(*behind, no_digest)
+        unknown = digests.rows_of(connection, evaluations).where(*behind, no_digest)
         some = unknown.order_by(*self._order).limit(self._pace.limit)
         found = connection.execute(some).all()
         _write_digests(connection, evaluations, found)
@@ -207,11 +207,6 @@ def _read(connection: sa.Connection, some: sa.Select[Any]) -> sa.Row[Any]:
     return connection.execute(sa.select(*(one.label(name) for name, one in told.items()))).one()
 
 
-def _rows(dialect: sa.Dialect, table: sa.Table) -> sa.Select[Any]:
-    """Ask for rows as digests are made of them."""
-    return sa.select(sa.text(digests.selected(dialect.name, table.name))).select_from(table)
-
-
 def _write_digests(
     connection: sa.Connection, table: sa.Table, found: Sequence[sa.Row[Any]]
 ) -> list[str]:
@@ -234,7 +229,7 @@ def _add_events(connection: sa.Connection) -> bool:
 
 def _seal_reviews(connection: sa.Connection) -> bool:
     """Seal reviews, of which there are few, one by one, in the order in which they count."""
-    unknown = _rows(connection.dialect, reviews).where(_NEW_REVIEW)
+    unknown = digests.rows_of(connection, reviews).where(_NEW_REVIEW)
     in_order = unknown.order_by(positions.column(connection.dialect, reviews), reviews.c.id)
     found = connection.execute(in_order.limit(_MOST_SINGLY)).all()
     if found:
@@ -249,7 +244,7 @@ def _seal_decided(connection: sa.Connection) -> bool:
 
     Others are not sealed again: somebody put them among these, to have a change of them sealed.
     """
-    some = _rows(connection.dialect, evaluations).where(*_DECIDED).order_by(evaluations.c.id)
+    some = digests.rows_of(connection, evaluations).where(*_DECIDED).order_by(evaluations.c.id)
     rows = connection.execute(some.limit(_MOST_SINGLY)).all()
     before = _known_as_received(connection, rows)
     found = [row for row in rows if row[0] in before]
