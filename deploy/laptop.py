@@ -88,8 +88,7 @@ def number_from(environ: Mapping[str, str], variable: str, default: int, highest
     try:
         return ports.number(environ.get(variable, str(default)), highest)
     except ValueError as error:
-        message = f"{variable} {error}."
-        raise CannotStartError(message) from error
+        raise CannotStartError(f"{variable} {error}.") from error
 
 
 def can_import_model() -> bool:

@@ -33,8 +33,7 @@ def number(text: str, highest: int = HIGHEST) -> int:
     """Read a number from 1 on, of a port unless told otherwise. Raises ValueError."""
     if text.isascii() and text.isdigit() and 1 <= int(text) <= highest:
         return int(text)
-    message = f"must be a number from 1 to {highest}, and is {text!r}"
-    raise ValueError(message)
+    raise ValueError(f"must be a number from 1 to {highest}, and is {text!r}")
 
 
 def another(port: int) -> int:

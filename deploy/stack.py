@@ -190,8 +190,7 @@ class Stack:
         try:
             return ports.number(self._setting(name, default))
         except ValueError as error:
-            message = f"{name} {error}."
-            raise StackError(message) from error
+            raise StackError(f"{name} {error}.") from error
 
     def _start_beside(
         self, service: str, replicas: int, environment: Mapping[str, str] | None = None
@@ -274,8 +273,7 @@ def is_taken(address: str, port: int) -> bool:
 def replica_count(text: str) -> int:
     """Read a number of replicas. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
-        message = f"{text!r} is no number of replicas, from 1"
-        raise argparse.ArgumentTypeError(message)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of replicas, from 1")
     return int(text)
 
 

@@ -25,8 +25,7 @@ def first(received: bytes | bytearray) -> Answer | None:
     head = bytes(received[:end]).lower()
     at = head.find(b"\r\ncontent-length:")
     if at < 0:
-        message = f"An answer without Content-Length: {head.decode('latin-1')}"
-        raise ValueError(message)
+        raise ValueError(f"An answer without Content-Length: {head.decode('latin-1')}")
     size = end + 4 + int(head[at + 17 :].split(b"\r\n", 1)[0])
     if len(received) < size:
         return None

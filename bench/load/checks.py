@@ -57,8 +57,7 @@ def _ask(
         status, content = _asked(system, connection, group)
     said = content[:300].decode(errors="replace")
     if status != http.HTTPStatus.OK:
-        message = f"{system.title} answered {status}: {said}"
-        raise WrongAnswerError(message)
+        raise WrongAnswerError(f"{system.title} answered {status}: {said}")
     try:
         predicted = system.language.read(content)
     except (KeyError, TypeError, ValueError) as exc:

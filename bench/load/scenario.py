@@ -132,8 +132,7 @@ class Trial:
             return None
         recorded = checks.count(self.system.record)
         if recorded < self.answered:
-            message = f"{self.answered} answers, but only {recorded} recorded"
-            raise WrongAnswerError(message)
+            raise WrongAnswerError(f"{self.answered} answers, but only {recorded} recorded")
         return recorded
 
     def _say(self, sentence: str) -> None:

@@ -79,5 +79,4 @@ def read(printed: str, complaints: str = "") -> Load:
     for line in printed.splitlines():
         if line.startswith(_MARK):
             return Load(**json.loads(line.removeprefix(_MARK)))
-    message = f"wrk measured nothing: {(complaints or printed).strip()}"
-    raise WrkError(message)
+    raise WrkError(f"wrk measured nothing: {(complaints or printed).strip()}")

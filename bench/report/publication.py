@@ -39,6 +39,5 @@ def with_section(page: str, name: str, text: str) -> str:
     before, found, rest = page.partition(mark)
     _, ended, after = rest.partition("<!-- end -->")
     if not (found and ended):
-        message = f"The page has no place for {name}: {mark.strip()} ... <!-- end -->"
-        raise ValueError(message)
+        raise ValueError(f"The page has no place for {name}: {mark.strip()} ... <!-- end -->")
     return f"{before}{mark}\n{text}\n\n{ended}{after}"

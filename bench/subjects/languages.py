@@ -71,8 +71,7 @@ def _tensor_body(clients: Sequence[Client]) -> bytes:
 def _evaluation(body: bytes, fields: Sequence[str] = _ORIGINAL) -> list[int]:
     answer = json.loads(body)
     if missing := [field for field in fields if field not in answer]:
-        message = f"without {', '.join(missing)}"
-        raise KeyError(message)
+        raise KeyError(f"without {', '.join(missing)}")
     return [int(answer["cluster"])]
 
 

@@ -54,17 +54,8 @@ class Server:
 
     def run(self, statement: str) -> None:
         """Run one statement, by psql."""
-        _run(
-            self.programs / "psql",
-            "-qX",
-            "-h",
-            self.folder,
-            "-U",
-            _USER,
-            "postgres",
-            "-c",
-            statement,
-        )
+        database = ("-h", self.folder, "-U", _USER, "postgres")
+        _run(self.programs / "psql", "-qX", *database, "-c", statement)
 
     def suspend(self) -> None:
         """Stop its processes where they are."""

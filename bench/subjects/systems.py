@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 from bench.subjects import languages
 from bench.subjects.languages import Language
@@ -51,6 +52,10 @@ class System:
         told = {"Content-Type": self.language.media_type}
         return told | ({"Authorization": self.authorization} if self.authorization else {})
 
+    def varied(self, key: str, title: str, **changes: Any) -> Self:  # noqa: ANN401 - any field
+        """Return it with some fields changed, as what is added to its key and title says."""
+        return replace(self, key=f"{self.key}-{key}", title=f"{self.title}, {title}", **changes)
+
 
 Make = Callable[[Path], System]
 """A system with ports and files of its own in a folder."""
@@ -65,8 +70,7 @@ def monolith(_: Path) -> System:
 def monolith_async(folder: Path) -> System:
     """Return the monolith by its route without a thread, which is the stronger one."""
     language = replace(languages.ORIGINAL, path="/avaliar-sem-thread")
-    one = monolith(folder)
-    return replace(one, key="monolith-async", title="monolith, async def", language=language)
+    return monolith(folder).varied("async", "async def", language=language)
 
 
 def split(_: Path) -> System:
@@ -120,25 +124,15 @@ def recorded(key: str, title: str, database_url: str, service: str = ".") -> Mak
 
 def keyed(make: Make) -> Make:
     """Return a system whose callers send an Idempotency-Key with each request."""
-
-    def make_keyed(folder: Path) -> System:
-        one = make(folder)
-        return replace(one, key=f"{one.key}-keyed", title=f"{one.title}, with keys", keyed=True)
-
-    return make_keyed
+    return lambda folder: make(folder).varied("keyed", "with keys", keyed=True)
 
 
 def with_access(folder: Path) -> System:
     """Return this system where nobody is let in without a key, and its callers have one."""
     one = this_system(folder)
     programs = [replace(p, environment={**p.environment, **_IDENTIFIED}) for p in one.programs]
-    return replace(
-        one,
-        key="system-access",
-        title="this system, with access keys",
-        programs=programs,
-        authorization=f"Bearer {_access_key(f'sqlite:///{one.record}')}",
-    )
+    bearer = f"Bearer {_access_key(f'sqlite:///{one.record}')}"
+    return one.varied("access", "with access keys", programs=programs, authorization=bearer)
 
 
 def unrecorded(folder: Path) -> System:
@@ -162,13 +156,7 @@ def model_service(workers: int) -> Make:
 
 def by_columns(make: Make) -> Make:
     """Return a model service whose callers send columns."""
-
-    def make_by_columns(folder: Path) -> System:
-        one = make(folder)
-        key, title = f"{one.key}-columns", f"{one.title}, by columns"
-        return replace(one, key=key, title=title, language=languages.COLUMNS)
-
-    return make_by_columns
+    return lambda folder: make(folder).varied("columns", "by columns", language=languages.COLUMNS)
 
 
 def bentoml_as_documented(folder: Path) -> System:
