@@ -37,7 +37,7 @@ class CompressedFiles:
         if not is_text or file.stat_result is None or file.stat_result.st_size < _LEAST_BYTES:
             return file
         file.headers.add_vary_header("Accept-Encoding")
-        if "range" in asked or not _takes_gzip(asked.get("accept-encoding", "")):
+        if not _takes_gzip(asked.get("accept-encoding", "")):
             return file
         return _compressed(file, await self._content(file.path, file.stat_result.st_mtime_ns))
 
@@ -57,7 +57,7 @@ def _read_compressed(path: str | PathLike[str]) -> bytes:
 
 
 def _compressed(file: FileResponse, content: bytes) -> Response:
-    own = {"content-length", "accept-ranges", "etag"}
+    own = {"content-length", "etag"}
     told = {name: value for name, value in file.headers.items() if name not in own}
     told |= {"etag": f"W/{file.headers['etag']}", "content-encoding": "gzip"}
     return _InPieces(content, file.status_code, told)

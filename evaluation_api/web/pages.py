@@ -48,7 +48,11 @@ class Files(StaticFiles):
         self._downloads = Budget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a file. Raises ManyFilesError for a large one when so many are being sent."""
+        """Send a file. Raises ManyFilesError for a large one when so many are being sent.
+
+        Always the whole: Starlette answers a Range that it cannot read with a text of its own.
+        """
+        scope = {**scope, "headers": [(n, v) for n, v in scope["headers"] if n != b"range"]}
         response = await self.get_response(self.get_path(scope), scope)
         is_large = scope["method"] == "GET" and _bytes_of(response) > PIECE_BYTES
         with self._downloads.place() if is_large else nullcontext():
@@ -73,6 +77,7 @@ class Files(StaticFiles):
         response = super().file_response(*found, **more)
         scope: Scope = found[2]
         is_vendors = scope["path"].startswith(_VENDOR)
+        response.headers["Accept-Ranges"] = "none"
         response.headers["Cache-Control"] = _IMMUTABLE if is_vendors else _REVALIDATED
         return response
 

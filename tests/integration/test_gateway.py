@@ -251,6 +251,18 @@ def test_a_page_is_compressed_for_who_takes_that_under_another_tag(client: httpx
         assert client.get("/", headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-9", "bytes=9-0", "bytes=-", "pages=1-2", "bytes=0-9,20-"]
+)
+@pytest.mark.parametrize("path", ["/", "/docs/"])
+def test_a_page_is_sent_whole_whatever_part_of_it_is_asked_for(
+    client: httpx.Client, path: str, asked: str
+) -> None:
+    part, whole = client.get(path, headers={"Range": asked}), client.get(path)
+
+    assert (part.status_code, part.content) == (200, whole.content)
+
+
 def test_a_name_searched_for_by_post_is_in_no_log(client: httpx.Client, gateway: Gateway) -> None:
     found = client.post("/avaliacoes/busca", json={"nome": "Zuleica"})
 

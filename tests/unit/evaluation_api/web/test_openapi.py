@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from evaluation_api.app import create_fastapi_app
 from evaluation_api.web.problem_table import documented
@@ -20,6 +21,18 @@ SCHEMAS = COMMITTED["components"]["schemas"]
 
 def test_the_committed_description_is_what_the_service_says() -> None:
     assert create_fastapi_app().openapi() == COMMITTED, "it is stale: make openapi"
+
+
+def test_whoever_asks_for_the_description_gets_it_as_it_was_written_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = create_fastapi_app()
+    client = TestClient(app, base_url="http://localhost")
+    first = client.get("/openapi.json")
+    monkeypatch.setattr(app, "openapi", None)
+
+    assert client.get("/openapi.json").content == first.content
+    assert first.json() == COMMITTED
 
 
 def test_names_are_short_and_in_ascii_and_every_field_of_an_answer_is_described() -> None:
