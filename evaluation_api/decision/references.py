@@ -5,9 +5,18 @@ Each has a stable code, for who reads an answer by program; sentences.py has the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from evaluation_api.decision.domain import AdverseFact, CardUsage, Facts
 from evaluation_api.decision.facts import Share, cents
+
+#: Which amount each code is about.
+FEATURE_OF: Final = {
+    "uso_alto": "balance",
+    "pouco_pago": "payments",
+    "quase_nada_pago": "payments",
+    "saques_altos": "cash_advance",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,11 @@ class References:
     withdrawn: Share
     low_paid: Share
     hardly_paid: Share
+
+    def by_code(self) -> dict[str, float]:
+        """Return the share that each code is measured against."""
+        shares = self.use, self.low_paid, self.hardly_paid, self.withdrawn
+        return {code: share.value for code, share in zip(FEATURE_OF, shares, strict=True)}
 
     def adverse(self, usage: CardUsage, facts: Facts) -> Iterator[AdverseFact]:
         """Find what speaks against a client, in the order use, payments, withdrawals."""

@@ -7,7 +7,7 @@ from evaluation_api.decision.domain import Geometry, Model, ModelCard, UsedPolic
 from evaluation_api.decision.facts import Thresholds
 from evaluation_api.decision.policy import FactPolicy, Profile
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.decision.references import References
+from evaluation_api.decision.references import FEATURE_OF, References
 from evaluation_api.web import contract
 from evaluation_api.web.answers import percent, when
 
@@ -59,15 +59,9 @@ def _criterios(thresholds: Thresholds) -> contract.Criterios:
 
 
 def _possible(references: References) -> Iterator[contract.MotivoPossivel]:
-    for code, feature, share in (
-        ("uso_alto", "balance", references.use),
-        ("pouco_pago", "payments", references.low_paid),
-        ("quase_nada_pago", "payments", references.hardly_paid),
-        ("saques_altos", "cash_advance", references.withdrawn),
-    ):
-        yield contract.MotivoPossivel(
-            code, feature, percent(share.value), sentences.possible(code, share.value)
-        )
+    for code, share in references.by_code().items():
+        sentence = sentences.possible(code, share)
+        yield contract.MotivoPossivel(code, FEATURE_OF[code], percent(share), sentence)
 
 
 def _promessa(policy: FactPolicy, model: Model | None) -> contract.Promessa:

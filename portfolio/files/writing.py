@@ -122,14 +122,7 @@ def _reasons(policy: AnyPolicy) -> pa.Array:
     """Return a sentence or several for each of frames.REASONS."""
     if not isinstance(policy, FactPolicy):
         return pa.array(frames.REASONS)
-    references = policy.references
-    bounds = {
-        "uso_alto": references.use.value,
-        "pouco_pago": references.low_paid.value,
-        "quase_nada_pago": references.hardly_paid.value,
-        "saques_altos": references.withdrawn.value,
-    }
-    said = {code: possible(code, bound) for code, bound in bounds.items()}
+    said = {code: possible(code, share) for code, share in policy.references.by_code().items()}
     return pa.array([" ".join(said[code] for code in codes.split()) for codes in frames.REASONS])
 
 
