@@ -23,9 +23,6 @@ _OUTCOMES: Final = {
 _REASON: Final = {"rotulo", "valor", "contribuicao", "sentido", "frase"}
 _FACT: Final = {"rotulo", "frase"}
 
-pages.templates.filters["reais"] = sentences.money
-pages.templates.filters["decisao"] = _OUTCOMES.__getitem__
-
 
 def _local(when: datetime) -> str:
     """Format a time as the analysts' clocks show it."""
@@ -52,12 +49,16 @@ def _percent(value: float) -> str:
     return sentences.round_percent(value / 100)
 
 
-pages.templates.filters["referencia"] = _bound
-pages.templates.filters["porcento"] = _percent
-pages.templates.filters["hora"] = _local
-pages.templates.filters["dia"] = _day
-pages.templates.filters["protocolo"] = sentences.protocol
-pages.templates.filters["numero"] = _number
+pages.templates.filters |= {
+    "reais": sentences.money,
+    "decisao": _OUTCOMES.__getitem__,
+    "referencia": _bound,
+    "porcento": _percent,
+    "hora": _local,
+    "dia": _day,
+    "protocolo": sentences.protocol,
+    "numero": _number,
+}
 
 
 def _shown(answer: Mapping[str, Any]) -> dict[str, Any]:

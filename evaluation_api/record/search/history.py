@@ -38,17 +38,17 @@ _WAITS: Final = sa.text("evaluations.rowid IN (SELECT position FROM names.waitin
 _MATCH: Final = sa.text("parts MATCH :parts")
 
 
-class History:
+class History(database.Keeper):
     """The evaluations in one database, as lists. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: sa.Engine, *, indexed: bool = False, newest: int = _NEWEST) -> None:
-        """Keep the engine; its tables are schema.migrate's business.
+        """Take the engine.
 
         indexed: look for what is not new in what is filled behind the appends: SQLite's index of
         names, which its connections know then (name_index.attach), or PostgreSQL's table searched.
         newest: how many rows PostgreSQL looks at directly, at least.
         """
-        self._engine = engine
+        super().__init__(engine)
         self._indexed = indexed
         self._newest = newest
         self._dialect = engine.dialect
@@ -59,7 +59,7 @@ class History:
 
         With search.after, the first committed first. Raises UnknownPlaceError.
         """
-        with database.transaction(self._engine) as connection:
+        with self._transaction() as connection:
             numbering = positions.numbering(connection)
             if search.after and not positions.is_given(connection, numbering, search.after):
                 raise errors.UnknownPlaceError
@@ -102,9 +102,8 @@ class History:
         """Have SQLite go by the ids' own index, of which every page holds hundreds of rows."""
         positions_of = query.with_only_columns(self._position).select_from(evaluations)
         unordered = positions_of.correlate(None).order_by(None)
-        chosen = unordered.order_by(
-            sa.text("+evaluations.rowid DESC")
-        )  # + hides that rows are sorted
+        # + hides that rows are sorted.
+        chosen = unordered.order_by(sa.text("+evaluations.rowid DESC"))
         return self._listed([self._position.in_(chosen)], oldest_first=False)
 
     def _found_on_server(
@@ -190,17 +189,12 @@ class History:
     def _listed(self, conditions: Sequence[Condition], *, oldest_first: bool) -> sa.Select[Any]:
         order = (self._position, evaluations.c.id)
         directed = order if oldest_first else (column.desc() for column in order)
-        position = positions.column(self._dialect, reviews)
+        last_first = positions.column(self._dialect, reviews).desc(), reviews.c.id.desc()
         of_this = reviews.c.evaluation_id == evaluations.c.id
-        last = (
-            sa.select(reviews.c.outcome)
-            .where(of_this)
-            .order_by(position.desc(), reviews.c.id.desc())
-        )
+        last = sa.select(reviews.c.outcome).where(of_this).order_by(*last_first)
         count = sa.select(sa.func.count()).where(of_this)
-        newer = sa.select(corrections.c.by_id).where(
-            corrections.c.evaluation_id == evaluations.c.id
-        )
+        is_corrected = corrections.c.evaluation_id == evaluations.c.id
+        newer = sa.select(corrections.c.by_id).where(is_corrected)
         return (
             sa.select(
                 *rows.LISTED,
