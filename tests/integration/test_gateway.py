@@ -258,7 +258,8 @@ def test_a_page_is_compressed_for_who_takes_that_under_another_tag(client: httpx
 def test_a_page_is_sent_whole_whatever_part_of_it_is_asked_for(
     client: httpx.Client, path: str, asked: str
 ) -> None:
-    part, whole = client.get(path, headers={"Range": asked}), client.get(path)
+    plain = {"Accept-Encoding": "identity"}  # nginx gives no part of what it compresses
+    part, whole = (client.get(path, headers=plain | more) for more in ({"Range": asked}, {}))
 
     assert (part.status_code, part.content) == (200, whole.content)
 
