@@ -1,16 +1,18 @@
 """The sealer: makes entries of the chain over what was committed, behind those who commit.
 
-One at a time across replicas, in the record's own order (positions.py). Each step is one short
-transaction, since nobody else can write to a file meanwhile.
+One at a time across replicas, in the record's own order (positions.py). What is to be done is
+looked up first, and each step is one short transaction, since nobody else can write to a file
+meanwhile.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
@@ -18,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position
 from evaluation_api.record import chain, database, digests, positions
-from evaluation_api.record.chain import Link
+from evaluation_api.record.chain import Head, Link
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.tables import chain_events, chain_waiting, evaluations, reviews
 from evaluation_api.runtime.background import Events, repeat
@@ -28,16 +30,17 @@ logger = logging.getLogger(__name__)
 _EVENTS: Final = Events("seal_waits", "seal_failed")
 #: Between two looks; what was committed is sealed within 2 s.
 _TICK_SECONDS: Final = 1.0
-#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
+#: Between two steps, for those who wait to write.
 _PAUSE_SECONDS: Final = 0.005
-#: Rows of one entry, of which the digests alone are read: 4 ms in SQLite's own code. What else an
-#: entry takes is as much again, and was most of what rows of a file took in entries of 1,024.
-_LARGEST_SEAL: Final = 4_096
+#: Rows of one entry, of which the digests alone are read: 8 ms in SQLite's own code. What else an
+#: entry takes was most of what rows of a file took in entries of 1,024.
+_LARGEST_SEAL: Final = 8_192
 #: Rows whose digests are made in one transaction, for which they are read and written whole.
 _LARGEST_FILL: Final = 1_024
 _MOST_EVENTS: Final = 256
 _MOST_SINGLY: Final = 128
 
+_IS_NOTED: Final = sa.exists(sa.select(chain_events))
 _NEW_REVIEW: Final = reviews.c.digest.is_(None)
 #: Evaluations that were sealed as they were received, and are decided now.
 _DECIDED: Final = (
@@ -50,6 +53,24 @@ _TRY: Final = sa.text("SELECT pg_try_advisory_xact_lock(4203383)")
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(4203383)")
 
 
+#: Does one thing in a transaction; tells whether more of it may be left.
+_Step = Callable[[sa.Connection], bool]
+#: Reads what is to be done, which keeps nobody from writing.
+_Look = Callable[[sa.Connection], _Step | None]
+
+
+class _Unsealed(NamedTuple):
+    """Evaluations behind the last sealed one. rows: as _read tells them. to: the last of them.
+
+    head: of the chain that they are to be sealed in.
+    """
+
+    head: Head
+    after: Position
+    rows: sa.Row[Any]
+    to: Position
+
+
 class Seals(database.Keeper):
     """What is sealed in one database. Every method raises RecordUnavailableError."""
 
@@ -60,12 +81,12 @@ class Seals(database.Keeper):
         self._place = positions.place(engine.dialect)
         self._order = (self._position, evaluations.c.id)
         self._pace = Pace(_LARGEST_FILL)
-        self._steps = (
-            (self._begin, ~chain.IS_HEAD_KEPT),
-            (_add_events, sa.exists(sa.select(chain_events))),
-            (self._seal, sa.literal(value=True)),
-            (_seal_reviews, sa.exists(sa.select(reviews).where(_NEW_REVIEW))),
-            (_seal_decided, sa.exists(sa.select(evaluations).where(*_DECIDED))),
+        self._looks: Sequence[_Look] = (
+            _when(~chain.IS_HEAD_KEPT, self._begin),
+            _when(_IS_NOTED, _add_events),
+            self._look_ahead,
+            _when(sa.exists().where(_NEW_REVIEW), _seal_reviews),
+            _when(sa.exists().where(*_DECIDED), _seal_decided),
         )
 
     def seal_all(self) -> None:
@@ -80,22 +101,17 @@ class Seals(database.Keeper):
         committed would take the file from them again and again.
         """
         is_behind = False
-        for step, is_due in self._steps:
-            if not self._is_so(is_due):
+        for look in self._looks:
+            # In the step itself, in which the file is locked, each look waits for the interpreter.
+            with self._transaction() as connection:
+                step = look(connection)
+            if step is None:
                 continue
             with self._transaction() as connection:
                 if not _is_alone(connection):
                     return False
                 is_behind |= step(connection)
         return is_behind
-
-    def _is_so(self, condition: sa.ColumnElement[bool]) -> bool:
-        """Look whether a step is due, which keeps nobody from writing.
-
-        In the step itself, in which the file is locked, each look waits for the interpreter.
-        """
-        with self._transaction() as connection:
-            return bool(connection.scalar(sa.select(condition)))
 
     def _begin(self, connection: sa.Connection) -> bool:
         """Say first what was recorded before there was a chain, and what is lost of one."""
@@ -111,27 +127,47 @@ class Seals(database.Keeper):
         newest_first = (column.desc() for column in self._order)
         query = sa.select(*self._order).order_by(*newest_first).limit(1)
         newest = connection.execute(query).first()
-        return _told(connection, *((0, "") if newest is None else newest))
+        number, identity = (0, "") if newest is None else newest
+        return [positions.numbering(connection).told(number), identity]
 
-    def _seal(self, connection: sa.Connection) -> bool:
-        """Seal the evaluations that follow, or make digests for those that have none."""
-        after = last_sealed(connection)
-        behind = self._behind(positions.numbering(connection).place(after))
+    def _look_ahead(self, connection: sa.Connection) -> _Step | None:
+        """Read what is to be sealed next."""
+        unsealed = self._unsealed(connection)
+        return partial(self._seal, unsealed) if unsealed.rows.total else None
+
+    def _unsealed(self, connection: sa.Connection) -> _Unsealed:
+        # The head first: whoever seals meanwhile moves it on, and what is read then is not sealed.
+        head, after = chain.head(connection), last_sealed(connection)
+        numbering = positions.numbering(connection)
+        behind = self._behind(numbering.place(after))
         place = self._position.label("position"), evaluations.c.id
         known = evaluations.c.digest, evaluations.c.degraded
         some = sa.select(*place, *known).where(*behind).order_by(*self._order)
         found = _read(connection, some.limit(_LARGEST_SEAL))
-        if not found.total:
-            return False
+        to = Position(numbering.told(found.last or 0), found.last_id or "")
+        return _Unsealed(head, after, found, to)
+
+    def _seal(self, unsealed: _Unsealed, connection: sa.Connection) -> bool:
+        """Seal evaluations, or make digests for those that have none.
+
+        Whoever changed them since notes that, whoever sealed them moved the head, and those that
+        waited for the model may be decided since.
+        """
+        link = Link(connection)
+        if link.head != unsealed.head or connection.scalar(sa.select(_IS_NOTED)):
+            return True
+        if unsealed.rows.waiting:
+            unsealed = self._unsealed(connection)
+        _, after, found, to = unsealed
+        behind = self._behind(positions.numbering(connection).place(after))
         if found.known < found.total:
             self._fill(connection, behind)
             return True
-        to = Position(found.last, found.last_id)
         if found.waiting:
-            self._note_waiting(connection, behind, to)
+            self._note_waiting(connection, behind, Position(found.last, found.last_id))
         joined = digests.together([bytes.fromhex(found.digests)])
-        what = {"count": found.total, "after": list(after), "to": _told(connection, *to)}
-        Link(connection).add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
+        what = {"count": found.total, "after": list(after), "to": list(to)}
+        link.add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
         return bool(found.total == _LARGEST_SEAL)
 
     def _behind(self, place: Position) -> Sequence[sa.ColumnElement[bool]]:
@@ -158,6 +194,10 @@ class Seals(database.Keeper):
         connection.execute(into)
 
 
+def _when(condition: sa.ColumnElement[bool], step: _Step) -> _Look:
+    return lambda connection: step if connection.scalar(sa.select(condition)) else None
+
+
 def _is_alone(connection: sa.Connection) -> bool:
     """Keep other sealers out for this transaction; tell whether none was there before."""
     database.begin_writing(connection)
@@ -174,10 +214,6 @@ def last_sealed(connection: sa.Connection) -> Position:
     """Return the place of the last evaluation that was sealed."""
     last = chain.last_of(connection, chain.SEAL)
     return Position(0, "") if last is None else Position(*last["what"]["to"])
-
-
-def _told(connection: sa.Connection, number: int, identity: str) -> list[object]:
-    return [positions.numbering(connection).told(number), identity]
 
 
 def _read(connection: sa.Connection, some: sa.Select[Any]) -> sa.Row[Any]:

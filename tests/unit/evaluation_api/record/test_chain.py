@@ -577,9 +577,46 @@ def test_a_look_takes_the_file_for_what_is_due_alone(
         driver.set_trace_callback(taken.append)
 
     seals.seal_some()
+    seals.seal_some()
 
     assert taken.count("BEGIN IMMEDIATE") == 1
     assert audit.verify(engine).faults == []
+
+
+class _Interrupted(Seals):
+    """Lets others in between its look and what it does then."""
+
+    def __init__(self, engine: Engine, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+        super().__init__(engine)
+
+    def _look_ahead(self, connection: Connection) -> Callable[[Connection], bool] | None:
+        step = super()._look_ahead(connection)
+        self._meanwhile()
+        return step
+
+
+@pytest.mark.parametrize("change", ["sealed", "erased", "sealed and erased", "noted"])
+def test_what_was_looked_at_is_not_sealed_as_it_was_before_others_came(
+    engine: Engine, log: EvaluationLog, change: str
+) -> None:
+    entry = decided_entry()
+    log.append([entry, decided_entry()])
+
+    def meanwhile() -> None:
+        if change == "noted":
+            ChainLog(engine).note([chain.by_terminal("export")])
+        if "sealed" in change:
+            Seals(engine).seal_all()
+        if "erased" in change:
+            Persons(engine).erase([entry.id])
+
+    seals = _Interrupted(engine, meanwhile)
+    assert seals.seal_some() is True
+    Seals(engine).seal_all()
+
+    found = audit.verify(engine)
+    assert (found.faults, found.unsealed) == ([], 0)
 
 
 def test_sealers_of_many_replicas_beside_many_writers_make_one_chain(
