@@ -4,7 +4,6 @@ SQLite's file by a driver that takes Arrow's columns, a server by COPY. Each cal
 of its own: the clients, and how far their file is then.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Protocol
@@ -13,6 +12,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from evaluation_api.decision.errors import RecordBusyError
+from evaluation_api.record import turns
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.tables import evaluations
 from evaluation_api.record.writer import Writer
@@ -24,8 +24,8 @@ from portfolio.sqlite_columns import Columns
 _LARGEST_SLICE: Final = 4_096
 #: These take 3 ms of work: on a busy machine they last longer, and smaller ones would wait oftener.
 _LEAST_SLICE: Final = 256
-#: Who waits for a file looks again every few milliseconds, and is not told when it is free.
-_PAUSE_SECONDS: Final = 0.005
+#: What the driver that takes columns does at a time; elsewhere a slice has a price of its own.
+_SHORT_SLICE_SECONDS: Final = 0.005
 _MOVE_ON: Final = (
     "UPDATE recorded_files SET recorded = ? WHERE sha256 = ? AND id = ? AND recorded = ?"
 )
@@ -43,8 +43,8 @@ class Appender(Protocol):
         them meanwhile, and RecordUnavailableError.
         """
 
-    def pause(self) -> None:
-        """Let others write. Raises RecordUnavailableError."""
+    def let_in(self) -> None:
+        """Let those write who wait. Raises RecordUnavailableError."""
 
     def settle(self, file: RecordedFile) -> None:
         """Return once a crash of the machine takes nothing of a file that was appended.
@@ -80,12 +80,13 @@ class _Rows:
     def __init__(self, log: RecordedFiles) -> None:
         self.pace = Pace(_LARGEST_SLICE, least=_LEAST_SLICE)
         self._log = log
+        self._file = str(log.engine.url.database)
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         return self._log.append(file, encoding.values(clients))
 
-    def pause(self) -> None:
-        time.sleep(_PAUSE_SECONDS)
+    def let_in(self) -> None:
+        turns.let_in(self._file)
 
     def settle(self, file: RecordedFile) -> None:
         self._log.settle(file)
@@ -104,7 +105,7 @@ class _Copy:
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         return self._log.append_copy(file, len(clients), copying.of_evaluations(clients))
 
-    def pause(self) -> None:
+    def let_in(self) -> None:
         pass
 
     def settle(self, file: RecordedFile) -> None:
@@ -123,9 +124,10 @@ def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, C
 class _Columns:
     """Arrow's columns, by sqlite_columns."""
 
-    def __init__(self, columns: Columns) -> None:
-        self.pace = Pace(_LARGEST_SLICE, least=_LEAST_SLICE)
+    def __init__(self, columns: Columns, file: str) -> None:
+        self.pace = Pace(_LARGEST_SLICE, _SHORT_SLICE_SECONDS, _LEAST_SLICE)
         self._columns = columns
+        self._file = file
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         further = file._replace(recorded=file.recorded + len(clients))
@@ -134,9 +136,9 @@ class _Columns:
             raise RecordBusyError(ELSEWHERE)
         return further
 
-    def pause(self) -> None:
-        if not self._columns.checkpoint_in_turn():
-            time.sleep(_PAUSE_SECONDS)
+    def let_in(self) -> None:
+        self._columns.checkpoint_in_turn()
+        turns.let_in(self._file)
 
     def settle(self, _: RecordedFile) -> None:
         self._columns.checkpoint()
@@ -145,4 +147,4 @@ class _Columns:
 @contextmanager
 def _opened(database: str) -> Iterator[Appender]:
     with sqlite_columns.opened(database) as columns:
-        yield _Columns(columns)
+        yield _Columns(columns, database)

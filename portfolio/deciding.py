@@ -233,7 +233,7 @@ class _OneFile:
             self._number += 1
             self._deciding.committed(part.counts, seconds)
             start = stop
-            self._slices.pause()
+            self._slices.let_in()
 
     def _slice(
         self, decided: _Decided, lines: slice, delimiter: str, grammar: Grammar

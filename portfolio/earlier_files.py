@@ -128,8 +128,7 @@ def _converted(engine: Engine, file_id: str) -> bool:
 def _begun(engine: Engine, file_id: str) -> Row[Any] | None:
     """Begin to make one, and have the last release's replicas leave it; None if it is begun."""
     now = clock.now(engine.dialect)
-    with database.transaction(engine) as connection:
-        database.begin_writing(connection)
+    with database.writing(engine) as connection:
         file = connection.execute(select(batches).where(batches.c.id == file_id)).one()
         broken = select(client_files.c.id).where(
             client_files.c.id == file_id, client_files.c.changed_at <= now - _BROKEN_OFF
@@ -176,7 +175,7 @@ class _Making:
         ids = [one for one in endings if isinstance(one, str)]
         page = next(EvaluationLog(self._engine).decided(ids, len(ids)), []) if ids else []
         result = _result(dialect, lines, endings, {one.id: one for one in page})
-        with database.transaction(self._engine) as connection:
+        with database.writing(self._engine) as connection:
             self._parts[Kind.SENT].add(connection, self._text.lines(lines))
             self._add(connection, Kind.RESULT, ("linha", *dialect.header, *_LAST_ANSWERS), result)
             if chunk.settled_at is None:
@@ -198,7 +197,7 @@ class _Making:
         known = self._anew() if is_untouched else self._as_it_ended()
         part = client_file_parts.c
         made = (part.file_id == self._file.id) & (part.kind != Kind.SENT.value)
-        with database.transaction(self._engine) as connection:
+        with database.writing(self._engine) as connection:
             if is_untouched:
                 connection.execute(delete(client_file_parts).where(made))
             ending = update(client_files).where(client_files.c.id == self._file.id)

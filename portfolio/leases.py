@@ -119,7 +119,7 @@ class Leases(database.Keeper):
         """Say that this worker is there, and keep what it has."""
         now = self._now()
         renewal = update(client_files).where(self._own).values(leased_until=now + LEASE)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             known = update(workers).where(workers.c.id == self.worker)
             if not connection.execute(known.values(seen_at=now)).rowcount:
                 connection.execute(delete(workers).where(workers.c.seen_at < now - _FORGOTTEN))
@@ -129,7 +129,7 @@ class Leases(database.Keeper):
     def vanish(self) -> None:
         """Leave all that this worker has to others, at once."""
         left = {"worker": None, "leased_until": None, "attempts": 0}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(update(client_files).where(self._own).values(left))
             connection.execute(delete(workers).where(workers.c.id == self.worker))
 
@@ -171,7 +171,7 @@ class Leases(database.Keeper):
 
     def leave(self, file: ClientFile) -> None:
         """Give a file back."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             left = update(client_files).where(self._own, client_files.c.id == file.id)
             connection.execute(left.values(worker=None, leased_until=None))
 
@@ -241,7 +241,7 @@ class Leases(database.Keeper):
         """Keep a piece of the faulty lines, compressed; the first takes the place of all before."""
         part = client_file_parts.c
         before = (part.file_id == file.id) & (part.kind == Kind.FAULTS.value)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             self._require(connection, file, State.CHECKING)
             if number == 0:
                 connection.execute(delete(client_file_parts).where(before))
@@ -280,7 +280,7 @@ class Leases(database.Keeper):
         answered_as: str | None = None,
     ) -> State:
         left = {"worker": None, "leased_until": None, "attempts": 0, "awaits": None}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             self._require(connection, file, state)
             if answered_as is not None:
                 connection.execute(_ANSWERED_AS, {"file_id": file.id, "last": answered_as})
@@ -291,7 +291,7 @@ class Leases(database.Keeper):
     def wait_for(self, file: ClientFile, awaited: Awaited | None) -> None:
         """Note what a file waits for. Raises LeaseLostError."""
         value = None if awaited is None else awaited.value
-        with self._transaction() as connection:
+        with self._writing() as connection:
             self._require(connection, file, file.state)
             waiting = update(client_files).where(client_files.c.id == file.id)
             connection.execute(waiting.values(awaits=value, attempts=0))
@@ -351,8 +351,7 @@ class Leases(database.Keeper):
         return further, seconds
 
     def _commit(self, moving: Update, part: Slice, pieces: list[Part]) -> float | None:
-        with self._transaction() as connection:
-            database.begin_writing(connection)
+        with self._writing() as connection:
             begun = time.perf_counter()
             if not connection.execute(moving).rowcount:
                 return None
@@ -371,7 +370,6 @@ class Leases(database.Keeper):
 
     def _require(self, connection: Connection, file: ClientFile, state: State) -> None:
         """Raise LeaseLostError unless a file is this worker's, and stays so until the commit."""
-        database.begin_writing(connection)
         query = select(client_files.c.id).where(
             self._own, client_files.c.id == file.id, client_files.c.state == state.value
         )

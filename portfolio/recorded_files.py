@@ -57,7 +57,7 @@ class RecordedFiles(database.Keeper):
         """Begin a file. after: as it was begun before. Raises RecordBusyError."""
         number = 1 if after is None else after.number + 1
         begun = RecordedFile(sha256, number, new_id(), criteria, 0)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             if not connection.execute(_BEGIN, begun._asdict()).rowcount:
                 raise RecordBusyError(ELSEWHERE)
             told = {"file": begun.id, "sha256": sha256, "number": number}
@@ -93,7 +93,7 @@ class RecordedFiles(database.Keeper):
         if self.engine.dialect.name == "sqlite":
             database.checkpoint(self.engine)
             return
-        with self._transaction() as connection:
+        with self._writing() as connection:
             _move_on(connection, file, file.recorded)
 
     @contextmanager
@@ -101,8 +101,7 @@ class RecordedFiles(database.Keeper):
         self, file: RecordedFile, count: int
     ) -> Iterator[tuple[Connection, RecordedFile]]:
         further = file._replace(recorded=file.recorded + count)
-        with self._transaction() as connection:
-            database.begin_writing(connection)
+        with self._writing() as connection:
             if not _move_on(connection, file, further.recorded):
                 raise RecordBusyError(ELSEWHERE)
             yield connection, further

@@ -181,7 +181,7 @@ class Recording:
             if len(part) == pace.limit:
                 pace.note(time.perf_counter() - begun)
             start += len(part)
-            self._appender.pause()
+            self._appender.let_in()
 
     def settle(self) -> None:
         """Return once no crash takes what was recorded. Raises RecordUnavailableError."""

@@ -25,8 +25,8 @@ _PRAGMAS: Final = (
     "synchronous=NORMAL",
     "wal_autocheckpoint=0",
 )
-#: Transactions between two checkpoints, which hold nobody up: some 10 MB.
-_CHECKPOINT_EVERY: Final = 8
+#: What is written between two checkpoints, which hold nobody up.
+_CHECKPOINT_BYTES: Final = 10_000_000
 
 
 def is_there() -> bool:
@@ -72,7 +72,7 @@ class Columns:
     def __init__(self, dbapi: Any, cursor: Any) -> None:  # noqa: ANN401 - the driver's own
         """Take the driver and a cursor of it."""
         self._dbapi, self._cursor = dbapi, cursor
-        self._written = 0
+        self._left_beside = 0  # bytes that no checkpoint has brought to the file
 
     def commit(
         self, move: str, values: Sequence[object], inserts: Mapping[str, pa.RecordBatch]
@@ -90,6 +90,7 @@ class Columns:
                     for table, rows in inserts.items():
                         told = _told(rows)
                         self._cursor.executemany(_insert(table, told), told)
+                        self._left_beside += told.nbytes
                     self._cursor.execute("COMMIT")
                     is_done = True
             finally:
@@ -104,16 +105,14 @@ class Columns:
         is_one: bool = self._cursor.fetchone() == (1,)
         return is_one
 
-    def checkpoint_in_turn(self) -> bool:
-        """Bring it there if it is time to after this transaction, and tell whether it was."""
-        self._written += 1
-        is_time = self._written % _CHECKPOINT_EVERY == 0
-        if is_time:
+    def checkpoint_in_turn(self) -> None:
+        """Bring to the file what was written beside it, if that has become much."""
+        if self._left_beside >= _CHECKPOINT_BYTES:
             self.checkpoint()
-        return is_time
 
     def checkpoint(self) -> None:
         """Bring to the file what was written beside it, which holds nobody up."""
+        self._left_beside = 0
         with _translated(self._dbapi):
             self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._cursor.fetchall()

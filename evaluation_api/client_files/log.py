@@ -69,8 +69,7 @@ class ClientFileLog(database.Keeper):
         made_by: str | None = None,
     ) -> str | None:
         """Begin to receive a file; return the one that its Idempotency-Key stands for, if any."""
-        with self._transaction() as connection:
-            database.begin_writing(connection)
+        with self._writing() as connection:
             _discard_broken_off(connection, self._now() - _BROKEN_OFF)
             if key and (first := _first_file(connection, key, file_id)):
                 return first
@@ -81,7 +80,7 @@ class ClientFileLog(database.Keeper):
     def store(self, file_id: str, number: int, content: bytes) -> None:
         """Keep a piece of a file, as sent."""
         row = {"file_id": file_id, "kind": Kind.SENT.value, "number": number, "content": content}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(insert(client_file_parts), row)
             connection.execute(_of(file_id).values(changed_at=self._now()))
 
@@ -91,7 +90,7 @@ class ClientFileLog(database.Keeper):
         fingerprint: what a repeat with its key is known by.
         """
         known = {"state": State.CHECKING.value, "changed_at": self._now(), "sha256": sha256}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(_of(file_id).values(known))
             own = update(keys).where(keys.c.made_id == file_id, keys.c.fingerprint == "")
             connection.execute(own.values(fingerprint=fingerprint))
@@ -106,7 +105,7 @@ class ClientFileLog(database.Keeper):
 
     def discard(self, file_id: str) -> None:
         """Leave nothing of a file."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             _discard(connection, [file_id])
 
     def find(self, file_id: str) -> ClientFile:
@@ -141,7 +140,7 @@ class ClientFileLog(database.Keeper):
         move = {"state": leads_to.value, **_FREE}
         later = {"starts_when_ready": True} if step is Step.START else move
         checking = client_files.c.state == State.CHECKING.value
-        with self._transaction() as connection:
+        with self._writing() as connection:
             if self._is_repeated(connection, Operation.STEP, file_id, key):
                 return
             if noted is not None:
@@ -169,7 +168,7 @@ class ClientFileLog(database.Keeper):
             "reading": None,
             **_FREE,
         }
-        with self._transaction() as connection:
+        with self._writing() as connection:
             if self._is_repeated(connection, Operation.ANSWER, file_id, key):
                 return
             self._change(connection, file_id, ANSWERABLE, known)

@@ -113,8 +113,7 @@ class Persons(database.Keeper):
         """
         encoded = [self._writer.encode(entry)]
         link = {"evaluation_id": evaluation_id, "by_id": entry.id}
-        with self._transaction() as connection:
-            database.begin_writing(connection)
+        with self._writing() as connection:
             if newer := correction(connection, evaluation_id):
                 raise PersonError(f"{evaluation_id}: was corrected by {newer}; correct that one")
             self._writer.insert(connection, encoded)
@@ -131,8 +130,7 @@ class Persons(database.Keeper):
         waits for the model, or whose file is not done; nothing is erased then.
         """
         Seals(self.engine).seal_all()
-        with self._transaction() as connection:
-            database.begin_writing(connection)
+        with self._writing() as connection:
             keep_out(connection)
             found = _to_be_erased(connection, ids)
             left = dict(_erased(connection, found, make_remains))

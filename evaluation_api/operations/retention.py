@@ -111,7 +111,7 @@ def purge(
     ):
         for _ in _slices(engine, partial(_delete_parts, key, bound)):
             pass
-    with database.transaction(engine) as connection:
+    with database.writing(engine) as connection:
         note_begun(connection)
         connection.execute(delete(posts).where(posts.c.subject_id < bound))
         for had_a_hand in (file_starters, file_answerers):
@@ -140,7 +140,7 @@ def finish(engine: Engine) -> None:
     Seals(engine).seal_all()
     name_index.forget(engine)
     _return_pages(engine)
-    with database.transaction(engine) as connection:
+    with database.writing(engine) as connection:
         connection.execute(delete(marks).where(marks.c.name == _BEGUN["name"]))
     _empty_log(engine)
 
@@ -150,8 +150,7 @@ def _slices(engine: Engine, delete_some: _Delete) -> Iterator[int]:
     pace = Pace(_LARGEST_SLICE)
     while True:
         started = time.perf_counter()
-        with database.transaction(engine) as connection:
-            database.begin_writing(connection)
+        with database.writing(engine) as connection:
             count = delete_some(connection, pace.limit)
             if count:
                 note_begun(connection)

@@ -226,7 +226,7 @@ class ChainLog(database.Keeper):
 
     def note(self, events: Sequence[Event]) -> None:
         """Note what was done."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             for event in events:
                 note(connection, event)
 

@@ -36,7 +36,7 @@ class CredentialLog(database.Keeper):
     def add(self, made: Credential, by: Identity | None = None) -> None:
         """Keep a new one. by: who makes it; the account at a terminal if nobody is told."""
         values = asdict(made) | {"roles": ",".join(sorted(made.roles))}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(insert(credentials).values(values))
             kind = "sign_in" if made.kind is CredentialKind.SESSION else f"{made.kind}_created"
             told = {"id": made.id, "name": made.name, "roles": sorted(made.roles)}
@@ -60,7 +60,7 @@ class CredentialLog(database.Keeper):
             this & _IN_FORCE & credentials.c.used_at.is_(None) & (credentials.c.expires_at > now)
         )
         using = update(credentials).where(unused).values(used_at=now)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             if not connection.execute(using).rowcount:
                 raise errors.LinkGoneError
         return self._find(this)[0]
@@ -73,7 +73,7 @@ class CredentialLog(database.Keeper):
         now = datetime.now(UTC)
         named = or_(credentials.c.id == which, credentials.c.name == which)
         ending = update(credentials).where(named & _IN_FORCE & (credentials.c.expires_at > now))
-        with self._transaction() as connection:
+        with self._writing() as connection:
             ended = connection.execute(ending.values(revoked_at=now)).rowcount
             told = {"which": which, "ended": ended}
             chain.note(connection, chain.by(by or of_terminal(), "revoked", **told))
@@ -81,7 +81,7 @@ class CredentialLog(database.Keeper):
 
     def note_used(self, used: Mapping[str, float]) -> None:
         """Write when each id was last used, as time.time() has it."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             for identity, when in used.items():
                 at = datetime.fromtimestamp(when, UTC)
                 noting = update(credentials).where(credentials.c.id == identity)

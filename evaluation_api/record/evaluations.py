@@ -135,8 +135,7 @@ class EvaluationLog(database.Keeper):
         _require_id(identity)
         known = select(evaluations.c.pending, evaluations.c.erased_at)
         this = known.where(evaluations.c.id == identity)
-        with self._transaction() as connection:
-            database.begin_writing(connection)
+        with self._writing() as connection:
             found = connection.execute(this.with_for_update()).first()
             if found is None:
                 raise errors.EvaluationNotFoundError(identity)

@@ -41,7 +41,7 @@ class ModelLog(database.Keeper):
             "description": _encode(met).decode(),
             "first_met_at": datetime.now(UTC),
         }
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(_REMEMBER, values)
             chain.note_change(connection, "model", met.model.tag)
 

@@ -32,7 +32,7 @@ class PendingQueue(database.Keeper):
         Replicas that do so at once get different ones. Whoever dies lets its lease run out, by the
         database's clock.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             taking = _taking(limit, duration, clock.now(self.engine.dialect))
             taken = [rows.decode(row) for row in connection.execute(taking)]
         return sorted(taken, key=lambda recorded: recorded.id)
@@ -43,7 +43,7 @@ class PendingQueue(database.Keeper):
         An evaluation that another replica has decided meanwhile keeps that decision.
         """
         decisions = [_decision(entry, self._versions.of(entry)) for entry in entries]
-        with self._transaction() as connection:
+        with self._writing() as connection:
             found = [connection.execute(decision).rowcount for decision in decisions]
         return [entry for entry, is_mine in zip(entries, found, strict=True) if is_mine]
 

@@ -18,7 +18,7 @@ class PolicyLog(database.Keeper):
     def remember(self, version: str, source: str) -> None:
         """Keep a policy's text, once a version."""
         values = {"version": version, "text": source, "first_used_at": datetime.now(UTC)}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(_REMEMBER, values)
             chain.note_change(connection, chain.POLICY, version)
 

@@ -145,8 +145,7 @@ def _file(engine: Engine) -> Path:
 
 def _begin(engine: Engine) -> None:
     """Make the tables, unless they are there and of this record."""
-    with database.transaction(engine) as connection:
-        database.begin_writing(connection)
+    with database.writing(engine) as connection:
         is_there = connection.scalar(_IS_THERE)
         if not (is_there and _is_of_this_record(connection)):
             _make_anew(connection)
@@ -196,8 +195,7 @@ def forget(engine: Engine) -> None:
         return
     indexed = database.connect_again(engine)
     attach(indexed)
-    with database.transaction(indexed) as connection:
-        database.begin_writing(connection)
+    with database.writing(indexed) as connection:
         _make_anew(connection)
     with database.transaction(indexed) as connection:
         connection.exec_driver_sql("PRAGMA names.wal_checkpoint(TRUNCATE)")

@@ -198,7 +198,7 @@ class Broken:
             raise RecordUnavailableError("gone")
         return self._appender.append(file, clients[:2])
 
-    def pause(self) -> None:
+    def let_in(self) -> None:
         """Let others write."""
 
     def settle(self, file: RecordedFile) -> None:
@@ -342,7 +342,7 @@ def test_the_disk_has_what_a_server_was_given_before_there_is_a_result(
         """Looks how far the server's log is written, and how far it is on the disk."""
 
         def __init__(self, appender: Appender) -> None:
-            self.pace, self.append, self.pause = appender.pace, appender.append, appender.pause
+            self.pace, self.append, self.let_in = appender.pace, appender.append, appender.let_in
             self._appender = appender
 
         def settle(self, file: RecordedFile) -> None:
