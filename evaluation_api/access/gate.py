@@ -7,7 +7,7 @@ answer looks like is not its business.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -89,7 +89,10 @@ def _network(scope: Scope) -> str:
 
 @lru_cache(maxsize=1024)
 def _network_of(address: str) -> str:
-    if ":" not in address:
+    try:
+        told = ip_address(address.partition("%")[0])
+    except ValueError:  # a gateway has passed on what a caller made up
+        return ""
+    if isinstance(told, IPv4Address):
         return address
-    six = IPv6Address(address.partition("%")[0])
-    return str(six.ipv4_mapped or int(six) >> _NETWORK_BITS)
+    return str(told.ipv4_mapped or int(told) >> _NETWORK_BITS)

@@ -72,6 +72,15 @@ def test_made_up_keys_buy_nothing() -> None:
     assert statuses(ask(entrance, [{}])) == [429]
 
 
+def test_what_is_no_address_is_one_callers_whatever_it_says() -> None:
+    entrance = slow()
+    told = ["a:b", "unknown", "x" * 60_000, ":"]
+
+    answers = [one for address in told * 2 for one in ask(entrance, [{}], address)]
+
+    assert statuses(answers) == [401] * BURST + [429] * BURST
+
+
 def test_addresses_are_told_apart_and_those_of_one_network_are_not() -> None:
     entrance = slow()
 
