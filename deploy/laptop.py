@@ -120,10 +120,10 @@ def evaluation_service(
     return Service("evaluation", program, port, "EVALUATION_PORT", host)
 
 
-def worker_program(python: str = sys.executable) -> Program:
+def worker_program() -> Program:
     """Return the worker that decides files of clients; it listens nowhere."""
     environment = {"BENTOML_DO_NOT_TRACK": "True", "PYTHONUNBUFFERED": "1"}
-    return Program([python, "-m", "portfolio", "worker"], (), environment)
+    return Program([sys.executable, "-m", "portfolio", "worker"], (), environment)
 
 
 def require_free_ports(services: Sequence[Service]) -> None:

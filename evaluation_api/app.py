@@ -75,12 +75,11 @@ _SUBJECTS: Final = [
 ]
 
 
-def create_app(settings: Settings | None = None, limit: ConcurrencyLimit | None = None) -> FastAPI:
+def create_app(settings: Settings, limit: ConcurrencyLimit | None = None) -> FastAPI:
     """Make the application; it opens the database and the model when it starts.
 
     limit: what it is served within; where it is reached, the application is not ready.
     """
-    settings = settings or Settings()
     access = access_of(settings)
 
     @asynccontextmanager

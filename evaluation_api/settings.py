@@ -1,6 +1,6 @@
 """The settings, from the environment; README.md has the table.
 
-Read once, by commands.main or app.create_app; everybody else is given values.
+Read once, by commands.main; everybody else is given values.
 """
 
 import logging

@@ -2,11 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench.load.checks import Held
 from bench.load.stage import Seen, Stage
@@ -15,7 +15,7 @@ from bench.subjects.proxy import Proxy
 from bench.subjects.systems import SQLITE
 from deploy import ports
 
-Fault = Callable[[Stage], Awaitable[None]]
+Fault = Callable[[Stage], Coroutine[Any, Any, None]]
 
 #: Room for what hundreds who waited leave beside the file in a second, before it is brought there.
 _SMALL_DISK_MB: Final = 32
@@ -42,12 +42,8 @@ def run(name: str, seconds: float, folder: Path, model_port: int | None = None) 
         stage = Stage(folder, stack, seconds, model_port or ports.free(1)[0])
         if model_port is None and FAULTS[name] is not _without_the_model:
             stage.start_model()
-        asyncio.run(_run(FAULTS[name], stage))
+        asyncio.run(FAULTS[name](stage))
         return Outcome(name, stage.seen, stage.check())
-
-
-async def _run(fault: Fault, stage: Stage) -> None:
-    await fault(stage)
 
 
 async def _hole(stage: Stage) -> None:

@@ -87,17 +87,14 @@ def _link(chosen: argparse.Namespace, settings: Settings) -> int:
     made, secret = issue(CredentialKind.LINK, chosen.name, roles, _LINK_LIFETIME)
     with record_of(settings, may_begin=True) as engine:
         log = CredentialLog(engine)
-        if chosen.if_first and any(_is_session(one) for one in log.everything()):
+        kinds = {one.kind for one in log.everything()}
+        if chosen.if_first and CredentialKind.SESSION in kinds:
             return 0
         log.add(made)
     # What follows the # is sent to nobody, and stands in no log.
     print(f"{settings.public_url.rstrip('/')}/entrar.html#{secret}")
     _tell(f"It signs {made.name} in once, until {made.expires_at:%H:%M} UTC.")
     return 0
-
-
-def _is_session(one: Credential) -> bool:
-    return one.kind is CredentialKind.SESSION
 
 
 def _list(_chosen: argparse.Namespace, settings: Settings) -> int:

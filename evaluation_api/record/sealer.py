@@ -311,10 +311,9 @@ def _known_as_received(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -
 class Sealer(AbstractAsyncContextManager["Sealer"]):
     """Looks once a second whether something is to be sealed; every replica has one."""
 
-    def __init__(self, engine: sa.Engine, tick_seconds: float = _TICK_SECONDS) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         """Take an engine; run() starts."""
         self._seals = Seals(engine)
-        self._tick_seconds = tick_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-seal")
         self._is_behind = False
 
@@ -332,4 +331,4 @@ class Sealer(AbstractAsyncContextManager["Sealer"]):
         self._is_behind = await running
 
     async def _pause(self) -> None:
-        await asyncio.sleep(_PAUSE_SECONDS if self._is_behind else self._tick_seconds)
+        await asyncio.sleep(_PAUSE_SECONDS if self._is_behind else _TICK_SECONDS)

@@ -37,7 +37,6 @@ class Coalescer(Generic[Item, Answer]):
         max_age_seconds: float,
         overloaded: Callable[[], Exception],
         max_concurrent_calls: int = 1,
-        min_batch_size: int = _MIN_BATCH_SIZE,
         overtake_after_seconds: float = _OVERTAKE_AFTER_SECONDS,
     ) -> None:
         """Start idle; needs a running event loop only when called.
@@ -45,9 +44,8 @@ class Coalescer(Generic[Item, Answer]):
         call: takes up to max_items items and gives as many answers, in the same order; what it
         raises is raised to those it carried and to nobody else. max_waiting: items beyond which
         callers are refused. max_age_seconds: what has waited longer is refused instead of carried.
-        overloaded: makes what a caller who is refused is raised. min_batch_size: items that leave
-        beside a running call; fewer wait for its end, or until it has kept one of them waiting for
-        overtake_after_seconds.
+        overloaded: makes what a caller who is refused is raised. overtake_after_seconds: for how
+        long a running call keeps fewer than _MIN_BATCH_SIZE items waiting, unless it ends before.
         """
         self._call = call
         self._max_items = max_items
@@ -55,7 +53,6 @@ class Coalescer(Generic[Item, Answer]):
         self._max_age_seconds = max_age_seconds
         self._overloaded = overloaded
         self._max_concurrent_calls = max_concurrent_calls
-        self._min_batch_size = min_batch_size
         self._overtake_after_seconds = overtake_after_seconds
         self._is_dispatching = False
         self._overtaking: asyncio.TimerHandle | None = None
@@ -105,7 +102,7 @@ class Coalescer(Generic[Item, Answer]):
             return bool(self._waiting)
         _, _, arrived = self._waiting[0]
         is_stuck = now - arrived >= self._overtake_after_seconds
-        return is_stuck or len(self._waiting) >= self._min_batch_size
+        return is_stuck or len(self._waiting) >= _MIN_BATCH_SIZE
 
     def _take_batch(self, oldest: float) -> list[_Waiting[Item, Answer]]:
         """Take the longest-waiting items, without those who have gone or came before oldest."""

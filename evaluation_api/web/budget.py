@@ -14,9 +14,9 @@ AT_ONCE: Final = 8
 class Budget:
     """So many places, and whoever finds none has to come again."""
 
-    def __init__(self, places: int = AT_ONCE) -> None:
+    def __init__(self) -> None:
         """Start with all of them free."""
-        self._free = places
+        self._free = AT_ONCE
 
     @contextmanager
     def place(self) -> Iterator[None]:
