@@ -3,6 +3,7 @@
 The same rules as POST /avaliar has, which tests compare.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
@@ -33,7 +34,13 @@ _PLAIN_NAME: Final = (
 )
 #: The numbers of clients who have no names here: too few figures for a CPF.
 _NUMBER: Final = r"^\s*[0-9]{1,10}\s*$"
-_TOTALS: Final = frozenset({"total", "total geral", "totais", "subtotal", "soma"})
+#: What a row of totals is named by, whatever figures and marks stand among the words; and how such
+#: a name begins.
+_OF_TOTALS: Final = frozenset(
+    {"sub", "total", "totais", "subtotal", "subtotais", "soma"}
+    | {"geral", "gerais", "parcial", "de", "do", "dos", "cliente", "clientes"}
+)
+_TOTALS: Final = r"(?i)^\s*(sub[- ]?)?(tota|soma)"
 
 
 class Clients(NamedTuple):
@@ -160,7 +167,7 @@ def _name_faults(column: pa.Array, fine: str) -> dict[int, str]:
     """Return what is wrong with names, by place; fine is the pattern of those that need no look."""
     texts = pc.fill_null(pc.cast(column, pa.string()), "")
     plain = pc.match_substring_regex(texts, fine).to_numpy(zero_copy_only=False)
-    total = pc.match_substring_regex(texts, r"(?i)^\s*(sub)?(tota|soma)")
+    total = pc.match_substring_regex(texts, _TOTALS)
     looked_at = np.flatnonzero(~plain | total.to_numpy(zero_copy_only=False))
     reasons = {int(place): _wrong_name(texts[int(place)].as_py()) for place in looked_at}
     return {place: reason for place, reason in reasons.items() if reason}
@@ -182,7 +189,12 @@ def _wrong_name(cell: str) -> str | None:
     name = names.in_one_form(cell.strip(WHITE_SPACE))
     if wrong := sentences.name_error(name):
         return wrong
-    return messages.TOTALS if name.casefold().rstrip(":") in _TOTALS else None
+    is_of_totals = re.match(_TOTALS, name) and _OF_TOTALS.issuperset(_words(name.casefold()))
+    return messages.TOTALS if is_of_totals else None
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", text)
 
 
 def _amounts(

@@ -205,6 +205,27 @@ def test_a_name_that_nobody_has_is_a_fault(name: str) -> None:
     assert [(one.line, one.column) for one in read.faults] == [(3, "nome")]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Total geral (60 clientes)",
+        "Total:",
+        "TOTAIS GERAIS",
+        "Sub-total 2",
+        "Total de clientes: 60",
+    ],
+)
+def test_a_row_of_totals_is_none_of_the_clients(name: str) -> None:
+    read = read_bytes(HEADER + ANA + ANA.replace("Ana", name))
+
+    assert [(one.line, one.reason) for one in read.faults] == [(3, messages.TOTALS)]
+
+
+@pytest.mark.parametrize("name", ["Total Alves", "Soma dos Santos", "Totaline", "Somália Geral"])
+def test_a_name_that_begins_like_totals_is_a_clients(name: str) -> None:
+    assert read_bytes(HEADER + ANA.replace("Ana", name)).names == [name]
+
+
 def test_every_fault_of_a_line_is_told() -> None:
     read = read_bytes(HEADER + ANA + ";-1;x;0,00;0;1,00\n")
 
