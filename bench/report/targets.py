@@ -8,7 +8,7 @@ from math import inf
 from bench.load.faults import Outcome
 from bench.load.measurements import Comparison, Measured
 from bench.load.soak import Soak
-from bench.load.unkind import KEPT, POOLED, Siege
+from bench.load.unkind import KEPT, Siege
 
 _MANY = 1024
 #: The evaluation service's share in Compose.
@@ -129,8 +129,7 @@ def of_a_siege(seen: Siege) -> Iterator[Target]:
         what = f"{wave.callers:,} callers, {wave.what}"
         yield Target(f"{what}: a good one", 1, wave.good_seconds, at_most=True, unit="s")
         yield Target(f"{what}: memory", _CONTAINER_MB, wave.memory_mb, at_most=True, unit="MB")
-    for name in ("descriptors", "connections", "tasks", "in_flight"):
-        goal = getattr(before, name) + (POOLED if name == "descriptors" else 0)
+    for name, goal in before.most_later.items():
         what = f"held {seen.gone_seconds:.0f} s later: {name}"
         yield Target(what, goal, getattr(after, name), at_most=True, unit="")
     kept = after.memory_mb / before.memory_mb
