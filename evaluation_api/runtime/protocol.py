@@ -25,7 +25,8 @@ from evaluation_api.runtime.load_shedding import ConcurrencyLimit, Places
 from evaluation_api.runtime.metrics import REFUSED
 
 #: What is asked to find out how we are must be answered most of all when there is too much to do.
-_LOOKS: Final = (b"/health", b"/metrics")
+#: These alone: 300 callers who asked for what is not there below them had 85 % of probes refused.
+_LOOKS: Final = frozenset({b"/health", b"/health/live", b"/health/ready", b"/metrics"})
 #: No decision must wait for those: pages, and what pages show.
 _READING: Final = frozenset({"GET", "HEAD"})
 _MAX_HEAD_BYTES: Final = 64 * 1024
@@ -361,4 +362,4 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _is_look(cycle: RequestResponseCycle) -> bool:
-    return bool(cycle.scope["raw_path"].startswith(_LOOKS))
+    return cycle.scope["raw_path"] in _LOOKS

@@ -1,4 +1,4 @@
-"""An application served for tests of the server: /slow waits until somebody asks for /health/go.
+"""An application served for tests of the server: /slow waits until somebody asks for /health/live.
 
 Callers have half a second, where those of the service have ten.
 """
@@ -63,10 +63,11 @@ app = Starlette(
         Route("/asked", asked, methods=["POST"]),
         Route("/big", big),
         Route("/health", health),
-        Route("/health/go", go),
+        Route("/health/live", go),
         Route("/health/slow", slow),
+        Route("/metrics", slow),
         Route("/go", go),
-        Route("/health/places", places),
+        Route("/health/ready", places),
     ]
 )
 

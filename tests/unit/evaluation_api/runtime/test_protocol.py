@@ -29,7 +29,7 @@ HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 POST_SLOW = b"POST /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = (
-    b"GET /health/go HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
@@ -49,9 +49,9 @@ def server(shared: Server) -> Iterator[Server]:
 
 def is_let_go(server: Server) -> bool:
     """End what waits, which lets what is queued behind it begin; tell whether nothing is left."""
-    for path in ("/go", "/health/go"):  # one of them has a place
+    for path in ("/go", "/health/live"):  # one of them has a place
         httpx.get(f"{server.url}{path}", verify=CERTIFICATES)
-    return httpx.get(f"{server.url}/health/places", verify=CERTIFICATES).text == "0"
+    return httpx.get(f"{server.url}/health/ready", verify=CERTIFICATES).text == "0"
 
 
 @contextmanager
@@ -113,13 +113,13 @@ def is_served(server: Server) -> bool:
 
 
 def places(server: Server) -> int:
-    return int(httpx.get(f"{server.url}/health/places", verify=CERTIFICATES).text)
+    return int(httpx.get(f"{server.url}/health/ready", verify=CERTIFICATES).text)
 
 
 def test_websocket_upgrades_are_plain_requests_and_leave_no_place_taken(server: Server) -> None:
     assert importlib.util.find_spec("wsproto"), "with it, uvicorn would take them"
     for _ in range(2 * PLACES):
-        with connect(server, UPGRADE.replace(b"/health/go", b"/echo")) as caller:
+        with connect(server, UPGRADE.replace(b"/health/live", b"/echo")) as caller:
             assert caller.recv(1000).startswith(b"HTTP/1.1 405")
     assert is_served(server)
     assert places(server) == 0
@@ -131,7 +131,7 @@ def test_one_connection_takes_one_place_however_much_it_asks(server: Server) -> 
         assert is_served(server)
         received = b""
         while received.count(b"200 OK") < 2 * PLACES:
-            httpx.get(f"{server.url}/health/go", verify=CERTIFICATES)
+            httpx.get(f"{server.url}/health/live", verify=CERTIFICATES)
             received += caller.recv(100_000)
     eventually(lambda: places(server) == 0)
 
@@ -183,10 +183,15 @@ def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: S
 
 @pytest.mark.parametrize("at_once", [1, 32])
 def test_looks_have_places_of_their_own_sixteen_of_them(server: Server, at_once: int) -> None:
-    looks = GET % b"/health/slow" * at_once
+    looks = GET % b"/metrics" * at_once
     with callers(server, LOOKS, looks), connect(server, GET % b"/health") as caller:
         assert caller.recv(1000).startswith(b"HTTP/1.1 503")
         assert is_served(server)
+
+
+def test_an_address_below_that_of_a_look_is_none(server: Server) -> None:
+    with callers(server, PLACES, GET % b"/health/slow"):
+        eventually(lambda: places(server) >= PLACES // 2)
 
 
 def test_an_answer_that_nobody_reads_takes_no_place_and_is_dropped(server: Server) -> None:

@@ -238,7 +238,7 @@ def test_what_is_too_much_is_shed_and_the_connection_kept(full: Full) -> None:
     assert (refused.status_code, refused.text) == (503, "full")
     assert full.other.get("/health").text == "ok"
 
-    full.other.get("/health/go")
+    full.other.get("/health/live")
     assert full.slow.result(10).text == "slow"
     assert full.other.post("/echo", content=b"y" * 100_000).text == "y" * 100_000
 
@@ -250,7 +250,7 @@ def test_a_caller_who_has_gone_leaves_its_place_when_the_work_for_it_has_ended(
         with pytest.raises(httpx.ReadTimeout):
             client.post("/slow", timeout=0.2)
         assert client.post("/echo", content=b"x").status_code == 503
-        client.get("/health/go")
+        client.get("/health/live")
         eventually(lambda: client.post("/echo", content=b"x").text == "x", 5)
 
 
