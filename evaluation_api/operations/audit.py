@@ -226,7 +226,8 @@ def _rows(connection: Connection, table: Table, *more: str) -> Iterator[Any]:
     stored = text(", ".join(("salt", "digest", *more, str(position))))
     rows = digests.rows_of(connection, table).add_columns(stored)
     in_order = rows.order_by(position, table.c.id)
-    yield from connection.execution_options(yield_per=_AT_ONCE).execute(in_order)
+    # As text, which has nothing bound: what SQLAlchemy looks at in each row took a seventh more.
+    yield from connection.execution_options(yield_per=_AT_ONCE).exec_driver_sql(str(in_order))
 
 
 def _row_fault(values: list[Any], kept: Sequence[Any], place: Position, told: Told) -> str | None:
