@@ -99,7 +99,7 @@ def _grammar_of(
     columns = [amounts.texts(records.cells[place]) for records in first for place in places]
     columns = [column for column in columns if pa.types.is_string(column.type)]
     if not columns:
-        return Grammar(Mark.POINT, three_decimals=True)  # numbers, as Parquet has them
+        return Grammar(Mark.COMMA, three_decimals=True)  # numbers, of which each is one amount
     if mark is not None:
         return Grammar(mark, three_decimals=True)
     cells = pa.concat_arrays([column[:_LOOKED_AT].drop_null() for column in columns])

@@ -233,11 +233,11 @@ class Csv:
 
 
 def as_written(block: pa.Table, grammar: Grammar) -> pa.Table:
-    """Write shares with the file's decimal mark."""
+    """Write shares, and a file's own numbers, with its decimal mark."""
     if grammar.mark is not Mark.COMMA:
         return block
     for place, field in enumerate(block.schema):
-        if pa.types.is_floating(field.type):
+        if pa.types.is_floating(field.type) or pa.types.is_decimal(field.type):
             block = block.set_column(place, field.name, _with_commas(block.column(place)))
     return block
 

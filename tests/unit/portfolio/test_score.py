@@ -4,6 +4,7 @@ import csv
 import os
 import stat
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,19 @@ def test_parquet_keeps_the_types(source: Path, tmp_path: Path, carried: Profiler
     assert frame["linha"].tolist() == [2, 3, 4, 6]
     assert frame["uso_do_limite"].dtype == float
     assert frame["decisao"].isna().tolist() == [False, True, False, False]
+
+
+def test_what_is_decided_of_parquet_opens_in_excel(tmp_path: Path, carried: Profiler) -> None:
+    cells = {"nome": "Ana", "saldo_devedor": Decimal("1035.50"), "compras": 5788.5, "saques": 0}
+    frame = pd.DataFrame([{**cells, "limite_de_credito": 2700.0, "pagamentos": 5651.25}])
+    frame.to_parquet(tmp_path / "in.parquet")
+
+    scored(tmp_path / "in.parquet", tmp_path / "out.csv", carried)
+
+    [row] = rows_of(tmp_path / "out.csv")
+    assert row["saldo_devedor"] == "1035,50"
+    assert row["pagamentos"] == "5651,25"
+    assert row["uso_do_limite"] == "0,3835"
 
 
 def test_a_policy_from_before_facts_gives_no_reasons(
