@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
@@ -138,8 +139,17 @@ async def _upload_place(files: Needed) -> AsyncIterator[None]:
         yield
 
 
-async def _download_place(files: Needed) -> AsyncIterator[None]:
-    """Hold a place until the answer has gone."""
+async def _download_place(request: Request, files: Needed) -> AsyncIterator[None]:
+    """Hold a place until the answer has gone. Raises HTTPException for who asks by HTTP/1.0.
+
+    That knows no chunks, and would have their lengths among the lines.
+    """
+    if request.scope["http_version"] == "1.0":
+        raise HTTPException(
+            HTTPStatus.UPGRADE_REQUIRED,
+            "O arquivo vai em partes, que HTTP/1.0 não conhece: peça por HTTP/1.1.",
+            {"Upgrade": "HTTP/1.1", "Connection": "Upgrade"},
+        )
     with files.downloads.place():
         yield
 

@@ -531,6 +531,16 @@ def test_a_file_needs_a_name_that_can_be_read(http: httpx.Client, name: str) -> 
     assert problem(answer, 422)["erros"][0]["pointer"] == "#/nome"
 
 
+def test_a_caller_who_knows_no_chunks_has_none_of_them_in_a_file(http: httpx.Client) -> None:
+    with socket.create_connection((HOST, http.base_url.port or 0), timeout=20) as caller:
+        caller.sendall(b"GET /lotes/any/enviado HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        answer = caller.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 426 ")
+    assert b"\r\nupgrade: HTTP/1.1\r\n" in answer
+    assert "peça por HTTP/1.1" in answer.decode()
+
+
 @pytest.mark.parametrize("path", ["", "/resultado.csv"])
 def test_no_file_is_found_where_there_is_none(http: httpx.Client, path: str) -> None:
     assert problem(http.get(f"/lotes/nenhum{path}"), 404)["title"] == "Arquivo não encontrado"
