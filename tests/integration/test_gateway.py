@@ -1,5 +1,6 @@
 """What the gateway refuses by itself, and how; what its image adds is tests/stack's."""
 
+import json
 import os
 import socket
 import subprocess
@@ -249,6 +250,18 @@ def test_a_page_is_compressed_for_who_takes_that_under_another_tag(client: httpx
     assert compressed.headers["etag"] != plain.headers["etag"] == refused.headers["etag"]
     for tag in (plain.headers["etag"], compressed.headers["etag"]):
         assert client.get("/", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_a_path_that_is_no_text_is_a_line_that_is_json(gateway: Gateway) -> None:
+    for path, name in (b"/%ff", b"odd-1"), (b"/\xff", b"odd-2"), (b"/%22%0a", b"odd-3"):
+        head = b"GET %b HTTP/1.1\r\nHost: x\r\nX-Request-ID: %b\r\n\r\n"
+        say(gateway, head % (path, name))
+    log = gateway.folder / "access.log"
+    eventually(lambda: all(b"odd-%d" % number in log.read_bytes() for number in (1, 2, 3)), 10)
+
+    lines = [json.loads(line) for line in log.read_bytes().splitlines()]
+    paths = {line["request_id"]: line["path"] for line in lines}
+    assert [paths[f"odd-{number}"] for number in (1, 2, 3)] == ["?", "?", '/"\n']
 
 
 @pytest.mark.parametrize(
