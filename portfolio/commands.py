@@ -390,12 +390,7 @@ def _try(chosen: argparse.Namespace) -> int:
 def _tried_on_file(chosen: argparse.Namespace) -> tuple[dict[str, Any], pd.DataFrame]:
     present, _ = policy_file.read(Settings().policy_path)
     proposed, _ = policy_file.read(chosen.policy)
-    clients = trials.read(
-        chosen.file,
-        _choices(chosen),
-        chosen.decimals,
-        trials.Extra(chosen.outcome, chosen.group, chosen.divide),
-    )
+    clients = _read(chosen.file, chosen, trials.Extra(chosen.outcome, chosen.group, chosen.divide))
     return trials.run(clients, present, proposed, _profiler(), chosen.reach)
 
 
@@ -437,9 +432,7 @@ def _drift(chosen: argparse.Namespace) -> int:
 def _spread(chosen: argparse.Namespace, profiler: StoredProfiler) -> dict[str, reference.Spread]:
     """Return how the clients of the training are spread: as a file has them, or the version."""
     if chosen.reference is not None:
-        columns, decimals = _choices(chosen), chosen.decimals
-        training = trials.read(chosen.reference, columns, decimals, trials.Extra())
-        return reference.of(*_placed(training, profiler))
+        return reference.of(*_placed(_read(chosen.reference, chosen, trials.Extra()), profiler))
     told: dict[str, reference.Spread] | None = profiler.metadata.get("reference")
     if not reference.is_one(told) or told is None:
         raise Refusal(
@@ -466,9 +459,17 @@ def _require_population(chosen: argparse.Namespace, *read: Path | None) -> None:
 def _population(chosen: argparse.Namespace) -> trials.Population:
     """Read the clients of a file, or those who are recorded."""
     if chosen.file is not None:
-        return trials.read(chosen.file, _choices(chosen), chosen.decimals, trials.Extra())
+        return _read(chosen.file, chosen, trials.Extra())
     with _record() as record:
         return trials.of_record(_decided(chosen, record))
+
+
+def _read(path: Path, chosen: argparse.Namespace, extra: trials.Extra) -> trials.Population:
+    """Read the clients of a file, and tell how many of its lines are none of them."""
+    clients = trials.read(path, _choices(chosen), chosen.decimals, extra)
+    if clients.faulty:
+        sys.stderr.write(f"{path}: {clients.faulty:,} faulty, left out; score says why.\n")
+    return clients
 
 
 def _decided(chosen: argparse.Namespace, record: "Record") -> pd.DataFrame:

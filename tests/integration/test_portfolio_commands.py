@@ -110,6 +110,16 @@ def test_a_policy_is_tried_before_it_decides(run: Run, source: Path, tmp_path: P
     assert "Its promise holds for credit_card_clusters:" in checked.stdout
 
 
+@pytest.mark.parametrize("command", [("policy", "try", POLICY, "--file"), ("drift", "--file")])
+def test_lines_that_are_no_clients_are_left_out_and_counted(
+    run: Run, source: Path, command: tuple[str | Path, ...]
+) -> None:
+    found = run(*command, source)
+
+    assert found.stdout.startswith("2 clients")
+    assert found.stderr == f"{source}: 1 faulty, left out; score says why.\n"
+
+
 def test_a_policy_whose_refusals_do_not_stand_is_told(run: Run, tmp_path: Path) -> None:
     lax = tmp_path / "lax.toml"
     text = POLICY.read_text("utf-8").replace("uso_alto = 0.60", "uso_alto = 0.40")
@@ -216,7 +226,7 @@ def test_amounts_that_division_makes_too_large_are_refused_in_a_sentence(
     finished = run("policy", "try", POLICY, "--file", source, "--divide", "0.0001")
 
     assert finished.returncode == 2
-    assert finished.stderr == "balance of row 0 is no amount from 0 to 10,000,000\n"
+    assert finished.stderr.endswith("\nbalance of row 0 is no amount from 0 to 10,000,000\n")
 
 
 def test_a_file_may_come_out_of_a_pipe(run: Run, source: Path) -> None:
