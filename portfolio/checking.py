@@ -181,11 +181,15 @@ def _ask(
 def _columns_question(
     exc: MissingColumnsError, answers: Answers, names: Collection[str]
 ) -> Question:
-    """Ask which column holds what. names: of the columns that are there."""
+    """Ask which column holds what. names: of the columns that are there.
+
+    A name that several of them have says none.
+    """
     absent = [name for name in answers.columns.values() if name not in names]
     wrong = messages.no_such_column(absent[0]) if absent else str(exc)
     sentence = f"{wrong} {messages.WHICH_COLUMNS}"
-    return Question(_COLUMNS_CODE, sentence, exc.fields, exc.columns)
+    columns = tuple(name for name, count in Counter(exc.columns).items() if count == 1)
+    return Question(_COLUMNS_CODE, sentence, exc.fields, columns)
 
 
 def _reading(table: Table, sample: tuple[Sample, ...] = ()) -> Reading:

@@ -149,7 +149,7 @@ def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:
         if not field or (field in choices.columns and name not in chosen):
             continue
         if field in places:
-            sentence = messages.repeated_column(name, field)
+            sentence = messages.repeated_column(name, columns[places[field]], field)
             raise MissingColumnsError(sentence, line, [field], list(filter(None, columns)))
         places[field] = place
     return Header(tuple(columns), places, line)
@@ -160,9 +160,14 @@ def _unmarked(name: str) -> str:
 
 
 def require(header: Header) -> None:
-    """Raise MissingColumnsError where a table lacks what is needed."""
+    """Raise MissingColumnsError where a table does not say which columns are what is needed.
+
+    Raises UnreadableFileError where it has too few of them, so that nobody could say.
+    """
     if missing := [field for field in FIELDS if field not in header.places]:
         sentence = messages.missing_columns(missing, header.unused)
+        if sum(map(bool, header.unused)) < len(missing):
+            raise UnreadableFileError(f"{sentence} {messages.ADD_COLUMNS}", header.line)
         raise MissingColumnsError(sentence, header.line, missing, header.unused)
 
 

@@ -45,6 +45,7 @@ NOT_AS_BEFORE: Final = (
     " resultado e envie o arquivo de novo: só o que falta será avaliado."
 )
 REFUSED_BY_MODEL: Final = "o modelo não aceita estes valores."
+ADD_COLUMNS: Final = "Acrescente o que falta e envie o arquivo de novo."
 WHICH_COLUMNS: Final = "Que coluna do arquivo traz cada um destes campos?"
 
 
@@ -72,8 +73,10 @@ def missing_columns(fields: Sequence[str], unused: Sequence[str]) -> str:
     return sentence
 
 
-def repeated_column(name: str, field: str) -> str:
+def repeated_column(name: str, earlier: str, field: str) -> str:
     """Say that a header names one thing twice."""
+    if name == earlier:
+        return f"Há duas colunas “{name}”: dê outro nome a uma delas e envie o arquivo de novo."
     return f"A coluna “{name}” repete “{COLUMNS[field]}”."
 
 

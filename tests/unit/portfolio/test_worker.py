@@ -383,6 +383,17 @@ def test_a_column_that_is_chosen_and_is_not_there_is_said_not_to_be(office: Offi
     assert question.sentence.startswith("O arquivo não tem a coluna “Cliente desde”. Que coluna")
 
 
+def test_nobody_is_asked_what_no_column_of_the_file_could_answer(office: Office) -> None:
+    nameless = office.checked(csv_of("1035,50;5788;0;2700;5651", header=HEADER.partition(";")[2]))
+    doubled = office.checked(csv_of("Ana;1;2;3;4;5;6", header=HEADER + ";compras"))
+
+    assert nameless.state is State.REFUSED
+    assert doubled.reading
+    assert doubled.reading.questions[0].options == tuple(
+        name for name in HEADER.split(";") if name != "compras"
+    )
+
+
 def test_who_chose_columns_has_chosen_them_for_the_files_that_they_hold_for_and_for_no_other(
     engine: Engine, office: Office
 ) -> None:

@@ -105,7 +105,11 @@ def test_names_in_windows_1252_keep_their_letters() -> None:
         (b"a;b\n1;2\n", "Nenhuma das primeiras linhas"),
         (
             HEADER.replace(";pagamentos", "").encode() + b"A;1;1;1;1\n",
-            "Falta a coluna “pagamentos”",
+            "Falta a coluna “pagamentos”. Acrescente o que falta e envie o arquivo de novo.",
+        ),
+        (
+            HEADER.replace("compras", "saldo_devedor").encode() + ANA.encode(),
+            "Há duas colunas “saldo_devedor”",
         ),
         (HEADER.replace("compras", "saldo").encode() + ANA.encode(), "repete “saldo_devedor”"),
         (b"nome;" + b"x" * (text.LONGEST_LINE + 1), "longa demais"),
