@@ -12,6 +12,7 @@ import struct
 from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -58,12 +59,36 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head must end before it is too long, and what is around a body."""
         self._head_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._parse(data)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self._refuse(self._fault)
         if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
+    def _parse(self, data: bytes) -> bytes:
+        """Return what is still to be parsed: a request again, without its offer to upgrade.
+
+        Nobody takes that; httptools takes what follows for another protocol's, and it is a body.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+            head += [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
+            return b"\r\n".join([*head, b"", data[offer.args[0] :]])
+        return b""
+
     def on_headers_complete(self) -> None:
         """Begin a body, after a head that is no longer than it may be."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError(self._fault)
+            return
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
             self._fault = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -83,6 +108,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a body."""
+        if self.parser.should_upgrade():
+            return
         self._head_bytes = 0
         super().on_message_complete()
 
@@ -99,10 +126,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait for the reader of an answer."""
         self._seconds = 0.0
         super().pause_writing()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Refuse what cannot be parsed, or need not be."""
-        self._refuse(self._fault)
 
     def _look(self) -> None:
         self._seconds = self._seconds + _LOOK_SECONDS if self._is_waiting() else 0.0

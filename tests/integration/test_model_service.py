@@ -397,6 +397,19 @@ def test_what_a_head_may_be_has_a_bound(model_service: Server, sent: bytes, stat
         assert caller.recv(1000).startswith(b"HTTP/1.1 %d " % status)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"content-length: 2\r\n\r\n[]", b"transfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"],
+)
+def test_a_request_that_offers_another_protocol_keeps_its_body(
+    model_service: Server, body: bytes
+) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", model_service.port), timeout=5) as caller:
+        caller.sendall(head + b"connection: upgrade\r\nupgrade: h2c\r\n" + body)
+        assert caller.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
 def test_what_follows_a_body_has_the_bound_of_a_head(model_service: Server) -> None:
     head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", model_service.port), timeout=3) as caller:
