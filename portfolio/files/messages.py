@@ -125,9 +125,10 @@ def which_mark(cell: str) -> str:
 def no_amount(field: str, *, decimal_comma: bool) -> str:
     """Say that a cell is no amount as the file writes amounts."""
     example = "1.234,56 ou 1234,56" if decimal_comma else "1234.56"
-    return f"{LABELS[field]}: escreva um número como {example}."
+    return f"{LABELS[field].capitalize()}: escreva um número como {example}."
 
 
 def three_decimals(field: str) -> str:
     """Say that a cell could be two amounts."""
-    return f"{LABELS[field]}: com três casas o valor pode ser lido de dois modos; use duas."
+    label = LABELS[field].capitalize()
+    return f"{label}: com três casas o valor pode ser lido de dois modos; use duas."

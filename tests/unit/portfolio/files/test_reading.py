@@ -225,6 +225,12 @@ def test_a_row_of_totals_is_none_of_the_clients(name: str) -> None:
     assert [(one.line, one.reason) for one in read.faults] == [(3, messages.TOTALS)]
 
 
+def test_all_that_is_wrong_with_a_line_is_told_in_sentences() -> None:
+    read = read_bytes(HEADER + ANA + ANA.replace("1035,00", "x").replace("5788,00", "1,234"))
+
+    assert [fault.reason.partition(":")[0] for fault in read.faults] == ["Saldo devedor", "Compras"]
+
+
 @pytest.mark.parametrize("name", ["Total Alves", "Soma dos Santos", "Totaline", "Somália Geral"])
 def test_a_name_that_begins_like_totals_is_a_clients(name: str) -> None:
     assert read_bytes(HEADER + ANA.replace("Ana", name)).names == [name]
