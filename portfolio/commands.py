@@ -177,7 +177,9 @@ def _add_population(parser: argparse.ArgumentParser, name: str) -> None:
 def _add_times(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     days = "2026-11-01, a time of it, or 90d: days ago"
     parser.add_argument("--since", required=required, type=_time, metavar="DATE", help=days)
-    parser.add_argument("--until", default="0d", type=_time, metavar="DATE", help="before it, or now")
+    parser.add_argument(
+        "--until", default="0d", type=_time, metavar="DATE", help="before it, or now"
+    )
 
 
 def _time(text: str) -> datetime:
