@@ -23,9 +23,14 @@ _LONGEST_SECONDS: Final = 0.025
 
 @contextmanager
 def waiting(file: str) -> Iterator[None]:
-    """Be known to wait for a file, while a block looks whether it is free."""
+    """Be known to wait for a file, while a block looks whether it is free.
+
+    Waits for nothing by itself: who comes in the moment in which somebody looks for them is not
+    known, and finds the file free all the same, if not as soon.
+    """
     with _folder_of(file) as folder:
-        fcntl.flock(folder, fcntl.LOCK_SH)
+        with suppress(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
 
 

@@ -1,5 +1,7 @@
 """Who waits to write to a file is let in by those who write much."""
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +53,17 @@ def test_who_waits_is_waited_for_until_they_do_not(file: str) -> None:
             with pytest.raises(TimeoutError):
                 letting_in.result(0.1)
         assert letting_in.result(20) is True
+
+
+def test_who_waits_is_held_up_by_no_lock_of_somebody_else(file: str) -> None:
+    folder = os.open(Path(file).parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(turns.waiting(file).__enter__).result(20)
+        assert turns.let_in(file, longest_seconds=0.05) is True
+    finally:
+        os.close(folder)
 
 
 def test_who_waits_without_end_is_not_waited_for_without_end(file: str) -> None:
