@@ -20,7 +20,7 @@ export BENTOML_DO_NOT_TRACK := True
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/run.stamp ## Start both services; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
+run: $(VENV)/run.stamp ## Start both services and the worker; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
 	@exec $(BIN)/python -m deploy.laptop
 
 train: $(VENV)/dev.stamp ## Train a model on the data set: make train DATA=path/to/cc_general.csv (OUTPUT=var/new.pkl)
