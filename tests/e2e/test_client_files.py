@@ -101,7 +101,8 @@ def test_one_file_is_sent_at_a_time(page: Page) -> None:
 
 
 def test_a_file_without_a_column_says_which(page: Page) -> None:
-    clerk.choose(page, csv_of("Ana;1;2;3;4", header="nome;compras;saques;limite;sexo"))
+    header = "nome;compras;saques;limite;sexo;cidade"
+    clerk.choose(page, csv_of("Ana;1;2;3;4;5", header=header))
     clerk.send(page)
 
     clerk.in_state(page, "Com perguntas")

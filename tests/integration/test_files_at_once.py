@@ -110,8 +110,9 @@ def test_who_reads_no_further_gives_the_place_back(
         small = upload(http, clients(1))["id"]
     url = f"{evaluation.url}/lotes/{small}/enviado"
     with asked(gateway.port, get, AT_ONCE) as connections:
+        # Before their heads are read: by the time of the last the first may be cut off.
+        eventually(lambda: httpx.get(url).status_code == 503, 10)
         statuses = {answer_to(connection).status for connection in connections}
-        refused = httpx.get(url).status_code
         eventually(lambda: httpx.get(url).status_code == 200, 60)
 
-    assert (statuses, refused) == ({200}, 503)
+    assert statuses == {200}
