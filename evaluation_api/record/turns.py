@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +25,12 @@ _LONGEST_SECONDS: Final = 0.025
 def waiting(file: str) -> Iterator[None]:
     """Be known to wait for a file, while a block looks whether it is free.
 
-    Waits for nothing by itself: who comes in the moment in which somebody looks for them is not
-    known, and finds the file free all the same, if not as soon.
+    Waits for nothing by itself: who comes in the moment in which somebody looks for them, or may
+    not read the folder, is not known, and finds the file free all the same, if not as soon.
     """
-    with _folder_of(file) as folder:
-        with suppress(BlockingIOError):
+    with ExitStack() as stack:
+        with suppress(OSError):
+            folder = stack.enter_context(_folder_of(file))
             fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
 
@@ -37,7 +38,7 @@ def waiting(file: str) -> Iterator[None]:
 def let_in(file: str, longest_seconds: float = _LONGEST_SECONDS) -> bool:
     """Return when nobody waits for a file, or after longest_seconds; tell whether somebody did."""
     until, has_waited = time.monotonic() + longest_seconds, False
-    with _folder_of(file) as folder:
+    with suppress(OSError), _folder_of(file) as folder:
         while time.monotonic() < until:
             with suppress(BlockingIOError):
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -66,6 +66,13 @@ def test_who_waits_is_held_up_by_no_lock_of_somebody_else(file: str) -> None:
         os.close(folder)
 
 
+def test_who_cannot_open_the_folder_waits_and_writes_all_the_same(file: str) -> None:
+    closed = f"{file}/no-folder/evaluations.db"
+
+    with turns.waiting(closed):
+        assert turns.let_in(closed) is False
+
+
 def test_who_waits_without_end_is_not_waited_for_without_end(file: str) -> None:
     with another_process_waits(file):
         assert turns.let_in(file, longest_seconds=0.05) is True
