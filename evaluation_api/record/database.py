@@ -281,12 +281,12 @@ def begin_writing(connection: sa.Connection) -> None:
     try:
         if not _takes_place(driver):
             with turns.waiting(str(connection.engine.url.database)):
-                _take_place(driver, time.monotonic() + milliseconds / 1000)
+                _wait_for_place(driver, time.monotonic() + milliseconds / 1000)
     finally:
         driver.execute(f"PRAGMA busy_timeout={milliseconds}")
 
 
-def _take_place(driver: Any, give_up: float) -> None:  # noqa: ANN401 - the driver's own
+def _wait_for_place(driver: Any, give_up: float) -> None:  # noqa: ANN401 - the driver's own
     while not _takes_place(driver, or_raises=time.monotonic() >= give_up):
         time.sleep(_LOOK_SECONDS)
 

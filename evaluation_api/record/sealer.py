@@ -62,11 +62,12 @@ _Look = Callable[[sa.Connection], _Step | None]
 class _Unsealed(NamedTuple):
     """Evaluations behind the last sealed one. rows: as _read tells them. to: the last of them.
 
-    head: of the chain that they are to be sealed in.
+    head: of the chain that they are to be sealed in. behind: what holds of them and of all later.
     """
 
     head: Head
     after: Position
+    behind: Sequence[sa.ColumnElement[bool]]
     rows: sa.Row[Any]
     to: Position
 
@@ -145,7 +146,7 @@ class Seals(database.Keeper):
         some = sa.select(*place, *known).where(*behind).order_by(*self._order)
         found = _read(connection, some.limit(_LARGEST_SEAL))
         to = Position(numbering.told(found.last or 0), found.last_id or "")
-        return _Unsealed(head, after, found, to)
+        return _Unsealed(head, after, behind, found, to)
 
     def _seal(self, unsealed: _Unsealed, connection: sa.Connection) -> bool:
         """Seal evaluations, or make digests for those that have none.
@@ -158,8 +159,7 @@ class Seals(database.Keeper):
             return True
         if unsealed.rows.waiting:
             unsealed = self._unsealed(connection)
-        _, after, found, to = unsealed
-        behind = self._behind(positions.numbering(connection).place(after))
+        _, after, behind, found, to = unsealed
         if found.known < found.total:
             self._fill(connection, behind)
             return True
