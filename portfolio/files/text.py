@@ -1,6 +1,6 @@
 """From bytes to whole lines of UTF-8, whatever a program wrote them in.
 
-UTF-8, UTF-16 with its mark, or Windows-1252; lines ended by CR, LF or both. Marks of byte order are
+UTF-8, UTF-16, or Windows-1252; lines ended by CR, LF or both. Marks of byte order are
 no text and go, wherever they stand.
 """
 
@@ -63,7 +63,7 @@ def _decoded(chunks: Iterable[bytes], tell: Callable[[str], object]) -> Iterator
     first = next(pieces, b"")
     if first.startswith(codecs.BOM_UTF32_LE):  # which begins as UTF-16 does
         raise UnreadableFileError(messages.NOT_TEXT)
-    if encoding := _UTF16.get(first[:2]):
+    if encoding := _UTF16.get(first[:2]) or _unmarked_utf16(first):
         tell(encoding)
         decoder = codecs.getincrementaldecoder(encoding)()
         yield from _strictly(decoder, first, pieces)
@@ -72,6 +72,14 @@ def _decoded(chunks: Iterable[bytes], tell: Callable[[str], object]) -> Iterator
         raise UnreadableFileError(messages.NOT_TEXT)
     tell("utf-8-sig" if first.startswith(codecs.BOM_UTF8) else "utf-8")
     yield from _utf8_or_windows(first, pieces, tell)
+
+
+def _unmarked_utf16(first: bytes) -> str | None:
+    """Return the encoding of what has a NUL in most pairs of bytes, always in the same place."""
+    even, odd = first[::2].count(0), first[1::2].count(0)
+    if min(even, odd) or 2 * max(even, odd) < len(first) // 2:
+        return None
+    return "utf-16-be" if even > odd else "utf-16-le" if odd else None
 
 
 def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
