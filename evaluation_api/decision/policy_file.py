@@ -6,12 +6,11 @@ Policies of the grammar before, which name no facts, are read as well.
 
 import hashlib
 import re
-import tomllib
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
-from evaluation_api.decision import errors
+from evaluation_api.decision import errors, toml_table
 from evaluation_api.decision.domain import CLUSTERS, CardUsage, Model, Outcome, Prediction
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.facts import Thresholds
@@ -36,7 +35,7 @@ def read(path: Path) -> tuple[AnyPolicy, str]:
     Raises PolicyError naming the line and the reason.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # as Notepad may save it
     except (OSError, UnicodeDecodeError) as exc:
         raise errors.PolicyError(f"{path}: cannot be read: {exc}") from exc
     try:
@@ -48,10 +47,7 @@ def read(path: Path) -> tuple[AnyPolicy, str]:
 @lru_cache(maxsize=8)
 def parse(text: str) -> AnyPolicy:
     """Make a policy of a file's text. Raises PolicyError naming the line and the reason."""
-    try:
-        root = Table(tomllib.loads(text), text)
-    except tomllib.TOMLDecodeError as exc:
-        raise errors.PolicyError(str(exc)) from exc
+    root = toml_table.parse(text)
     version = version_of(text)
     policy = _fact_policy(version, root) if root.has("fatos") else _profile_policy(version, root)
     root.refuse_others()

@@ -2,9 +2,10 @@
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Outcome
@@ -13,6 +14,41 @@ from evaluation_api.decision.facts import Share
 T = TypeVar("T")
 
 _LARGEST_AMOUNT = 1e9
+_TWICE: Final = "este nome já foi usado acima"
+_OPEN_TEXT: Final = "o texto não fecha as aspas na linha em que as abre"
+#: How tomllib's sentences begin, and what an analyst has to write.
+_EXPECTED: Final = {
+    "Expected newline": "o valor acaba aqui, e a linha não: escreva decimais com ponto (0.60),"
+    " datas como 2026-11-22 e textos entre aspas",
+    "Invalid value": 'espera-se um valor: um número como 0.60, ou um texto entre aspas retas ("a")',
+    "Expected '='": "espera-se = depois do nome, que não tem acentos nem espaços",
+    "Invalid statement": "espera-se um nome, uma [tabela] ou um # comentário",
+    "Expected ']": "o nome da tabela não fecha com o colchete",
+    "Unclosed array": "a lista aberta acima não fecha com ]",
+    "Unescaped": "em um texto, escreva a barra invertida duas vezes",
+    "Illegal character '\\n'": _OPEN_TEXT,
+    "Unterminated string": _OPEN_TEXT,
+    "Cannot overwrite": _TWICE,
+    "Cannot declare": _TWICE,
+}
+_PLACES: Final = {"line": "linha", "column": "coluna", "end of document": "fim do arquivo"}
+
+
+def parse(text: str) -> "Table":
+    """Make a table of a file's text. Raises PolicyError naming where it is no TOML, and why."""
+    try:
+        return Table(tomllib.loads(text), text)
+    except tomllib.TOMLDecodeError as exc:
+        raise errors.PolicyError(_in_portuguese(str(exc))) from exc
+
+
+def _in_portuguese(told: str) -> str:
+    """Return what tomllib says, the place first. told: "Invalid value (at line 7, column 8)"."""
+    reason, _, place = told.removesuffix(")").rpartition(" (at ")
+    for word, own in _PLACES.items():
+        place = place.replace(word, own)
+    said = (own for beginning, own in _EXPECTED.items() if reason.startswith(beginning))
+    return f"{place}: {next(said, reason)}"
 
 
 class Table:

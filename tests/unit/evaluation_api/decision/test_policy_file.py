@@ -72,9 +72,28 @@ def test_a_doubtful_client_can_not_be_approved_by_any_policy(text: str, section:
         policy_file.parse(text)
 
 
-def test_what_is_no_toml_is_named_with_its_line() -> None:
-    with pytest.raises(PolicyError, match="line 2"):
-        policy_file.parse('nome = "a"\n= 1')
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("= 1", "linha 2, coluna 1: espera-se um nome"),
+        ("uso = 0,60", "linha 2, coluna 8: o valor acaba aqui, e a linha não: escreva decimais"),
+        ("uso: 0.60", "linha 2, coluna 4: espera-se = depois do nome"),
+        ("nome = “Padrão”", "linha 2, coluna 8: espera-se um valor"),
+        ('frase = "Padrão\n', "linha 2, coluna 16: o texto não fecha as aspas"),
+        ('frase = "Padrão', "fim do arquivo: o texto não fecha as aspas"),
+        ('frase = "C:\\Padrão"', ": em um texto, escreva a barra invertida"),
+        ("[fatos\n", "linha 2, coluna 7: o nome da tabela não fecha"),
+        ("lista = [1\nx = 2", "linha 3, coluna 1: a lista aberta acima não fecha"),
+        ("nome = 2\n", "este nome já foi usado acima"),
+        ("[a]\n[a]\n", "linha 3, coluna 3: este nome já foi usado acima"),
+        ('frase = "\\uD800"', "linha 2, coluna 16: Escaped character"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_place_and_what_to_write(wrong: str, said: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        policy_file.parse(f'nome = "a"\n{wrong}')
+
+    assert said in str(refused.value)
 
 
 def test_any_other_character_is_another_version() -> None:
@@ -90,6 +109,8 @@ def test_the_same_text_is_the_same_version_wherever_it_stands(tmp_path: Path) ->
     copy = tmp_path / "outra.toml"
     copy.write_text(POLICY_TEXT, encoding="utf-8")
 
+    assert policy_file.read(copy) == (POLICY, POLICY_TEXT)
+    copy.write_text(POLICY_TEXT, encoding="utf-8-sig")
     assert policy_file.read(copy) == (POLICY, POLICY_TEXT)
 
 
