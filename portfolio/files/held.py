@@ -130,7 +130,7 @@ def _require_small(source: IO[bytes]) -> None:
         with zipfile.ZipFile(source) as packed:
             size = sum(one.file_size for one in packed.infolist())
     except zipfile.BadZipFile as exc:
-        raise UnreadableFileError(messages.NOT_TEXT) from exc
+        raise UnreadableFileError(messages.NO_WORKBOOK) from exc
     if size > MOST_UNPACKED_BYTES:
         raise UnreadableFileError(messages.TOO_LARGE)
     source.seek(0)
@@ -155,7 +155,9 @@ def _first_sheet(source: IO[bytes]) -> Any:  # noqa: ANN401 - calamine's own
     try:
         book = python_calamine.load_workbook(source)
     except (python_calamine.CalamineError, OSError) as exc:
-        raise UnreadableFileError(messages.NOT_TEXT) from exc
+        source.seek(0)
+        is_old = source.read(len(OLD_WORKBOOK)) == OLD_WORKBOOK  # as one with a password begins
+        raise UnreadableFileError(messages.LOCKED if is_old else messages.NO_WORKBOOK) from exc
     shown = [sheet.name for sheet in book.sheets_metadata if _is_shown(sheet)]
     if not shown:
         raise UnreadableFileError(messages.NO_SHEET)

@@ -11,6 +11,18 @@ NOT_TEXT: Final = (
     "O arquivo não é um CSV que se possa ler. No Excel, salve como “CSV UTF-8”, ou envie a planilha"
     " em .xlsx."
 )
+MARKUP: Final = (
+    "O arquivo é uma página em HTML ou XML com nome de planilha, como muitos sistemas exportam."
+    " Abra-o no Excel ou no LibreOffice e salve como “CSV UTF-8” ou .xlsx."
+)
+LOCKED: Final = (
+    "A planilha não pode ser aberta: tem senha, é de antes do Excel 97 ou está danificada. Salve"
+    " uma cópia sem senha em .xlsx, ou como “CSV UTF-8”."
+)
+NO_WORKBOOK: Final = (
+    "Não há planilha que se possa abrir neste arquivo. Se é um .zip, extraia o que está dentro; se"
+    " é uma planilha, salve uma cópia em .xlsx, ou como “CSV UTF-8”."
+)
 MIXED_ENCODING: Final = "O arquivo mistura codificações. Salve de novo como “CSV UTF-8”."
 OPEN_QUOTES: Final = "há aspas que abrem e não fecham."
 TOO_LONG: Final = "linha longa demais: confira as aspas."

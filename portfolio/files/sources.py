@@ -1,5 +1,6 @@
 """A file of any kind as a table: its header, and its records block by block."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,10 @@ _BEGINNINGS: Final = {
     b"PK\x03\x04": held.WORKBOOK,
     held.OLD_WORKBOOK: held.WORKBOOK,
 }
+#: How those begin that are no table, though Excel opens them.
+_MARKUP: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|!--|\?xml|html|head|meta|style|body|table)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def _opened(chunks: Iterable[bytes], size: int, choices: Choices, open_held: _Op
     if kind := _BEGINNINGS.get(first[:4]):
         found, read = open_held(whole, kind, choices)
         return _as_first_sent(Table(found, read, encoding=lambda: kind))
+    if _MARKUP.match(first):
+        raise UnreadableFileError(messages.MARKUP)
     return _as_first_sent(_csv(whole, size, choices))
 
 
