@@ -89,6 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_leaving = False
         self._running: RequestResponseCycle | None = None
         self._held_back: RequestResponseCycle | None = None
+        self._last_whole: RequestResponseCycle | None = None
+        self._refused: tuple[HTTPStatus, str] | None = None
         self._task: asyncio.Task[None] | None = None
         self._place: Callable[[int], None] | None = None
         self._fault = (HTTPStatus.BAD_REQUEST, "unreadable")
@@ -111,19 +113,25 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         # They point back here, and the collector, which would find that, comes seldom.
         self.cycle = self._running = self._held_back = None  # type: ignore[assignment]
+        self._last_whole = None
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head must end before it is too long, and what is around a body."""
+        if self._refused:
+            return
         self._chunk_bytes = len(data)
         self._fed_bytes += len(data)
         self._unset_keepalive_if_required()
+        rest = data
         try:
-            while data:
-                data = self._parse(data)
+            while rest:
+                rest = self._parse(rest)
         except httptools.HttpParserError:
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(*self._fault)
+        if not self._fed_bytes and self.scope is not self.cycle.scope:  # another one has begun
+            self._fed_bytes = self._head_bytes() + len(data) - data.rfind(b"\n")
         if self._fed_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head")
 
@@ -177,7 +185,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return True
         if max(self._chunk_bytes, self._fed_bytes) <= _MAX_HEAD_BYTES:
             return False
-        return len(self.url) + sum(len(n) + len(v) for n, v in self.headers) > _MAX_HEAD_BYTES
+        return self._head_bytes() > _MAX_HEAD_BYTES
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of a body; one too long to be kept is read as it comes."""
@@ -192,6 +203,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_message_complete()
+        self._last_whole = self.cycle
         self._is_in_body = False
         self._fed_bytes = 0
         if self._is_awaiting_body:
@@ -279,6 +291,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._age = 0
         self._give_place_back()
         super().on_response_complete()
+        if self._refused:
+            self._refuse(*self._refused)
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self.tasks.discard(task)
@@ -331,7 +345,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         if self._running:
             return self.cycle.more_body
-        return self.timeout_keep_alive_task is None
+        return self.timeout_keep_alive_task is None or self._fed_bytes > 0
 
     def _is_renewed(self) -> bool:
         """Give a long body more time for as long as enough of it comes."""
@@ -352,8 +366,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
-        """Close, with an answer if no other is on its way."""
+        """Close, once what was whole before is answered; with an answer, if none is on its way."""
         if self.transport.is_closing():
+            return
+        if self._last_whole and not self._last_whole.response_complete:
+            self._refused = status, why
+            if self.pipeline and self.pipeline[0][0].more_body:
+                self.pipeline.popleft()
+                self.cycle = self._last_whole
             return
         REFUSED.labels(why).inc()
         if not self._running:

@@ -38,6 +38,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._seconds = 0.0
         self._head_bytes = 0
         self._running: RequestResponseCycle | None = None
+        self._last_whole: RequestResponseCycle | None = None
+        self._refused: HTTPStatus | None = None
         self._fault = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,14 +60,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head must end before it is too long, and what is around a body."""
+        if self._refused:
+            return
         self._head_bytes += len(data)
         self._unset_keepalive_if_required()
+        rest = data
         try:
-            while data:
-                data = self._parse(data)
+            while rest:
+                rest = self._parse(rest)
         except httptools.HttpParserError:
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(self._fault)
+        if not self._head_bytes and self.scope is not self.cycle.scope:  # another one has begun
+            self._head_bytes = self._size_of_head() + len(data) - data.rfind(b"\n")
         if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers or ()) > _MAX_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -89,8 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.parser.get_method() == b"CONNECT":
                 raise ValueError(self._fault)
             return
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
+        if self._size_of_head() > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
             self._fault = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         elif len(self.pipeline) >= _MAX_QUEUED:
             self._fault = HTTPStatus.SERVICE_UNAVAILABLE
@@ -100,6 +106,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.headers = []  # the request's are its own: what follows its body may say anything
             return
         raise ValueError(self._fault)  # which ends the parsing
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, which has no end but the application's."""
@@ -112,6 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._head_bytes = 0
         super().on_message_complete()
+        self._last_whole = self.cycle
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -121,6 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait for the next request."""
         self._seconds = 0.0
         super().on_response_complete()
+        if self._refused:
+            self._refuse(self._refused)
 
     def pause_writing(self) -> None:
         """Begin to wait for the reader of an answer."""
@@ -156,7 +168,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Close, with an answer if no other is on its way."""
+        """Close, once what was whole before is answered; with an answer, if none is on its way."""
+        if self._last_whole and not self._last_whole.response_complete:
+            self._refused = status
+            if self.pipeline and self.pipeline[0][0].more_body:
+                self.pipeline.popleft()
+                self.cycle = self._last_whole
+            return
         if not self.transport.is_closing() and not self._is_answering():
             head = f"HTTP/1.1 {status} {status.phrase}\r\nconnection: close\r\ncontent-length: 0"
             self.transport.write(f"{head}\r\n\r\n".encode())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import resource
 import shutil
 import socket
@@ -395,6 +396,27 @@ def test_what_a_head_may_be_has_a_bound(model_service: Server, sent: bytes, stat
     with socket.create_connection(("127.0.0.1", model_service.port), timeout=5) as caller:
         caller.sendall(sent)
         assert caller.recv(1000).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize(
+    ("bad", "status"),
+    [
+        (b"no HTTP\r\n\r\n", b"400"),
+        (b"POST /livez HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nz", b"400"),
+        (b"GET /livez HTTP/1.1\r\na: " + b"x" * 66_000, b"431"),
+    ],
+)
+def test_what_was_asked_before_a_bad_request_is_answered_before_that_is_refused(
+    model_service: Server, bad: bytes, status: bytes
+) -> None:
+    asked = b"GET /docs.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * 3
+    with socket.create_connection(("127.0.0.1", model_service.port), timeout=20) as caller:
+        caller.sendall(asked + bad)
+        received = b""
+        while part := caller.recv(100_000):
+            received += part
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", received)
+    assert statuses == [b"200", b"200", b"200", status]
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,7 @@ def test_refusals_that_nobody_reads_end_the_connection(server: Server) -> None:
     "half",
     [
         pytest.param(b"POST /echo HT", id="a head"),
+        pytest.param(GET % b"/health" + b"POST /echo HT", id="a head behind a request"),
         pytest.param(HEAD + b"Content-Length: 10\r\n\r\nhalf", id="a body"),
         pytest.param(HEAD + b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", id="expecting"),
         pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", id="chunks"),
@@ -318,6 +319,28 @@ def test_a_head_has_64_kb_and_100_fields(server: Server, head: bytes, status: in
         except OSError:
             assert status == 431
         assert caller.recv(100).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize(
+    ("bad", "status"),
+    [
+        pytest.param(b"\x16\x03\x01 no HTTP\r\n\r\n", b"400", id="no HTTP"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\nz", b"400", id="no length"),
+        pytest.param(b"GET / HTTP/1.1\r\na: " + b"x" * 66_000, b"431", id="a long head"),
+    ],
+)
+@pytest.mark.parametrize("path", [b"/echo", b"/big"])
+def test_what_was_asked_before_a_bad_request_is_answered_before_that_is_refused(
+    server: Server, path: bytes, bad: bytes, status: bytes
+) -> None:
+    ask = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\ngood" % path
+    with connect(server, ask * 3 + bad) as caller:
+        with contextlib.suppress(OSError):
+            caller.sendall(GET % b"/health")
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", read_all(caller))
+    assert len(statuses) == 4
+    assert statuses[-1] == status
+    eventually(lambda: places(server) == 0)
 
 
 def test_an_endless_head_is_refused_before_it_ends(server: Server) -> None:
