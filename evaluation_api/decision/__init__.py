@@ -4,7 +4,7 @@ domain, limits, errors              the words, what is accepted, what can go wro
 policy, facts, promise, references  the criteria, and what is true of a client
 policy_file, toml_table             how they are read; earlier_policy: what was decided before facts
 evaluation                          the use case: predict, decide, record, answer
-reasons, sentences, names           why, in Portuguese; what a name is, and how two are compared
+sentences, names                    why, in Portuguese; what a name is, and how two are compared
 
 Standard library only; ids and clocks are passed in. Knows neither HTTP nor SQL nor models.
 """

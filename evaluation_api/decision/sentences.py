@@ -23,7 +23,6 @@ from evaluation_api.decision.facts import Thresholds
 from evaluation_api.decision.limits import LONGEST_NAME, UNREADABLE
 from evaluation_api.decision.policy import Profile
 from evaluation_api.decision.promise import Border
-from evaluation_api.decision.reasons import Reason
 
 #: What an analyst calls each amount. balance is what the client owes, not the limit left.
 LABELS = {
@@ -64,10 +63,13 @@ def money(amount: float) -> str:
     return f"R$ {amount + _BEYOND_ITS_BITS:_.2f}".replace(".", ",").replace("_", ".")
 
 
-def reason(why: Reason, profile: Profile, next_best: Profile) -> str:
-    """Say what one amount did to set a client apart from the next-best profile."""
-    nearer, farther = (profile, next_best) if why.fits else (next_best, profile)
-    return f"{_SUBJECTS[why.feature]} {money(why.amount)} {_comparison(nearer.name, farther.name)}"
+def reason(feature: str, amount: float, part: float, profile: Profile, next_best: Profile) -> str:
+    """Say what one amount did to set a client apart from the next-best profile.
+
+    part: its own of d2^2 - d1^2, above 0 where it speaks for the profile.
+    """
+    nearer, farther = (profile, next_best) if part >= 0 else (next_best, profile)
+    return f"{_SUBJECTS[feature]} {money(amount)} {_comparison(nearer.name, farther.name)}"
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,6 @@ import pytest
 
 from evaluation_api.decision import sentences
 from evaluation_api.decision.domain import FEATURES, AdverseFact, Counterfactual
-from evaluation_api.decision.reasons import Reason
 from tests.evaluations import EARLIER_POLICY, POLICY, POOR, USAGE, prediction, usage
 
 
@@ -48,9 +47,10 @@ def test_every_amount_has_a_name() -> None:
     ],
 )
 def test_a_reason_says_which_profile_an_amount_speaks_for(*, fits: bool, sentence: str) -> None:
-    why = Reason("purchases", 3345.0, 0.1 if fits else -0.1)
+    part = 0.1 if fits else -0.1
+    said = sentences.reason("purchases", 3345.0, part, POLICY.profiles[4], POLICY.profiles[3])
 
-    assert sentences.reason(why, POLICY.profiles[4], POLICY.profiles[3]) == sentence
+    assert said == sentence
 
 
 @pytest.mark.parametrize(("amount", "bound"), [(406.0, "no máximo"), (2000.0, "pelo menos")])
