@@ -214,7 +214,10 @@ def _mapping(text: str) -> tuple[str, str]:
     field_of = {column: field for field, column in COLUMNS.items()} | {f: f for f in FIELDS}
     field, equals, column = text.partition("=")
     if not equals or field not in field_of:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like saldo_devedor=BALANCE")
+        fields = ", ".join(COLUMNS.values())
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not like saldo_devedor=BALANCE; before = stands one of {fields}"
+        )
     return field_of[field], column
 
 

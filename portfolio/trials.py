@@ -83,7 +83,7 @@ def _place(header: Header, column: str | None) -> int | None:
     if column is None:
         return None
     if column not in header.names:
-        raise UnreadableFileError(messages.no_such_column(column))
+        raise UnreadableFileError(messages.no_such_column(column, header.names))
     return header.names.index(column)
 
 

@@ -1,6 +1,7 @@
 """Every Portuguese sentence about files and their lines. Functions from values to text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from evaluation_api.decision.sentences import COLUMNS, LABELS
@@ -59,6 +60,8 @@ NOT_AS_BEFORE: Final = (
 REFUSED_BY_MODEL: Final = "o modelo não aceita estes valores."
 ADD_COLUMNS: Final = "Acrescente o que falta e envie o arquivo de novo."
 WHICH_COLUMNS: Final = "Que coluna do arquivo traz cada um destes campos?"
+#: Columns that a sentence names; a table may have a thousand.
+_LISTED: Final = 20
 
 
 def decided_before(name: str | None) -> str:
@@ -97,9 +100,17 @@ def too_many_columns(found: int, most: int) -> str:
     return f"há {found:_} colunas, e o máximo são {most:_}.".replace("_", ".")
 
 
-def no_such_column(name: str) -> str:
-    """Say that a column was chosen that the file does not have."""
-    return f"O arquivo não tem a coluna “{name}”."
+def no_such_column(name: str, names: Iterable[str] = ()) -> str:
+    """Say that a column was chosen that the file does not have. names: to choose from instead."""
+    sentence, named = f"O arquivo não tem a coluna “{name}”.", list(filter(None, names))
+    nearest = get_close_matches(name.casefold(), map(str.casefold, named), 1)
+    for one in named:
+        if one.casefold() in nearest:
+            sentence += f" Seria “{one}”?"
+    if named:
+        sentence += " As colunas são " + ", ".join(f"“{one}”" for one in named[:_LISTED])
+        sentence += f" e mais {len(named) - _LISTED}." if len(named) > _LISTED else "."
+    return sentence
 
 
 def no_outcome(column: str, cell: str) -> str:

@@ -72,7 +72,7 @@ def _require_chosen(found: Header, choices: Choices) -> None:
     """Raise UnreadableFileError for a column that was chosen and is not there."""
     for column in choices.columns.values():
         if column not in found.names:
-            raise UnreadableFileError(messages.no_such_column(column))
+            raise UnreadableFileError(messages.no_such_column(column, found.names))
 
 
 def open_sent(chunks: Iterable[bytes], size: int, choices: Choices) -> Table:

@@ -257,7 +257,7 @@ def test_a_mapping_that_names_no_field_is_refused(source: Path) -> None:
     )
 
     assert finished.returncode == 2
-    assert "is not like saldo_devedor=BALANCE" in finished.stderr
+    assert "is not like saldo_devedor=BALANCE; before = stands one of nome, sal" in finished.stderr
 
 
 def clients_file(path: Path, amounts: Floats) -> Path:

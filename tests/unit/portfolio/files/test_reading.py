@@ -133,6 +133,23 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(content: bytes, sen
     assert sentence in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("saldo devedor", " Seria “saldo_devedor”? As colunas são “nome”, “saldo_devedor”, "),
+        ("PAGAMENTO", " Seria “pagamentos”? As colunas são “nome”, "),
+        ("XPTO", " As colunas são “nome”, "),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_those_that_are(column: str, said: str) -> None:
+    many = ";".join(f"c{at}" for at in range(20))
+    with pytest.raises(UnreadableFileError) as refused:
+        read_bytes(HEADER.replace("\n", f";{many}\n") + ANA, columns={"balance": column})
+
+    assert f"O arquivo não tem a coluna “{column}”.{said}" in str(refused.value)
+    assert str(refused.value).endswith("“c13” e mais 6.")
+
+
 def test_what_could_be_two_amounts_is_read_as_a_person_chose() -> None:
     content = HEADER + "Ana;103.125;578.250;0;270.500;565.125\n"
 
