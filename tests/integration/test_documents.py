@@ -36,11 +36,13 @@ COPY = (
     '.venv/bin/python -c "import os, sqlite3 as s; os.umask(0o77); '
     "s.connect('file:var/evaluations.db?mode=rw', uri=True).backup(s.connect('record.db'))\""
 )
+EXAMPLE = "curl -so clientes.csv http://127.0.0.1:8000/lotes/modelo.csv"
 SCORE = ".venv/bin/python -m portfolio score clientes.csv -o decisoes.csv"
 SCORE_NAMED = (
     '.venv/bin/python -m portfolio score "CC GENERAL.csv" -o decisoes.parquet --name CUST_ID'
 )
 RECORD = ".venv/bin/python -m portfolio score clientes.csv -o registradas.csv --record"
+COPY_POLICY = "cp evaluation_api/decision/politica.toml nova.toml"
 CHECK = ".venv/bin/python -m portfolio policy check nova.toml"
 TRY = ".venv/bin/python -m portfolio policy try nova.toml --file clientes.csv"
 TRY_RECORDED = ".venv/bin/python -m portfolio policy try nova.toml --record --since 90d"
@@ -62,9 +64,11 @@ HERE = {
     "make run",
     ASK,
     COPY,
+    EXAMPLE,
     SCORE,
     SCORE_NAMED,
     RECORD,
+    COPY_POLICY,
     CHECK,
     TRY,
     TRY_OUTCOMES,
@@ -263,16 +267,16 @@ def test_a_file_of_clients_is_evaluated_and_a_bad_row_says_why(
 
 
 def test_a_file_is_decided_and_recorded_and_a_policy_tried(clone: Clone, running: Running) -> None:
-    rows = ["Ana,1035,5788,0,2700,5651", "Bia,1126,0,504,1200,599"]
-    (clone.folder / "clientes.csv").write_text("\n".join([",".join(("name", *FEATURES)), *rows]))
     (clone.folder / "decisoes.csv").unlink(missing_ok=True)
-    policy = (clone.folder / "evaluation_api/decision/politica.toml").read_text(encoding="utf-8")
+    got, copied = clone.run(EXAMPLE), clone.run(COPY_POLICY)
+    policy = (clone.folder / "nova.toml").read_text(encoding="utf-8")
     stricter = policy.replace('"aprovado"', '"analise_manual"')
     (clone.folder / "nova.toml").write_text(stricter, encoding="utf-8")
 
     scored, recorded, tried = clone.run(SCORE), clone.run(RECORD), clone.run(TRY)
 
     assert not running.has_ended
+    assert (got.returncode, copied.returncode) == (0, 0), got.stderr + copied.stderr
     assert scored.returncode == 0, scored.stderr
     assert "Ana" in (clone.folder / "decisoes.csv").read_text(encoding="utf-8-sig")
     assert recorded.returncode == 0, recorded.stderr
@@ -282,8 +286,7 @@ def test_a_file_is_decided_and_recorded_and_a_policy_tried(clone: Clone, running
 
 def test_what_is_recorded_is_exported_and_tried_anew(clone: Clone, running: Running) -> None:
     assert not running.has_ended
-    policy = (clone.folder / "evaluation_api/decision/politica.toml").read_text(encoding="utf-8")
-    (clone.folder / "nova.toml").write_text(policy, encoding="utf-8")
+    clone.run(COPY_POLICY)
 
     told = [clone.run(command) for command in (EXPORT, EXPORT_REVIEWS, TRY_RECORDED)]
 
@@ -318,8 +321,7 @@ def test_a_policy_is_checked_and_tried_on_what_became_of_clients(
         for index in range(60)
     ]
     (clone.folder / "outcomes.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
-    policy = (clone.folder / "evaluation_api/decision/politica.toml").read_text(encoding="utf-8")
-    (clone.folder / "nova.toml").write_text(policy, encoding="utf-8")
+    clone.run(COPY_POLICY)
 
     checked, tried = clone.run(CHECK), clone.run(TRY_OUTCOMES)
 
