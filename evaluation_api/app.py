@@ -144,10 +144,9 @@ def access_of(settings: Settings) -> Access | None:
     if settings.access_secret is None:
         return None
     secret = settings.access_secret.get_secret_value()
-    sessions = Sessions(secret)
+    sessions = Sessions(secret, is_https=settings.public_url.startswith("https:"))
     limit = RateLimit(settings.rate_per_second, max(1, int(2 * settings.rate_per_second)))
-    is_https = settings.public_url.startswith("https:")
-    return Access(sessions, Keyring(sessions), limit, is_https, _provider(settings, secret))
+    return Access(sessions, Keyring(sessions), limit, _provider(settings, secret))
 
 
 def _provider(settings: Settings, secret: str) -> "Provider | None":

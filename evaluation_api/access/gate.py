@@ -30,13 +30,12 @@ _NETWORK_BITS: Final = 64
 class Access:
     """How people and systems come in, where they have to say who they are.
 
-    is_https: whether browsers reach this by HTTPS alone. provider: of people's identities.
+    provider: of people's identities.
     """
 
     sessions: Sessions
     keyring: Keyring
     limit: RateLimit
-    is_https: bool = False
     provider: "Provider | None" = None
 
 

@@ -23,8 +23,16 @@ _KEPT: Final = 4096
 class Sessions:
     """Signs cookies, and reads them."""
 
-    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
-        """Take what is signed with, the same on all replicas."""
+    def __init__(
+        self, secret: str, clock: Callable[[], float] = time.time, *, is_https: bool = False
+    ) -> None:
+        """Take what is signed with, the same on all replicas.
+
+        is_https: whether browsers come by HTTPS alone; they let no other host of the domain, and
+        nobody on the way, set a cookie of the name that holds then.
+        """
+        self.is_https = is_https
+        self.cookie = f"__Host-{COOKIE}" if is_https else COOKIE
         self._clock = clock
         self._serializer = URLSafeTimedSerializer(
             secret, salt=COOKIE, signer_kwargs={"digest_method": hashlib.sha256}
@@ -39,7 +47,7 @@ class Sessions:
 
     def find(self, cookies: bytes) -> Pass | None:
         """Return the session that a Cookie header carries, unless it is forged or over."""
-        cookie = cookie_parser(cookies.decode("latin-1")).get(COOKIE, "")
+        cookie = cookie_parser(cookies.decode("latin-1")).get(self.cookie, "")
         if not 0 < len(cookie) <= _LONGEST:
             return None
         try:

@@ -106,10 +106,10 @@ async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
 def _set_cookie(response: Response, access: Access, value: str) -> None:
     """Have a browser keep a session, or drop it; Lax: a provider leads back from its own page."""
     response.set_cookie(
-        credentials.COOKIE,
+        access.sessions.cookie,
         value,
         max_age=int(credentials.SESSION_LIFETIME.total_seconds()) if value else 0,
-        secure=access.is_https,
+        secure=access.sessions.is_https,
         httponly=True,
         samesite="lax",
     )

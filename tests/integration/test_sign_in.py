@@ -288,3 +288,9 @@ def test_a_provider_that_is_away_is_a_problem_and_keys_go_on(
         entered = httpx.post(f"{server.url}/entrar", json={"link": link(server, "Joana")})
         assert entered.status_code == 200
         assert "Secure" in entered.headers["set-cookie"]  # as it is reached by HTTPS
+        kept = entered.headers["set-cookie"].partition(";")[0]
+        assert kept.startswith("__Host-sessao=")
+        set_by_others = kept.removeprefix("__Host-")
+        for cookie, name in ((kept, "Joana"), (set_by_others, None)):
+            told = httpx.get(f"{server.url}{ME}", headers={"Cookie": cookie}).json()
+            assert told["nome"] == name
