@@ -33,7 +33,7 @@ from model_store import publications, reference, registry
 from model_store.errors import ModelStoreError
 from model_store.geometry import Labels
 from portfolio import comparison, drift, report, score, trials
-from portfolio.files import writing
+from portfolio.files import room, writing
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
@@ -486,4 +486,5 @@ def _decided(chosen: argparse.Namespace, record: "Record") -> pd.DataFrame:
 
 def _write_json(chosen: argparse.Namespace, found: dict[str, Any]) -> None:
     if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        with room.naming(chosen.json):
+            chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")

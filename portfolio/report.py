@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from portfolio.files import room
 from portfolio.frames import OUTCOMES, SHORT_OUTCOMES
 
 
@@ -103,5 +104,6 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         axis.set_title(f"profile {profile}")
     figure.legend(*axis.get_legend_handles_labels(), loc="lower center", ncols=3)
     figure.tight_layout(rect=(0, 0.1, 1, 1))
-    figure.savefig(path)
+    with room.naming(path):
+        figure.savefig(path)
     plt.close(figure)

@@ -68,7 +68,9 @@ _SHUT_DOWN: Final = frozenset({"57P01", "57P02"})
 #: Who mistyped an address is told where it stands.
 NAMED: Final = "which EVALUATION_DATABASE_URL names"
 #: What SQLite says of a file without naming it.
-_ABOUT_THE_FILE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_ABOUT_THE_FILE: Final = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+)
 
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
@@ -259,7 +261,7 @@ def _require_room(file: str | None) -> None:
     except OSError as exc:
         raise errors.RecordUnavailableError(str(exc)) from exc
     if free < _ROOM_BYTES:
-        raise errors.RecordUnavailableError("database or disk is full")
+        raise errors.RecordUnavailableError(f"database or disk is full: {file}")
 
 
 def _driver_error(engine: sa.Engine) -> type[Exception]:

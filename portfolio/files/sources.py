@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Final
 
-from portfolio.files import apart, header, held, messages, records, text
+from portfolio.files import apart, header, held, messages, records, room, text
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices, Header
 from portfolio.files.records import Records
@@ -62,7 +62,7 @@ def _held(
     if path.is_file():
         with path.open("rb") as file:
             return apart.open_file(file, kind, choices)
-    with TemporaryFile() as file:
+    with room.naming(Path(gettempdir())), TemporaryFile() as file:
         file.writelines(chunks)
         file.seek(0)
         return apart.open_file(file, kind, choices)

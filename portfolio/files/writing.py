@@ -24,6 +24,7 @@ from evaluation_api.decision.policy import FactPolicy
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.sentences import possible
 from portfolio import frames
+from portfolio.files import room
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.header import TOLD_OF_FAULTY, Header
 from portfolio.files.reading import Clients
@@ -209,7 +210,8 @@ def harmless_table(block: pa.Table) -> pa.Table:
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a small table of clients as CSV. Raises OSError."""
     table = harmless_table(pa.Table.from_pandas(frame, preserve_index=False))
-    table.to_pandas().to_csv(path, index=False)
+    with room.naming(path):
+        table.to_pandas().to_csv(path, index=False)
 
 
 class Csv:
@@ -276,7 +278,7 @@ def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with room.naming(path), os.fdopen(descriptor, "wb") as file:
             if path.suffix.lower() == ".parquet":
                 sink = _Parquet(file)
                 yield sink

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -227,6 +228,31 @@ def test_amounts_that_division_makes_too_large_are_refused_in_a_sentence(
 
     assert finished.returncode == 2
     assert finished.stderr.endswith("\nbalance of row 0 is no amount from 0 to 10,000,000\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        ("score clientes.csv -o out.csv", "out.csv"),
+        ("score clientes.csv -o out.parquet", "out.parquet"),
+        ("policy try politica.toml --file clientes.csv --json out.json", "out.json"),
+        ("policy try politica.toml --file clientes.csv --plot out.svg", "out.svg"),
+    ],
+)
+def test_where_there_is_no_room_the_file_is_named(
+    run: Run, source: Path, command: str, target: str
+) -> None:
+    paths = {name: str(source.with_name(name)) for name in ("clientes.csv", target)}
+    paths["politica.toml"] = str(POLICY)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+    try:
+        finished = run(*(paths.get(word, word) for word in command.split()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert finished.returncode == 2
+    assert finished.stderr.endswith(f"{paths[target]}: File too large\n")
 
 
 def test_a_file_may_come_out_of_a_pipe(run: Run, source: Path) -> None:
