@@ -1,7 +1,6 @@
 """Wires the parts into one application. The only module that knows them all."""
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +26,6 @@ from evaluation_api.access.sessions import Sessions
 from evaluation_api.client_files import routes as client_file_routes
 from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision import policy_file
-from evaluation_api.decision.domain import Model
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.circuit import Circuit
@@ -54,14 +52,11 @@ from evaluation_api.runtime.observation import Observation
 from evaluation_api.settings import Settings
 from evaluation_api.web import answers, disclosure, pages, problems, routes, sign_in
 from evaluation_api.web.admission import Admission
-from evaluation_api.web.metrics import PROMISE_BROKEN
 from evaluation_api.web.openapi import DescribedApp
 from evaluation_api.web.routes import Services
 
 if TYPE_CHECKING:
     from evaluation_api.access.oidc import Provider
-
-logger = logging.getLogger(__name__)
 
 _API_PAGE = Path(__file__).parent / "web" / "api_page"
 
@@ -198,7 +193,7 @@ async def services_of(
             model, policy, appender, partial(answers.answer, policy=policy), new_id=new_id, now=now
         )
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
-        watch = ModelWatch(model, models, executor, partial(_tell_of_promise, policy))
+        watch = ModelWatch(model, models, executor, partial(disclosure.tell_of_promise, policy))
         look = partial(executor.run_watch, database.require_writable, engine)
         record_watch = RecordWatch(executor.outage, look)
         searches = await stack.enter_async_context(
@@ -234,17 +229,6 @@ def _files_of(services: Services) -> client_file_routes.Files:
     """Return what the routes of files need, of the same record."""
     log = ClientFileLog(services.evaluations.engine)
     return client_file_routes.Files(log, services.executor, services.journal)
-
-
-def _tell_of_promise(policy: AnyPolicy, model: Model) -> None:
-    """Say once of a model, to the log and the metrics, whether the policy's promise holds for it.
-
-    Where it does not, refusals become a person's.
-    """
-    warnings = disclosure.warnings(policy, model)
-    PROMISE_BROKEN.set(bool(warnings))
-    if warnings:
-        logger.warning("promise_broken", extra={"model": model.tag, "why": " ".join(warnings)})
 
 
 def _connect(settings: Settings, stack: AsyncExitStack, **options: Any) -> Engine:  # noqa: ANN401 - database.connect's

@@ -14,16 +14,22 @@ from typing import Self, cast
 from urllib.parse import quote
 
 import httpx
+from prometheus_client import Counter
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import CardUsage, Geometry, Model, Prediction
 from evaluation_api.model import messages
 from evaluation_api.model.circuit import Circuit
 from evaluation_api.model.messages import MAX_ROWS, Answer, Spans
-from evaluation_api.model.metrics import FAILED_CALLS
 from evaluation_api.runtime.coalescing import Coalescer
 
 logger = logging.getLogger(__name__)
+
+_FAILED = Counter(
+    "evaluation_model_failed_calls",
+    "Calls of the model service that brought no answer of use, by what went wrong",
+    ["error"],
+)
 
 #: One that runs, and one that overtakes it when it is stuck or when enough wait (docs/adr/0002).
 _MAX_CONCURRENT_CALLS = 2
@@ -229,7 +235,7 @@ class ModelClient:
 
     def _tell(self, exc: errors.ModelError) -> None:
         """Count a call that failed, and warn of it unless that was done a moment ago."""
-        FAILED_CALLS.labels(type(exc).__name__).inc()
+        _FAILED.labels(type(exc).__name__).inc()
         now = time.monotonic()
         if now >= self._warn_again_at:
             self._warn_again_at = now + _SECONDS_BETWEEN_WARNINGS

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from evaluation_api.decision import errors
 from evaluation_api.record.metrics import RECORD_AWAY
 from evaluation_api.runtime.background import Events, repeat
-from evaluation_api.runtime.request_ids import request_id
+from evaluation_api.runtime.identity import request_id
 
 logger = logging.getLogger(__name__)
 

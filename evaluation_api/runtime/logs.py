@@ -14,7 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final
 
-from evaluation_api.runtime.request_ids import request_id
+from evaluation_api.runtime.identity import request_id
 
 #: Event names are constant, in our code; somebody else's may not be.
 _MAX_KINDS: Final = 1000

@@ -6,11 +6,24 @@ BaseHTTPMiddleware costs more than the route it wraps. Knows nothing of evaluati
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from evaluation_api.runtime import metrics, request_ids
-from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from evaluation_api.runtime import metrics
+from evaluation_api.runtime.identity import read_or_make_id, request_id
+
+#: What browsers are told to refuse, with every answer. The gateway says the same of its own.
+_CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
+    " form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY.encode()),
+)
 
 
 class Observation:
@@ -26,8 +39,8 @@ class Observation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identity = request_ids.read_or_make(scope)
-        token = request_ids.request_id.set(identity)
+        identity = read_or_make_id(scope)
+        token = request_id.set(identity)
         headers = ((b"x-request-id", identity.encode()), *SECURITY_HEADERS)
         started = time.perf_counter()
         status = 0
@@ -47,4 +60,4 @@ class Observation:
             await self._unexpected(exc)(scope, receive, send_observed)
         finally:
             metrics.observe(scope, status, time.perf_counter() - started)
-            request_ids.request_id.reset(token)
+            request_id.reset(token)

@@ -1,6 +1,10 @@
 """What anybody may know of how clients are judged: the policy, its promise, and the model."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from typing import Final
+
+from prometheus_client import Gauge
 
 from evaluation_api.decision import policy_file, sentences
 from evaluation_api.decision.domain import Geometry, Model, ModelCard, UsedPolicy
@@ -10,6 +14,12 @@ from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.decision.references import FEATURE_OF, References
 from evaluation_api.web import contract
 from evaluation_api.web.answers import percent, when
+
+logger = logging.getLogger(__name__)
+
+_PROMISE_BROKEN: Final = Gauge(
+    "evaluation_promise_broken", "1 while the model in service breaks the policy's promise"
+)
 
 
 def criteria(
@@ -81,6 +91,17 @@ def warnings(policy: AnyPolicy, model: Model | None) -> list[str]:
     if borders is None:
         return [sentences.NOTHING_PROMISED]
     return [sentences.border(one, policy.profiles) for one in borders]
+
+
+def tell_of_promise(policy: AnyPolicy, model: Model) -> None:
+    """Say once of a model, to the log and the metrics, whether the policy's promise holds for it.
+
+    Where it does not, refusals become a person's.
+    """
+    told = warnings(policy, model)
+    _PROMISE_BROKEN.set(bool(told))
+    if told:
+        logger.warning("promise_broken", extra={"model": model.tag, "why": " ".join(told)})
 
 
 def _versao(used: UsedPolicy) -> contract.VersaoDaPolitica:

@@ -15,9 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from evaluation_api.decision import errors
-from evaluation_api.runtime.identity import new_id
-from evaluation_api.runtime.request_ids import request_id
-from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from evaluation_api.runtime.identity import new_id, request_id
+from evaluation_api.runtime.observation import SECURITY_HEADERS
 from evaluation_api.web import answers, requests
 from evaluation_api.web.contract import Revisao, about
 from evaluation_api.web.pages import ProblemResponse, templates

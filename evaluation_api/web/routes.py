@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import AfterValidator
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
@@ -32,7 +32,6 @@ from evaluation_api.record.search.searches import Searches
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web import answers, contract, disclosure, dossier, problems, requests
 from evaluation_api.web.api_route import ApiRoute, FastRoute, SummarizedRoute, while_asked
-from evaluation_api.web.metrics import MODEL_AWAY, PENDING
 from evaluation_api.web.problems import Responses, described
 
 JSON: Final = "application/json"
@@ -41,6 +40,9 @@ JSON: Final = "application/json"
 NO_STORE: Final = {"Cache-Control": "no-store"}
 #: What health waits for the model; a probe waits 4 s, and a person less.
 _MODEL_LOOK_SECONDS: Final = 0.1
+
+_WAITING = Gauge("evaluation_pending", "Evaluations that wait for the model, as of the last look")
+_MODEL_AWAY = Gauge("evaluation_model_away", "1 while the model service does not answer")
 
 evaluations = APIRouter(route_class=ApiRoute, tags=["avaliacoes"])
 criteria = APIRouter(route_class=ApiRoute, tags=["criterios"])
@@ -369,8 +371,8 @@ async def live() -> contract.Vida:
 @probes.get("/metrics", include_in_schema=False)
 async def metrics(services: Needed) -> Response:
     """Return the Prometheus metrics of this process."""
-    PENDING.set(services.pending.waiting)
-    MODEL_AWAY.set(services.model.is_away)
+    _WAITING.set(services.pending.waiting)
+    _MODEL_AWAY.set(services.model.is_away)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from deploy.processes import NotReadyError
-from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from evaluation_api.runtime.observation import SECURITY_HEADERS
 from tests import http2
 from tests.clients import MARIA
 from tests.gateway import Gateway

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from evaluation_api.runtime.observation import SECURITY_HEADERS
 from evaluation_api.web.budget import AT_ONCE
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA

@@ -20,7 +20,7 @@ from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.outage import Outage, RecordWatch
 from evaluation_api.record.tables import policies
-from evaluation_api.runtime.request_ids import request_id
+from evaluation_api.runtime.identity import request_id
 from tests.evaluations import decided_entry
 
 AWAY = RecordUnavailableError("the disk is gone")

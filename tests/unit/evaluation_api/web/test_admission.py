@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from evaluation_api.app import create_fastapi_app
-from evaluation_api.runtime.security_headers import SECURITY_HEADERS
+from evaluation_api.runtime.observation import SECURITY_HEADERS
 from evaluation_api.web.problems import MEDIA_TYPE
 from tests.clients import MARIA
 
