@@ -95,6 +95,32 @@ def test_others_write_while_much_is_deleted_and_the_disk_gets_it_back(tmp_path: 
     engine.dispose()
 
 
+def test_who_waits_to_write_meanwhile_waits_for_a_slice_or_two(tmp_path: Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
+    schema.migrate(engine)
+    log, slices, waited = EvaluationLog(engine), 0, []
+    log.append([decided_entry(when=day(1)) for _ in range(2_000)])
+    event.listen(engine, "commit", lambda _: time.sleep(0.03))  # so that slices stay small
+
+    def note(_deleted: int) -> None:
+        nonlocal slices
+        slices += 1
+
+    with ThreadPoolExecutor(1) as thread:
+        other = EvaluationLog(database.connect_again(engine))
+        purging = thread.submit(retention.purge, engine, day(3), note)
+        while not purging.done():
+            before = slices
+            other.append([decided_entry(when=day(9))])
+            waited.append(slices - before)
+        purging.result()
+        other.engine.dispose()
+
+    assert slices > 9
+    assert max(waited) <= 2
+    engine.dispose()
+
+
 def test_nothing_of_a_name_that_was_deleted_is_left_in_the_file(tmp_path: Path) -> None:
     engine = database.connect(f"sqlite:///{tmp_path / 'evaluations.db'}")
     schema.migrate(engine)
