@@ -150,7 +150,6 @@ class Revival:
     """When a worker that has ended is started again: after a pause, so often in a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a clock of seconds; none has ended yet."""
         self._clock = clock
         self._starts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._ended_at: float | None = None

@@ -32,7 +32,6 @@ class WorkerNote:
     """This process's file; where none can be kept, as in a container, it says nothing."""
 
     def __init__(self) -> None:
-        """Open nothing before there is something to say."""
         self._descriptor: int | None = None  # open, and locked, for as long as the process lives
 
     def say(self, told: Note) -> None:

@@ -75,7 +75,6 @@ class InvalidAmountError(ValueError):
     """An amount that nobody can have; its column and its row, counted from 0."""
 
     def __init__(self, feature: str, row: int) -> None:
-        """Name the place."""
         super().__init__(f"{feature} of row {row} is no amount from 0 to {LARGEST_AMOUNT:,.0f}")
         self.feature, self.row = feature, row
 

@@ -40,7 +40,6 @@ class Record:
     """A record that is open. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
 
     def exported(self, view: str, since: datetime, until: datetime) -> Iterator[pa.Table]:

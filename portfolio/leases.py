@@ -105,7 +105,6 @@ class Leases(database.Keeper):
     """The files of one database, for one worker. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take the engine."""
         super().__init__(engine)
         self.worker = new_id()
         self._writer = writer_for(engine)
@@ -384,7 +383,6 @@ class TriedOftenError(EvaluationError):
     """A file has ended its worker as often as one may; it is the caller's to refuse."""
 
     def __init__(self, file: ClientFile) -> None:
-        """Take the file."""
         super().__init__(file.id)
         self.file = file
 

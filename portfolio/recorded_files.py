@@ -39,7 +39,6 @@ class RecordedFiles(database.Keeper):
     """The files in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take the engine."""
         super().__init__(engine)
         self._writer = writer_for(engine)
         self.bind_time = self._writer.bind_time

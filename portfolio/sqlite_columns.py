@@ -70,7 +70,6 @@ class Columns:
     """Writes Arrow's columns, which SQLite's C code binds."""
 
     def __init__(self, dbapi: Any, cursor: Any) -> None:  # noqa: ANN401 - the driver's own
-        """Take the driver and a cursor of it."""
         self._dbapi, self._cursor = dbapi, cursor
         self._left_beside = 0  # bytes that no checkpoint has brought to the file
 

@@ -130,7 +130,6 @@ class _AsRecorded:
     """Places clients as the record does, without the model."""
 
     def __init__(self, model: Model, recorded: pd.DataFrame) -> None:
-        """Take which model placed them."""
         self.model, self._recorded = model, recorded
 
     def profiles(self, amounts: Floats) -> Profiles:

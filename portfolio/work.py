@@ -21,7 +21,6 @@ class Files:
     """Files by the policy that the settings name, and the model that is published."""
 
     def __init__(self, worker: Worker) -> None:
-        """Take who works."""
         self._worker = worker
         self._leases = worker.leases
         self._opened: tuple[publications.Choice, Explainer] | None = None

@@ -40,7 +40,6 @@ class ColumnsWriter:
     """The process, for whoever has it write."""
 
     def __init__(self, pipe: Connection) -> None:
-        """Take its end of the pipe."""
         self._pipe = pipe
 
     def commit(self, move: str, inserts: dict[str, pa.RecordBatch]) -> float | None:

@@ -13,7 +13,6 @@ class Gateway:
     """nginx on free ports, in front of an evaluation service or of nothing."""
 
     def __init__(self, folder: Path, evaluation_port: int = 9, **environment: str) -> None:
-        """Copy the configuration; entering the context starts."""
         self.folder = folder
         self.port, self.tls_port = free_port(), free_port()
         self.log = folder / "gateway.log"

@@ -15,7 +15,6 @@ class Clusters:
     """Predicts profiles."""
 
     def __init__(self) -> None:
-        """Load the pickle."""
         self.model = joblib.load(PICKLE)
 
     @bentoml.api(batchable=True, max_batch_size=1024, max_latency_ms=2000)  # type: ignore[untyped-decorator]

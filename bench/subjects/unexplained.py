@@ -22,7 +22,6 @@ class LabelsOnly(Explained):  # type: ignore[misc]
     """The service's class, with a model that gives no reasons."""
 
     def __init__(self) -> None:
-        """Take the centroids of the published model."""
         super().__init__()
         centroids = LIVE.now.model.stored.centroids
         assert centroids is not None  # noqa: S101 - the published model's clients are directions

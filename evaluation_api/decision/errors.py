@@ -131,7 +131,6 @@ class UnseenReviewsError(EvaluationError):
     """Others have reviewed an evaluation since the reviewer looked at it."""
 
     def __init__(self, reviews: "tuple[Review, ...]") -> None:
-        """Take all reviews of it, first to last."""
         super().__init__(f"{len(reviews)} reviews")
         self.reviews = reviews
 
@@ -201,7 +200,6 @@ class RateExceededError(EvaluationError):
     """Who asks has asked for too much in a short time."""
 
     def __init__(self, wait_seconds: float) -> None:
-        """Take how long to wait."""
         super().__init__(f"{wait_seconds:.3f} s early")
         self.wait_seconds = wait_seconds
 

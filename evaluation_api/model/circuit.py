@@ -21,7 +21,6 @@ class Circuit:
         pause_seconds: float = _PAUSE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start closed."""
         self._threshold = threshold
         self._pause_seconds = pause_seconds
         self._clock = clock

@@ -56,7 +56,6 @@ class Persons(database.Keeper):
     """The persons in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take the engine."""
         super().__init__(engine)
         self._writer = writer_for(engine)
 

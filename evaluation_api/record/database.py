@@ -150,7 +150,6 @@ class Keeper:
     """Keeps things of one kind in one database; its tables are schema.migrate's business."""
 
     def __init__(self, bind: sa.Engine | sa.Connection) -> None:
-        """Take the engine, or a connection of it that is kept."""
         self.engine = bind.engine
         self._bind = bind
 

@@ -23,7 +23,6 @@ class Deadline:
     """When a call's time is over, by time.monotonic(), and whether a commit has begun."""
 
     def __init__(self, at: float) -> None:
-        """Begin with nothing committed."""
         self.at = at
         self.has_committed = False
 

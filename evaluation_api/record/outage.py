@@ -121,7 +121,6 @@ class RecordWatch:
         tick_seconds: float = _TICK_SECONDS,
         away_tick_seconds: float = _AWAY_TICK_SECONDS,
     ) -> None:
-        """Take the parts; run() starts."""
         self._outage = outage
         self._look = look
         self._tick_seconds = tick_seconds

@@ -16,7 +16,6 @@ class PendingQueue(database.Keeper):
     """What waits in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take the engine."""
         super().__init__(engine)
         self._versions = Versions(engine)
 

@@ -76,7 +76,6 @@ class Seals(database.Keeper):
     """What is sealed in one database. Every method raises RecordUnavailableError."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        """Take the engine."""
         super().__init__(engine)
         self._position = positions.column(engine.dialect, evaluations)
         self._place = positions.place(engine.dialect)
@@ -312,7 +311,6 @@ class Sealer(AbstractAsyncContextManager["Sealer"]):
     """Looks once a second whether something is to be sealed; every replica has one."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        """Take an engine; run() starts."""
         self._seals = Seals(engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-seal")
         self._is_behind = False

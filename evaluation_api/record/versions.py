@@ -33,7 +33,6 @@ class Versions:
     """The numbers in one database, each looked up once a minute."""
 
     def __init__(self, engine: Engine, seconds: float = _SECONDS) -> None:
-        """Keep the engine; its tables are schema.migrate's business."""
         self._engine = engine
         self._seconds = seconds
         self._known: dict[Names, int | None] = {}

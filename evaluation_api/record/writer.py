@@ -53,7 +53,6 @@ class Writer(ABC):
     bind_time: BindTime
 
     def __init__(self, engine: Engine) -> None:
-        """Keep the engine, for numbers that are not known yet."""
         self.versions = Versions(engine)
 
     def encode(self, entry: Entry) -> Values:

@@ -12,7 +12,6 @@ class JoinedWrites:
     __slots__ = ("_head", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Take what the answer goes to."""
         self._transport = transport
         self._head: bytes | None = None
 

@@ -38,7 +38,6 @@ class Places:
     """
 
     def __init__(self, max_in_flight: int, burst_seconds: float = _BURST_SECONDS) -> None:
-        """Start with none."""
         self.in_flight = 0
         self._max_in_flight = max_in_flight
         self._burst_seconds = burst_seconds
@@ -74,7 +73,6 @@ class ConcurrencyLimit(Places):
     """
 
     def __init__(self, max_in_flight: int, burst_seconds: float = _BURST_SECONDS) -> None:
-        """Start with none."""
         super().__init__(max_in_flight, burst_seconds)
         self.reads = Places(max_in_flight, burst_seconds)
         self._long_bodies = 0

@@ -73,7 +73,6 @@ class SeldomWarnings(logging.Filter):
     """Lets one WARNING of a kind through in a second: bad requests must not fill a disk."""
 
     def __init__(self) -> None:
-        """Start with none."""
         super().__init__()
         self._latest: dict[tuple[str, str], float] = {}
 

@@ -72,7 +72,6 @@ class BoundedProtocol(HttpToolsProtocol):
         join_writes: bool = True,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        """Take what uvicorn passes on."""
         super().__init__(*args, **kwargs)
         self._join_writes = join_writes
         self._limit = limit

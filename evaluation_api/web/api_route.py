@@ -72,7 +72,6 @@ class SummarizedRoute(APIRoute):
     """Has the first sentence of its endpoint's docstring for a summary."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:  # noqa: ANN401 - FastAPI's own
-        """Register an endpoint, with all that FastAPI's decorators pass on."""
         summary = (getdoc(endpoint) or "").partition(".")[0]
         super().__init__(path, endpoint, **{**described, "summary": summary})
 

@@ -15,7 +15,6 @@ class Budget:
     """So many places, and whoever finds none has to come again."""
 
     def __init__(self) -> None:
-        """Start with all of them free."""
         self._free = AT_ONCE
 
     @contextmanager

@@ -27,7 +27,6 @@ class CompressedFiles:
     """The files that were asked for, compressed, in memory."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self._kept: dict[tuple[str | PathLike[str], int], bytes] = {}
         self._compressing = asyncio.Lock()
 

@@ -34,7 +34,6 @@ class FastPath:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap BentoML's application."""
         self._app = app
         self._infer: Callable[[Matrix], Awaitable[Matrix]] | None = None
 

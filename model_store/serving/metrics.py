@@ -20,7 +20,6 @@ class ModelMetrics:
     """Tells of one process. Gauges are made late: BentoML says late where they are kept."""
 
     def __init__(self) -> None:
-        """Have said nothing."""
         self._told: str | None = None
 
     def tell(self, choice: Choice, *, refused: bool) -> None:

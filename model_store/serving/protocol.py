@@ -32,7 +32,6 @@ class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, within bounds."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's business
-        """Take what uvicorn passes on."""
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._seconds = 0.0
@@ -190,7 +189,6 @@ class SeldomWarnings(logging.Filter):
     """Lets one WARNING of a kind through in a second: bad requests must not fill a disk."""
 
     def __init__(self) -> None:
-        """Start with none."""
         super().__init__()
         self._latest: dict[object, float] = {}
 

@@ -66,7 +66,6 @@ class UnreadableRequestError(Exception):
     """What is asked cannot be read; one sentence names the client and the field."""
 
     def __init__(self, status: HTTPStatus, detail: str) -> None:
-        """Take the status to answer with, and the sentence."""
         super().__init__(detail)
         self.status = status
 

@@ -8,7 +8,6 @@ class UnreadableFileError(Exception):
     """A file of which nothing is decided; one sentence in Portuguese. line: from 1, if any."""
 
     def __init__(self, sentence: str, line: int | None = None) -> None:
-        """Take the sentence."""
         super().__init__(sentence if line is None else f"Linha {line}: {sentence}")
         self.line = line
 
@@ -22,7 +21,6 @@ class MissingColumnsError(UnreadableFileError):
     def __init__(
         self, sentence: str, line: int | None, fields: Sequence[str], columns: Sequence[str]
     ) -> None:
-        """Take the sentence and what a person has to choose from."""
         super().__init__(sentence, line)
         self.fields, self.columns = tuple(fields), tuple(columns)
 
@@ -34,7 +32,6 @@ class AmbiguousMarkError(UnreadableFileError):
     """
 
     def __init__(self, sentence: str, examples: Sequence[str]) -> None:
-        """Take the sentence and what a person has to choose by."""
         super().__init__(sentence)
         self.examples = tuple(examples)
 

@@ -16,7 +16,6 @@ class AxeTable:
     """Violations of every look at every state, in the order in which they were looked at."""
 
     def __init__(self) -> None:
-        """Begin without any."""
         self._counts: dict[str, dict[str, int]] = {}
 
     def look(self, page: Page, state: str, look: str) -> list[str]:

@@ -12,7 +12,6 @@ class Watch:
     """Keeps every complaint about the pages of one context."""
 
     def __init__(self, context: BrowserContext, host: str) -> None:
-        """Watch a context whose pages may ask this host (name and port) and no other."""
         self.host = host
         self.complaints: list[str] = []
         context.on("console", self._hear)

@@ -29,7 +29,6 @@ class Stack:
     """A database as the stack has it, and the operator's commands."""
 
     def __init__(self, server_url: str, folder: Path) -> None:
-        """Prepare; the database is made by empty()."""
         self._server_url = server_url
         self._url = server_url.replace("/postgres?", "/evaluation?")
         self.folder = folder

@@ -27,7 +27,6 @@ class Generated:
     """What openapi-python-client wrote, in front of a service."""
 
     def __init__(self, client: object) -> None:
-        """Take its client."""
         self._client = client
 
     def ask(self, operation: str, *path: str, **sent: object) -> Any:  # noqa: ANN401 - its own

@@ -85,7 +85,6 @@ class Hostile:
     """Writes a file where it is unpickled."""
 
     def __init__(self, path: Path) -> None:
-        """Take the file."""
         self._path = path
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:

@@ -29,7 +29,6 @@ class Figures:
     """What was measured, for the documents: printed, and kept beside the other evidence."""
 
     def __init__(self, file: Path) -> None:
-        """Begin with none."""
         self.folder = file.parent
         self._file = file
         self._figures: dict[str, Any] = {}

@@ -34,7 +34,6 @@ class Load:
     """Five clients in threads; each evaluation has a key, under which it is repeated once."""
 
     def __init__(self, url: str, key: dict[str, str], clients: int = 5) -> None:
-        """Aim at a gateway, with what its callers send; entering the context starts."""
         self._url = url
         self._key = key
         self._over = threading.Event()

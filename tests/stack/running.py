@@ -32,7 +32,6 @@ class Stack:
     """One Compose project with its own settings, images and ports."""
 
     def __init__(self, folder: Path) -> None:
-        """Choose ports; build and start nothing."""
         self.env_file = folder / "stack.env"
         self.project = f"credit-card-test-{os.getpid()}"
         (self.port,) = ports.free(1)

@@ -38,7 +38,6 @@ class Rendered:
     """The resources that one file of values makes."""
 
     def __init__(self, values: Path) -> None:
-        """Render the chart."""
         done = helm("template", "release", CHART, "--values", values)
         assert done.returncode == 0, done.stderr
         self.resources = [found for found in yaml.safe_load_all(done.stdout) if found]

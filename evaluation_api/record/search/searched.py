@@ -53,7 +53,6 @@ class Filler(database.Keeper):
     """Fills the table of one database."""
 
     def __init__(self, engine: sa.Engine, many: int = _MANY) -> None:
-        """Take the engine."""
         super().__init__(engine)
         self._many = many
         self._pace = Pace(_LARGEST_SLICE, _SLICE_SECONDS)

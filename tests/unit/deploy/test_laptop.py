@@ -76,7 +76,6 @@ class Laptop:
     """A project of stand-ins, and the runner started in it."""
 
     def __init__(self, root: Path) -> None:
-        """Lay out the project under `root`; nothing runs yet."""
         self.root = root
         self.output = root / "output"
         self.model_port, self.evaluation_port = ports.free(2)

@@ -43,7 +43,6 @@ class Shell:
     """A folder with settings and a `docker` of its own."""
 
     def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-        """Write the stand-in; nothing runs."""
         self.folder = folder
         self.env_file = folder / "settings.env"
         self._capfd = capfd

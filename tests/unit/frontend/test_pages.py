@@ -28,7 +28,6 @@ class Elements(HTMLParser):
     """Collects each start tag of a page with its attributes."""
 
     def __init__(self, page: Path) -> None:
-        """Parse the whole page."""
         super().__init__()
         self.found: list[Element] = []
         self.feed(page.read_text(encoding="utf-8"))

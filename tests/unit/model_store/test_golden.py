@@ -13,7 +13,6 @@ class Permuted:
     """A model whose labels were swapped, as an unguarded retraining would do."""
 
     def __init__(self, model: Pipeline) -> None:
-        """Wrap a fitted model."""
         self._model = model
 
     def predict(self, rows: NDArray[np.float64], /) -> NDArray[np.int64]:

@@ -21,7 +21,6 @@ class Centroids:
     """Places clients by centroids."""
 
     def __init__(self, centroids: geometry.Matrix) -> None:
-        """Take 5 x 5."""
         told = json.dumps(promise.as_json(promise.of(centroids))).encode()
         self.model = model_of(b"credit_card_clusters:0123456789ab", b"c" * 64, told)
         self.centroids = centroids

@@ -24,7 +24,6 @@ class Given:
     """Places clients as it was told to."""
 
     def __init__(self, profiles: frames.Profiles, model: Model = MODEL) -> None:
-        """Take what to say, and as which model."""
         self.model, self._profiles = model, profiles
 
     def profiles(self, amounts: frames.Floats) -> frames.Profiles:

@@ -189,7 +189,6 @@ class Broken:
     """Writes two clients, and then goes away."""
 
     def __init__(self, appender: Appender) -> None:
-        """Take what writes them."""
         self._appender, self.pace = appender, Pace(2, slice_seconds=None)
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:

@@ -199,7 +199,6 @@ class Failing:
     """Fails at its second block."""
 
     def __init__(self, profiler: Profiler) -> None:
-        """Take whom to ask before."""
         self.model, self._profiler, self._asked = profiler.model, profiler, 0
 
     def profiles(self, amounts: frames.Floats) -> frames.Profiles:

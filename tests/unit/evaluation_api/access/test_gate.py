@@ -102,7 +102,6 @@ class Clock:
     """Tells the time that a test says it is."""
 
     def __init__(self) -> None:
-        """Begin anywhere."""
         self.now = 1000.0
 
     def __call__(self) -> float:

@@ -28,7 +28,6 @@ class Answering(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        """Listen on a free port; as it stands there it can be found, and has no keys."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         discovery = {

@@ -36,7 +36,6 @@ class FakeModel:
     """A predictor that is away for as many calls as it is told."""
 
     def __init__(self, events: list[str], failures: Sequence[Exception] = ()) -> None:
-        """Note each call in events."""
         self.failures = list(failures)
         self._events = events
 
@@ -53,7 +52,6 @@ class FakeRecord:
     """A record in memory, which first come wins, and which can be broken."""
 
     def __init__(self, events: list[str], failure: Exception | None = None) -> None:
-        """Note each write in events."""
         self.entries: dict[str, Entry] = {}
         self._keys: dict[str, FirstUse] = {}
         self._events = events
@@ -85,7 +83,6 @@ class House:
     def __init__(
         self, model_failures: Sequence[Exception] = (), record_failure: Exception | None = None
     ) -> None:
-        """Break the parts as told."""
         self.events: list[str] = []
         self.model = FakeModel(self.events, model_failures)
         self.record = FakeRecord(self.events, record_failure)

@@ -14,7 +14,6 @@ class Peer:
     """Has each request answered by one function, and counts connections."""
 
     def __init__(self, write: Write) -> None:
-        """Count from zero."""
         self.connections = self.requests = 0
         self._write = write
 

@@ -7,7 +7,6 @@ class Clock:
     """A clock that stands still until it is turned."""
 
     def __init__(self) -> None:
-        """Start at zero."""
         self.now = 0.0
 
     def __call__(self) -> float:

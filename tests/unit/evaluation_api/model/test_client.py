@@ -85,7 +85,6 @@ class Wire:
         circuit: Circuit | None = None,
         spans: Spans | None = None,
     ) -> None:
-        """Take the answers in turn, the last one for ever."""
         self.asked: list[httpx.Request] = []
         self.circuit = circuit or Circuit()
         self._spans = spans
@@ -201,7 +200,6 @@ class Broken(httpx.AsyncByteStream):
     """A body that cannot be read."""
 
     def __init__(self, error: Exception) -> None:
-        """Raise this."""
         self.error = error
         self.closed = False
 

@@ -23,7 +23,6 @@ class Replica:
     """Counts its connections and what it is asked; on demand hangs up or says nothing."""
 
     def __init__(self) -> None:
-        """Count from zero."""
         self.connections: list[asyncio.BaseTransport] = []
         self.requests = 0
         self.hangs_up = False
@@ -35,7 +34,6 @@ class Answering(asyncio.Protocol):
     """One connection to a replica; requests come whole, as the transport writes them."""
 
     def __init__(self, replica: Replica) -> None:
-        """Count for this replica."""
         self._replica = replica
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -16,7 +16,6 @@ class Models:
     """Earlier models that predict this of everybody."""
 
     def __init__(self, again: Prediction) -> None:
-        """Predict this."""
         self._again = again
 
     async def predict_as(self, _tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:

@@ -56,7 +56,6 @@ class Service:
     """A model service that is away at first, and changes its model later."""
 
     def __init__(self) -> None:
-        """Have the first model."""
         self.described = MET
         self.is_away = True
 

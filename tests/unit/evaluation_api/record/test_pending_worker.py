@@ -35,7 +35,6 @@ class FakeModel:
     """A model that fails in the ways it is told, one call after the other."""
 
     def __init__(self, failures: Sequence[Exception] = (), *, is_away: bool = False) -> None:
-        """Fail so often."""
         self.is_away = is_away
         self.calls: list[str] = []
         self.refuses: list[CardUsage] = []

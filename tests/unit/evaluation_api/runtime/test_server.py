@@ -31,7 +31,6 @@ class Wire:
     """A transport that remembers what was written at a time."""
 
     def __init__(self) -> None:
-        """Start with nothing written."""
         self.writes: list[bytes] = []
         self.closed = False
 

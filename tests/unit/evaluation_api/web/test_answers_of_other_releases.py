@@ -23,7 +23,6 @@ class Here:
     """Searches without threads."""
 
     def __init__(self, history: History) -> None:
-        """Search in this thread."""
         self._history = history
 
     async def search(self, search: Search) -> list[Summary]:
@@ -35,7 +34,6 @@ class Services:
     """What the routes of the history need."""
 
     def __init__(self, engine: Engine, executor: RecordExecutor) -> None:
-        """Open the record."""
         self.executor = executor
         self.evaluations = EvaluationLog(engine)
         self.searches = Here(History(engine))

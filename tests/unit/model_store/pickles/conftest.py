@@ -56,7 +56,6 @@ class Opener:
     """Opens files as foreign.inspect_apart has them opened."""
 
     def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
-        """Exchange with the process through two files in a folder."""
         self._asked, self._told, self._process = folder / "asked", folder / "told", process
 
     def open(self, content: bytes, **options: object) -> Opened:

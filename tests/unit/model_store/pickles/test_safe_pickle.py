@@ -36,7 +36,6 @@ class Runs:
     """Unpickled carelessly, it calls a function."""
 
     def __init__(self, function: Any, *arguments: object) -> None:  # noqa: ANN401 - any callable
-        """Remember what to call."""
         self.call = (function, arguments)
 
     def __reduce__(self) -> Any:  # noqa: ANN401 - as pickle declares it

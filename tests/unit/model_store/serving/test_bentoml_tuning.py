@@ -27,7 +27,6 @@ class FullRoute:
     name = "predict"
 
     def __init__(self) -> None:
-        """Bind the endpoint as BentoML does."""
         self.endpoint = partial(self.api_endpoint_wrapper, self.name)
 
     async def api_endpoint_wrapper(self, name: str) -> None:

@@ -52,7 +52,6 @@ class Sender:
     """A caller who sends a body piece by piece, and counts how many were taken."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        """Take the pieces, which no header announces."""
         self._pieces = list(pieces)
         self.taken = 0
 
