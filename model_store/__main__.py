@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
@@ -107,6 +108,8 @@ def _train(chosen: argparse.Namespace) -> None:
 
     if chosen.output.exists() and not chosen.replace:
         raise TrainingRefused(f"{chosen.output} is there: name another --output, or say --replace.")
+    if chosen.report and find_spec("matplotlib") is None:
+        raise TrainingRefused("--report needs matplotlib: make .venv/dev.stamp installs it.")
     model = training.train(chosen.data)
     judged = {"scores": report.scores(model), "stability": stability.of(model)}
     print(report.text(model, judged["scores"]))

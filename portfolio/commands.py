@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -126,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     drifting.add_argument(
         "--reference", type=Path, metavar="CSV", help="the training's, where the version lacks it"
     )
+    drifting.add_argument(
+        "--reference-name", metavar="COLUMN", help="the column that names them; else --name's"
+    )
     drifting.set_defaults(run=_drift)
 
     commands.add_parser("worker", help="decide the files that the page sends, until told to stop")
@@ -221,10 +225,10 @@ def _mapping(text: str) -> tuple[str, str]:
     return field_of[field], column
 
 
-def _choices(chosen: argparse.Namespace) -> Choices:
+def _choices(chosen: argparse.Namespace, name: str | None = None) -> Choices:
     columns = dict(chosen.map)
-    if chosen.name:
-        columns["name"] = chosen.name
+    if name := name or chosen.name:
+        columns["name"] = name
     return Choices(columns)
 
 
@@ -303,6 +307,8 @@ def _require_reports(chosen: argparse.Namespace, *read: Path | None) -> None:
     for name, suffixes in kinds.items():
         if target := getattr(chosen, name, None):
             _require_target(target, suffixes, read=list(filter(None, read)), may_replace=True)
+            if name == "plot" and find_spec("matplotlib") is None:
+                raise Refusal("--plot needs matplotlib: make .venv/dev.stamp installs it.")
 
 
 def _require_target(
@@ -437,7 +443,8 @@ def _drift(chosen: argparse.Namespace) -> int:
 def _spread(chosen: argparse.Namespace, profiler: StoredProfiler) -> dict[str, reference.Spread]:
     """Return how the clients of the training are spread: as a file has them, or the version."""
     if chosen.reference is not None:
-        return reference.of(*_placed(_read(chosen.reference, chosen, trials.Extra()), profiler))
+        clients = _read(chosen.reference, chosen, trials.Extra(), chosen.reference_name)
+        return reference.of(*_placed(clients, profiler))
     told: dict[str, reference.Spread] | None = profiler.metadata.get("reference")
     if not reference.is_one(told) or told is None:
         raise Refusal(
@@ -469,9 +476,11 @@ def _population(chosen: argparse.Namespace) -> trials.Population:
         return trials.of_record(_decided(chosen, record))
 
 
-def _read(path: Path, chosen: argparse.Namespace, extra: trials.Extra) -> trials.Population:
+def _read(
+    path: Path, chosen: argparse.Namespace, extra: trials.Extra, name: str | None = None
+) -> trials.Population:
     """Read the clients of a file, and tell how many of its lines are none of them."""
-    clients = trials.read(path, _choices(chosen), chosen.decimals, extra)
+    clients = trials.read(path, _choices(chosen, name), chosen.decimals, extra)
     if clients.faulty:
         sys.stderr.write(f"{path}: {clients.faulty:,} faulty, left out; score says why.\n")
     return clients

@@ -55,7 +55,7 @@ TRY_OUTCOMES = (
     "--name id --outcome default --group age"
 )
 TRAIN = "python -m model_store train --data cc_general.csv --output new.pkl --report docs"
-IMPORT_AGAIN = "python -m model_store import"
+BRING = "python -m model_store import"
 IMPORT = "python -m model_store import new.pkl"
 LIST = "python -m model_store list"
 PROMOTE = "python -m model_store promote credit_card_clusters:<version> --why 'fitted on October'"
@@ -76,7 +76,6 @@ HERE = {
     EXPORT,
     EXPORT_REVIEWS,
     TRAIN,
-    IMPORT_AGAIN,
     IMPORT,
     LIST,
     PROMOTE,
@@ -112,7 +111,7 @@ NOT_RUN = {
     "--changes who.csv": BY_FILES,
     ".venv/bin/python -m portfolio drift --record --since 30d": BY_FILES,
     '.venv/bin/python -m portfolio drift --file clientes.csv --reference "CC GENERAL.csv" '
-    "--name CUST_ID": BY_FILES,
+    "--reference-name CUST_ID": BY_FILES,
     "git add model_store && git commit -m 'Publish what October taught' && git push": "run by "
     "test_publishing.py",
     "git pull": "run by test_publishing.py",
@@ -355,7 +354,7 @@ def test_a_record_that_is_not_there_is_not_copied(clone: Clone) -> None:
 def test_another_model_is_imported_published_and_taken_back(clone: Clone, running: Running) -> None:
     another_pickle(clone.folder / "new.pkl")
 
-    carried, imported, listed = (clone.run(command) for command in (IMPORT_AGAIN, IMPORT, LIST))
+    carried, imported, listed = (clone.run(command) for command in (BRING, IMPORT, LIST))
     version = imported.stdout.splitlines()[-1].removesuffix(" imported")
     promoted = clone.run(PROMOTE.replace("credit_card_clusters:<version>", version))
     rolled_back = clone.run(ROLL_BACK)

@@ -198,6 +198,16 @@ def test_what_would_fail_after_the_work_or_decide_otherwise_is_refused_before_it
     assert not list(source.parent.glob("out.*"))
 
 
+def test_a_plot_that_nothing_could_draw_is_refused_before_the_work(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as `make run` installs it
+
+    told = refused("policy", "try", POLICY, "--file", source, "--plot", source.with_name("out.svg"))
+
+    assert told == "--plot needs matplotlib: make .venv/dev.stamp installs it.\n"
+
+
 def test_a_record_that_is_not_there_is_told_and_not_made(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +316,20 @@ def test_drift_is_an_exit_code_and_says_where(run: Run, tmp_path: Path) -> None:
     assert same.stdout.endswith("No drift.\n")
     assert "DRIFTED: up to" in other.stdout
     assert "cash_advance" in json.loads(found.read_text("utf-8"))["drifted"]
+
+
+def test_clients_and_training_may_name_theirs_in_columns_of_different_names(
+    run: Run, tmp_path: Path
+) -> None:
+    clients = clients_file(tmp_path / "clientes.csv", spread(300))
+    training = tmp_path / "training.csv"
+    training.write_text(clients.read_text("utf-8").replace("nome;", "CUST_ID;", 1), "utf-8")
+
+    told = run(
+        *("drift", "--file", clients, "--reference", training, "--reference-name", "CUST_ID")
+    )
+
+    assert told.stdout.endswith("No drift.\n"), told.stderr
 
 
 def test_a_version_beside_itself_changes_nobody(run: Run, tmp_path: Path) -> None:

@@ -68,6 +68,18 @@ def test_from_a_csv_to_a_published_version(project: Path, clients: NDArray[np.fl
     assert (project / "model-report.svg").stat().st_size > 1000
 
 
+def test_a_plot_that_nothing_could_draw_is_refused_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as `make run` installs it
+
+    trained = ["train", "--data", "clients.csv", "--output", str(tmp_path / "m.pkl")]
+    assert main([*trained, "--report", str(tmp_path)]) == 2
+
+    told = capsys.readouterr().err
+    assert told == "--report needs matplotlib: make .venv/dev.stamp installs it.\n"
+
+
 def test_a_version_is_shown_as_json(imported: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", imported]) == 0
 
