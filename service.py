@@ -68,7 +68,7 @@ class CreditCardClusters:
     def __init__(self) -> None:
         """Open the model, or there is no service."""
         if SHORTCUTS:
-            bentoml_tuning.dispatch_at_once()
+            bentoml_tuning.dispatch_at_once(lambda: LIVE.now.model.is_slow)
         published.open_live(LIVE)
         self.predict = self.predict  # once: BentoML would inspect its signature at each request
         bentoml_tuning.spare_the_garbage_collector()

@@ -18,6 +18,9 @@ from model_store.serving import bentoml_tuning
 from tests.clients import AMOUNTS
 
 LEARNED_SECONDS = 0.05
+FULL_BATCHES = 200
+#: BentoML looks for the end of each batch but the last a millisecond after its start.
+LOOKING_SECONDS = 0.001 * FULL_BATCHES * 0.9
 
 
 class FullRoute:
@@ -78,10 +81,51 @@ def test_a_lone_request_waits_for_nobody_when_it_is_dispatched_at_once(
 ) -> None:
     assert asyncio.run(seconds_of_a_lone_call_after_a_burst()) > LEARNED_SECONDS / 2
 
-    monkeypatch.setattr(Optimizer, "wait", None, raising=False)  # put back after the test
-    bentoml_tuning.dispatch_at_once()
+    dispatch_at_once(monkeypatch, is_slow=False)
 
     assert asyncio.run(seconds_of_a_lone_call_after_a_burst()) < LEARNED_SECONDS / 2
+
+
+def dispatch_at_once(monkeypatch: pytest.MonkeyPatch, *, is_slow: bool) -> None:
+    """Dispatch at once until the test has ended."""
+    monkeypatch.setattr(Optimizer, "wait", None, raising=False)
+    monkeypatch.setattr(CorkDispatcher, "TICKET_INTERVAL", CorkDispatcher.TICKET_INTERVAL)
+    bentoml_tuning.dispatch_at_once(lambda: is_slow)
+
+
+async def seconds_of_full_batches() -> float:
+    """Call BentoML's dispatcher at once with so many requests of which each fills a batch."""
+
+    async def echo(batch: Sequence[int]) -> Sequence[int]:
+        return batch
+
+    dispatcher: CorkDispatcher[int, int] = CorkDispatcher(
+        2000, 1024, fallback=lambda: -1, get_batch_size=lambda _: 1024
+    )
+    call = dispatcher(echo)
+    for _ in range(20):  # it is in training before
+        await call(1)
+    started = time.perf_counter()
+    await asyncio.gather(*map(call, range(FULL_BATCHES)))
+    return time.perf_counter() - started
+
+
+def test_full_batches_follow_each_other_at_once_where_they_end_within_a_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert asyncio.run(seconds_of_full_batches()) > LOOKING_SECONDS
+
+    dispatch_at_once(monkeypatch, is_slow=False)
+
+    assert asyncio.run(seconds_of_full_batches()) < LOOKING_SECONDS / 2
+
+
+def test_whether_a_batch_has_ended_that_runs_in_a_thread_is_looked_at_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dispatch_at_once(monkeypatch, is_slow=True)
+
+    assert asyncio.run(seconds_of_full_batches()) > LOOKING_SECONDS
 
 
 def test_of_the_layers_that_bentoml_puts_around_a_service_the_one_that_traces_goes() -> None:
