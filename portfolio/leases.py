@@ -46,6 +46,9 @@ from evaluation_api.runtime.identity import new_id
 LEASE: Final = timedelta(seconds=5)
 #: A file that ended its worker so often is not tried again.
 MOST_ATTEMPTS: Final = 5
+#: For how long nobody tries a file again that its worker failed at, which may be the worker's own
+#: fault: five times were over within a second. The last time none is left, and it is refused.
+PAUSES: Final = (*(timedelta(seconds=seconds) for seconds in (1, 4, 15, 60)), timedelta())
 _FORGOTTEN: Final = timedelta(days=1)
 _AT_WORK: Final = (State.CHECKING.value, State.RUNNING.value)
 
@@ -173,6 +176,16 @@ class Leases(database.Keeper):
         with self._writing() as connection:
             left = update(client_files).where(self._own, client_files.c.id == file.id)
             connection.execute(left.values(worker=None, leased_until=None))
+
+    def put_off(self, file: ClientFile) -> None:
+        """Give a file back, for nobody to take it for a while, longer each time."""
+        own = self._own & (client_files.c.id == file.id)
+        with self._writing() as connection:
+            attempts = connection.scalar(select(client_files.c.attempts).where(own))
+            if attempts is not None:
+                until = self._now() + PAUSES[max(0, attempts - 1)]
+                left = update(client_files).where(own)
+                connection.execute(left.values(worker=None, leased_until=until))
 
     def sent(self, file: ClientFile) -> Iterator[bytes]:
         """Yield what was sent, a piece at a time."""

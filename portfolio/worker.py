@@ -161,7 +161,7 @@ class Worker:
             raise
         except Exception:
             logger.exception("client_file_failed", extra=told)
-            self._stop.wait(_LOOK_SECONDS)
+            self.leases.put_off(file)
             return
         finally:
             self._is_checking = was_checking

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from multiprocessing import active_children
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from bench.subjects import postgres
 from evaluation_api.client_files.client_file import Answers, ClientFile, Counts, Kind, State, Step
@@ -26,8 +27,9 @@ from evaluation_api.record import database, schema
 from evaluation_api.record.chain import Event
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.policies import PolicyLog
+from evaluation_api.record.rows import in_utc
 from evaluation_api.record.sealer import Seals
-from evaluation_api.record.tables import evaluations, file_answerers
+from evaluation_api.record.tables import client_files, evaluations, file_answerers
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
 from portfolio import checking, known, packing
@@ -38,7 +40,7 @@ from portfolio.files.apart import MOST_HELD_BYTES
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import Choices
 from portfolio.frames import Floats, Profiles
-from portfolio.leases import MOST_ATTEMPTS, Leases
+from portfolio.leases import MOST_ATTEMPTS, PAUSES, Leases
 from portfolio.profiler import StoredProfiler
 from portfolio.worker import Worker, committed
 from tests.client_files import HEADER, clients, csv_of
@@ -195,6 +197,39 @@ def test_a_file_that_ends_its_worker_five_times_is_refused_and_others_go_on(
 
     assert (refused.state, refused.refusal) == (State.REFUSED, messages.NEVER_READ)
     assert "client_file_tried_often" in caplog.text
+    assert office.log.find(other).state is State.READY
+
+
+class Broken:
+    """The work of a worker that has a fault of its own."""
+
+    def check(self, file: ClientFile) -> State:
+        """Look at a file."""
+        raise ZeroDivisionError(file.id)
+
+    decide = check
+
+
+def test_a_file_that_a_worker_fails_at_is_tried_again_later_each_time_and_others_go_on(
+    office: Office, engine: Engine
+) -> None:
+    worker, paused = Worker(Leases(engine), lambda _: Broken()), client_files.c.leased_until
+    file_id = office.send(csv_of("Ana;10;1;1;100;5"))
+    of_it = client_files.c.id == file_id
+    for pause in PAUSES[:-1]:
+        before = datetime.now(UTC)
+        assert worker.work_once()
+        assert not worker.work_once()
+        with engine.begin() as connection:
+            until = in_utc(connection.execute(select(paused).where(of_it)).scalar_one())
+            connection.execute(update(client_files).where(of_it).values(leased_until=before))
+        assert until - datetime.now(UTC) <= pause <= until - before
+    assert worker.work_once()
+    other = office.send(csv_of("Bia;10;1;1;100;5"), "outro.csv")
+
+    refused = office.worked(file_id)
+
+    assert (refused.state, refused.refusal) == (State.REFUSED, messages.NEVER_READ)
     assert office.log.find(other).state is State.READY
 
 
