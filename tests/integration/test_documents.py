@@ -42,6 +42,12 @@ SCORE_NAMED = (
     '.venv/bin/python -m portfolio score "CC GENERAL.csv" -o decisoes.parquet --name CUST_ID'
 )
 RECORD = ".venv/bin/python -m portfolio score clientes.csv -o registradas.csv --record"
+SEND = (
+    'curl -s "http://127.0.0.1:8000/lotes?nome=clientes.csv" -H "Content-Type: text/csv" '
+    "--data-binary @clientes.csv"
+)
+BEGIN = "curl -s -X POST http://127.0.0.1:8000/lotes/<id>/iniciar"
+GET_RESULT = "curl -s http://127.0.0.1:8000/lotes/<id>/resultado.csv -o decisoes.csv"
 COPY_POLICY = "cp evaluation_api/decision/politica.toml nova.toml"
 CHECK = ".venv/bin/python -m portfolio policy check nova.toml"
 TRY = ".venv/bin/python -m portfolio policy try nova.toml --file clientes.csv"
@@ -68,6 +74,9 @@ HERE = {
     SCORE,
     SCORE_NAMED,
     RECORD,
+    SEND,
+    BEGIN,
+    GET_RESULT,
     COPY_POLICY,
     CHECK,
     TRY,
@@ -281,6 +290,24 @@ def test_a_file_is_decided_and_recorded_and_a_policy_tried(clone: Clone, running
     assert recorded.returncode == 0, recorded.stderr
     assert " recorded" in recorded.stdout
     assert tried.returncode == 0, tried.stderr
+
+
+def test_a_file_is_sent_decided_and_comes_back(clone: Clone, running: Running) -> None:
+    text = ",".join(("name", *FEATURES)) + "\nEva,1035,5788,0,2700,5651\n"
+    (clone.folder / "clientes.csv").write_text(text)
+    file_id = json.loads(clone.run(SEND).stdout)["id"]
+
+    begun, got = (command.replace("<id>", file_id) for command in (BEGIN, GET_RESULT))
+    clone.run(begun)
+    eventually(
+        lambda: '"concluido"' in clone.run(got.partition("/resultado")[0]).stdout,
+        20,
+        clone.folder.parent / "run.log",
+    )
+    clone.run(got)
+
+    assert not running.has_ended
+    assert '"aprovado"' in (clone.folder / "decisoes.csv").read_text(encoding="utf-8-sig")
 
 
 def test_what_is_recorded_is_exported_and_tried_anew(clone: Clone, running: Running) -> None:
