@@ -5,10 +5,12 @@ or Parquet, whose columns are typed.
 """
 
 import codecs
+import fcntl
+import glob
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -273,12 +275,16 @@ def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
     """Open a result that appears whole or not at all, for its owner's eyes only. Raises OSError.
 
     path: must not exist yet, or it is replaced at the end; a link that stands where the unfinished
-    one goes is never followed.
+    one goes is never followed. What a run that was killed has left of it is removed.
     """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        _remove_unless_locked(left)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with room.naming(path), os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):  # where there are no locks, nothing is removed
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.suffix.lower() == ".parquet":
                 sink = _Parquet(file)
                 yield sink
@@ -288,3 +294,12 @@ def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _remove_unless_locked(left: Path) -> None:
+    """Remove what somebody wrote to who is gone: the kernel keeps a lock no longer than that."""
+    with suppress(OSError):
+        descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()

@@ -1,8 +1,12 @@
 """A file in, a file out: every line comes back, decided or named."""
 
 import csv
+import fcntl
 import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -193,6 +197,28 @@ def test_a_planted_link_is_not_followed(source: Path, tmp_path: Path, carried: P
         scored(source, tmp_path / "out.csv", carried)
 
     assert not (tmp_path / "elsewhere").exists()
+
+
+_KILLED = (
+    "import os, sys; from pathlib import Path; from portfolio.files import writing\n"
+    "with writing.result(Path(sys.argv[1]), ';', None): os.kill(os.getpid(), 9)"
+)
+
+
+def test_what_a_run_that_was_killed_has_left_goes_with_the_next_run(
+    source: Path, tmp_path: Path, carried: Profiler
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "out.csv"], check=False)
+    left = list(tmp_path.glob(".out.csv.*.part"))
+    ours = tmp_path / f".out.csv.{os.getpid()}.part"  # a container's processes have few numbers
+    ours.touch()
+    with (tmp_path / ".out.csv.still-written.part").open("wb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+
+        scored(source, tmp_path / "out.csv", carried)
+
+        assert (killed.returncode, len(left)) == (-signal.SIGKILL, 1)
+        assert [str(one) for one in tmp_path.glob(".out.csv.*.part")] == [written.name]
 
 
 class Failing:

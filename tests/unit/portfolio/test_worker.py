@@ -207,7 +207,9 @@ class Broken:
         """Look at a file."""
         raise ZeroDivisionError(file.id)
 
-    decide = check
+    def decide(self, file: ClientFile) -> None:
+        """Decide a file."""
+        self.check(file)
 
 
 def test_a_file_that_a_worker_fails_at_is_tried_again_later_each_time_and_others_go_on(
