@@ -55,7 +55,8 @@ class Program:
 class Running:
     """A program that was started, until it and all that it has started is gone.
 
-    It has a session of its own: Ctrl-C at a terminal is for whoever started it.
+    It has a process group of its own: Ctrl-C at a terminal is for whoever started it. No session,
+    among which Linux shares cores first: niceness counts within one (autogroup, sched(7)).
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=stack.enter_context(log.open("ab")) if log else subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
             )
 
     def __enter__(self) -> Self:

@@ -1,5 +1,6 @@
 """Programs that are started, stopped and killed with all that they start, as real processes."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -75,6 +76,12 @@ def test_what_was_killed_leaves_no_worker_behind(pids: Path, log: Path) -> None:
 
         assert running.has_ended
         assert all_gone(pids)
+
+
+def test_niceness_counts_and_ctrl_c_is_not_for_what_is_started(pids: Path, log: Path) -> None:
+    with Running(program(pids), log) as running:
+        assert os.getsid(running.first.pid) == os.getsid(0)
+        assert os.getpgid(running.first.pid) == running.first.pid
 
 
 def test_several_that_do_not_listen_are_killed_after_one_common_while(tmp_path: Path) -> None:
