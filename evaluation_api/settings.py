@@ -175,10 +175,7 @@ def name_unknown(*kinds: type[BaseSettings]) -> None:
 def wrong_settings(exc: ValidationError) -> str:
     """Name each wrong setting by its variable; its value may be a secret."""
     return "; ".join(
-        f"{_variable(str(error['loc'][0]))}: {error['msg']}"
+        f"{name if name.isupper() else f'EVALUATION_{name.upper()}'}: {error['msg']}"
         for error in exc.errors(include_input=False, include_url=False)
+        for name in [str(error["loc"][0])]
     )
-
-
-def _variable(name: str) -> str:
-    return name if name.isupper() else f"EVALUATION_{name.upper()}"

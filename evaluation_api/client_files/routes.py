@@ -196,7 +196,7 @@ async def receive(
     isso. Se vier ainda "conferindo", consulte GET /lotes/{file_id}.
     """
     name, key = _read_name(query.nome), only_key(keys)
-    if _announced_bytes(request) > MAX_BYTES:
+    if int(request.headers.get("content-length") or 0) > MAX_BYTES:
         raise errors.FileTooLargeError
     file_id = await _receive(files, name, request, Answers(repeated=query.repetidas), key)
     files.journal.note(identity_of(request.scope), "file", file=file_id)
@@ -209,11 +209,6 @@ def _read_name(sent: str | None) -> str:
     if not is_readable(name, _LONGEST_NAME):
         raise errors.InvalidRequestError([errors.FieldError("#/nome", _NAMELESS)])
     return name
-
-
-def _announced_bytes(request: Request) -> int:
-    """Return what Content-Length says, or 0; the server has checked that it is a number."""
-    return int(request.headers.get("content-length") or 0)
 
 
 async def _receive(

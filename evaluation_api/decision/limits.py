@@ -25,10 +25,6 @@ READABLE: Final = rf"^[^\x00-\x1f\x7f-\x9f{_DIRECTION}]*$"
 READABLE_LINES: Final = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_DIRECTION}]*$"
 #: What is not, as `re` finds it; halves of a UTF-16 pair come of queries only.
 UNREADABLE: Final = re.compile(rf"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_DIRECTION}]")
-#: Unicode's White_Space, as pydantic and the browser trim it. str.strip alone takes \x1c to \x1f.
-WHITE_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
 
 
 def is_readable(name: str, longest: int) -> bool:

@@ -6,7 +6,6 @@ out is worked out where the model is (model_store/promise.py) and told with it; 
 enough depends on which profiles are refused, and from which use on. Derivation: docs/model.md.
 """
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -55,15 +54,11 @@ def broken_borders(promise: Promise, refusals: Refusals) -> tuple[Border, ...]:
     within_limit = refusals.low_paid * refusals.most_owed <= 1
     if refusals.low_paid <= promise.paid_at_most and within_limit:
         better -= _without_clients(promise, refusals.high_use)
-    return tuple(_between(promise.wrong_way, refusals.refused, better))
+    return tuple(
+        one for one in promise.wrong_way if one.source in refusals.refused and one.target in better
+    )
 
 
 def _without_clients(promise: Promise, use: float) -> set[int]:
     bounds = enumerate(promise.use_from)
     return {profile for profile, bound in bounds if bound is not None and bound <= use}
-
-
-def _between(
-    borders: Iterable[Border], sources: frozenset[int], targets: frozenset[int]
-) -> Iterator[Border]:
-    return (b for b in borders if b.source in sources and b.target in targets)

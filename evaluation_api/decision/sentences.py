@@ -7,9 +7,7 @@ own in its file. Functions from values to text. Knows the domain's words, and ne
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
 
-from evaluation_api.decision import names
 from evaluation_api.decision.domain import (
     AdverseFact,
     CardUsage,
@@ -20,7 +18,6 @@ from evaluation_api.decision.domain import (
     Outcome,
 )
 from evaluation_api.decision.facts import Thresholds
-from evaluation_api.decision.limits import LONGEST_NAME, UNREADABLE
 from evaluation_api.decision.policy import Profile
 from evaluation_api.decision.promise import Border
 
@@ -273,22 +270,6 @@ def times_the_limit(feature: str, times: float) -> str:
 def above(feature: str, maximum: float) -> str:
     """Say the criterion that an amount is out of range above the training's largest."""
     return f"{LABELS[feature].capitalize()} acima de {money(maximum)}."
-
-
-def name_error(name: str) -> str | None:
-    """Say what is wrong with a name in a file: in NFC, without the space around it."""
-    if not name:
-        return field_error("missing", "name", {})
-    if len(name) > LONGEST_NAME:
-        return field_error("string_too_long", "name", {"max_length": LONGEST_NAME})
-    if UNREADABLE.search(name) or _NO_CHARACTER in name:
-        return field_error("string_pattern_mismatch", "name", {})
-    fault = names.fault(name)
-    return field_error(fault, "name", {}) if fault else None
-
-
-#: The mark of a byte that was no character.
-_NO_CHARACTER: Final = "\ufffd"
 
 
 def field_error(kind: str, field: str, context: dict[str, object]) -> str:

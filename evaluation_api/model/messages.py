@@ -89,17 +89,13 @@ _decode_description = msgspec.json.Decoder(_Description).decode
 
 def encode(usages: Sequence[CardUsage], spans: Spans | None = None) -> bytes:
     """Return the question about clients. spans: where counterfactuals are looked for of each."""
-    return _encode(usages if spans is None else [_row(usage, spans(usage)) for usage in usages])
-
-
-def _row(usage: CardUsage, limits: Mapping[str, Span]) -> _Row:
-    return _Row(
-        usage.balance,
-        usage.purchases,
-        usage.cash_advance,
-        usage.credit_limit,
-        usage.payments,
-        limits,
+    if spans is None:
+        return _encode(usages)
+    return _encode(
+        [
+            _Row(u.balance, u.purchases, u.cash_advance, u.credit_limit, u.payments, spans(u))
+            for u in usages
+        ]
     )
 
 

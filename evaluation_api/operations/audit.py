@@ -217,7 +217,11 @@ def _evaluations(
             found.faults.append(f"evaluation {identity}: {_WAITS}")
         when = values[_EVALUATED] or values[_RECEIVED]
         sealed = told.received.get(identity, digest)
-        yield _Row(place, _if_bytes(sealed), when if isinstance(when, str) else "")
+        yield _Row(
+            place,
+            sealed if isinstance(sealed, bytes) else None,
+            when if isinstance(when, str) else "",
+        )
 
 
 def _rows(connection: Connection, table: Table, *more: str) -> Iterator[Any]:
@@ -248,10 +252,6 @@ def _is_taken_out(values: list[Any]) -> bool:
         is_bare = row["prediction"] is None and not any(row[feature] for feature in FEATURES)
         return remains.fit(row) and is_bare and row["name"] == ERASED
     return False
-
-
-def _if_bytes(stored: object) -> bytes | None:
-    return stored if isinstance(stored, bytes) else None
 
 
 def _is_same(values: list[Any], salt: bytes | None, digest: bytes, told: Told) -> bool:

@@ -97,8 +97,13 @@ class Persons(database.Keeper):
 
     def same_person(self, evaluation_id: str) -> list[str]:
         """Return an evaluation, those that it corrects and those that correct it, oldest first."""
+        found = [evaluation_id]
         with self._transaction() as connection:
-            return _same_person(connection, evaluation_id)
+            while older := corrected(connection, found[0]):
+                found.insert(0, older)
+            while newer := correction(connection, found[-1]):
+                found.append(newer)
+        return found
 
     def files(self, evaluation_id: str) -> list[str]:
         """Return the files of clients that hold what was sent of a person, or may."""
@@ -140,15 +145,6 @@ class Persons(database.Keeper):
             retention.note_begun(connection)
         retention.finish(self.engine)
         return files
-
-
-def _same_person(connection: Connection, evaluation_id: str) -> list[str]:
-    found = [evaluation_id]
-    while older := corrected(connection, found[0]):
-        found.insert(0, older)
-    while newer := correction(connection, found[-1]):
-        found.append(newer)
-    return found
 
 
 def _to_be_erased(connection: Connection, ids: Sequence[str]) -> list[Recorded]:

@@ -98,11 +98,7 @@ def purge(
     bound, deleted = first_id(before), 0
     event = chain.by_terminal(chain.PURGE, before=chain.moment(before))
     Seals(engine).seal_all()
-
-    def evaluations_and_theirs(connection: Connection, limit: int) -> int:
-        return _delete_evaluations(connection, bound, limit, event)
-
-    for count in _slices(engine, evaluations_and_theirs):
+    for count in _slices(engine, partial(_delete_evaluations, bound, event)):
         deleted += count
         tell(deleted)
     for key in (
@@ -167,7 +163,7 @@ def _let_in(engine: Engine) -> None:
         turns.let_in(str(engine.url.database))
 
 
-def _delete_evaluations(connection: Connection, bound: str, limit: int, event: Event) -> int:
+def _delete_evaluations(bound: str, event: Event, connection: Connection, limit: int) -> int:
     keep_out(connection)
     oldest = select(evaluations.c.id).where(evaluations.c.id < bound).order_by(evaluations.c.id)
     # Locked before what hangs on them is deleted: a review that is being written is waited for.

@@ -62,7 +62,9 @@ class Appender:
             overloaded=errors.OverloadedError,
         )
         self._append: Coalescer[Entry, FirstUse | None] = shared(self._append_many)
-        self._find: Coalescer[str, FirstUse | None] = shared(self._find_many)
+        self._find: Coalescer[str, FirstUse | None] = shared(
+            lambda keys: executor.run_lookup(log.find_by_keys, keys)
+        )
 
     async def __aenter__(self) -> Self:
         """Begin to bring what is written to the disk."""
@@ -105,9 +107,6 @@ class Appender:
             raise
         self._unsafe.set()
         return first_uses
-
-    async def _find_many(self, keys: list[str]) -> list[FirstUse | None]:
-        return await self._executor.run_lookup(self._log.find_by_keys, keys)
 
     async def _run_checkpoints(self) -> None:
         while True:

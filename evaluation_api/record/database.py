@@ -281,18 +281,15 @@ def begin_writing(connection: sa.Connection) -> None:
     driver.execute("PRAGMA busy_timeout=0")
     try:
         if not _takes_place(driver):
+            give_up = time.monotonic() + milliseconds / 1000
             with turns.waiting(str(connection.engine.url.database)):
-                _wait_for_place(driver, time.monotonic() + milliseconds / 1000)
+                while not _takes_place(driver, or_raises=time.monotonic() >= give_up):
+                    time.sleep(_LOOK_SECONDS)
     finally:
         driver.execute(f"PRAGMA busy_timeout={milliseconds}")
 
 
-def _wait_for_place(driver: Any, give_up: float) -> None:  # noqa: ANN401 - the driver's own
-    while not _takes_place(driver, or_raises=time.monotonic() >= give_up):
-        time.sleep(_LOOK_SECONDS)
-
-
-def _takes_place(driver: Any, *, or_raises: bool = False) -> bool:  # noqa: ANN401
+def _takes_place(driver: Any, *, or_raises: bool = False) -> bool:  # noqa: ANN401 - the driver's own
     try:
         driver.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as exc:

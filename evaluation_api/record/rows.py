@@ -187,12 +187,12 @@ def decode(
         policy_version=row.policy_version,
         reviews=reviews,
         erased_at=None if row.erased_at is None else in_utc(row.erased_at),
-        stored_decision=None if row.prediction is None else _stored_decision(row, policy_texts),
+        stored_decision=(
+            None
+            if row.prediction is None
+            else StoredDecision(_unpack(row), policy_texts[row.policy_version], row.milliseconds)
+        ),
     )
-
-
-def _stored_decision(row: Row[Any], policy_texts: Mapping[str, str]) -> StoredDecision:
-    return StoredDecision(_unpack(row), policy_texts[row.policy_version], row.milliseconds)
 
 
 def _unpack(row: Row[Any]) -> Prediction:

@@ -139,7 +139,8 @@ class Seals(database.Keeper):
         # The head first: whoever seals meanwhile moves it on, and what is read then is not sealed.
         head, after = chain.head(connection), last_sealed(connection)
         numbering = positions.numbering(connection)
-        behind = self._behind(numbering.place(after))
+        is_final = positions.is_final(self.engine.dialect, self._position)
+        behind = [self._place > numbering.place(after), *is_final]
         place = self._position.label("position"), evaluations.c.id
         known = evaluations.c.digest, evaluations.c.degraded
         some = sa.select(*place, *known).where(*behind).order_by(*self._order)
@@ -168,9 +169,6 @@ class Seals(database.Keeper):
         what = {"count": found.total, "after": list(after), "to": list(to)}
         link.add({"kind": chain.SEAL, "what": {**what, "digests": joined}})
         return bool(found.total == _LARGEST_SEAL)
-
-    def _behind(self, place: Position) -> Sequence[sa.ColumnElement[bool]]:
-        return [self._place > place, *positions.is_final(self.engine.dialect, self._position)]
 
     def _fill(self, connection: sa.Connection, behind: Sequence[sa.ColumnElement[bool]]) -> None:
         """Make digests of rows whose writer made none: the last release, or before the chain."""

@@ -51,7 +51,7 @@ class Admission:
             return None
         if _is_of_another_page(headers, host):
             return HTTPStatus.FORBIDDEN
-        if _has_body(headers):
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
             read = _READ_AT.get(scope["path"], _JSON)
             if _media_type(headers.get(b"content-type", b"")) not in read or not _is_plain(headers):
                 return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
@@ -72,10 +72,6 @@ def _is_of_another_page(headers: Headers, host: bytes) -> bool:
         return site not in _OWN
     asked = headers.get(b"x-forwarded-host", host).lower()
     return origin is not None and origin.lower().partition(b"://")[2] != asked
-
-
-def _has_body(headers: Headers) -> bool:
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _is_plain(headers: Headers) -> bool:

@@ -54,7 +54,9 @@ class Files(StaticFiles):
         """
         scope = {**scope, "headers": [(n, v) for n, v in scope["headers"] if n != b"range"]}
         response = await self.get_response(self.get_path(scope), scope)
-        is_large = scope["method"] == "GET" and _bytes_of(response) > PIECE_BYTES
+        is_large = scope["method"] == "GET" and (
+            int(response.headers.get("content-length", "0")) > PIECE_BYTES
+        )
         with self._downloads.place() if is_large else nullcontext():
             await response(scope, receive, send)
 
@@ -82,24 +84,16 @@ class Files(StaticFiles):
         return response
 
 
-def _bytes_of(response: Response) -> int:
-    return int(response.headers.get("content-length", "0"))
-
-
 class ProblemResponse(Response):
     """A problem: as a page for who opens an address in a browser, as it is for every program."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it in the form that was asked for."""
-        if not _asks_for_a_page(scope):
+        # So navigation; fetch(), httpx and curl take anything.
+        if "text/html" not in Headers(scope=scope).get("accept", ""):
             await super().__call__(scope, receive, send)
             return
         page = HTMLResponse(_PROBLEM.render(json.loads(bytes(self.body))), self.status_code)
         told = {name: self.headers[name] for name in _KEPT if name in self.headers}
         page.headers.update({**told, "Cache-Control": "no-store"})
         await page(scope, receive, send)
-
-
-def _asks_for_a_page(scope: Scope) -> bool:
-    """Tell navigation from fetch(), httpx and curl, which take anything."""
-    return "text/html" in Headers(scope=scope).get("accept", "")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evaluation_api.decision import names, sentences
 from evaluation_api.decision.domain import FEATURES
-from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, WHITE_SPACE
+from evaluation_api.decision.limits import LARGEST_AMOUNT, LONGEST_NAME, UNREADABLE
 from portfolio.files import amounts, messages
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import AmbiguousMarkError, Fault, UnreadableFileError
@@ -26,6 +26,13 @@ from portfolio.files.sources import Table
 
 #: Lines of a block whose amounts tell which mark stands before the decimals.
 _LOOKED_AT: Final = 10_000
+
+#: Unicode's White_Space, as pydantic and the browser trim it. str.strip alone takes \x1c to \x1f.
+_WHITE_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+#: The mark of a byte that was no character.
+_NO_CHARACTER: Final = "\ufffd"
 
 #: Names that are fine at a glance: letters of European languages, and what joins them; a few
 #: figures, too few for a CPF.
@@ -176,7 +183,7 @@ def _name_faults(column: pa.Array, fine: str) -> dict[int, str]:
 def names_of(clients: Clients, header: Header) -> pa.Array:
     """Return the names of those that are decidable, as POST /avaliar records them."""
     column = clients.cells[header.places["name"]].filter(pa.array(clients.decidable))
-    sent = pc.utf8_trim(pc.cast(column, pa.string()), WHITE_SPACE)
+    sent = pc.utf8_trim(pc.cast(column, pa.string()), _WHITE_SPACE)
     plain = pc.string_is_ascii(sent)
     if pc.all(plain, min_count=0).as_py():
         return sent
@@ -186,11 +193,22 @@ def names_of(clients: Clients, header: Header) -> pa.Array:
 
 
 def _wrong_name(cell: str) -> str | None:
-    name = names.in_one_form(cell.strip(WHITE_SPACE))
-    if wrong := sentences.name_error(name):
-        return wrong
+    name = names.in_one_form(cell.strip(_WHITE_SPACE))
+    if fault := _name_fault(name):
+        return sentences.field_error(fault, "name", {"max_length": LONGEST_NAME})
     is_of_totals = re.match(_TOTALS, name) and _OF_TOTALS.issuperset(_words(name.casefold()))
     return messages.TOTALS if is_of_totals else None
+
+
+def _name_fault(name: str) -> str | None:
+    """Return why a name is none, as POST /avaliar has it. name: in NFC, no space around it."""
+    if not name:
+        return "missing"
+    if len(name) > LONGEST_NAME:
+        return "string_too_long"
+    if UNREADABLE.search(name) or _NO_CHARACTER in name:
+        return "string_pattern_mismatch"
+    return names.fault(name)
 
 
 def _words(text: str) -> list[str]:

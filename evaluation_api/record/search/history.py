@@ -113,7 +113,9 @@ class History(database.Keeper):
 
         And the others by the narrow table, in which every row is that stands before those.
         """
-        bound = self._bound(connection, place) if _is_narrowed(search) else None
+        # Whether it may find nothing among many; by its days alone it is found by ids.
+        is_narrowed = any(one is not None for one in (search.name, search.outcome, search.cluster))
+        bound = self._bound(connection, place) if is_narrowed else None
         own = positions.place(self._dialect)
         behind = [] if bound is None else [own > bound]
         newest = self._listed([*self._where(search, place), *behind], oldest_first=False)
@@ -206,11 +208,6 @@ class History(database.Keeper):
             .where(*conditions)
             .order_by(*directed)
         )
-
-
-def _is_narrowed(search: Search) -> bool:
-    """Tell whether a search may find nothing among many: by its days it is found by ids."""
-    return any(one is not None for one in (search.name, search.outcome, search.cluster))
 
 
 def _newest_first(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
