@@ -185,6 +185,7 @@ async def services_of(
         )
         evaluations, policies, models = EvaluationLog(engine), PolicyLog(engine), ModelLog(engine)
         await asyncio.to_thread(policies.remember, policy.version, source)
+        await asyncio.to_thread(database.fill_pool, engine)
         executor = await stack.enter_async_context(RecordExecutor(outage))
         appender = _appender(settings, stack, evaluations, executor)
         await stack.enter_async_context(appender)

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,8 @@ _LOOK_SECONDS: Final = 0.001
 _OPENING_SECONDS: Final = 5
 #: For a connection when all are taken; there are more than threads.
 _POOL_SECONDS: Final = 1
+#: Connections to a server that wait for whoever comes: the one who writes, and four who read.
+_KEPT: Final = 5
 #: With less room than this a disk is full: what SQLite writes beside the file needs some, too.
 _ROOM_BYTES: Final = 2**20
 #: What is written to try whether it can be, and taken back.
@@ -133,10 +135,23 @@ def _connect_server(url: str, statement_seconds: float | None) -> sa.Engine:
     def open_connection(_: object, __: object, args: list[Any], options: dict[str, Any]) -> object:
         return postgres.connect(*args, statement_seconds=statement_seconds, **options)
 
-    pool = {"pool_pre_ping": True, "pool_timeout": _POOL_SECONDS}
+    pool = {"pool_pre_ping": True, "pool_size": _KEPT, "pool_timeout": _POOL_SECONDS}
     engine = sa.create_engine(url, **pool, **_HIDE_PARAMETERS)
     sa.event.listen(engine, "do_connect", open_connection)
     return engine
+
+
+def fill_pool(engine: sa.Engine) -> None:
+    """Open the connections to a server that are kept; a file's take no time.
+
+    One that is made for a caller is a part of their second, and on a busy machine may take all of
+    it. A server that has no place for so many lends those that it has.
+    """
+    if engine.dialect.name == "sqlite":
+        return
+    with suppress(SQLAlchemyError), ExitStack() as stack:
+        for _ in range(_KEPT):
+            stack.enter_context(engine.connect())
 
 
 def insert_new(table: sa.Table) -> sa.TextClause:

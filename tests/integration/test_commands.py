@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import NullPool, QueuePool, create_engine, text
 
 from evaluation_api import app
 from evaluation_api.client_files.client_file import Answers
@@ -433,6 +434,29 @@ def test_a_start_waits_for_who_makes_the_record_longer_than_callers_wait(tmp_pat
 
     with locked_for(file, seconds=2):
         asyncio.run(start())
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("places", "connected"), [(100, 5), (4, 4)])
+def test_what_is_ready_has_connected_to_a_server_as_far_as_it_has_places(
+    fresh_database: str, places: int, connected: int
+) -> None:
+    """On a busy machine a connection may take longer than the caller waits for whom it is made."""
+    (name,) = re.findall(r"/(fresh_\d+)\?", fresh_database)
+    server = create_engine(fresh_database, poolclass=NullPool)
+    with server.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT {places}"))
+        connection.execute(text(f"ALTER DATABASE {name} OWNER TO {name}"))
+    url = f"{fresh_database}&user={name}"
+    settings = Settings(database_url=SecretStr(url), model_url=f"http://127.0.0.1:{free_port()}")
+
+    async def start() -> int:
+        async with app.services_of(settings, None, Outage()) as services:
+            pool = services.evaluations.engine.pool
+            assert isinstance(pool, QueuePool)
+            return pool.checkedin() + pool.checkedout()
+
+    assert asyncio.run(start()) >= connected
 
 
 @pytest.mark.postgres
