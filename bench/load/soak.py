@@ -21,13 +21,18 @@ _HOUR_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of a soak. at_seconds: its end. memory_mb: of both services, without their runner."""
+    """A part of a soak.
+
+    at_seconds: its end. memory_mb: of both services, without their runner. wrong: of those that are
+    not good, the ones that no busy machine explains: neither refused nor late.
+    """
 
     at_seconds: float
     memory_mb: float
     p50_ms: float
     p99_ms: float
     not_good: int
+    wrong: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,5 +76,6 @@ def run(folder: Path, seconds: float) -> Soak:
 
 
 def _slice(at_seconds: float, memory_mb: float, load: OpenLoad) -> Slice:
-    not_good = load.refused + load.failed + load.mixed_up + load.unanswered
-    return Slice(at_seconds, memory_mb, load.good_p50_ms, load.good_p99_ms, not_good)
+    wrong = load.failed + load.mixed_up
+    not_good = load.refused + load.unanswered + wrong
+    return Slice(at_seconds, memory_mb, load.good_p50_ms, load.good_p99_ms, not_good, wrong)
