@@ -23,7 +23,7 @@ help: ## List the targets
 run: $(VENV)/run.stamp ## Start both services and the worker; Ctrl-C stops them (EVALUATION_PORT=8000 MODEL_PORT=8001)
 	@exec $(BIN)/python -m deploy.laptop
 
-train: $(VENV)/dev.stamp ## Train a model on the data set: make train DATA=path/to/cc_general.csv (OUTPUT=var/new.pkl)
+train: $(VENV)/run.stamp ## Train a model on the data set: make train DATA=path/to/cc_general.csv (OUTPUT=var/new.pkl)
 	@test -n "$(DATA)" || { echo "Name the data set: make train DATA=path/to/cc_general.csv" >&2; exit 2; }
 	@mkdir -p var
 	$(BIN)/python -m model_store train --data "$(DATA)" --output "$(or $(OUTPUT),var/new.pkl)"
