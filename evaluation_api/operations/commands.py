@@ -8,11 +8,12 @@ import argparse
 import os
 import signal
 import sys
+from ipaddress import ip_address
 from typing import Final, NoReturn
 
 from pydantic import ValidationError
 
-from evaluation_api import serving
+from evaluation_api import app
 from evaluation_api.decision import errors
 from evaluation_api.operations import (
     audit_commands,
@@ -23,8 +24,10 @@ from evaluation_api.operations import (
 )
 from evaluation_api.operations.terminal import Refusal
 from evaluation_api.record import schema
-from evaluation_api.runtime import logs
-from evaluation_api.settings import Settings, wrong_settings
+from evaluation_api.runtime import logs, server
+from evaluation_api.runtime.load_shedding import ConcurrencyLimit
+from evaluation_api.settings import Settings, name_unknown, wrong_settings
+from evaluation_api.web import problems
 
 REFUSED: Final = 2
 
@@ -97,8 +100,44 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_chosen: argparse.Namespace, settings: Settings) -> int:
-    serving.serve(settings)
+    _require_served(settings)
+    name_unknown(Settings)
+    limit = ConcurrencyLimit(settings.max_in_flight)
+    server.serve(
+        app.create_app(settings, limit),
+        settings.host,
+        settings.port,
+        limit=limit,
+        refusal=problems.refusal,
+        gateways=settings.gateways,
+    )
     return 0
+
+
+def _require_served(settings: Settings) -> None:
+    """Raise Refusal where a setting stands in the way of serving, or it would be open to others."""
+    if not settings.frontend_path.is_dir():
+        raise Refusal(f"EVALUATION_FRONTEND_PATH: {settings.frontend_path} is no folder")
+    if settings.access_secret is not None:
+        return
+    if not _is_loopback(settings.host):
+        raise Refusal(
+            f"EVALUATION_HOST: at {settings.host} anybody who reaches it could do everything; set"
+            " EVALUATION_ACCESS_SECRET to 32 random characters or more, and sign in by the address"
+            ' that "python -m evaluation_api keys link NAME" prints, or listen on 127.0.0.1.'
+        )
+    if settings.oidc_discovery_url is not None:
+        raise Refusal(
+            "EVALUATION_OIDC_DISCOVERY_URL: without EVALUATION_ACCESS_SECRET everybody comes in,"
+            " and nobody by a provider"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _migrate(_chosen: argparse.Namespace, settings: Settings) -> int:
