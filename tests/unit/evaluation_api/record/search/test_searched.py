@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from evaluation_api.decision.domain import Outcome, Search
 from evaluation_api.operations import retention
@@ -225,3 +225,19 @@ def test_the_server_looks_at_what_many_rows_are_like_once_they_are_in_the_table(
     with engine.connect() as connection:
         known = text("SELECT reltuples FROM pg_class WHERE relname = 'searched'")
         assert connection.scalar(known) == 303
+
+
+def test_a_person_is_found_by_protocol_in_the_table_and_where_it_is_not_in_yet(
+    log: EvaluationLog, engine: Engine
+) -> None:
+    told, newest = decided_entry(when=NOW), decided_entry(when=NOW)
+    log.append([told])
+    catch_up(engine, 1)
+    log.append([newest])
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    persons = Persons(engine)
+
+    assert persons.find(told.id[28:]) == told.id
+    assert not [one for one in asked if "substr(evaluations.id" in one]
+    assert persons.find(newest.id[28:]) == newest.id
