@@ -37,8 +37,8 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 class Rendered:
     """The resources that one file of values makes."""
 
-    def __init__(self, values: Path) -> None:
-        done = helm("template", "release", CHART, "--values", values)
+    def __init__(self, values: Path, release: str = "release") -> None:
+        done = helm("template", release, CHART, "--values", values)
         assert done.returncode == 0, done.stderr
         self.resources = [found for found in yaml.safe_load_all(done.stdout) if found]
 
@@ -159,6 +159,22 @@ def test_every_service_finds_its_pods_and_their_ports(rendered: Rendered) -> Non
         names = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
 
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+
+
+def test_releases_with_long_names_that_begin_alike_share_no_object() -> None:
+    """53 letters are helm's most, and 63 those of a Service's name."""
+    begun = "a" * 31 + "-" + "b" * 20
+    names = [
+        {
+            (one["kind"], one["metadata"]["name"])
+            for one in Rendered(VALUES["production"], release).resources
+        }
+        for release in ("c" * 40, f"{begun}1", f"{begun}2")
+    ]
+
+    assert ("Service", "c" * 40 + "-web") in names[0]
+    assert names[1].isdisjoint(names[2])
+    assert max(len(name) for kind, name in names[1] if kind == "Service") < 64
 
 
 def test_every_other_selector_finds_pods(rendered: Rendered) -> None:

@@ -1,5 +1,10 @@
+{{/* A Service's name has 63 letters at most; a digest tells apart long names that begin alike. */}}
 {{- define "app.name" -}}
-{{- printf "%s-%s" (.root.Release.Name | trunc 40 | trimSuffix "-") .component -}}
+{{- $release := .root.Release.Name -}}
+{{- if gt (len $release) 40 -}}
+{{- $release = printf "%s-%s" (trunc 31 $release | trimSuffix "-") (sha256sum $release | trunc 8) -}}
+{{- end -}}
+{{- printf "%s-%s" $release .component -}}
 {{- end -}}
 
 {{- define "app.selector" -}}
