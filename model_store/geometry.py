@@ -73,28 +73,37 @@ def directions(rows: Matrix) -> Matrix:
     """Scale rows (n x 5, non-negative, not all zero) to length one.
 
     Dividing by the largest amount first keeps squares of the tiniest amounts from underflowing.
+    By columns, here and below: steps of five amounts at a time took twice as long for 1,024 rows.
     """
-    scaled = rows / rows.max(axis=1, keepdims=True)
-    unit: Matrix = scaled / np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
-    return unit
+    amounts = np.ascontiguousarray(rows.T)
+    amounts = amounts / np.maximum.reduce(amounts)
+    unit: Matrix = amounts / np.sqrt(_sum(amounts * amounts))
+    return unit.T
 
 
 def squared_distances(unit: Matrix, centroids: Matrix) -> Matrix:
-    """Return |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5.
-
-    einsum adds in one order; a matrix product's last bit depends on how many clients there are.
-    """
+    """Return |z - c|^2 = 1 - 2 z . c + |c|^2 for every client on the unit sphere: n x 5."""
     slopes, offsets = _of_centroids(centroids.tobytes())
-    squared: Matrix = np.einsum("ij,kj->ik", unit, slopes)
+    squared = _sum(slopes * unit.T[:, None])
     squared += offsets
-    return np.maximum(squared, 0, out=squared)
+    return np.maximum(squared, 0, out=squared).T
+
+
+def _sum(parts: Matrix) -> Matrix:
+    """Add what each of the five amounts brings, in the order that earlier releases had of einsum.
+
+    A matrix product's last bit depends on how many clients there are, einsum's on their layout.
+    """
+    first, second, third, fourth, fifth = parts
+    total: Matrix = first + third + fifth + (second + fourth)
+    return total
 
 
 @lru_cache(maxsize=16)
 def _of_centroids(centroids: bytes) -> tuple[Matrix, Matrix]:
-    """Return -2 c (5 x 5) and 1 + |c|^2 (5): once for a model, and not at each call."""
-    c = np.frombuffer(centroids).reshape(-1, len(FEATURES))
-    return -2 * c, 1 + np.einsum("ij,ij->i", c, c)
+    """Return -2 c (amount x label x 1) and 1 + |c|^2 (label x 1): once for a model."""
+    c = np.frombuffer(centroids).reshape(-1, len(FEATURES)).T[:, :, None]
+    return -2 * c, 1 + _sum(c * c)
 
 
 def predict(rows: Matrix, centroids: Matrix) -> Labels:
@@ -104,7 +113,7 @@ def predict(rows: Matrix, centroids: Matrix) -> Labels:
 
 def confidence(squared: Matrix) -> Matrix:
     """Return (d2 - d1) / (d2 + d1) for n clients, from their squared distances (n x 5)."""
-    first, second = np.sqrt(np.sort(squared, axis=1)[:, :2].T)
+    first, second = np.sqrt(np.sort(squared, axis=1, kind="stable")[:, :2].T)  # half the time
     share: Matrix = (second - first) / (second + first)
     return share
 
@@ -123,8 +132,8 @@ def explain(rows: Matrix, centroids: Matrix) -> Explanation:
     unit = directions(rows)
     squared = squared_distances(unit, centroids)
     cluster, runner_up = nearest_two(squared)
-    contributions = (unit - centroids[runner_up]) ** 2 - (unit - centroids[cluster]) ** 2
-    return Explanation(cluster, runner_up, confidence(squared), contributions)
+    there, here = (unit.T - centroids.T.take(label, axis=1) for label in (runner_up, cluster))
+    return Explanation(cluster, runner_up, confidence(squared), (there**2 - here**2).T)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def with_options(
     """
     mask = sum(1 << target for target in set(options.targets))
     count = len(FEATURES)
-    rows = np.empty((len(clients), count + 2 + limits.shape[1]))
+    rows = np.empty((len(clients), count + 2 + limits.shape[1]), order="F")
     rows[:, :count], rows[:, count], rows[:, count + 1] = clients, mask, options.margin
     rows[:, count + 2 :] = limits
     return rows
@@ -54,7 +54,7 @@ def labels_only(cluster: Labels | Matrix) -> Matrix:
 
 def explained(explanation: Explanation) -> Matrix:
     """Make n answers that say why, and not yet what would change that."""
-    told = np.empty((len(explanation.cluster), _WIDTH))
+    told = np.empty((len(explanation.cluster), _WIDTH), order="F")
     told[:, 0], told[:, 1] = explanation.cluster, explanation.runner_up
     told[:, 2], told[:, columns.CONTRIBUTIONS] = explanation.confidence, explanation.contributions
     told[:, columns.CHANGES] = np.nan

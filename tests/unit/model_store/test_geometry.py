@@ -51,6 +51,18 @@ def test_a_client_is_explained_to_the_last_bit_alike_whoever_is_asked_about_besi
         np.testing.assert_array_equal(apart, getattr(together, name))
 
 
+def test_a_client_is_explained_to_the_last_bit_alike_by_rows_and_by_columns(
+    centroids: Matrix,
+) -> None:
+    clients = amounts.spread(2000)
+
+    by_rows = geometry.explain(clients, centroids)
+    by_columns = geometry.explain(np.asfortranarray(clients), centroids)
+
+    for name in ("cluster", "runner_up", "confidence", "contributions"):
+        np.testing.assert_array_equal(getattr(by_columns, name), getattr(by_rows, name))
+
+
 @settings(deadline=None)
 @given(clients=amounts.several())
 def test_a_label_is_explained_by_its_distance_and_the_next(
