@@ -17,6 +17,9 @@ _OTHER_DESCRIPTORS: Final = 256
 _MAX_LONG_BODIES: Final = 16
 #: Probes and Prometheus are a handful; 9,600 requests for the metrics took the loop for 15 s.
 _MAX_LOOKS: Final = 16
+#: So many more for those who look seldom, as probes do: of 300 who looked again at once each got an
+#: answer in two of three times, and of the probes beside them one in three.
+_MAX_SELDOM_LOOKS: Final = 16
 #: Refusals at once, and so many more for each answer and each turn of the loop. Of ten times as
 #: many callers as can be answered each asks again at once, and to refuse them took all of the time.
 _REFUSED_AT_ONCE: Final = 512
@@ -97,10 +100,9 @@ class ConcurrencyLimit(Places):
         """Begin to say how we are, or end; whatever else there is to do, these are answered."""
         self._looks += change
 
-    @property
-    def has_looks_enough(self) -> bool:
-        """Whether one more would be too many."""
-        return self._looks >= _MAX_LOOKS
+    def has_looks_enough(self, *, is_seldom: bool) -> bool:
+        """Tell whether one more, from who looks seldom or often, would be too many."""
+        return self._looks >= _MAX_LOOKS + is_seldom * _MAX_SELDOM_LOOKS
 
     @property
     def has_long_bodies_enough(self) -> bool:

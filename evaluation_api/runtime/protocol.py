@@ -32,6 +32,8 @@ _READING: Final = frozenset({"GET", "HEAD"})
 _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 100
 _MAX_QUEUED: Final = 32
+#: Between two looks of one connection, for them to be seldom.
+_SELDOM_SECONDS: Final = 0.5
 #: What a body too long to be waited for brings in each time that a shorter one would have to be
 #: whole in, and how many such times it has: 200 MB in a quarter of an hour.
 _LEAST_BYTES: Final = 64 * 1024
@@ -86,6 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._is_awaiting_body = False
         self._is_leaving = False
+        self._looked_at = -_SELDOM_SECONDS
         self._running: RequestResponseCycle | None = None
         self._held_back: RequestResponseCycle | None = None
         self._last_whole: RequestResponseCycle | None = None
@@ -237,7 +240,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_too_much(self, cycle: RequestResponseCycle) -> bool:
         limit, places = self._limit, self._places(cycle)
         if _is_look(cycle):  # who queues them is no probe
-            return bool(self.pipeline) or limit.has_looks_enough
+            is_seldom = self.loop.time() - self._looked_at > _SELDOM_SECONDS
+            return bool(self.pipeline) or limit.has_looks_enough(is_seldom=is_seldom)
         if self.pipeline and places.is_busy:
             return True
         return places.is_reached or (cycle.more_body and limit.has_long_bodies_enough)
@@ -247,6 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _kind_of_place(self, cycle: RequestResponseCycle) -> Callable[[int], None]:
         if _is_look(cycle):
+            self._looked_at = self.loop.time()
             return self._limit.count_look
         return self._limit.count_long_body if cycle.more_body else self._places(cycle).count
 

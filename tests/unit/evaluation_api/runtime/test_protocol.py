@@ -182,11 +182,26 @@ def test_a_request_whose_caller_has_hung_up_takes_no_place_from_others(server: S
 
 
 @pytest.mark.parametrize("at_once", [1, 32])
-def test_looks_have_places_of_their_own_sixteen_of_them(server: Server, at_once: int) -> None:
-    looks = GET % b"/metrics" * at_once
-    with callers(server, LOOKS, looks), connect(server, GET % b"/health") as caller:
-        assert caller.recv(1000).startswith(b"HTTP/1.1 503")
-        assert is_served(server)
+def test_looks_have_places_of_their_own_sixteen_and_as_many_for_who_looks_seldom(
+    server: Server, at_once: int
+) -> None:
+    looks, look = GET % b"/metrics" * at_once, GET % b"/health"
+    with connect(server, look) as often, connect(server, look) as seldom:
+        assert [one.recv(1000)[:13] for one in (often, seldom)] == [b"HTTP/1.1 200 "] * 2
+        time.sleep(0.6)
+        with callers(server, LOOKS, looks):
+            eventually(lambda: is_answered(often, look, 503))  # its own look was a moment ago
+            assert is_answered(seldom, look, 200)
+            with connect(server) as newcomer:
+                assert is_answered(newcomer, look, 200)
+            with callers(server, LOOKS, looks), connect(server) as newcomer:
+                assert is_answered(newcomer, look, 503)
+                assert is_served(server)
+
+
+def is_answered(caller: socket.socket, sent: bytes, status: int) -> bool:
+    caller.sendall(sent)
+    return caller.recv(1000).startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_an_address_below_that_of_a_look_is_none(server: Server) -> None:
