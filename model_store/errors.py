@@ -25,61 +25,46 @@ class ModelStoreError(Exception):
     """Anything this package refuses; the message is one clear sentence."""
 
 
-class TrainingRefused(ModelStoreError):
-    """The data set, or the model trained on it, is not fit for use."""
+class TrainingRefused(ModelStoreError): ...
 
 
-class PickleRefused(ModelStoreError):
-    """The file is not opened."""
+class PickleRefused(ModelStoreError): ...
 
 
-class PickleTooLarge(PickleRefused):
-    """More bytes than any model of ours has."""
+class PickleTooLarge(PickleRefused): ...
 
 
-class ChecksumMismatch(PickleRefused):
-    """Other bytes than the ones that were pinned."""
+class ChecksumMismatch(PickleRefused): ...
 
 
-class ForbiddenContent(PickleRefused):
-    """Something that a model does not need, and that could do harm."""
+class ForbiddenContent(PickleRefused): ...
 
 
-class UnreadablePickle(PickleRefused):
-    """Truncated, or no pickle at all."""
+class UnreadablePickle(PickleRefused): ...
 
 
-class NotAModel(ModelStoreError):
-    """Opened, but it cannot place a client in one of the five profiles."""
+class NotAModel(ModelStoreError): ...
 
 
-class NoClosedForm(ModelStoreError):
-    """A model that is more than numbers, where numbers are asked for."""
+class NoClosedForm(ModelStoreError): ...
 
 
-class GoldenMismatch(ModelStoreError):
-    """A golden client came out with another label than recorded."""
+class GoldenMismatch(ModelStoreError): ...
 
 
-class InvalidTag(ModelStoreError):
-    """The tag names no explicit version."""
+class InvalidTag(ModelStoreError): ...
 
 
-class ModelNotFound(ModelStoreError):
-    """The store has no such version."""
+class ModelNotFound(ModelStoreError): ...
 
 
-class CorruptModel(ModelStoreError):
-    """The store has it, but not as it was imported."""
+class CorruptModel(ModelStoreError): ...
 
 
-class StoreUnusable(ModelStoreError):
-    """The store cannot be written to, or read."""
+class StoreUnusable(ModelStoreError): ...
 
 
-class LedgerBroken(ModelStoreError):
-    """The history of what was published does not hold together, or `production` is not in it."""
+class LedgerBroken(ModelStoreError): ...
 
 
-class PromotionRefused(ModelStoreError):
-    """It must not be published, or there is nothing to go back to."""
+class PromotionRefused(ModelStoreError): ...

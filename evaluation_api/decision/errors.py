@@ -6,7 +6,7 @@ EvaluationError
 ├── ModelError                no prediction can be had
 │   ├── ModelUnavailableError   not reached, too slow, overloaded or its circuit is open
 │   ├── ModelAnswerError        it answered something that is no prediction
-│   │   └── ModelRefusalError       it refused one of the clients
+│   │   └── ModelRefusalError       it refused one of the clients; which one it does not say
 │   └── ModelVersionGoneError   its store no longer has the version that was asked for
 ├── RecordUnavailableError    the database can't be reached; no decision is given unrecorded
 │   ├── RecordBusyError         another process is writing, and waiting for it was not wanted
@@ -18,7 +18,7 @@ EvaluationError
 ├── EvaluationErasedError     the person was taken out of it, and nothing is left to review
 ├── EvaluationCorrectedError  another evaluation counts in its place, and is the one to review
 ├── UnseenReviewsError        others have reviewed it since it was looked at
-├── UnknownPlaceError         nobody was given this place in the order of commits
+├── UnknownPlaceError         no commit here was given this place: another record's was
 ├── PolicyNotFoundError       no policy of that version decided here
 ├── ModelNotMetError          no model of that version answered here
 ├── ClientFileNotFoundError   no file has that id
@@ -27,7 +27,7 @@ EvaluationError
 │   └── NoResultError           none of its lines is decided yet
 ├── FileTooLargeError         a file has more bytes or lines than one may
 ├── UnidentifiedError         nobody that is known asks
-│   └── LinkGoneError           by a one-time address that was used, or is over
+│   └── LinkGoneError           by a one-time address that was used, or is over, or is none
 ├── ProviderUnavailableError  who people are cannot be asked: the provider is not reached
 ├── NotAllowedError           who asks has no role for it
 │   ├── NoEntryError            the provider's account has no name, or no role, here
@@ -67,64 +67,49 @@ class InvalidRequestError(EvaluationError):
         self.count = len(fields) if count is None else count
 
 
-class MalformedJsonError(EvaluationError):
-    """What was sent is no JSON."""
+class MalformedJsonError(EvaluationError): ...
 
 
-class ModelError(EvaluationError):
-    """No prediction can be had."""
+class ModelError(EvaluationError): ...
 
 
-class ModelUnavailableError(ModelError):
-    """The model service is not reached, too slow, overloaded, or its circuit is open."""
+class ModelUnavailableError(ModelError): ...
 
 
-class ModelAnswerError(ModelError):
-    """The model service answered something that is no prediction."""
+class ModelAnswerError(ModelError): ...
 
 
-class ModelRefusalError(ModelAnswerError):
-    """The model service refused one of the clients; which one it does not say."""
+class ModelRefusalError(ModelAnswerError): ...
 
 
-class ModelVersionGoneError(ModelError):
-    """The model service's store no longer has the version that was asked for."""
+class ModelVersionGoneError(ModelError): ...
 
 
-class RecordUnavailableError(EvaluationError):
-    """The database can't be reached."""
+class RecordUnavailableError(EvaluationError): ...
 
 
-class RecordBusyError(RecordUnavailableError):
-    """Another process is writing, and waiting for it was not wanted."""
+class RecordBusyError(RecordUnavailableError): ...
 
 
-class RecordUncertainError(RecordUnavailableError):
-    """The database was told to commit, and did not say in time whether it has."""
+class RecordUncertainError(RecordUnavailableError): ...
 
 
-class OverloadedError(EvaluationError):
-    """More is waiting than can be answered in time."""
+class OverloadedError(EvaluationError): ...
 
 
-class ManyFilesError(OverloadedError):
-    """As many files come in, or go out, as may at once."""
+class ManyFilesError(OverloadedError): ...
 
 
-class EvaluationNotFoundError(EvaluationError):
-    """No evaluation has that id."""
+class EvaluationNotFoundError(EvaluationError): ...
 
 
-class EvaluationPendingError(EvaluationError):
-    """It waits for the model, and there is nothing to review yet."""
+class EvaluationPendingError(EvaluationError): ...
 
 
-class EvaluationErasedError(EvaluationError):
-    """The person was taken out of it, and there is nothing left to review."""
+class EvaluationErasedError(EvaluationError): ...
 
 
-class EvaluationCorrectedError(EvaluationError):
-    """Another evaluation counts in its place: that is the one to review."""
+class EvaluationCorrectedError(EvaluationError): ...
 
 
 class UnseenReviewsError(EvaluationError):
@@ -135,52 +120,40 @@ class UnseenReviewsError(EvaluationError):
         self.reviews = reviews
 
 
-class UnknownPlaceError(EvaluationError):
-    """Nobody was given this place in the order of commits: it is another record's, or a copy's."""
+class UnknownPlaceError(EvaluationError): ...
 
 
-class PolicyNotFoundError(EvaluationError):
-    """No policy of that version decided here."""
+class PolicyNotFoundError(EvaluationError): ...
 
 
-class ModelNotMetError(EvaluationError):
-    """No model of that version answered here."""
+class ModelNotMetError(EvaluationError): ...
 
 
-class ClientFileErasedError(EvaluationError):
-    """A person who came in a file was taken out, and with them what was sent and its result."""
+class ClientFileErasedError(EvaluationError): ...
 
 
-class ClientFileNotFoundError(EvaluationError):
-    """No file has that id."""
+class ClientFileNotFoundError(EvaluationError): ...
 
 
-class ClientFileStateError(EvaluationError):
-    """A file's state does not allow what was asked of it."""
+class ClientFileStateError(EvaluationError): ...
 
 
-class NoResultError(ClientFileStateError):
-    """No line of a file is decided yet, and there is no result of it."""
+class NoResultError(ClientFileStateError): ...
 
 
-class FileTooLargeError(EvaluationError):
-    """A file has more bytes or lines than one may."""
+class FileTooLargeError(EvaluationError): ...
 
 
-class UnidentifiedError(EvaluationError):
-    """Nobody that is known asks."""
+class UnidentifiedError(EvaluationError): ...
 
 
-class LinkGoneError(UnidentifiedError):
-    """A one-time address was used before, or its time is over, or it was none."""
+class LinkGoneError(UnidentifiedError): ...
 
 
-class ProviderUnavailableError(EvaluationError):
-    """The provider of people's identities is not reached."""
+class ProviderUnavailableError(EvaluationError): ...
 
 
-class NotAllowedError(EvaluationError):
-    """Who asks has no role for what they ask."""
+class NotAllowedError(EvaluationError): ...
 
 
 class NoEntryError(NotAllowedError):
@@ -192,8 +165,7 @@ class NoEntryError(NotAllowedError):
         self.told = told
 
 
-class OwnEvaluationError(NotAllowedError):
-    """Who made an evaluation would review it, which the policy does not allow."""
+class OwnEvaluationError(NotAllowedError): ...
 
 
 class RateExceededError(EvaluationError):
@@ -204,13 +176,10 @@ class RateExceededError(EvaluationError):
         self.wait_seconds = wait_seconds
 
 
-class IdempotencyKeyReusedError(EvaluationError):
-    """The key was used before with another body."""
+class IdempotencyKeyReusedError(EvaluationError): ...
 
 
-class IdempotencyKeyInFlightError(EvaluationError):
-    """The key's first request is still being answered."""
+class IdempotencyKeyInFlightError(EvaluationError): ...
 
 
-class PolicyError(EvaluationError):
-    """The policy file is wrong; the message names the line and the reason."""
+class PolicyError(EvaluationError): ...
