@@ -26,12 +26,19 @@ _REVALIDATED: Final = "no-cache"
 _VENDOR: Final = "/vendor/"
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
+
+def _unbroken(shown: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """Keep a line from breaking between a currency and its amount."""
+    return shown.replace("R$ ", "R$\N{NO-BREAK SPACE}") if isinstance(shown, str) else shown
+
+
 templates: Final = Environment(
     loader=PackageLoader("evaluation_api.web"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=_unbroken,
 )
 _PROBLEM: Final = templates.get_template("problema.html")
 _READING: Final = frozenset({"GET", "HEAD"})

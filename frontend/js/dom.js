@@ -44,9 +44,18 @@ export function identifier(text, name) {
   return element("code", { translate: "no", ...found }, text);
 }
 
-/** Put these children in the place of whatever a node held. */
+/** Put these children in the place of whatever a node held; no line breaks within their amounts. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child !== null));
+  node.replaceChildren(
+    ...children
+      .flat()
+      .filter((child) => child !== null)
+      .map(unbroken),
+  );
+}
+
+function unbroken(child) {
+  return typeof child === "string" ? child.replaceAll("R$ ", "R$\u00a0") : child;
 }
 
 /**

@@ -15,10 +15,12 @@ def test_an_answer_leads_to_its_dossier_and_back(page: Page) -> None:
     analyst.ask(page)
     analyst.answer(page)
     identity = analyst.identity(page)
+    assert "R$ " not in page.locator("main").inner_text(), "an amount breaks after its currency"
 
     page.click("[data-dossier]")
     expect(page.get_by_role("heading", level=1)).to_have_text("Bento Reis")
     expect(page.locator("[data-final]")).to_contain_text("sem revisão humana")
+    assert "R$ " not in page.locator("main").inner_text(), "an amount breaks after its currency"
     for said in (identity, "R$ 1.126,00", "Saldo alto (perfil 0)", "seria aprovado"):
         expect(page.locator("main")).to_contain_text(said)
     expect(page.locator(".factors > li")).to_have_count(5)

@@ -45,7 +45,7 @@ def page(open_page: Opener, server: Server) -> Page:
 def nothing_is_left_in(page: Page) -> None:
     """Fail where the page says who it was, or an amount, or asks for what is not possible."""
     shown = page.locator("main, header, h1").all_inner_texts()
-    for never in (NAME, "R$ 0,00", "R$ 1.126,00", "peça a correção", "apagado\n"):
+    for never in (NAME, "R$\xa00,00", "R$\xa01.126,00", "peça a correção", "apagado\n"):
         assert not [one for one in shown if never in one], never
 
 
