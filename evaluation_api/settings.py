@@ -88,75 +88,42 @@ def _secret(text: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """Each from EVALUATION_ and its name in capitals, but for one that two services share."""
+    """Each from EVALUATION_ and its name in capitals, but for one that two services share.
+
+    README.md says what each is for, and docs/security.md those of a provider of identities.
+    """
 
     model_config = SettingsConfigDict(env_prefix="EVALUATION_", frozen=True, populate_by_name=True)
 
-    host: str = Field("127.0.0.1", description="Address to listen on")
-    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
-    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = Field(
-        "localhost,127.0.0.1,[::1]",
-        description="Names, without a port, by which the service is asked; the gateway's is one",
-    )
-    public_url: Annotated[str, AfterValidator(_origin)] = Field(
-        "http://127.0.0.1:8000", description="Where people reach the pages, through the gateway"
-    )
-    access_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
-        None,
-        description="32 characters or more, which sign what browsers keep: whoever asks must then"
-        " say who they are; without it everybody may do everything, on loopback alone",
-    )
-    oidc_discovery_url: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="Of a provider of identities: …/.well-known/openid-configuration"
-    )
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    allowed_hosts: Annotated[str, AfterValidator(_host_names)] = "localhost,127.0.0.1,[::1]"
+    public_url: Annotated[str, AfterValidator(_origin)] = "http://127.0.0.1:8000"
+    access_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
+    oidc_discovery_url: Annotated[str, AfterValidator(_address)] | None = None
     oidc_client_id: Annotated[str, AfterValidator(_beside_a_provider)] = Field(
-        "", validate_default=True, description="This service's, at the provider"
+        "", validate_default=True
     )
-    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The same")
-    oidc_scope: Annotated[str, AfterValidator(_scope)] = Field(
-        "openid email profile", description="What is asked of the provider"
-    )
-    oidc_name_claim: str = Field("email", description="The claim by which a person is known here")
-    oidc_groups_claim: str = Field("groups", description="The claim that lists a person's groups")
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_scope: Annotated[str, AfterValidator(_scope)] = "openid email profile"
+    oidc_name_claim: str = "email"
+    oidc_groups_claim: str = "groups"
     oidc_roles: Annotated[Json[dict[str, list[Role]]], AfterValidator(_beside_a_provider)] = Field(
-        "{}",
-        validate_default=True,
-        description='Groups and their roles: {"credito": ["analista"]}',
+        "{}", validate_default=True
     )
-    gateways: Annotated[str, AfterValidator(_gateways)] = Field(
-        "",
-        description="Addresses whose X-Forwarded-For is believed, with commas between; * for all",
-    )
-    rate_per_second: float = Field(
-        50,
-        gt=0,
-        allow_inf_nan=False,
-        description="Requests of one caller; twice as many may come at once",
-    )
-    model_url: Annotated[str, AfterValidator(_address)] = Field(
-        "http://127.0.0.1:8001", description="Where the model service is"
-    )
+    gateways: Annotated[str, AfterValidator(_gateways)] = ""
+    rate_per_second: float = Field(50, gt=0, allow_inf_nan=False)
+    model_url: Annotated[str, AfterValidator(_address)] = "http://127.0.0.1:8001"
     model_token: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
-        None,
-        validation_alias="MODEL_SERVICE_TOKEN",
-        description="By which the model service knows its callers: its own setting of this name",
+        None, validation_alias="MODEL_SERVICE_TOKEN"
     )
-    database_url: SecretStr = Field(
-        SecretStr("sqlite:///var/evaluations.db"),
-        description="sqlite:///file or postgresql+psycopg://user:password@host/database",
-    )
-    policy_path: Path = Field(policy_file.DEFAULT, description="The policy, a TOML file")
-    model_deadline_seconds: float = Field(
-        2.0, gt=0, le=60, description="For one call of the model service, its retry included"
-    )
-    max_in_flight: int = Field(
-        512, ge=1, description="Requests beyond which callers get a 503; half, when a load lasts"
-    )
-    log_format: str = Field("text", pattern="^(text|json)$", description="text or json")
-    log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
-    )
-    frontend_path: Path = Field(_FRONTEND, description="The static front; served at /")
+    database_url: SecretStr = SecretStr("sqlite:///var/evaluations.db")
+    policy_path: Path = policy_file.DEFAULT
+    model_deadline_seconds: float = Field(2.0, gt=0, le=60)
+    max_in_flight: int = Field(512, ge=1)
+    log_format: str = Field("text", pattern="^(text|json)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    frontend_path: Path = _FRONTEND
 
 
 def name_unknown(*kinds: type[BaseSettings]) -> None:
