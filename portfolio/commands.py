@@ -36,7 +36,7 @@ from model_store.geometry import Labels
 from portfolio import comparison, drift, report, score, trials
 from portfolio.files import room, writing
 from portfolio.files.amounts import Grammar, Mark
-from portfolio.files.errors import UnreadableFileError
+from portfolio.files.errors import AmbiguousMarkError, MissingColumnsError, UnreadableFileError
 from portfolio.files.header import FIELDS, Choices
 from portfolio.frames import Floats, InvalidAmountError
 from portfolio.profiler import StoredProfiler
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     except RecordUnavailableError as exc:
         sentence = f"The database cannot be used: {exc}"
     except _REASONS as exc:
-        sentence = str(exc)
+        sentence = str(exc) + _way_out(exc)
     except ValidationError as exc:
         sentence = wrong_settings(exc)
     except OSError as exc:
@@ -91,6 +91,16 @@ def main(arguments: list[str] | None = None) -> int:
         sentence = traceback.format_exc()
     sys.stderr.write(f"{sentence}\n")
     return REFUSED
+
+
+def _way_out(exc: Exception) -> str:
+    """Return by which options a file's question is answered, if it has asked one."""
+    if isinstance(exc, AmbiguousMarkError):
+        return f" Aqui se diz com --decimals {' ou --decimals '.join(Mark)}."
+    if isinstance(exc, MissingColumnsError) and len({*exc.columns}) == len(exc.columns):
+        options = " ".join(f'--map "{COLUMNS[field]}=COLUNA"' for field in exc.fields)
+        return f" Aqui se diz com {options}."
+    return ""
 
 
 def _parser() -> argparse.ArgumentParser:

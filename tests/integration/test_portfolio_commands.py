@@ -186,13 +186,26 @@ def test_no_report_takes_the_place_of_what_is_read(
         ("score clientes.csv -o out.csv --name apelido", "não tem a coluna “apelido”"),
         ("score clientes.csv -o out.csv --map compras=gastos", "não tem a coluna “gastos”"),
         ("score /dev/null -o out.csv --record", "read twice"),
+        (
+            "score outro.csv -o out.csv",
+            'Aqui se diz com --map "nome=COLUNA" --map "compras=COLUNA".',
+        ),
+        ("score dobro.csv -o out.csv", "dê outro nome a uma delas e envie o arquivo de novo.\n"),
+        ("score dois.csv -o out.csv", "Aqui se diz com --decimals virgula ou --decimals ponto."),
     ],
 )
 def test_what_would_fail_after_the_work_or_decide_otherwise_is_refused_before_it(
     arguments: str, told: str, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(source.parent)
-    (source.parent / "nova.toml").write_text(POLICY.read_text("utf-8"), "utf-8")
+    files = {
+        "nova.toml": POLICY.read_text("utf-8"),
+        "outro.csv": HEADER.replace("nome", "Titular").replace("compras", "Gastos") + ANA,
+        "dobro.csv": HEADER.replace("compras", "nome") + ANA,
+        "dois.csv": HEADER + "Ana;103.125;578.250;0;270.500;565.125\n",
+    }
+    for name, content in files.items():
+        (source.parent / name).write_text(content, "utf-8")
 
     assert told in refused(*arguments.split())
     assert not list(source.parent.glob("out.*"))
