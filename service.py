@@ -12,7 +12,6 @@ from model_store.geometry import Matrix
 from model_store.serving import (
     admission,
     answers,
-    batches,
     bentoml_tuning,
     live,
     protocol,
@@ -68,7 +67,7 @@ class CreditCardClusters:
     def __init__(self) -> None:
         """Open the model, or there is no service."""
         if SHORTCUTS:
-            bentoml_tuning.dispatch_at_once(lambda: LIVE.now.model.is_slow)
+            bentoml_tuning.dispatch_at_once(LIVE)
         published.open_live(LIVE)
         self.predict = self.predict  # once: BentoML would inspect its signature at each request
         bentoml_tuning.spare_the_garbage_collector()
@@ -98,14 +97,10 @@ class CreditCardClusters:
         (-1 where no change reaches a target, NaN where none is needed), confidence and until (NaN
         for as far as the limits go). NaN is what the model does not say. Problems are JSON.
         """
-        model = LIVE.now.model  # one for the whole batch, whatever is published meanwhile
-        if model.is_slow:
-            told = await anyio.to_thread.run_sync(model.predict, clients)
-        else:
-            told = model.predict(clients)
-        told[:, batches.MODEL] = model.number
-        return told
+        if LIVE.is_slow:
+            return await anyio.to_thread.run_sync(LIVE.predict, clients)
+        return LIVE.predict(clients)
 
 
 if SHORTCUTS:
-    CreditCardClusters.add_asgi_middleware(bentoml_tuning.FastPath)  # type: ignore[attr-defined]
+    CreditCardClusters.add_asgi_middleware(bentoml_tuning.FastPath, live=LIVE)  # type: ignore[attr-defined]

@@ -17,9 +17,10 @@ from typing import Final, NamedTuple
 
 from model_store import publications
 from model_store.errors import ModelStoreError
+from model_store.geometry import Matrix
 from model_store.ledger import Ledger
 from model_store.publications import Choice
-from model_store.serving import answers, predictor
+from model_store.serving import answers, batches, predictor
 from model_store.serving.metrics import ModelMetrics
 from model_store.serving.predictor import ServedModel
 from model_store.workers import Note, WorkerNote
@@ -55,6 +56,18 @@ class LiveModel:
         self._numbers = count()
         self._note = WorkerNote()
         self._metrics = ModelMetrics()
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether the model that answers now is to predict beside the event loop."""
+        return self.now.model.is_slow
+
+    def predict(self, batch: Matrix) -> Matrix:
+        """Answer a batch by one model, whatever is published meanwhile, and say which it was."""
+        model = self.now.model
+        told = model.predict(batch)
+        told[:, batches.MODEL] = model.number
+        return told
 
     def open(self) -> None:
         """Open the version to serve, or the one before where that fails.

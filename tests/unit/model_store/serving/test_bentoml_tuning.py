@@ -8,13 +8,16 @@ from typing import Any
 
 import bentoml
 import httpx
+import numpy as np
 import pytest
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml.exceptions import ServiceUnavailable
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
 
-from model_store.serving import bentoml_tuning
+from model_store.geometry import Matrix
+from model_store.serving import answers, batches, bentoml_tuning
+from model_store.serving.live import LiveModel
 from tests.clients import AMOUNTS
 
 LEARNED_SECONDS = 0.05
@@ -40,20 +43,47 @@ class FullRoute:
         raise ServiceUnavailable("process is overloaded")
 
 
-def test_a_full_queue_is_a_503_that_says_so() -> None:
+class Labelling(LiveModel):
+    """A model that gives everybody the same label, slowly or not."""
+
+    is_slow = False
+
+    def __init__(self, *, is_slow: bool) -> None:
+        self.is_slow = is_slow
+        answers.Predictions.introduce(0, {})
+
+    def predict(self, batch: Matrix) -> Matrix:
+        """Give label 3 by model 0."""
+        told = batches.labels_only(np.full(len(batch), 3.0))
+        told[:, batches.MODEL] = 0
+        return told
+
+
+def asked_where_the_queue_is_full(clients: int, *, is_slow: bool) -> httpx.Response:
     app = Starlette()
     app.router.routes.append(FullRoute())  # type: ignore[arg-type]
-    app.add_middleware(bentoml_tuning.FastPath)
+    app.add_middleware(bentoml_tuning.FastPath, live=Labelling(is_slow=is_slow))
 
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
-            return await client.post("/predict", json=AMOUNTS)
+            return await client.post("/predict", json=[AMOUNTS] * clients)
 
-    refusal = asyncio.run(post())
+    return asyncio.run(post())
+
+
+@pytest.mark.parametrize(("clients", "is_slow"), [(1, False), (1023, False), (1024, True)])
+def test_a_full_queue_is_a_503_that_says_so(clients: int, *, is_slow: bool) -> None:
+    refusal = asked_where_the_queue_is_full(clients, is_slow=is_slow)
 
     assert refusal.status_code == 503
     assert "overloaded" in refusal.json()["detail"]
+
+
+def test_clients_who_fill_a_batch_do_not_wait_in_the_queue() -> None:
+    answer = asked_where_the_queue_is_full(1024, is_slow=False)
+
+    assert answer.json() == [{"cluster": 3}] * 1024
 
 
 async def seconds_of_a_lone_call_after_a_burst() -> float:
@@ -90,7 +120,7 @@ def dispatch_at_once(monkeypatch: pytest.MonkeyPatch, *, is_slow: bool) -> None:
     """Dispatch at once until the test has ended."""
     monkeypatch.setattr(Optimizer, "wait", None, raising=False)
     monkeypatch.setattr(CorkDispatcher, "TICKET_INTERVAL", CorkDispatcher.TICKET_INTERVAL)
-    bentoml_tuning.dispatch_at_once(lambda: is_slow)
+    bentoml_tuning.dispatch_at_once(Labelling(is_slow=is_slow))
 
 
 async def seconds_of_full_batches() -> float:
