@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from starlette.requests import cookie_parser
 
+from evaluation_api.access import cookies
 from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME, Pass
 from evaluation_api.access.identity import Identity, Kind, Role
 
@@ -45,9 +45,9 @@ class Sessions:
         told = [session_id, who.kind, who.name, who.subject, sorted(who.roles)]
         return str(self._serializer.dumps(told))
 
-    def find(self, cookies: bytes) -> Pass | None:
+    def find(self, header: bytes) -> Pass | None:
         """Return the session that a Cookie header carries, unless it is forged or over."""
-        cookie = cookie_parser(cookies.decode("latin-1")).get(self.cookie, "")
+        cookie = cookies.value_of(header, self.cookie)
         if not 0 < len(cookie) <= _LONGEST:
             return None
         try:
