@@ -255,9 +255,9 @@ class Supervisor:
                 yield f"The {_called(name)} ended by itself, so everything was stopped."
 
     def _revive(self) -> None:
-        """Start the worker again a while after it has ended, unless it ends all the time."""
+        """Start the worker again a while after it ended, unless it cannot, or ends all the time."""
         worker = self._running.get(WORKER)
-        if worker is None or not worker.has_ended:
+        if worker is None or worker.first.poll() in {None, WORKER_REFUSED}:
             return
         if sentence := self._revival.told():
             say(sentence)

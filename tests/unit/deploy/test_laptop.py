@@ -285,6 +285,24 @@ def test_a_worker_that_cannot_start_stops_the_start(project: Laptop) -> None:
     assert "The worker ended by itself, so everything was stopped." in project.printed()
 
 
+def test_a_worker_that_cannot_start_is_not_said_to_be_started_again(project: Laptop) -> None:
+    asked = 'open("asked", "w").close(); __import__("time").sleep(1); '
+    slow = MODEL_WORKER.replace("self.send_response", f"{asked}self.send_response", 1)
+    (project.root / "bentoml/worker.py").write_text(slow)
+    project.stand_in(
+        "portfolio",
+        "import pathlib, time\n"
+        "while not pathlib.Path('asked').exists(): time.sleep(0.01)\n"
+        "raise SystemExit(2)",
+    )
+
+    runner = project.start()
+
+    assert runner.first.wait(WAIT_SECONDS) == 1
+    assert "The worker ended by itself, so everything was stopped." in project.printed()
+    assert "is started again" not in project.printed()
+
+
 def test_a_worker_that_always_ends_is_started_so_often_in_a_while() -> None:
     seconds = 0.0
     revival = laptop.Revival(lambda: seconds)
