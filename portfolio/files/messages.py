@@ -29,6 +29,7 @@ OPEN_QUOTES: Final = "há aspas que abrem e não fecham."
 TOO_LONG: Final = "linha longa demais: confira as aspas."
 HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
 TOTALS: Final = "parece uma linha de totais, e não um cliente."
+NOTE: Final = "parece uma nota: nenhum dos campos de um cliente está preenchido."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
 CUT_SHORT: Final = (
     "O arquivo não termina com uma quebra de linha, e pode ter sido cortado: confira a última"

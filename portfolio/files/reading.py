@@ -258,11 +258,24 @@ def _beyond(amount: float, feature: str) -> str:
 def _explained(
     faults: list[Fault], cells: Sequence[pa.Array], lines: NDArray[np.int64], header: Header
 ) -> list[Fault]:
-    """Say of a header that stands among the clients what it is, in place of six faults."""
-    again = set()
+    """Say of a line that is no client what it is, in place of six faults."""
+    told = {}
     for line in {fault.line for fault in faults if fault.column is not None}:
         place = int(np.searchsorted(lines, line))
-        if tuple(str(column[place].as_py()).strip() for column in cells) == header.names:
-            again.add(line)
-    kept = [fault for fault in faults if fault.line not in again]
-    return [*kept, *(Fault(line, None, "", messages.HEADER_AGAIN) for line in again)]
+        row = [str(column[place].as_py() or "").strip() for column in cells]
+        if reason := _no_client(row, header):
+            told[line] = reason
+    kept = [fault for fault in faults if fault.line not in told]
+    return [*kept, *(Fault(line, None, "", reason) for line, reason in told.items())]
+
+
+def _no_client(row: Sequence[str], header: Header) -> str | None:
+    """Return what a line is that repeats the header, or names nobody and is no client's."""
+    if tuple(row) == header.names:
+        return messages.HEADER_AGAIN
+    if row[header.places["name"]]:
+        return None
+    if re.match(_TOTALS, next(filter(None, row), "")):
+        return messages.TOTALS
+    is_note = not any(row[place] for place in header.places.values())
+    return messages.NOTE if is_note else None

@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -466,6 +467,26 @@ def test_an_amount_that_could_be_two_is_none_however_far_behind_it_stands() -> N
     (fault,) = read.faults
     assert (fault.line, fault.value) == (60_002, "1.234")
     assert "de dois modos" in fault.reason
+
+
+@pytest.mark.parametrize(
+    ("line", "reasons"),
+    [
+        ("Subtotal agência 3;;2161,00;;;;", [messages.TOTALS]),
+        ("TOTAL GERAL;;2161,00;5788,00;504,00;3900,00;6250,00", [messages.TOTALS]),
+        ("Fim do relatório;;;;;;", [messages.NOTE]),
+        (";;2161,00;5788,00;504,00;3900,00;6250,00", ["Nome"]),
+        (";;;;;;1", ["Nome", "Saldo devedor", "Compras", "Saques", "Limite de crédito"]),
+        ("Totalmente;Caio;-1;1;1;1;1", ["Saldo devedor"]),
+    ],
+)
+def test_a_line_that_names_nobody_is_told_for_totals_or_a_note_by_any_of_its_columns(
+    line: str, reasons: list[str]
+) -> None:
+    read = read_bytes(f"grupo;{HEADER}1;{ANA}{line}\n")
+
+    assert [re.split(": preencha|: o valor", fault.reason)[0] for fault in read.faults] == reasons
+    assert read.names == ["Ana"]
 
 
 def test_a_line_with_too_few_cells_is_told_so() -> None:
