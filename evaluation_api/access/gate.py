@@ -5,7 +5,7 @@ answer looks like is not its business.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Final
@@ -39,41 +39,33 @@ class Access:
     provider: "Provider | None" = None
 
 
+@dataclass(eq=False, repr=False)
 class Gate:
-    """Lets a request in, carrying who asks, or answers why not."""
+    """Lets a request in, carrying who asks, or answers why not. refusal: answers with an error."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        rules: Rules,
-        access: Access,
-        refusal: Callable[[errors.EvaluationError], ASGIApp],
-    ) -> None:
-        """Wrap an application. refusal: answers with an error."""
-        self._app = app
-        self._rules = rules
-        self._keyring = access.keyring
-        self._limit = access.limit
-        self._refusal = refusal
+    app: ASGIApp
+    _: KW_ONLY
+    rules: Rules
+    access: Access
+    refusal: Callable[[errors.EvaluationError], ASGIApp]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless it is refused."""
-        app = self._app
+        app = self.app
         if scope["type"] == "http":
             try:
                 self._admit(scope)
             except errors.EvaluationError as exc:
-                app = self._refusal(exc)
+                app = self.refusal(exc)
         await app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> None:
         identity.keep(scope, identity.UNKNOWN)
-        allowed = self._rules.of(scope)
+        allowed = self.rules.of(scope)
         if allowed is FREE:
             return
-        asking = self._keyring.find(scope) or identity.UNKNOWN
-        if wait := self._limit.seconds_to_wait(asking.label or _network(scope)):
+        asking = self.access.keyring.find(scope) or identity.UNKNOWN
+        if wait := self.access.limit.seconds_to_wait(asking.label or _network(scope)):
             raise errors.RateExceededError(wait)
         if allowed and asking.roles.isdisjoint(allowed):
             raise errors.NotAllowedError if asking.roles else errors.UnidentifiedError

@@ -6,6 +6,7 @@ the Protocols below, and neither HTTP nor SQL nor Portuguese.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -64,31 +65,22 @@ class Receipt(NamedTuple):
 Render = Callable[[Evaluation], str]
 
 
+@dataclass(eq=False, repr=False)
 class Evaluator:
-    """Predicts, decides, records, answers - in this order."""
+    """Predicts, decides, records, answers - in this order.
 
-    def __init__(  # noqa: PLR0913 - the parts, the last two by name
-        self,
-        predictor: Predictor,
-        policy: AnyPolicy,
-        record: Record,
-        render: Render,
-        *,
-        new_id: Callable[[], str],
-        now: Callable[[], datetime],
-    ) -> None:
-        """Take the parts.
+    render: formats an evaluation as the answer that is recorded and given. new_id: makes ids that
+    sort by the time they were made. now: tells the time, in UTC.
+    """
 
-        render: formats an evaluation as the answer that is recorded and given. new_id: makes ids
-        that sort by the time they were made. now: tells the time, in UTC.
-        """
-        self._predictor = predictor
-        self._policy = policy
-        self._record = record
-        self._render = render
-        self._new_id = new_id
-        self._now = now
-        self._in_flight: set[str] = set()
+    predictor: Predictor
+    policy: AnyPolicy
+    record: Record
+    render: Render
+    _: KW_ONLY
+    new_id: Callable[[], str]
+    now: Callable[[], datetime]
+    _in_flight: set[str] = field(default_factory=set, init=False)
 
     async def evaluate(
         self,
@@ -126,19 +118,19 @@ class Evaluator:
         may_wait: bool,  # noqa: FBT001 - as evaluate was told
         made_by: str | None,
     ) -> Receipt:
-        received_at, started = self._now(), time.perf_counter()
-        entry = Entry(self._new_id(), received_at, applicant, idempotency_key=key, made_by=made_by)
+        received_at, started = self.now(), time.perf_counter()
+        entry = Entry(self.new_id(), received_at, applicant, idempotency_key=key, made_by=made_by)
         try:
-            prediction = await self._predictor.predict(applicant.usage)
+            prediction = await self.predictor.predict(applicant.usage)
         except (errors.ModelError, errors.OverloadedError) as exc:
-            if key and (earlier := await self._record.find_by_key(key.key)):
+            if key and (earlier := await self.record.find_by_key(key.key)):
                 return _repeat(earlier, key)
             if isinstance(exc, errors.OverloadedError) or not may_wait:
                 raise
             entry = entry._replace(degraded=True)
         else:
             entry = self.decided(entry, prediction, (time.perf_counter() - started) * 1000)
-        earlier = await self._record.append(entry)
+        earlier = await self.record.append(entry)
         if earlier is not None and key is not None:
             return _repeat(earlier, key)
         return Receipt(entry.id, entry.answer)
@@ -149,11 +141,11 @@ class Evaluator:
             id=entry.id,
             applicant=entry.applicant,
             prediction=prediction,
-            decision=self._policy.decide(entry.applicant.usage, prediction),
-            evaluated_at=self._now(),
+            decision=self.policy.decide(entry.applicant.usage, prediction),
+            evaluated_at=self.now(),
             milliseconds=milliseconds,
         )
-        return entry._replace(evaluation=evaluation, answer=self._render(evaluation))
+        return entry._replace(evaluation=evaluation, answer=self.render(evaluation))
 
 
 def decide_again(policy: AnyPolicy, recorded: Recorded, prediction: Prediction) -> Decision:

@@ -4,6 +4,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -51,23 +52,23 @@ def _in_portuguese(told: str) -> str:
     return f"{place}: {next(said, reason)}"
 
 
+@dataclass(eq=False, repr=False)
 class Table:
-    """One table of a policy file. Whatever reads a key raises PolicyError over a wrong value."""
+    """One table of a policy file. Whatever reads a key raises PolicyError over a wrong value.
 
-    def __init__(
-        self, values: Mapping[str, Any], source: str, path: tuple[str, ...] = (), position: int = 0
-    ) -> None:
-        """Take a table of a file's text. position: which of several of this name it is."""
-        self._values = values
-        self._source = source
-        self._path = path
-        self._position = position
-        self._read: set[str] = set()
+    source: the file's text. position: which of several of this name it is.
+    """
+
+    values: Mapping[str, Any]
+    source: str
+    path: tuple[str, ...] = ()
+    position: int = 0
+    _read: set[str] = field(default_factory=set, init=False)
 
     def read(self, key: str, make: "Callable[[Table], T]") -> T:
         """Return what is made of a table in this one; no key of it may be left unread."""
         value = self._get(key, dict, "uma tabela")
-        table = Table(value, self._source, (*self._path, key))
+        table = Table(value, self.source, (*self.path, key))
         made = make(table)
         table.refuse_others()
         return made
@@ -125,12 +126,12 @@ class Table:
 
     def tables(self, key: str) -> "Iterator[Table]":
         """Read every [[key]] there is, in the file's order."""
-        values = self._values.get(key, [])
+        values = self.values.get(key, [])
         self._read.add(key)
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             self.refuse(key, f"deve ser escrito como [[{key}]]")
         for position, value in enumerate(values):
-            yield Table(value, self._source, (*self._path, key), position)
+            yield Table(value, self.source, (*self.path, key), position)
 
     def texts(self, key: str) -> list[str]:
         """Read a list of texts, empty where the key is absent."""
@@ -141,39 +142,39 @@ class Table:
 
     def has(self, key: str) -> bool:
         """Tell whether a key is there."""
-        return key in self._values
+        return key in self.values
 
     def refuse_others(self) -> None:
         """Raise over a key that nothing reads: a misspelt rule must not pass for one in force."""
-        for key in self._values:
+        for key in self.values:
             if key not in self._read:
                 self.refuse(key, "não é uma chave da política")
 
     def refuse(self, key: str, reason: str) -> NoReturn:
         """Raise PolicyError pointing at a key of this table."""
-        name = ".".join((*self._path, key))
+        name = ".".join((*self.path, key))
         raise errors.PolicyError(f"linha {self._line(key)}: {name}: {reason}")
 
     def _get(self, key: str, kind: Any, expected: str) -> Any:  # noqa: ANN401 - TOML values
         self._read.add(key)
-        if key not in self._values:
+        if key not in self.values:
             self.refuse(key, f"falta; deve ser {expected}")
-        value = self._values[key]
+        value = self.values[key]
         if not isinstance(value, kind):
             self.refuse(key, f"deve ser {expected}")
         return value
 
     def _line(self, key: str) -> int:
         """Find the key's line, or the line of the nearest table above it."""
-        lines = self._source.splitlines()
+        lines = self.source.splitlines()
         best, start = 1, 0
-        for part in range(1, len(self._path) + 1):
-            header = re.compile(rf"\s*\[+\s*{re.escape('.'.join(self._path[:part]))}\s*\]")
+        for part in range(1, len(self.path) + 1):
+            header = re.compile(rf"\s*\[+\s*{re.escape('.'.join(self.path[:part]))}\s*\]")
             found = [n for n in range(start, len(lines)) if header.match(lines[n])]
             if found:
-                at = found[self._position if part == len(self._path) else 0]
+                at = found[self.position if part == len(self.path) else 0]
                 best, start = at + 1, at + 1
-        header = re.compile(rf"\s*\[+\s*{re.escape('.'.join((*self._path, key)))}\s*[\].]")
+        header = re.compile(rf"\s*\[+\s*{re.escape('.'.join((*self.path, key)))}\s*[\].]")
         assignment = re.compile(rf"\s*{re.escape(key)}\s*=")
         is_own = True
         for number, line in enumerate(lines[start:], start + 1):

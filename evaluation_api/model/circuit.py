@@ -5,6 +5,7 @@ Counts and clocks only; knows nothing of what is called.
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 #: One failed call may be a replica that is being replaced, two its repeat; three are an outage.
 _THRESHOLD = 3
@@ -12,34 +13,29 @@ _THRESHOLD = 3
 _PAUSE_SECONDS = 1.0
 
 
+@dataclass(eq=False, repr=False)
 class Circuit:
     """Opens after `threshold` failures in a row; then lets one probe through each pause."""
 
-    def __init__(
-        self,
-        threshold: int = _THRESHOLD,
-        pause_seconds: float = _PAUSE_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._threshold = threshold
-        self._pause_seconds = pause_seconds
-        self._clock = clock
-        self._failures = 0
-        self._probe_at = 0.0
+    threshold: int = _THRESHOLD
+    pause_seconds: float = _PAUSE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    _failures: int = field(default=0, init=False)
+    _probe_at: float = field(default=0.0, init=False)
 
     @property
     def is_open(self) -> bool:
         """Whether the last calls failed, so that callers had better not count on an answer."""
-        return self._failures >= self._threshold
+        return self._failures >= self.threshold
 
     def admits(self) -> bool:
         """Tell whether a call may go now; while open, only the probe that is due, and only once."""
         if not self.is_open:
             return True
-        now = self._clock()
+        now = self.clock()
         if now < self._probe_at:
             return False
-        self._probe_at = now + self._pause_seconds
+        self._probe_at = now + self.pause_seconds
         return True
 
     def succeeded(self) -> None:
@@ -49,5 +45,5 @@ class Circuit:
     def failed(self) -> None:
         """Count a failure, and open when there have been enough in a row."""
         self._failures += 1
-        if self._failures == self._threshold:
-            self._probe_at = self._clock() + self._pause_seconds
+        if self._failures == self.threshold:
+            self._probe_at = self.clock() + self.pause_seconds

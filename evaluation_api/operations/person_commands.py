@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from evaluation_api import app
@@ -105,15 +105,15 @@ async def _evaluated(
         return (await evaluator.evaluate(applicant, made_by=made_by)).answer
 
 
+@dataclass(frozen=True)
 class _InPlaceOf:
     """Records one evaluation, in the place of another."""
 
-    def __init__(self, persons: Persons, evaluation_id: str) -> None:
-        self._persons = persons
-        self._evaluation_id = evaluation_id
+    persons: Persons
+    evaluation_id: str
 
     async def append(self, entry: Entry) -> FirstUse | None:
-        self._persons.correct(self._evaluation_id, entry)
+        self.persons.correct(self.evaluation_id, entry)
         return None
 
     async def find_by_key(self, _key: str) -> FirstUse | None:

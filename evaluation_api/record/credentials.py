@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -93,37 +93,36 @@ class CredentialLog(database.Keeper):
             return [_decode(row) for row in connection.execute(query)]
 
 
+@dataclass(eq=False, repr=False)
 class CredentialWatch:
-    """Reads them again every two seconds, and writes once a minute which keys were used."""
+    """Reads them again every two seconds, and writes once a minute which keys were used.
 
-    def __init__(
-        self,
-        log: CredentialLog,
-        executor: RecordExecutor,
-        keyring: Keyring,
-        note_seconds: float = _NOTE_SECONDS,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        """Take the parts; look() once before anybody is let in, then run(). sleep: for tests."""
-        self._log = log
-        self._executor = executor
-        self._keyring = keyring
-        self._note_seconds = note_seconds
-        self._sleep = sleep
-        self._note_at = time.monotonic() + note_seconds
+    look() once before anybody is let in, then run(). sleep: for tests.
+    """
+
+    log: CredentialLog
+    executor: RecordExecutor
+    keyring: Keyring
+    note_seconds: float = _NOTE_SECONDS
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _note_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count now."""
+        self._note_at = time.monotonic() + self.note_seconds
 
     async def run(self) -> None:
         """Look until cancelled; what was known goes on while the record is away."""
-        pause = partial(self._sleep, LOOK_SECONDS)
+        pause = partial(self.sleep, LOOK_SECONDS)
         await repeat(self.look, pause, errors.EvaluationError, logger, _EVENTS)
 
     async def look(self) -> None:
         """Have the keyring learn what is in force now. Raises RecordUnavailableError."""
-        self._keyring.learn(await self._executor.run_refresh(self._log.known))
-        if self._keyring.used and time.monotonic() >= self._note_at:
-            used, self._keyring.used = self._keyring.used, {}
-            self._note_at = time.monotonic() + self._note_seconds
-            await self._executor.run_write(self._log.note_used, used)
+        self.keyring.learn(await self.executor.run_refresh(self.log.known))
+        if self.keyring.used and time.monotonic() >= self._note_at:
+            used, self.keyring.used = self.keyring.used, {}
+            self._note_at = time.monotonic() + self.note_seconds
+            await self.executor.run_write(self.log.note_used, used)
 
 
 def _decode(row: Row[Any]) -> Credential:

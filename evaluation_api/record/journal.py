@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from typing import Any, Final
 
@@ -31,34 +32,27 @@ _HOUR_SECONDS: Final = 3600.0
 _MOST_NOTED: Final = 10_000
 
 
+@dataclass(eq=False, repr=False)
 class Journal(AbstractAsyncContextManager["Journal"]):
-    """What was read in one process."""
+    """What was read in one process; run() starts.
 
-    def __init__(
-        self,
-        log: ChainLog,
-        executor: RecordExecutor,
-        *,
-        most_waiting: int = _MOST_WAITING,
-        most_noted: int = _MOST_NOTED,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Take the parts; run() starts.
+    most_waiting: events beyond which nothing may be read. most_noted: those of the last hour that
+    are known again. clock: tells seconds, from anywhen.
+    """
 
-        most_waiting: events beyond which nothing may be read. most_noted: those of the last hour
-        that are known again. clock: tells seconds, from anywhen.
-        """
-        self._log = log
-        self._executor = executor
-        self._most_waiting = most_waiting
-        self._waiting: deque[Event] = deque()
-        self._most_noted = most_noted
-        self._clock = clock
-        self._noted: dict[tuple[object, ...], float] = {}  # the oldest first
+    log: ChainLog
+    executor: RecordExecutor
+    _: KW_ONLY
+    most_waiting: int = _MOST_WAITING
+    most_noted: int = _MOST_NOTED
+    clock: Callable[[], float] = time.monotonic
+    _waiting: deque[Event] = field(default_factory=deque, init=False)
+    #: The oldest first.
+    _noted: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
 
     def note(self, asking: Identity, kind: str, **what: Any) -> None:  # noqa: ANN401 - any JSON
         """Note what somebody does. Raises OverloadedError where too much could not be written."""
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= self.most_waiting:
             raise errors.OverloadedError
         self._waiting.append(chain.by(asking, kind, **what))
 
@@ -67,14 +61,14 @@ class Journal(AbstractAsyncContextManager["Journal"]):
 
         For what pages look at every second or two. Raises as note does.
         """
-        noted, now = self._noted, self._clock()
+        noted, now = self._noted, self.clock()
         same = (asking.label, kind, *what.items())
         if now - noted.get(same, -inf) <= _HOUR_SECONDS:
             return
         self.note(asking, kind, **what)
         noted.pop(same, None)
         noted[same] = now
-        if len(noted) > self._most_noted:
+        if len(noted) > self.most_noted:
             del noted[next(iter(noted))]
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -91,6 +85,6 @@ class Journal(AbstractAsyncContextManager["Journal"]):
     async def write(self) -> None:
         """Write what waits, oldest first. Raises RecordUnavailableError."""
         while some := [self._waiting[at] for at in range(min(_AT_ONCE, len(self._waiting)))]:
-            await self._executor.run_write(self._log.note, some)
+            await self.executor.run_write(self.log.note, some)
             for _ in some:
                 self._waiting.popleft()

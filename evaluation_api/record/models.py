@@ -6,6 +6,7 @@ the policy's promise holds for it.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -65,37 +66,32 @@ class Watched(Protocol):
         """Return the model in service. Raises ModelError."""
 
 
+@dataclass(eq=False, repr=False)
 class ModelWatch:
-    """Looks twice a second whether the model is there and which, and remembers each it meets."""
+    """Looks twice a second whether the model is there and which, and remembers each it meets.
 
-    def __init__(
-        self,
-        watched: Watched,
-        log: ModelLog,
-        executor: RecordExecutor,
-        on_met: Callable[[Model], None],
-        tick_seconds: float = _TICK_SECONDS,
-    ) -> None:
-        """Take the parts; run() starts. on_met: is told of each model, once it is remembered."""
-        self._watched = watched
-        self._log = log
-        self._executor = executor
-        self._on_met = on_met
-        self._tick_seconds = tick_seconds
-        self._met: Model | None = None
+    on_met: is told of each model, once it is remembered.
+    """
+
+    watched: Watched
+    log: ModelLog
+    executor: RecordExecutor
+    on_met: Callable[[Model], None]
+    tick_seconds: float = _TICK_SECONDS
+    _met: Model | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Look until cancelled; whatever fails is tried again at the next look."""
-        await repeat(self._look, self._tick_seconds, errors.EvaluationError, logger, _EVENTS)
+        await repeat(self._look, self.tick_seconds, errors.EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
         try:
-            await self._watched.ensure_available()
-            met = await self._watched.look()
+            await self.watched.ensure_available()
+            met = await self.watched.look()
         except errors.ModelError:  # which its keeper tells of
             return
         if met.model == self._met:
             return
-        await self._executor.run_write(self._log.remember, met)
+        await self.executor.run_write(self.log.remember, met)
         self._met = met.model
-        self._on_met(met.model)
+        self.on_met(met.model)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from evaluation_api.decision import errors
@@ -111,40 +112,34 @@ class Look(Protocol):
         """Raise RecordUnavailableError unless it can."""
 
 
+@dataclass(eq=False, repr=False)
 class RecordWatch:
     """Looks once a second, and at once when something failed."""
 
-    def __init__(
-        self,
-        outage: Outage,
-        look: Look,
-        tick_seconds: float = _TICK_SECONDS,
-        away_tick_seconds: float = _AWAY_TICK_SECONDS,
-    ) -> None:
-        self._outage = outage
-        self._look = look
-        self._tick_seconds = tick_seconds
-        self._away_tick_seconds = away_tick_seconds
+    outage: Outage
+    look: Look
+    tick_seconds: float = _TICK_SECONDS
+    away_tick_seconds: float = _AWAY_TICK_SECONDS
 
     async def run(self) -> None:
         """Look until cancelled."""
         await repeat(self._once, self._pause, errors.EvaluationError, logger, _EVENTS)
 
     async def _once(self) -> None:
-        outage = self._outage
+        outage = self.outage
         thoroughly = outage.is_now or outage.noticed.is_set()
         outage.noticed.clear()
         try:
-            await self._look(thoroughly=thoroughly)
+            await self.look(thoroughly=thoroughly)
         except errors.RecordUnavailableError as exc:
             outage.begin(exc)
         else:
             outage.end()
 
     async def _pause(self) -> None:
-        if self._outage.is_now:
-            await asyncio.sleep(self._away_tick_seconds)
+        if self.outage.is_now:
+            await asyncio.sleep(self.away_tick_seconds)
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._tick_seconds):
-                await self._outage.noticed.wait()
+            async with asyncio.timeout(self.tick_seconds):
+                await self.outage.noticed.wait()

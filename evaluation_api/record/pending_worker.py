@@ -4,6 +4,7 @@ Every replica runs one of these; the record hands each of them different evaluat
 """
 
 import logging
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from evaluation_api.decision import errors
@@ -24,56 +25,46 @@ _AT_ONCE = 256
 _LEASE = timedelta(seconds=3)
 
 
+@dataclass(eq=False, repr=False)
 class PendingWorker:
-    """Looks twice a second whether something waits and the model is there."""
+    """Looks twice a second whether something waits and the model is there.
 
-    def __init__(  # noqa: PLR0913 - the parts, and two times by name
-        self,
-        model: EachPredictor,
-        evaluator: Evaluator,
-        queue: PendingQueue,
-        executor: RecordExecutor,
-        *,
-        tick_seconds: float = _TICK_SECONDS,
-        lease: timedelta = _LEASE,
-    ) -> None:
-        """Take the parts; run() starts.
+    lease: for how long other replicas leave alone what this one has taken.
+    """
 
-        tick_seconds: between two looks. lease: for how long other replicas leave alone what this
-        one has taken.
-        """
-        self._model = model
-        self._evaluator = evaluator
-        self._queue = queue
-        self._executor = executor
-        self._tick_seconds = tick_seconds
-        self._lease = lease
-        #: As of the last look.
-        self.waiting = 0
+    model: EachPredictor
+    evaluator: Evaluator
+    queue: PendingQueue
+    executor: RecordExecutor
+    _: KW_ONLY
+    tick_seconds: float = _TICK_SECONDS
+    lease: timedelta = _LEASE
+    #: As of the last look.
+    waiting: int = field(default=0, init=False)
 
     async def run(self) -> None:
         """Work until cancelled; whatever fails is tried again at the next look."""
-        await repeat(self._look, self._tick_seconds, errors.EvaluationError, logger, _EVENTS)
+        await repeat(self._look, self.tick_seconds, errors.EvaluationError, logger, _EVENTS)
 
     async def _look(self) -> None:
-        run_read, run_write = self._executor.run_read, self._executor.run_write
-        self.waiting = await run_read(self._queue.count)
+        run_read, run_write = self.executor.run_read, self.executor.run_write
+        self.waiting = await run_read(self.queue.count)
         while self.waiting:
-            await self._model.ensure_available()
-            leased = await run_write(self._queue.lease, _AT_ONCE, self._lease)
+            await self.model.ensure_available()
+            leased = await run_write(self.queue.lease, _AT_ONCE, self.lease)
             if not leased:
                 return
-            committed = await run_write(self._queue.commit, await self._decide(leased))
+            committed = await run_write(self.queue.commit, await self._decide(leased))
             count_decisions(entry.evaluation for entry in committed)
             logger.info("pending_committed", extra={"count": len(committed)})
-            self.waiting = await run_read(self._queue.count)
+            self.waiting = await run_read(self.queue.count)
 
     async def _decide(self, leased: list[Recorded]) -> list[Entry]:
         """Decide all but those whom the model refuses: they wait for one that does not."""
-        predictions = await self._model.predict_each([r.applicant.usage for r in leased])
+        predictions = await self.model.predict_each([r.applicant.usage for r in leased])
         now = datetime.now(UTC)
         return [
-            self._evaluator.decided(
+            self.evaluator.decided(
                 Entry(r.id, r.received_at, r.applicant, degraded=True),
                 prediction,
                 (now - r.received_at).total_seconds() * 1000,

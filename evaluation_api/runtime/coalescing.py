@@ -8,6 +8,7 @@ by themselves. Knows nothing of what it carries.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -25,48 +26,38 @@ _OVERTAKE_AFTER_SECONDS = 0.1
 _ANSWERED_AT_ONCE = 64
 
 
+@dataclass(eq=False, repr=False)
 class Coalescer(Generic[Item, Answer]):
-    """Turns a call for many into a call for one."""
+    """Turns a call for many into a call for one.
 
-    def __init__(  # noqa: PLR0913 - each limit by name
-        self,
-        call: Callable[[list[Item]], Awaitable[Sequence[Answer]]],
-        *,
-        max_items: int,
-        max_waiting: int,
-        max_age_seconds: float,
-        overloaded: Callable[[], Exception],
-        max_concurrent_calls: int = 1,
-        overtake_after_seconds: float = _OVERTAKE_AFTER_SECONDS,
-    ) -> None:
-        """Start idle; needs a running event loop only when called.
+    call: takes up to max_items items and gives as many answers, in the same order; what it raises
+    is raised to those it carried and to nobody else. max_waiting: items beyond which callers are
+    refused. max_age_seconds: what has waited longer is refused instead of carried. overloaded:
+    makes what a caller who is refused is raised. overtake_after_seconds: for how long a running
+    call keeps fewer than _MIN_BATCH_SIZE items waiting, unless it ends before.
+    """
 
-        call: takes up to max_items items and gives as many answers, in the same order; what it
-        raises is raised to those it carried and to nobody else. max_waiting: items beyond which
-        callers are refused. max_age_seconds: what has waited longer is refused instead of carried.
-        overloaded: makes what a caller who is refused is raised. overtake_after_seconds: for how
-        long a running call keeps fewer than _MIN_BATCH_SIZE items waiting, unless it ends before.
-        """
-        self._call = call
-        self._max_items = max_items
-        self._max_waiting = max_waiting
-        self._max_age_seconds = max_age_seconds
-        self._overloaded = overloaded
-        self._max_concurrent_calls = max_concurrent_calls
-        self._overtake_after_seconds = overtake_after_seconds
-        self._is_dispatching = False
-        self._overtaking: asyncio.TimerHandle | None = None
-        self._waiting: deque[_Waiting[Item, Answer]] = deque()
-        self._calls = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+    call: Callable[[list[Item]], Awaitable[Sequence[Answer]]]
+    _: KW_ONLY
+    max_items: int
+    max_waiting: int
+    max_age_seconds: float
+    overloaded: Callable[[], Exception]
+    max_concurrent_calls: int = 1
+    overtake_after_seconds: float = _OVERTAKE_AFTER_SECONDS
+    _is_dispatching: bool = field(default=False, init=False)
+    _overtaking: asyncio.TimerHandle | None = field(default=None, init=False)
+    _waiting: deque[_Waiting[Item, Answer]] = field(default_factory=deque, init=False)
+    _calls: int = field(default=0, init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def __call__(self, item: Item) -> Answer:
         """Carry one item and return its own answer.
 
         Raises what overloaded makes, at once when max_waiting items wait already.
         """
-        if len(self._waiting) >= self._max_waiting:
-            raise self._overloaded()
+        if len(self._waiting) >= self.max_waiting:
+            raise self.overloaded()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future, loop.time()))
@@ -77,20 +68,20 @@ class Coalescer(Generic[Item, Answer]):
 
     @property
     def _has_room(self) -> bool:
-        return self._calls < self._max_concurrent_calls
+        return self._calls < self.max_concurrent_calls
 
     def _dispatch(self) -> None:
         self._is_dispatching = False
         loop = asyncio.get_running_loop()
         now = loop.time()
         while self._has_room and self._is_worth_a_call(now):
-            if batch := self._take_batch(now - self._max_age_seconds):
+            if batch := self._take_batch(now - self.max_age_seconds):
                 self._calls += 1
                 task = loop.create_task(self._carry(batch))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         if self._waiting and self._has_room and self._overtaking is None:
-            self._overtaking = loop.call_later(self._overtake_after_seconds, self._overtake)
+            self._overtaking = loop.call_later(self.overtake_after_seconds, self._overtake)
 
     def _overtake(self) -> None:
         self._overtaking = None
@@ -101,19 +92,19 @@ class Coalescer(Generic[Item, Answer]):
         if not (self._waiting and self._calls):
             return bool(self._waiting)
         _, _, arrived = self._waiting[0]
-        is_stuck = now - arrived >= self._overtake_after_seconds
+        is_stuck = now - arrived >= self.overtake_after_seconds
         return is_stuck or len(self._waiting) >= _MIN_BATCH_SIZE
 
     def _take_batch(self, oldest: float) -> list[_Waiting[Item, Answer]]:
         """Take the longest-waiting items, without those who have gone or came before oldest."""
         batch: list[_Waiting[Item, Answer]] = []
-        while self._waiting and len(batch) < self._max_items:
+        while self._waiting and len(batch) < self.max_items:
             waiting = self._waiting.popleft()
             _, future, arrived = waiting
             if future.done():
                 continue
             if arrived < oldest:
-                future.set_exception(self._overloaded())
+                future.set_exception(self.overloaded())
             else:
                 batch.append(waiting)
         return batch
@@ -138,7 +129,7 @@ class Coalescer(Generic[Item, Answer]):
     async def _ask(self, items: list[Item]) -> Sequence[Answer]:
         """Make the call; the next one leaves before those who are answered go on."""
         try:
-            return await self._call(items)
+            return await self.call(items)
         finally:
             self._calls -= 1
             self._dispatch()

@@ -6,6 +6,7 @@ BaseHTTPMiddleware costs more than the route it wraps. Knows nothing of evaluati
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,18 +27,20 @@ SECURITY_HEADERS: Final = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class Observation:
-    """Wraps the application, so that what nobody caught is answered with id and headers too."""
+    """Wraps the application, so that what nobody caught is answered with id and headers too.
 
-    def __init__(self, app: ASGIApp, unexpected: Callable[[Exception], ASGIApp]) -> None:
-        """Wrap an application. unexpected: makes the answer to what nobody caught."""
-        self._app = app
-        self._unexpected = unexpected
+    unexpected: makes the answer to what nobody caught.
+    """
+
+    app: ASGIApp
+    unexpected: Callable[[Exception], ASGIApp]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note what becomes of it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         identity = read_or_make_id(scope)
         token = request_id.set(identity)
@@ -53,11 +56,11 @@ class Observation:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_observed)
+            await self.app(scope, receive, send_observed)
         except Exception as exc:
             if status:  # half an answer is out: let the server close the connection
                 raise
-            await self._unexpected(exc)(scope, receive, send_observed)
+            await self.unexpected(exc)(scope, receive, send_observed)
         finally:
             metrics.observe(scope, status, time.perf_counter() - started)
             request_id.reset(token)
