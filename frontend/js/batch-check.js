@@ -114,7 +114,8 @@ function unusedWords(columns) {
       ? "Esta coluna não decide nada e volta no resultado: "
       : "Estas colunas não decidem nada e voltam no resultado: ";
   const names = columns.flatMap((column, i) => [i === 0 ? "" : ", ", named(column)]);
-  return element("p", { class: "batch-next", "data-unused": "" }, words, ...names, ".");
+  const end = columns.at(-1).endsWith(".") ? "" : ".";
+  return element("p", { class: "batch-next", "data-unused": "" }, words, ...names, end);
 }
 
 function sample({ colunas, campos: named }, lines, isUnderstood) {

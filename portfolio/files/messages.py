@@ -63,6 +63,7 @@ ADD_COLUMNS: Final = "Acrescente o que falta e envie o arquivo de novo."
 WHICH_COLUMNS: Final = "Que coluna do arquivo traz cada um destes campos?"
 #: Columns that a sentence names; a table may have a thousand.
 _LISTED: Final = 20
+_DASHES: Final = frozenset("-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}")
 
 
 def decided_before(name: str | None) -> str:
@@ -146,10 +147,14 @@ def which_mark(cell: str) -> str:
     )
 
 
-def no_amount(field: str, *, decimal_comma: bool) -> str:
-    """Say that a cell is no amount as the file writes amounts."""
+def no_amount(field: str, cell: str, *, decimal_comma: bool) -> str:
+    """Say that a cell is no amount as the file writes amounts.
+
+    A dash alone is what spreadsheets show of zero, and people write of what they do not know.
+    """
     example = "1.234,56 ou 1234,56" if decimal_comma else "1234.56"
-    return f"{LABELS[field].capitalize()}: escreva um número como {example}."
+    zero = "; se o traço é zero, 0" if cell.strip() in _DASHES else ""
+    return f"{LABELS[field].capitalize()}: escreva um número como {example}{zero}."
 
 
 def three_decimals(field: str) -> str:

@@ -244,7 +244,7 @@ def _no_amount(error: ValueError, cell: str, feature: str, grammar: Grammar) -> 
     seen = amounts.evidence_of([cell])
     if seen.ambiguous:
         return messages.three_decimals(feature)
-    return messages.no_amount(feature, decimal_comma=grammar.mark is Mark.COMMA)
+    return messages.no_amount(feature, cell, decimal_comma=grammar.mark is Mark.COMMA)
 
 
 def _beyond(amount: float, feature: str) -> str:

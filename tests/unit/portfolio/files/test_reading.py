@@ -264,6 +264,16 @@ def test_a_name_that_begins_like_totals_is_a_clients(name: str) -> None:
     assert read_bytes(HEADER + ANA.replace("Ana", name)).names == [name]
 
 
+@pytest.mark.parametrize("cell", ["-", " -   ", "\N{EN DASH}"])
+def test_a_dash_alone_is_no_zero_until_somebody_says_so(cell: str) -> None:
+    read = read_bytes(HEADER + ANA.replace("0,00;2700", f"{cell};2700") + BIA)
+
+    (fault,) = read.faults
+    assert fault.reason.endswith(
+        "escreva um número como 1.234,56 ou 1234,56; se o traço é zero, 0."
+    )
+
+
 def test_every_fault_of_a_line_is_told() -> None:
     read = read_bytes(HEADER + ANA + ";-1;x;0,00;0;1,00\n")
 
