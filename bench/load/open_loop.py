@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -123,35 +123,33 @@ class _Answered(NamedTuple):
     is_own: bool
 
 
+@dataclass(eq=False, repr=False)
 class _Offer:
     """A load under way; times in seconds of perf_counter."""
 
-    def __init__(
-        self, port: int, requests: Iterator[Request], per_second: float, seconds: float
-    ) -> None:
-        self._port = port
-        self._requests = requests
-        self._per_second = per_second
-        self._seconds = seconds
-        self._due: deque[float] = deque()
-        self._late_ms: list[float] = []
-        self._idle: list[_Connection] = []
-        self._opening = 0
-        self.connections: set[_Connection] = set()
-        self.end = 0.0
-        self.answers: list[_Answered] = []
-        self.refusal_surely_ms = 0.0
-        self.broken_off = 0
+    port: int
+    requests: Iterator[Request]
+    per_second: float
+    seconds: float
+    connections: "set[_Connection]" = field(default_factory=set, init=False)
+    end: float = field(default=0.0, init=False)
+    answers: list[_Answered] = field(default_factory=list, init=False)
+    refusal_surely_ms: float = field(default=0.0, init=False)
+    broken_off: int = field(default=0, init=False)
+    _due: deque[float] = field(default_factory=deque, init=False)
+    _late_ms: list[float] = field(default_factory=list, init=False)
+    _idle: "list[_Connection]" = field(default_factory=list, init=False)
+    _opening: int = field(default=0, init=False)
 
     async def run(self, open_at_first: int) -> OpenLoad:
         await asyncio.gather(*(self._open() for _ in range(open_at_first)))
         begun = time.perf_counter()
-        self.end = begun + self._seconds
+        self.end = begun + self.seconds
         offered = 0
         opening = []
         while (now := time.perf_counter()) < self.end:
-            while offered < (now - begun) * self._per_second:
-                self._due.append(begun + offered / self._per_second)
+            while offered < (now - begun) * self.per_second:
+                self._due.append(begun + offered / self.per_second)
                 offered += 1
             self._send_due()
             growth = range(min(_GROWTH, len(self._due) - self._opening))
@@ -172,7 +170,7 @@ class _Offer:
             due, connection = self._due.popleft(), self._idle.pop()
             if connection in self.connections:
                 self._late_ms.append((time.perf_counter() - due) * 1000)
-                connection.send(next(self._requests))
+                connection.send(next(self.requests))
             else:
                 self._due.appendleft(due)
 
@@ -182,7 +180,7 @@ class _Offer:
         self._opening += 1
         try:
             loop = asyncio.get_running_loop()
-            _, opened = await loop.create_connection(lambda: _Connection(self), HOST, self._port)
+            _, opened = await loop.create_connection(lambda: _Connection(self), HOST, self.port)
         except OSError:
             return
         finally:
@@ -203,9 +201,9 @@ class _Offer:
         good_ms = [one.milliseconds for one in good]
         refusal_ms = [one.milliseconds for one in self.answers if one.status in _REFUSALS]
         return OpenLoad(
-            offered_per_second=self._per_second,
-            seconds=self._seconds,
-            goodput=sum(one.in_time for one in good) / self._seconds,
+            offered_per_second=self.per_second,
+            seconds=self.seconds,
+            goodput=sum(one.in_time for one in good) / self.seconds,
             good=len(good),
             refused=len(refusal_ms),
             failed=len(self.answers) - len(good) - len(refusal_ms) + self.broken_off,

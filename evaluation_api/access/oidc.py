@@ -8,6 +8,7 @@ import logging
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from authlib.integrations.base_client import OAuthError
@@ -44,38 +45,34 @@ _UNREADABLE: Final = AttributeError, KeyError, RuntimeError, TypeError, ValueErr
 Welcome = Callable[[Request, Identity], Awaitable[Response]]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Provider:
-    """One provider, and what its groups may do here."""
+    """One provider, and what its groups may do here.
 
-    def __init__(  # noqa: PLR0913 - the settings, each by name
-        self,
-        *,
-        discovery_url: str,
-        client_id: str,
-        client_secret: str,
-        scope: str,
-        name_claim: str,
-        groups_claim: str,
-        roles: Mapping[str, Iterable[Role]],
-        public_url: str,
-        secret: str,
-    ) -> None:
-        """Take the settings; the provider is asked when somebody comes.
+    public_url: where browsers are led back to. secret: signs what they keep meanwhile.
+    """
 
-        public_url: where browsers are led back to. secret: signs what they keep meanwhile.
-        """
-        self._public_url = public_url.rstrip("/")
-        self._secret = secret
-        self._name_claim = name_claim
-        self._groups_claim = groups_claim
-        self._roles = {group: frozenset(those) for group, those in roles.items()}
-        self._client: Any = OAuth().register(
+    discovery_url: str
+    client_id: str
+    client_secret: str
+    scope: str
+    name_claim: str
+    groups_claim: str
+    roles: Mapping[str, Iterable[Role]]
+    public_url: str
+    secret: str
+    _client: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Register it; it is asked when somebody comes."""
+        self.public_url = self.public_url.rstrip("/")
+        self._client = OAuth().register(
             "provider",
-            client_id=client_id,
-            client_secret=client_secret,
-            server_metadata_url=discovery_url,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            server_metadata_url=self.discovery_url,
             client_kwargs={
-                "scope": scope,
+                "scope": self.scope,
                 "code_challenge_method": "S256",
                 "timeout": _TIMEOUT_SECONDS,
                 "event_hooks": {"response": [_bound]},
@@ -86,7 +83,7 @@ class Provider:
         """Return what is mounted at PATH: the way to the provider, and back from it."""
 
         async def begin(request: Request) -> Response:
-            back = f"{self._public_url}{PATH}/retorno"
+            back = f"{self.public_url}{PATH}/retorno"
             with _told():
                 led: Response = await _asked(self._client.authorize_redirect(request, back))
             return led
@@ -98,12 +95,12 @@ class Provider:
 
         ways = SessionMiddleware(
             Router([Route("/inicio", begin), Route("/retorno", end)]),
-            self._secret,
+            self.secret,
             session_cookie=_COOKIE,
             max_age=_MOST_SECONDS,
             path=PATH,
             same_site="lax",
-            https_only=self._public_url.startswith("https:"),
+            https_only=self.public_url.startswith("https:"),
         )
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,25 +121,25 @@ class Provider:
         if not claims["sub"]:
             raise errors.UnidentifiedError("the provider told of an account without a subject")
         subject = subject_of(claims)
-        if not {self._name_claim, self._groups_claim} <= claims.keys():
+        if not {self.name_claim, self.groups_claim} <= claims.keys():
             claims = joined(claims, await _asked(self._client.userinfo(token=token)))
-        name = claims.get(self._name_claim)
+        name = claims.get(self.name_claim)
         if not isinstance(name, str) or not is_readable(name, LONGEST_NAME):
             raise errors.NoEntryError(
-                f"no claim {self._name_claim}", sentences.no_name(self._name_claim)
+                f"no claim {self.name_claim}", sentences.no_name(self.name_claim)
             )
-        if self._name_claim == "email" and claims.get("email_verified") is False:
+        if self.name_claim == "email" and claims.get("email_verified") is False:
             raise errors.NoEntryError(
                 "the provider has not verified the address", sentences.UNVERIFIED_ADDRESS
             )
-        if not (roles := self._roles_of(claims.get(self._groups_claim))):
+        if not (roles := self._roles_of(claims.get(self.groups_claim))):
             raise errors.NoEntryError("of no group that has a role", sentences.NO_GROUP)
         return Identity(Kind.ACCOUNT, name, roles, subject=subject)
 
     def _roles_of(self, groups: object) -> frozenset[Role]:
         """Return what groups may do: a list of texts, or a single one; others have no role here."""
         named = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
-        found = (self._roles.get(group) for group in named if isinstance(group, str))
+        found = (self.roles.get(group) for group in named if isinstance(group, str))
         return frozenset().union(*filter(None, found))
 
 

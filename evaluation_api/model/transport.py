@@ -12,9 +12,10 @@ import random
 import socket
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, cast
 
@@ -115,43 +116,37 @@ class _Connection(asyncio.Protocol):
             self._answer.set_result(httpx.Response(status, headers=self._headers, stream=stream))
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KeptAliveTransport(httpx.AsyncBaseTransport):
     """Sends each request whole and reads its answer whole; a transport is for one service.
 
     Raises httpx.ConnectError when nobody listens, httpx.RemoteProtocolError when the peer hangs up
     or talks nonsense, and httpx.ReadTimeout when it says nothing while there is another to ask.
     Other deadlines are the caller's: cancelling closes the connection.
+
+    connect_timeout_seconds: for a connection to one host. read_timeout_seconds: for an answer where
+    there is another host to ask, unless a request says otherwise in its extensions, as httpx has
+    it: {"timeout": {"read": seconds}}. verify: the certificates to trust, without which there is no
+    https; making one takes longer than a connection does, so whoever starts makes it once.
     """
 
-    def __init__(
-        self,
-        *,
-        connect_timeout_seconds: float = _CONNECT_SECONDS,
-        read_timeout_seconds: float = 1.0,
-        refresh_seconds: float = _REFRESH_SECONDS,
-        resolve: Resolve = resolve,
-        verify: ssl.SSLContext | None = None,
-    ) -> None:
-        """Start with no connection.
-
-        verify: the certificates to trust, without which there is no https; making one takes longer
-        than a connection does, so whoever starts makes it once.
-        connect_timeout_seconds: for a connection to one host.
-        read_timeout_seconds: for an answer where there is another host to ask, unless a request
-        says otherwise in its extensions, as httpx has it: {"timeout": {"read": seconds}}.
-        """
-        self._connect_timeout_seconds = connect_timeout_seconds
-        self._read_timeout_seconds = read_timeout_seconds
-        self._refresh_seconds = refresh_seconds
-        self._refresh_at = 0.0
-        self._resolve = resolve
-        self._look_up: asyncio.Task[None] | None = None
-        self._verify = verify
-        self._addresses: list[str] = []
-        #: Begins anywhere, so that several services don't take their turns in step.
-        self._turn = itertools.count(random.randrange(1024))  # noqa: S311 - no secret
-        self._idle: defaultdict[str, list[_Connection]] = defaultdict(list)
-        self._ejected_until: dict[str, float] = {}
+    connect_timeout_seconds: float = _CONNECT_SECONDS
+    read_timeout_seconds: float = 1.0
+    refresh_seconds: float = _REFRESH_SECONDS
+    resolve: Resolve = resolve
+    verify: ssl.SSLContext | None = None
+    _refresh_at: float = field(default=0.0, init=False)
+    _look_up: asyncio.Task[None] | None = field(default=None, init=False)
+    _addresses: list[str] = field(default_factory=list, init=False)
+    #: Begins anywhere, so that several services don't take their turns in step.
+    _turn: Iterator[int] = field(
+        default_factory=lambda: itertools.count(random.randrange(1024)),  # noqa: S311 - no secret
+        init=False,
+    )
+    _idle: defaultdict[str, list[_Connection]] = field(
+        default_factory=partial(defaultdict, list), init=False
+    )
+    _ejected_until: dict[str, float] = field(default_factory=dict, init=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send over an idle connection, or a new one."""
@@ -183,7 +178,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         """Return seconds, or None where there is no other host to ask within the deadline."""
         if len(self._addresses) == 1:
             return None
-        return request.extensions.get("timeout", {}).get("read") or self._read_timeout_seconds
+        return request.extensions.get("timeout", {}).get("read") or self.read_timeout_seconds
 
     async def _checkout(self, url: httpx.URL) -> _Connection:
         """Return a connection to the host whose turn it is, or else to the next that accepts."""
@@ -201,7 +196,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
         now = asyncio.get_running_loop().time()
         is_due = now >= self._refresh_at or not self._addresses
         if is_due and (self._look_up is None or self._look_up.done()):
-            self._refresh_at = now + self._refresh_seconds
+            self._refresh_at = now + self.refresh_seconds
             self._ejected_until = {a: t for a, t in self._ejected_until.items() if t > now}
             self._close_all_idle()
             self._look_up = asyncio.create_task(self._learn_addresses(name))
@@ -217,7 +212,7 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
     async def _learn_addresses(self, name: str) -> None:
         """Look the name up; where that fails, what was known before stays."""
         with suppress(OSError):
-            self._addresses = await self._resolve(name)
+            self._addresses = await self.resolve(name)
 
     async def _connection(self, address: str, url: httpx.URL) -> _Connection:
         """Return an idle connection or a new one. Raises OSError, and ejects who refuses."""
@@ -232,14 +227,14 @@ class KeptAliveTransport(httpx.AsyncBaseTransport):
 
     async def _connect(self, address: str, url: httpx.URL) -> _Connection:
         is_https = url.scheme == "https"
-        if is_https and self._verify is None:
+        if is_https and self.verify is None:
             raise httpx.UnsupportedProtocol("https, without certificates to trust")
-        async with asyncio.timeout(self._connect_timeout_seconds):
+        async with asyncio.timeout(self.connect_timeout_seconds):
             _, connection = await asyncio.get_running_loop().create_connection(
                 partial(_Connection, address),
                 address,
                 url.port or (443 if is_https else 80),
-                ssl=self._verify if is_https else None,
+                ssl=self.verify if is_https else None,
                 server_hostname=url.host if is_https else None,
             )
         return connection

@@ -8,6 +8,7 @@ what an entry holds.
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Final, Self
 
@@ -29,41 +30,37 @@ _MAX_AGE_SECONDS: Final = 5.0
 _CHECKPOINT_SECONDS: Final = 1.0
 
 
+@dataclass(eq=False, repr=False)
 class Appender:
-    """Appends one by one for its callers, and many at once to the log."""
+    """Appends one by one for its callers, and many at once to the log.
 
-    def __init__(
-        self,
-        log: EvaluationLog,
-        executor: RecordExecutor,
-        *,
-        max_waiting: int,
-        no_wait_log: EvaluationLog | None = None,
-        checkpoint_seconds: float = _CHECKPOINT_SECONDS,
-    ) -> None:
-        """Take the parts.
+    max_waiting: entries beyond which callers are refused. no_wait_log: the same record, where it is
+    a file on this machine, for the event loop: it is tried first, and what it wrote is brought to
+    the disk after checkpoint_seconds.
+    """
 
-        max_waiting: entries beyond which callers are refused. no_wait_log: the same record, where
-        it is a file on this machine, for the event loop: it is tried first, and what it wrote is
-        brought to the disk after checkpoint_seconds.
-        """
-        self._log = log
-        self._executor = executor
-        self._outage = executor.outage
-        self._no_wait_log = no_wait_log
-        self._checkpoint_seconds = checkpoint_seconds
-        self._unsafe = asyncio.Event()  # something is written that is not on the disk yet
-        self._checkpoints: asyncio.Task[None] | None = None
+    log: EvaluationLog
+    executor: RecordExecutor
+    _: KW_ONLY
+    max_waiting: int
+    no_wait_log: EvaluationLog | None = None
+    checkpoint_seconds: float = _CHECKPOINT_SECONDS
+    #: Set while something is written that is not on the disk yet.
+    _unsafe: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _checkpoints: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Have callers share transactions."""
         shared = partial(
             Coalescer,
             max_items=_MAX_ENTRIES,
-            max_waiting=max_waiting,
+            max_waiting=self.max_waiting,
             max_age_seconds=_MAX_AGE_SECONDS,
             overloaded=errors.OverloadedError,
         )
         self._append: Coalescer[Entry, FirstUse | None] = shared(self._append_many)
         self._find: Coalescer[str, FirstUse | None] = shared(
-            lambda keys: executor.run_lookup(log.find_by_keys, keys)
+            lambda keys: self.executor.run_lookup(self.log.find_by_keys, keys)
         )
 
     async def __aenter__(self) -> Self:
@@ -90,20 +87,20 @@ class Appender:
         return await self._find(key)
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
-        if self._no_wait_log is not None:
+        if self.no_wait_log is not None:
             with suppress(errors.RecordBusyError):
-                return self._append_here(self._no_wait_log, entries)
-        return await self._executor.run_append(_append, self._log, entries)
+                return self._append_here(self.no_wait_log, entries)
+        return await self.executor.run_append(_append, self.log, entries)
 
     def _append_here(self, log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
         """Append on the event loop."""
-        self._outage.require_none()
+        self.executor.outage.require_none()
         try:
             first_uses = _append(log, entries)
         except errors.RecordBusyError:
             raise
         except errors.RecordUnavailableError as exc:
-            self._outage.begin(exc)
+            self.executor.outage.begin(exc)
             raise
         self._unsafe.set()
         return first_uses
@@ -111,10 +108,10 @@ class Appender:
     async def _run_checkpoints(self) -> None:
         while True:
             await self._unsafe.wait()
-            await asyncio.sleep(self._checkpoint_seconds)
+            await asyncio.sleep(self.checkpoint_seconds)
             self._unsafe.clear()
             try:
-                await self._executor.run_read(database.checkpoint, self._log.engine)
+                await self.executor.run_read(database.checkpoint, self.log.engine)
             except errors.RecordUnavailableError as exc:
                 logger.warning("checkpoint_failed", extra={"reason": str(exc)})
 
