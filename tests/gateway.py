@@ -51,7 +51,6 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:

@@ -49,12 +49,10 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def program(self) -> Program:
-        """How it is started."""
         ready = [(self.port, self.ready_path)]
         return Program([sys.executable, *self.arguments], ready, self.environment, self.project)
 
@@ -71,7 +69,6 @@ class Server:
         self.kill()
 
     def start(self) -> Self:
-        """Start it, without waiting."""
         self.running = Running(self.program, self.log, ENVIRONMENT)
         return self
 

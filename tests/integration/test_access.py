@@ -50,7 +50,6 @@ class Replicas:
         return self.opened[-1]
 
     def statuses(self, asking: httpx.Client) -> set[int]:
-        """Ask both, as somebody."""
         urls = [f"{server.url}/politica" for server in (self.one, self.other)]
         return {asking.get(url).status_code for url in urls}
 

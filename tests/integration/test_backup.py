@@ -45,7 +45,6 @@ class Stack:
         self._on_server("CREATE DATABASE evaluation")
 
     def remove(self) -> None:
-        """Throw the database away."""
         self._on_server("DROP DATABASE IF EXISTS evaluation WITH (FORCE)")
 
     def _on_server(self, statement: str) -> None:
@@ -54,20 +53,17 @@ class Stack:
             connection.execute(text(statement))
 
     def fill(self) -> None:
-        """Record a thousand evaluations."""
         engine = database.connect(self._url)
         schema.migrate(engine)
         EvaluationLog(engine).append([decided_entry() for _ in range(1000)])
         engine.dispose()
 
     def ask(self, query: str) -> list[str]:
-        """Ask the database."""
         engine = create_engine(self._url, poolclass=NullPool)
         with engine.connect() as connection:
             return [str(value) for value in connection.execute(text(query)).scalars()]
 
     def make(self, target: str, file: Path) -> "subprocess.CompletedProcess[str]":
-        """Run a target."""
         return subprocess.run(
             ["make", target, f"FILE={file}"],  # noqa: S607 - from PATH, as an operator does
             cwd=PROJECT,

@@ -88,7 +88,6 @@ class Hostile:
         self._path = path
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
-        """Have it written."""
         return Path.touch, (self._path,)
 
 

@@ -114,7 +114,6 @@ class Load:
     _is_over: bool = False
 
     def __enter__(self) -> Self:
-        """Begin."""
         self._thread = threading.Thread(target=lambda: asyncio.run(self._ask_all()))
         self._thread.start()
         return self

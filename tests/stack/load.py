@@ -41,7 +41,6 @@ class Load:
         self.asked: list[Asked] = []
 
     def __enter__(self) -> Self:
-        """Start the clients."""
         for thread in self._threads:
             thread.start()
         return self
@@ -61,12 +60,10 @@ class Load:
 
     @property
     def failures(self) -> list[Asked]:
-        """What failed twice."""
         return [one for one in self.asked if one.failed]
 
     @property
     def first_failures(self) -> list[str]:
-        """Why first tries failed."""
         return [one.first_failure for one in self.asked if one.first_failure]
 
     @property

@@ -56,7 +56,6 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the gateway is."""
         return f"http://127.0.0.1:{self.port}"
 
     def keys(self, *arguments: str) -> str:

@@ -51,7 +51,6 @@ class Rendered:
         return next(r for r in self.of(kind) if r["metadata"]["name"] == f"release-{component}")
 
     def pods(self) -> Iterator[Resource]:
-        """Return every pod template."""
         for kind in ("Deployment", "Job"):
             for found in self.of(kind):
                 yield found["spec"]["template"]

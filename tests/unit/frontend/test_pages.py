@@ -33,7 +33,6 @@ class Elements(HTMLParser):
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the tag."""
         self.found.append((tag, dict(attrs)))
 
     def named(self, tag: str) -> list[dict[str, str | None]]:

@@ -26,7 +26,6 @@ class Centroids:
         self.centroids = centroids
 
     def profiles(self, amounts: Floats) -> Profiles:
-        """Place n clients."""
         found = geometry.explain(amounts, self.centroids)
         return Profiles(found.cluster, found.confidence, found.contributions)
 

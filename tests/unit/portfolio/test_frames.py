@@ -27,7 +27,6 @@ class Given:
         self.model, self._profiles = model, profiles
 
     def profiles(self, amounts: frames.Floats) -> frames.Profiles:
-        """Say it."""
         assert amounts.shape == (len(self._profiles.cluster), len(FEATURES))
         return self._profiles
 

@@ -192,7 +192,6 @@ class Broken:
         self._appender, self.pace = appender, Pace(2, slice_seconds=None)
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
-        """Write some."""
         if file.recorded:
             raise RecordUnavailableError("gone")
         return self._appender.append(file, clients[:2])
@@ -345,7 +344,6 @@ def test_the_disk_has_what_a_server_was_given_before_there_is_a_result(
             self._appender = appender
 
         def settle(self, file: RecordedFile) -> None:
-            """Wait for the disk."""
             with written.connect() as connection:
                 end = connection.scalar(text("SELECT pg_current_wal_insert_lsn()"))
                 self._appender.settle(file)

@@ -228,7 +228,6 @@ class Failing:
         self.model, self._profiler, self._asked = profiler.model, profiler, 0
 
     def profiles(self, amounts: frames.Floats) -> frames.Profiles:
-        """Place clients, once."""
         self._asked += 1
         if self._asked > 1:
             raise ModelUnavailableError("gone")

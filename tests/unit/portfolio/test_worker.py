@@ -57,7 +57,6 @@ class Choosy(StoredProfiler):
     """A model that refuses whoever owes one amount, and with them all who are asked about."""
 
     def profiles(self, amounts: Floats) -> Profiles:
-        """Place n clients."""
         self._require(amounts)
         return super().profiles(amounts)
 
@@ -80,12 +79,10 @@ class Files:
     most_lines: int = checking.MOST_LINES
 
     def check(self, file: ClientFile) -> State:
-        """Look at a file."""
         leases, between = self.worker.leases, self.worker.between
         return checking.check(leases, file, between, most_lines=self.most_lines)
 
     def decide(self, file: ClientFile) -> None:
-        """Decide a file."""
         self.deciding.run(file)
 
 
@@ -204,11 +201,9 @@ class Broken:
     """The work of a worker that has a fault of its own."""
 
     def check(self, file: ClientFile) -> State:
-        """Look at a file."""
         raise ZeroDivisionError(file.id)
 
     def decide(self, file: ClientFile) -> None:
-        """Decide a file."""
         self.check(file)
 
 

@@ -49,7 +49,6 @@ class Interrupting(list[Request]):
     """Keeps whoever takes its requests from all else, the second time in the middle of many."""
 
     def __iter__(self) -> Iterator[Request]:
-        """Go round for ever."""
         for number in itertools.count():
             if number in {50, 75}:
                 time.sleep(1.0)
@@ -67,7 +66,6 @@ class Noting(list[Request]):
     """Notes, whenever a request is taken, whether the garbage collector may begin."""
 
     def __iter__(self) -> Iterator[Request]:
-        """Go round for ever."""
         self.may_collect = set[bool]()
         while True:
             for number in range(len(self)):

@@ -105,7 +105,6 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Tell it."""
         return self.now
 
 

@@ -45,7 +45,6 @@ class Handler(BaseHTTPRequestHandler):
     server: Answering
 
     def do_GET(self) -> None:
-        """Answer."""
         self.rfile.read(int(self.headers.get("content-length", 0)))
         status, body = self.server.answers[self.path]
         self.send_response(status)

@@ -40,7 +40,6 @@ class FakeModel:
         self._events = events
 
     async def predict(self, usage: CardUsage) -> Prediction:  # noqa: ARG002 - the same for all
-        """Predict one client."""
         self._events.append("predict")
         await asyncio.sleep(0)
         if self.failures:
@@ -95,7 +94,6 @@ class House:
         return answers.answer(evaluation, POLICY)
 
     def evaluate(self, key: IdempotencyKey | None = None, *, may_wait: bool = False) -> Receipt:
-        """Evaluate Maria."""
         return asyncio.run(self.evaluator.evaluate(MARIA, key, may_wait=may_wait))
 
 

@@ -119,7 +119,6 @@ class Wire:
         return asyncio.run(used())
 
     def predict(self) -> Prediction:
-        """Predict one client."""
         return self.run(lambda client: client.predict(USAGE))
 
 
@@ -204,12 +203,10 @@ class Broken(httpx.AsyncByteStream):
         self.closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Begin, and break off."""
         yield b"["
         raise self.error
 
     async def aclose(self) -> None:
-        """Note it."""
         self.closed = True
 
 

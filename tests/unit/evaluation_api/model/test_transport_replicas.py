@@ -42,7 +42,6 @@ class Answering(asyncio.Protocol):
         self._replica.connections.append(transport)
 
     def data_received(self, _data: bytes) -> None:
-        """Answer, or hang up."""
         self._replica.requests += 1
         if self._replica.hangs_up:
             self._transport.close()

@@ -19,7 +19,6 @@ class Models:
         self._again = again
 
     async def predict_as(self, _tag: str, usages: Sequence[CardUsage]) -> list[Prediction]:
-        """Predict with a version."""
         return [self._again] * len(usages)
 
 

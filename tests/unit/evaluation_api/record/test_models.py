@@ -66,7 +66,6 @@ class Service:
             raise ModelUnavailableError
 
     async def look(self) -> Geometry:
-        """Describe the model."""
         return self.described
 
 

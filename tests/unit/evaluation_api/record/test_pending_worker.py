@@ -70,7 +70,6 @@ class FailingQueue(PendingQueue):
     failures = 1
 
     def commit(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Fail, the first time."""
         if self.failures:
             self.failures -= 1
             raise RecordUnavailableError

@@ -27,7 +27,6 @@ class Calls:
         self._poison = poison
 
     async def __call__(self, items: list[int]) -> Sequence[int]:
-        """Answer a batch."""
         self.batches.append(items)
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -35,18 +35,15 @@ class Wire:
         self.closed = False
 
     def write(self, data: bytes) -> None:
-        """Remember."""
         self.writes.append(data)
 
     def close(self) -> None:
-        """Remember."""
         self.closed = True
 
     def get_extra_info(self, _: str) -> None:
         """Know nothing of sockets."""
 
     def is_closing(self) -> bool:
-        """Stay open until closed."""
         return self.closed
 
 

@@ -26,7 +26,6 @@ class Here:
         self._history = history
 
     async def search(self, search: Search) -> list[Summary]:
-        """Return what History does."""
         return self._history.search(search)
 
 

@@ -90,7 +90,6 @@ class Evaluates:
         may_wait: bool,
         made_by: str | None,
     ) -> Receipt:
-        """Answer."""
         told = json.dumps([str(applicant), str(key), made_by])
         return Receipt("1", None if may_wait else told)
 

@@ -39,7 +39,6 @@ class FullRoute:
         """Stand for BentoML's own way, which is not taken."""
 
     async def batch_infer(self, *_: Any) -> None:  # noqa: ANN401 - as BentoML calls it
-        """Refuse, as BentoML does."""
         raise ServiceUnavailable("process is overloaded")
 
 
