@@ -1,6 +1,6 @@
 """The tables of the decision record. Alembic's migrations make them; this says what they hold."""
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -19,6 +19,10 @@ _WHEN = sa.DateTime(timezone=True)
 _OWN_KEY = sa.String(LONGEST_KEY).with_variant(sa.String(LONGEST_OWN_KEY), "postgresql")
 
 
+def _table(name: str, *parts: sa.Column[Any] | sa.Index) -> sa.Table:
+    return sa.Table(name, metadata, *parts)
+
+
 def _index_where(condition: str, name: str, *columns: str, on_file: str = "") -> sa.Index:
     """Index the rows of which a condition is true. on_file: the same as SQLite has it."""
     here, there = sa.text(on_file or condition), sa.text(condition)
@@ -27,9 +31,8 @@ def _index_where(condition: str, name: str, *columns: str, on_file: str = "") ->
 
 #: One row an evaluation, in the order of its UUIDv7 id, which is the order of receipt. Pending
 #: rows have no decision yet; decided rows never change.
-evaluations = sa.Table(
+evaluations = _table(
     "evaluations",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     sa.Column("pending", sa.Boolean, nullable=False),
     sa.Column("received_at", _WHEN, nullable=False),
@@ -75,9 +78,8 @@ evaluations = sa.Table(
 
 #: Model and policy of evaluations, once for all that have the same; no purge deletes them. No row
 #: is bound to its line by a foreign key: on PostgreSQL whoever writes would lock that one line.
-versions = sa.Table(
+versions = _table(
     "versions",
-    metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("model_tag", sa.String(80), nullable=False),
     sa.Column("model_sha256", sa.String(64), nullable=False),
@@ -85,9 +87,8 @@ versions = sa.Table(
 )
 
 #: Who used an Idempotency-Key first, and for what.
-idempotency_keys = sa.Table(
+idempotency_keys = _table(
     "idempotency_keys",
-    metadata,
     sa.Column("key", _OWN_KEY, primary_key=True),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column(
@@ -102,9 +103,8 @@ idempotency_keys = sa.Table(
 
 #: The same for every other POST (posts.Operation), and what it made of which evaluation or file. A
 #: file's fingerprint is empty until it has come in whole.
-posts = sa.Table(
+posts = _table(
     "posts",
-    metadata,
     sa.Column("operation", sa.String(16), primary_key=True),
     sa.Column("key", _OWN_KEY, primary_key=True),
     sa.Column("fingerprint", sa.String(64), nullable=False),
@@ -113,9 +113,8 @@ posts = sa.Table(
 )
 
 #: What people decided; rows are only ever added.
-reviews = sa.Table(
+reviews = _table(
     "reviews",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     sa.Column("evaluation_id", _UUID, sa.ForeignKey("evaluations.id"), nullable=False, index=True),
     sa.Column("outcome", sa.String(16), nullable=False),
@@ -132,9 +131,8 @@ reviews = sa.Table(
 
 #: What was sealed and what was done, each entry with the hash of the one before (chain.py); rows
 #: are only ever added. body: canonical JSON. hash: the SHA-256 of it, in hexadecimal.
-chain = sa.Table(
+chain = _table(
     "chain",
-    metadata,
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
@@ -143,30 +141,25 @@ chain = sa.Table(
 )
 
 #: What was done and has no entry yet: written beside what it is about, as JSON.
-chain_events = sa.Table(
+chain_events = _table(
     "chain_events",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
 )
 
 #: Evaluations that were sealed as they were received, before they were decided.
-chain_waiting = sa.Table(
-    "chain_waiting", metadata, sa.Column("evaluation_id", _UUID, primary_key=True)
-)
+chain_waiting = _table("chain_waiting", sa.Column("evaluation_id", _UUID, primary_key=True))
 
 #: Evaluations that do not count any more, and those that were made of the corrected clients.
-corrections = sa.Table(
+corrections = _table(
     "corrections",
-    metadata,
     sa.Column("evaluation_id", _UUID, sa.ForeignKey("evaluations.id"), primary_key=True),
     sa.Column("by_id", _UUID, sa.ForeignKey("evaluations.id"), nullable=False, unique=True),
 )
 
 #: What sealed evaluations were known by that a purge deleted. position: as callers are told it.
-purged_digests = sa.Table(
+purged_digests = _table(
     "purged_digests",
-    metadata,
     sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("evaluation_id", _UUID, primary_key=True),
     sa.Column("digest", sa.LargeBinary, nullable=False),
@@ -175,26 +168,23 @@ purged_digests = sa.Table(
 )
 
 #: What the tables themselves are told by.
-marks = sa.Table(
+marks = _table(
     "marks",
-    metadata,
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
 
 #: Every policy that ever decided here, so that a decision can be explained years later.
-policies = sa.Table(
+policies = _table(
     "policies",
-    metadata,
     sa.Column("version", sa.String(12), primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("first_used_at", _WHEN, nullable=False),
 )
 
 #: Every model that was met, and what it said of itself, as JSON.
-models = sa.Table(
+models = _table(
     "models",
-    metadata,
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("tag", sa.String(80), nullable=False, index=True),
     sa.Column("description", sa.Text, nullable=False),
@@ -203,9 +193,8 @@ models = sa.Table(
 
 #: A CSV file of clients as the last release received it; portfolio/earlier_files.py makes a client
 #: file of it.
-batches = sa.Table(
+batches = _table(
     "batches",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     #: The file's name, as its sender calls it.
     sa.Column("name", sa.String(255), nullable=False),
@@ -219,9 +208,8 @@ batches = sa.Table(
 )
 
 #: About 1,024 lines of a file each, in its order; evaluated and committed as one.
-batch_chunks = sa.Table(
+batch_chunks = _table(
     "batch_chunks",
-    metadata,
     sa.Column("batch_id", _UUID, sa.ForeignKey("batches.id"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("line_count", sa.Integer, nullable=False),
@@ -240,9 +228,8 @@ batch_chunks = sa.Table(
 
 #: A file of clients that was recorded from a terminal, once for each time that somebody asked for
 #: it anew. Its evaluations' ids follow from its own (portfolio/recording.py).
-recorded_files = sa.Table(
+recorded_files = _table(
     "recorded_files",
-    metadata,
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("id", _UUID, nullable=False),
@@ -253,9 +240,8 @@ recorded_files = sa.Table(
 )
 
 #: What lets somebody in (access.credentials).
-credentials = sa.Table(
+credentials = _table(
     "credentials",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("name", sa.String(LONGEST_NAME), nullable=False),
@@ -273,9 +259,8 @@ credentials = sa.Table(
 )
 
 #: A file of clients as somebody sent it, and how far it is. state: client_file.State.
-client_files = sa.Table(
+client_files = _table(
     "client_files",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     #: As its sender calls it.
     sa.Column("name", sa.String(255), nullable=False),
@@ -319,25 +304,22 @@ client_files = sa.Table(
 
 #: Who had a file of clients decided, as of an evaluation. Refers to no file, whose deletion by the
 #: release before would fail.
-file_starters = sa.Table(
+file_starters = _table(
     "file_starters",
-    metadata,
     sa.Column("file_id", _UUID, primary_key=True),
     sa.Column("label", sa.String(LONGEST_LABEL), primary_key=True),
 )
 
 #: Who chose how a file of clients is read: for it, or for an earlier one whose answers hold for it.
-file_answerers = sa.Table(
+file_answerers = _table(
     "file_answerers",
-    metadata,
     sa.Column("file_id", _UUID, primary_key=True),
     sa.Column("label", sa.String(LONGEST_LABEL), primary_key=True),
 )
 
 #: Pieces of a megabyte at most of what was sent and of what came of it. kind: client_file.Kind.
-client_file_parts = sa.Table(
+client_file_parts = _table(
     "client_file_parts",
-    metadata,
     sa.Column("file_id", _UUID, sa.ForeignKey("client_files.id"), primary_key=True),
     sa.Column("kind", sa.String(8), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
@@ -346,9 +328,8 @@ client_file_parts = sa.Table(
 )
 
 #: Who works on files of clients. seen_at: by the database's clock, twice a second.
-workers = sa.Table(
+workers = _table(
     "workers",
-    metadata,
     sa.Column("id", _UUID, primary_key=True),
     sa.Column("seen_at", _WHEN, nullable=False),
 )
