@@ -15,8 +15,6 @@ from evaluation_api.runtime.identity import new_id, now
 
 #: What programs that look for leaked secrets can recognise.
 PREFIX: Final = "ccce_"
-#: What a browser keeps of a session, and for how long.
-COOKIE: Final = "sessao"
 SESSION_LIFETIME: Final = timedelta(hours=8)
 #: How much of a key is shown in lists, the prefix included.
 _HINT: Final = len(PREFIX) + 6

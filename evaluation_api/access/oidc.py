@@ -19,9 +19,9 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from evaluation_api.access import cookies
+from evaluation_api.access.cookies import WAY
 from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.decision import errors, sentences
 from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, is_readable
@@ -29,7 +29,6 @@ from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, is_read
 logger = logging.getLogger(__name__)
 
 PATH: Final = "/entrar/oidc"
-_COOKIE: Final = "entrada"
 #: What a person may take at the provider's page.
 _MOST_SECONDS: Final = 600
 _TIMEOUT_SECONDS: Final = 5
@@ -93,23 +92,15 @@ class Provider:
                 who = await self._identity(request)
             return await welcome(request, who)
 
-        ways = SessionMiddleware(
+        return SessionMiddleware(
             Router([Route("/inicio", begin), Route("/retorno", end)]),
             self.secret,
-            session_cookie=_COOKIE,
+            session_cookie=WAY,
             max_age=_MOST_SECONDS,
             path=PATH,
             same_site="lax",
             https_only=self.public_url.startswith("https:"),
         )
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            ours = cookies.value_of(dict(scope["headers"]).get(b"cookie", b""), _COOKIE)
-            headers = [(name, value) for name, value in scope["headers"] if name != b"cookie"]
-            headers.append((b"cookie", f"{_COOKIE}={ours}".encode("latin-1")))
-            await ways({**scope, "headers": headers}, receive, send)
-
-        return app
 
     async def _identity(self, request: Request) -> Identity:
         # Authlib keeps them, and asks again for one that it is named and does not know: a provider

@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.requests import cookie_parser
 
-from evaluation_api.access import cookies
-from evaluation_api.access.credentials import COOKIE, SESSION_LIFETIME, Pass
+from evaluation_api.access.cookies import SESSION
+from evaluation_api.access.credentials import SESSION_LIFETIME, Pass
 from evaluation_api.access.identity import Identity, Kind, Role
 
 #: Longer than any of ours.
@@ -32,10 +33,10 @@ class Sessions:
         nobody on the way, set a cookie of the name that holds then.
         """
         self.is_https = is_https
-        self.cookie = f"__Host-{COOKIE}" if is_https else COOKIE
+        self.cookie = f"__Host-{SESSION}" if is_https else SESSION
         self._clock = clock
         self._serializer = URLSafeTimedSerializer(
-            secret, salt=COOKIE, signer_kwargs={"digest_method": hashlib.sha256}
+            secret, salt=SESSION, signer_kwargs={"digest_method": hashlib.sha256}
         )
         # What is not signed raises, and raises are not kept: made-up cookies push nobody's out.
         self._read = lru_cache(maxsize=_KEPT)(self._load)
@@ -45,9 +46,9 @@ class Sessions:
         told = [session_id, who.kind, who.name, who.subject, sorted(who.roles)]
         return str(self._serializer.dumps(told))
 
-    def find(self, header: bytes) -> Pass | None:
+    def find(self, cookies: bytes) -> Pass | None:
         """Return the session that a Cookie header carries, unless it is forged or over."""
-        cookie = cookies.value_of(header, self.cookie)
+        cookie = cookie_parser(cookies.decode("latin-1")).get(self.cookie, "")
         if not 0 < len(cookie) <= _LONGEST:
             return None
         try:

@@ -12,6 +12,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from evaluation_api.access import cookies
+
 #: For probes and Prometheus, which know the service by its address.
 _FOR_ANY_HOST: Final = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -44,6 +46,8 @@ class Admission:
 
     def _judge(self, scope: Scope) -> HTTPStatus | None:
         headers: Headers = dict(scope["headers"])
+        if b"cookie" in headers:
+            scope["headers"] = [_without_others(*header) for header in scope["headers"]]
         host = headers.get(b"host", b"")
         if _name(host) not in self._hosts and scope["path"] not in _FOR_ANY_HOST:
             return HTTPStatus.MISDIRECTED_REQUEST
@@ -56,6 +60,10 @@ class Admission:
             if _media_type(headers.get(b"content-type", b"")) not in read or not _is_plain(headers):
                 return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         return None
+
+
+def _without_others(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return name, cookies.own(value) if name == b"cookie" else value
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import httpx
 import pytest
@@ -47,6 +48,15 @@ def test_the_service_answers_by_its_own_names_at_any_port(host: str) -> None:
 @pytest.mark.parametrize(("method", "path"), [("GET", "/avaliacoes"), ("POST", "/avaliar")])
 def test_a_host_that_is_not_ours_is_refused(method: str, path: str, host: str) -> None:
     assert_refused(ask(method, path, {**JSON, "Host": host}, b"{}"), 421)
+
+
+@pytest.mark.parametrize(
+    "cookie", ['a="' + "\\\\" * 30_000 + '"', 'sessao="' + '\\"' * 30_000, "; " * 32_000]
+)
+def test_a_cookie_that_is_long_to_take_apart_takes_no_time(cookie: str) -> None:
+    begun = time.process_time()
+    ask("GET", "/avaliacoes", {"Cookie": cookie})
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/live", "/metrics"])
