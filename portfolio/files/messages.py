@@ -25,11 +25,11 @@ NO_WORKBOOK: Final = (
     " é uma planilha, salve uma cópia em .xlsx, ou como “CSV UTF-8”."
 )
 MIXED_ENCODING: Final = "O arquivo mistura codificações. Salve de novo como “CSV UTF-8”."
-OPEN_QUOTES: Final = "há aspas que abrem e não fecham."
+OPEN_QUOTES: Final = "Há aspas que abrem e não fecham."
 TOO_LONG: Final = "linha longa demais: confira as aspas."
-HEADER_AGAIN: Final = "o cabeçalho se repete aqui."
-TOTALS: Final = "parece uma linha de totais, e não um cliente."
-NOTE: Final = "parece uma nota: nenhum dos campos de um cliente está preenchido."
+HEADER_AGAIN: Final = "O cabeçalho se repete aqui."
+TOTALS: Final = "Parece uma linha de totais, e não um cliente."
+NOTE: Final = "Parece uma nota: nenhum dos campos de um cliente está preenchido."
 NOBODY: Final = "Nenhuma linha do arquivo traz um cliente que se possa avaliar."
 CUT_SHORT: Final = (
     "O arquivo não termina com uma quebra de linha, e pode ter sido cortado: confira a última"
@@ -58,7 +58,7 @@ NOT_AS_BEFORE: Final = (
     "O arquivo não foi lido como na conferência, e parou. As decisões tomadas permanecem; baixe o"
     " resultado e envie o arquivo de novo: só o que falta será avaliado."
 )
-REFUSED_BY_MODEL: Final = "o modelo não aceita estes valores."
+REFUSED_BY_MODEL: Final = "O modelo não aceita estes valores."
 ADD_COLUMNS: Final = "Acrescente o que falta e envie o arquivo de novo."
 WHICH_COLUMNS: Final = "Que coluna do arquivo traz cada um destes campos?"
 #: Columns that a sentence names; a table may have a thousand.
@@ -69,7 +69,7 @@ _DASHES: Final = frozenset("-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}")
 def decided_before(name: str | None) -> str:
     """Say that a client is not decided again. name: of the file by which it was."""
     where = "em um terminal" if name is None else f"pelo arquivo “{name}”"
-    return f"já foi avaliado {where}, e não é avaliado de novo."
+    return f"Já foi avaliado {where}, e não é avaliado de novo."
 
 
 def no_header(columns: Sequence[str]) -> str:
@@ -128,13 +128,13 @@ def wrong_width(found: int, expected: int) -> str:
     why = (
         "valores com o separador dentro precisam de aspas" if found > expected else "faltam células"
     )
-    return f"a linha tem {cells} e o cabeçalho tem {expected}; {why}."
+    return f"A linha tem {cells} e o cabeçalho tem {expected}; {why}."
 
 
 def nameless_column(letters: str) -> str:
     """Say that a workbook has something beside a client. letters: of the column."""
     return (
-        f"há um valor na coluna {letters}, que não tem nome no cabeçalho; dê um nome à coluna, ou"
+        f"Há um valor na coluna {letters}, que não tem nome no cabeçalho; dê um nome à coluna, ou"
         " apague o valor."
     )
 

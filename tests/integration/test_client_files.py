@@ -408,7 +408,7 @@ def test_a_corrected_file_counts_nobody_twice_unless_it_is_told_to(http: httpx.C
     assert (told["decididas"], told["repetidas"], told["com_erro"]) == (1, 1, 0)
     assert (
         rows[0]["erro_motivo"]
-        == "já foi avaliado pelo arquivo “primeiro.csv”, e não é avaliado de novo."
+        == "Já foi avaliado pelo arquivo “primeiro.csv”, e não é avaliado de novo."
     )
     assert [bool(row["decisao"]) for row in rows] == [False, True]
     assert third["conferencia"]["repetidas"] == 0

@@ -257,6 +257,8 @@ def test_all_that_is_wrong_with_a_line_is_told_in_sentences() -> None:
     read = read_bytes(HEADER + ANA + ANA.replace("1035,00", "x").replace("5788,00", "1,234"))
 
     assert [fault.reason.partition(":")[0] for fault in read.faults] == ["Saldo devedor", "Compras"]
+    whole = read_bytes(HEADER + ANA + HEADER + "Total;1;1;1;1;1\nBia;1;1\n" + 'Zé;"1;1;1;1;1\n')
+    assert [fault.reason.partition(" ")[0] for fault in whole.faults] == ["O", "Parece", "A", "Há"]
 
 
 @pytest.mark.parametrize("name", ["Total Alves", "Soma dos Santos", "Totaline", "Somália Geral"])
