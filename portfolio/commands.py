@@ -98,8 +98,8 @@ def _way_out(exc: Exception) -> str:
     if isinstance(exc, AmbiguousMarkError):
         return f" Aqui se diz com --decimals {' ou --decimals '.join(Mark)}."
     if isinstance(exc, MissingColumnsError) and len({*exc.columns}) == len(exc.columns):
-        options = " ".join(f'--map "{COLUMNS[field]}=COLUNA"' for field in exc.fields)
-        return f" Aqui se diz com {options}."
+        others = ", e assim cada uma" if len(exc.fields) > 1 else ""
+        return f' Aqui se diz com --map "{COLUMNS[exc.fields[0]]}=COLUNA"{others}.'
     return ""
 
 

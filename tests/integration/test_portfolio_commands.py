@@ -188,7 +188,7 @@ def test_no_report_takes_the_place_of_what_is_read(
         ("score /dev/null -o out.csv --record", "read twice"),
         (
             "score outro.csv -o out.csv",
-            'Aqui se diz com --map "nome=COLUNA" --map "compras=COLUNA".',
+            'Aqui se diz com --map "nome=COLUNA", e assim cada uma.',
         ),
         ("score dobro.csv -o out.csv", "dê outro nome a uma delas e envie o arquivo de novo.\n"),
         ("score dois.csv -o out.csv", "Aqui se diz com --decimals virgula ou --decimals ponto."),
