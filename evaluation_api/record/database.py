@@ -23,6 +23,8 @@ from evaluation_api.record.tables import policies
 _NO_PORT: Final = (
     "the port in its address is no number; of a password, / : @ and # are written %2F %3A %40 %23"
 )
+_DRIVERS: Final = {"sqlite", "postgresql", "postgresql+psycopg"}
+_NO_DRIVER: Final = "its address begins with neither sqlite:/// nor postgresql+psycopg://"
 #: An error's text names the statement that failed, and not the client that it was about.
 _HIDE_PARAMETERS: Final = {"hide_parameters": True}
 #: An evaluation takes 2 KB with its answer, so that of pages of 4 KB each would hold one, and the
@@ -94,6 +96,8 @@ def connect(
     URL names nothing that can be used.
     """
     try:
+        if make_url(url).drivername not in _DRIVERS:
+            raise errors.RecordUnavailableError(_NO_DRIVER)
         if is_file(url):
             return _connect_file(make_url(url), busy_timeout_seconds, may_begin=may_begin)
         return _connect_server(url, statement_seconds)

@@ -74,6 +74,12 @@ def test_a_server_that_is_not_there_is_our_error(tmp_path: Path) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize("url", ["postgres://db/x", "mysql://db/x", "postgresql+asyncpg://db/x"])
+def test_an_address_of_another_kind_is_told_how_ours_begin(url: str) -> None:
+    with pytest.raises(RecordUnavailableError, match=r"neither sqlite:/// nor postgresql\+psycopg"):
+        database.connect(url)
+
+
 def test_what_ends_after_its_deadline_is_not_committed(engine: Engine) -> None:
     """Nobody waits for it any longer, and its caller was told that nothing was decided."""
     remember = insert(policies).values(version="late", text="", first_used_at=datetime.now(UTC))
