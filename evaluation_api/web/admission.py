@@ -16,6 +16,8 @@ from evaluation_api.access import cookies
 
 #: For probes and Prometheus, which know the service by its address.
 _FOR_ANY_HOST: Final = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+#: Several times the longest that there is: of 60 KB of slashes Starlette's files made 0.1 s.
+_LONGEST_PATH: Final = 1024
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What is read, and where it is a file; none that a form can have: a browser sends these to another
 #: origin with its consent only.
@@ -51,6 +53,8 @@ class Admission:
         host = headers.get(b"host", b"")
         if _name(host) not in self._hosts and scope["path"] not in _FOR_ANY_HOST:
             return HTTPStatus.MISDIRECTED_REQUEST
+        if len(scope["path"]) > _LONGEST_PATH:
+            return HTTPStatus.NOT_FOUND
         if scope["method"] in _READING:
             return None
         if _is_of_another_page(headers, host):

@@ -146,6 +146,14 @@ def test_a_file_is_no_json_nor_json_a_file(path: str, media_types: list[str]) ->
         assert_refused(send({"Content-Type": media_type}, path), 415)
 
 
+@pytest.mark.parametrize("path", ["/docs/" + "a/" * 30_000, "/" + "a/" * 30_000])
+def test_a_path_of_many_parts_takes_no_time(path: str) -> None:
+    begun = time.process_time()
+    for _ in range(10):
+        assert_refused(ask("GET", path, {}), 404)
+    assert time.process_time() - begun < 0.5
+
+
 @pytest.mark.parametrize("path", ["/avaliacoes/?nome=Ana", "/lotes/", "/politica/", "/docs", "/."])
 def test_no_redirect_names_a_host(path: str) -> None:
     answer = ask("GET", path, {"Host": "clientes.example"})
