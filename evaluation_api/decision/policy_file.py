@@ -36,8 +36,13 @@ def read(path: Path) -> tuple[AnyPolicy, str]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # as Notepad may save it
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
         raise errors.PolicyError(f"{path}: cannot be read: {exc}") from exc
+    except UnicodeDecodeError as exc:
+        line = 1 + exc.object.count(b"\n", 0, exc.start)
+        raise errors.PolicyError(
+            f"{path}: linha {line}: não está em UTF-8; salve o arquivo de novo como UTF-8"
+        ) from exc
     try:
         return parse(text), text
     except errors.PolicyError as exc:

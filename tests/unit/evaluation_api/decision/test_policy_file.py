@@ -156,11 +156,20 @@ def test_a_client_of_a_case_has_a_limit() -> None:
         policy_file.parse(text)
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("# Política\n".encode("utf-16"), "linha 1: não está em UTF-8; salve o arquivo de novo"),
+        ('# Uso\nnome = "Política"\n'.encode("cp1252"), "linha 2: não está em UTF-8; salve"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
     path = tmp_path / "politica.toml"
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(PolicyError, match=r"politica\.toml: cannot be read"):
+    with pytest.raises(PolicyError, match=rf"politica\.toml: {said}"):
         policy_file.read(path)
