@@ -57,7 +57,8 @@ _OWN_WORDS = re.compile(r"/politica/faixa/limites/\d+/frase: ")
 
 def lost_of_dossier(shown: dict[str, Any], dossier: bytes) -> list[str]:
     """Return what an evaluation's own page shows and its dossier does not."""
-    text = html.unescape(dossier.decode())
+    # Here an amount stays on the line of its currency.
+    text = html.unescape(dossier.decode()).replace("\N{NO-BREAK SPACE}", " ")
     return [sentence for sentence in _sentences(shown) if sentence not in text]
 
 
