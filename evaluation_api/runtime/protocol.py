@@ -146,6 +146,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            # One that has read its last request, as one of HTTP/1.0, reads nothing again.
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             head = [b"%b %b HTTP/%b" % (method, self.url, version)]
             head += [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
             return b"\r\n".join([*head, b"", data[offer.args[0] :]])

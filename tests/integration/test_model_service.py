@@ -419,16 +419,17 @@ def test_what_was_asked_before_a_bad_request_is_answered_before_that_is_refused(
     assert statuses == [b"200", b"200", b"200", status]
 
 
+@pytest.mark.parametrize("last", [b"", b"connection: close\r\n"])
 @pytest.mark.parametrize(
     "body",
     [b"content-length: 2\r\n\r\n[]", b"transfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"],
 )
 def test_a_request_that_offers_another_protocol_keeps_its_body(
-    model_service: Server, body: bytes
+    model_service: Server, body: bytes, last: bytes
 ) -> None:
     head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", model_service.port), timeout=5) as caller:
-        caller.sendall(head + b"connection: upgrade\r\nupgrade: h2c\r\n" + body)
+        caller.sendall(head + last + b"connection: upgrade\r\nupgrade: h2c\r\n" + body)
         assert caller.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 

@@ -404,6 +404,15 @@ def test_a_request_that_offers_another_protocol_keeps_its_body(
         assert received.index(b"good") < received.rindex(b"HTTP/1.1")
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_last_request_that_offers_another_protocol_is_answered(
+    server: Server, version: bytes
+) -> None:
+    offer = b"Connection: close, Upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\ngood"
+    with connect(server, HEAD.replace(b"1.1", version) + offer) as caller:
+        assert read_all(caller).endswith(b"good")
+
+
 def test_nobody_is_led_elsewhere(server: Server) -> None:
     with connect(server, b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n" + GET % b"/health") as caller:
         assert read_all(caller).count(b"HTTP/1.1") == 1
