@@ -32,6 +32,9 @@ PATH: Final = "/entrar/oidc"
 #: What a person may take at the provider's page.
 _MOST_SECONDS: Final = 600
 _TIMEOUT_SECONDS: Final = 5
+#: Who is being signed in: of a provider that does not answer one caller kept as many waiting as may
+#: read at once, and nobody else could.
+_MOST_AT_ONCE: Final = 16
 #: Of each answer of the provider's; one of 900 groups has 40 KB.
 _MOST_BYTES: Final = 2**20
 #: Of why somebody did not come in, in the log: a part of it may be typed by anybody.
@@ -61,6 +64,7 @@ class Provider:
     public_url: str
     secret: str
     _client: Any = field(init=False)
+    _asking: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Register it; it is asked when somebody comes."""
@@ -83,12 +87,12 @@ class Provider:
 
         async def begin(request: Request) -> Response:
             back = f"{self.public_url}{PATH}/retorno"
-            with _told():
+            with _told(), self._place():
                 led: Response = await _asked(self._client.authorize_redirect(request, back))
             return led
 
         async def end(request: Request) -> Response:
-            with _told():
+            with _told(), self._place():
                 who = await self._identity(request)
             return await welcome(request, who)
 
@@ -101,6 +105,16 @@ class Provider:
             same_site="lax",
             https_only=self.public_url.startswith("https:"),
         )
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._asking >= _MOST_AT_ONCE:
+            raise errors.ProviderUnavailableError(f"{_MOST_AT_ONCE} others are being signed in")
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
 
     async def _identity(self, request: Request) -> Identity:
         # Authlib keeps them, and asks again for one that it is named and does not know: a provider

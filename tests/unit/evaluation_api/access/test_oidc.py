@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,13 +70,9 @@ def answering() -> Iterator[Answering]:
         thread.join()
 
 
-def come_back(answering: Answering, *before: Callable[[str], None]) -> list[Identity]:
-    """Go to the provider and come back with a code, as a browser does; return who came in.
-
-    before: of each time, what is done before the return, told the nonce. Raises what is raised.
-    """
-    provider = Provider(
-        discovery_url=f"{answering.url}/discovery",
+def provider_at(url: str) -> Provider:
+    return Provider(
+        discovery_url=f"{url}/discovery",
         client_id="evaluation",
         client_secret="of-the-client",  # noqa: S106 - of nothing
         scope="openid",
@@ -86,6 +83,13 @@ def come_back(answering: Answering, *before: Callable[[str], None]) -> list[Iden
         secret="of 32 characters, for the cookies",  # noqa: S106 - of nothing
     )
 
+
+def come_back(answering: Answering, *before: Callable[[str], None]) -> list[Identity]:
+    """Go to the provider and come back with a code, as a browser does; return who came in.
+
+    before: of each time, what is done before the return, told the nonce. Raises what is raised.
+    """
+    provider = provider_at(answering.url)
     came: list[Identity] = []
 
     async def welcome(_request: Request, who: Identity) -> Response:
@@ -153,6 +157,25 @@ def test_an_answer_without_measure_is_not_read_to_its_end(answering: Answering, 
 
     with pytest.raises(ProviderUnavailableError, match="more than"):
         come_back(answering)
+
+
+def test_of_a_provider_that_says_nothing_sixteen_wait_and_others_are_told_at_once() -> None:
+    async def welcome(_request: Request, _who: Identity) -> Response:
+        return Response()
+
+    async def scenario(port: int) -> None:
+        app = provider_at(f"http://127.0.0.1:{port}").app(welcome)
+        site = httpx.ASGITransport(Router([Mount(PATH, app)]))
+        async with httpx.AsyncClient(base_url="http://site", transport=site) as browser:
+            coming = [asyncio.ensure_future(browser.get(f"{PATH}/inicio")) for _ in range(17)]
+            done, waiting = await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            assert ["16 others" in str(one.exception()) for one in done] == [True]
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(scenario(silent.getsockname()[1]))
 
 
 def test_an_answer_without_an_id_token_says_nobody(answering: Answering) -> None:
