@@ -58,7 +58,10 @@ class Labelling(LiveModel):
         return told
 
 
-def asked_where_the_queue_is_full(clients: int, *, is_slow: bool) -> httpx.Response:
+def asked_where_the_queue_is_full(
+    clients: int, *, is_slow: bool = False, callers: int = 1
+) -> httpx.Response:
+    """Return what so many callers at once are answered, the first of them."""
     app = Starlette()
     app.router.routes.append(FullRoute())  # type: ignore[arg-type]
     app.add_middleware(bentoml_tuning.FastPath, live=Labelling(is_slow=is_slow))
@@ -66,23 +69,30 @@ def asked_where_the_queue_is_full(clients: int, *, is_slow: bool) -> httpx.Respo
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
-            return await client.post("/predict", json=[AMOUNTS] * clients)
+            every = (client.post("/predict", json=[AMOUNTS] * clients) for _ in range(callers))
+            return (await asyncio.gather(*every))[0]
 
     return asyncio.run(post())
 
 
-@pytest.mark.parametrize(("clients", "is_slow"), [(1, False), (1023, False), (1024, True)])
-def test_a_full_queue_is_a_503_that_says_so(clients: int, *, is_slow: bool) -> None:
-    refusal = asked_where_the_queue_is_full(clients, is_slow=is_slow)
+@pytest.mark.parametrize(
+    ("clients", "is_slow", "callers"),
+    [(1, False, 2), (1023, False, 2), (1, True, 1), (1024, True, 1)],
+)
+def test_a_full_queue_is_a_503_that_says_so(clients: int, callers: int, *, is_slow: bool) -> None:
+    refusal = asked_where_the_queue_is_full(clients, is_slow=is_slow, callers=callers)
 
     assert refusal.status_code == 503
     assert "overloaded" in refusal.json()["detail"]
 
 
-def test_clients_who_fill_a_batch_do_not_wait_in_the_queue() -> None:
-    answer = asked_where_the_queue_is_full(1024, is_slow=False)
+@pytest.mark.parametrize(("clients", "callers"), [(1, 1), (1023, 1), (1024, 2)])
+def test_who_can_share_a_batch_with_nobody_does_not_wait_in_the_queue(
+    clients: int, callers: int
+) -> None:
+    answer = asked_where_the_queue_is_full(clients, callers=callers)
 
-    assert answer.json() == [{"cluster": 3}] * 1024
+    assert answer.json() == [{"cluster": 3}] * clients
 
 
 async def seconds_of_a_lone_call_after_a_burst() -> float:
