@@ -77,7 +77,7 @@ class FastPath:
 
 
 def _infer_in_batches(app: Starlette) -> _Infer:
-    """Return what BentoML's route hands a matrix (n x 7) to, which shares it in a batch."""
+    """Return what BentoML's route hands a matrix (n x 15) to, which shares it in a batch."""
     (route,) = (route for route in app.routes if getattr(route, "path", None) == _PATH)
     factory = cast("ServiceAppFactory", route.endpoint.func.__self__)  # type: ignore[attr-defined]
     return lambda matrix: factory.batch_infer(route.name, (matrix,), {})  # type: ignore[attr-defined]
