@@ -177,7 +177,10 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.pipeline.popleft()
                 self.cycle = self._last_whole
             return
-        if not self.transport.is_closing() and not self._is_answering():
+        is_begun = self._is_answering() and (
+            self.cycle.response_started or not self.cycle.more_body
+        )
+        if not self.transport.is_closing() and not is_begun:
             head = f"HTTP/1.1 {status} {status.phrase}\r\nconnection: close\r\ncontent-length: 0"
             self.transport.write(f"{head}\r\n\r\n".encode())
         self.transport.close()

@@ -412,9 +412,7 @@ def test_what_was_asked_before_a_bad_request_is_answered_before_that_is_refused(
     asked = b"GET /docs.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * 3
     with socket.create_connection(("127.0.0.1", model_service.port), timeout=20) as caller:
         caller.sendall(asked + bad)
-        received = b""
-        while part := caller.recv(100_000):
-            received += part
+        received = read_until_closed(caller)
     statuses = re.findall(rb"HTTP/1.1 (\d+)", received)
     assert statuses == [b"200", b"200", b"200", status]
 
@@ -439,7 +437,16 @@ def test_what_follows_a_body_has_the_bound_of_a_head(model_service: Server) -> N
         caller.sendall(head + b"transfer-encoding: chunked\r\n\r\n0\r\na: ")
         with suppress(ConnectionError):
             caller.sendall(b"x" * 400_000)
-            assert caller.recv(1000) == b""
+            assert caller.recv(1000).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("coding", [b"chunked\r\n\r\n-1\r\n", b"of our own\r\n\r\n"])
+def test_a_body_that_cannot_be_read_is_refused(model_service: Server, coding: bytes) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", model_service.port), timeout=3) as caller:
+        caller.sendall(head + b"transfer-encoding: " + coding)
+        assert read_until_closed(caller).startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in model_service.printed()
 
 
 def test_nobody_is_waited_for_longer_than_ten_seconds(model_service: Server) -> None:
@@ -487,12 +494,12 @@ def test_connections_beyond_half_of_the_descriptors_are_refused(model_service: S
     eventually(lambda: httpx.get(f"{model_service.url}/livez", verify=CERTIFICATES).is_success, 5)
 
 
-def read_until_closed(caller: socket.socket) -> None:
-    try:
-        while caller.recv(100_000):
-            pass
-    except ConnectionResetError:
-        pass
+def read_until_closed(caller: socket.socket) -> bytes:
+    received = b""
+    with suppress(ConnectionResetError):
+        while part := caller.recv(100_000):
+            received += part
+    return received
 
 
 def test_bad_requests_of_a_kind_are_one_warning_a_second(model_service: Server) -> None:
