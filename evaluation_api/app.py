@@ -241,11 +241,18 @@ def _connect(settings: Settings, stack: AsyncExitStack, **options: Any) -> Engin
 def _appender(
     settings: Settings, stack: AsyncExitStack, log: EvaluationLog, executor: RecordExecutor
 ) -> Appender:
-    """Return what appends; where the record is a file, it has a second log that never waits."""
+    """Return what appends; where the record is a file, it has a second log that never waits.
+
+    And the first is one of its own, so that neither's callers wait for a checkpoint.
+    """
     no_wait_log = None
     if database.is_file(settings.database_url.get_secret_value()):
-        no_wait = _connect(settings, stack, busy_timeout_seconds=0)
+        no_wait, waiting = (
+            _connect(settings, stack, busy_timeout_seconds=seconds, checkpoints=False)
+            for seconds in (0, DECISION_SECONDS)
+        )
         no_wait_log = EvaluationLog(stack.enter_context(database.kept(no_wait)), waits=False)
+        log = EvaluationLog(waiting)
     return Appender(log, executor, max_waiting=settings.max_in_flight, no_wait_log=no_wait_log)
 
 

@@ -35,8 +35,8 @@ class Appender:
     """Appends one by one for its callers, and many at once to the log.
 
     max_waiting: entries beyond which callers are refused. no_wait_log: the same record, where it is
-    a file on this machine, for the event loop: it is tried first, and what it wrote is brought to
-    the disk after checkpoint_seconds.
+    a file on this machine, for the event loop: it is tried first, and what either log wrote is
+    brought to the disk after checkpoint_seconds.
     """
 
     log: EvaluationLog
@@ -87,23 +87,25 @@ class Appender:
         return await self._find(key)
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
-        if self.no_wait_log is not None:
+        if self.no_wait_log is None:
+            return await self.executor.run_append(_append, self.log, entries)
+        try:
             with suppress(errors.RecordBusyError):
                 return self._append_here(self.no_wait_log, entries)
-        return await self.executor.run_append(_append, self.log, entries)
+            return await self.executor.run_append(_append, self.log, entries)
+        finally:
+            self._unsafe.set()
 
     def _append_here(self, log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
         """Append on the event loop."""
         self.executor.outage.require_none()
         try:
-            first_uses = _append(log, entries)
+            return _append(log, entries)
         except errors.RecordBusyError:
             raise
         except errors.RecordUnavailableError as exc:
             self.executor.outage.begin(exc)
             raise
-        self._unsafe.set()
-        return first_uses
 
     async def _run_checkpoints(self) -> None:
         while True:

@@ -84,13 +84,15 @@ def connect(
     url: str,
     *,
     busy_timeout_seconds: float = 5,
+    checkpoints: bool = True,
     statement_seconds: float | None = None,
     may_begin: bool = True,
 ) -> sa.Engine:
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
-    busy_timeout_seconds: how long to wait for another process that is writing to the same file;
-    with none at all, not for the disk either: checkpoint is then for somebody else to call.
+    busy_timeout_seconds: how long to wait for another process that is writing to the same file.
+    checkpoints: whether a commit brings to the disk what has become much beside a file, which takes
+    20 ms after that of a busy process; else checkpoint is for somebody to call.
     statement_seconds: after which a server ends a statement by itself, if it may not take as long
     as it wants. may_begin: make a file that is not there. Raises RecordUnavailableError when the
     URL names nothing that can be used.
@@ -99,7 +101,10 @@ def connect(
         if make_url(url).drivername not in _DRIVERS:
             raise errors.RecordUnavailableError(_NO_DRIVER)
         if is_file(url):
-            return _connect_file(make_url(url), busy_timeout_seconds, may_begin=may_begin)
+            engine = _connect_file(make_url(url), busy_timeout_seconds, may_begin=may_begin)
+            if not checkpoints:
+                sa.event.listen(engine, "connect", _leave_checkpoints)
+            return engine
         return _connect_server(url, statement_seconds)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise errors.RecordUnavailableError(str(exc)) from exc
@@ -351,9 +356,12 @@ def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the
 
 
 def _wait_for_nothing(connection: Any, _: object) -> None:  # noqa: ANN401
+    connection.execute("PRAGMA busy_timeout=0").close()
+
+
+def _leave_checkpoints(connection: Any, _: object) -> None:  # noqa: ANN401
     """Spare a commit the checkpoint that SQLite hands to one in dozens, and its wait for a disk."""
     connection.execute("PRAGMA wal_autocheckpoint=0").close()
-    connection.execute("PRAGMA busy_timeout=0").close()
 
 
 def checkpoint(engine: sa.Engine) -> None:

@@ -34,7 +34,8 @@ async def opened(
 ) -> AsyncIterator[Appender]:
     """Append to a file as the application does, and bring it to the disk at once."""
     engine, no_wait = (
-        database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds) for seconds in (5, 0)
+        database.connect(f"sqlite:///{file}", busy_timeout_seconds=seconds, checkpoints=False)
+        for seconds in (5, 0)
     )
     schema.migrate(engine)
     event.listen(engine, "commit", lambda _: at_commit())
@@ -78,15 +79,20 @@ def count_on_disk(file: Path) -> int:
     return count(Path(shutil.copy(file, file.with_name("alone.db"))))
 
 
+async def reaches(file: Path, rows: int) -> None:
+    """Return once so many are in the file itself."""
+    deadline = time.monotonic() + 10
+    while count_on_disk(file) < rows:
+        assert time.monotonic() < deadline, "never reached the file"
+        await asyncio.sleep(0.01)
+
+
 def test_what_was_appended_on_the_loop_reaches_the_file_by_itself(file: Path) -> None:
     async def scenario() -> None:
         async with opened(file) as appender:
             for rows in (1, 2):
                 await appender.append(decided_entry())
-                deadline = time.monotonic() + 10
-                while count_on_disk(file) < rows:
-                    assert time.monotonic() < deadline, "never reached the file"
-                    await asyncio.sleep(0.01)
+                await reaches(file, rows)
 
     asyncio.run(scenario())
 
@@ -122,6 +128,7 @@ def test_while_another_process_writes_a_thread_waits_for_it(file: Path) -> None:
             other.execute("ROLLBACK")
             other.close()
             assert await append is None
+            await reaches(file, 1)
 
     asyncio.run(scenario())
     assert count(file) == 1

@@ -42,6 +42,25 @@ def test_who_waits_for_nothing_waits_for_a_new_file_that_another_sets_up(tmp_pat
     engine.dispose()
 
 
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_a_commit_brings_what_is_beside_a_file_to_it_or_leaves_that_to_others(
+    tmp_path: Path, *, checkpoints: bool
+) -> None:
+    file = tmp_path / "evaluations.db"
+    engine = database.connect(f"sqlite:///{file}", checkpoints=checkpoints)
+    schema.migrate(engine)
+    other = sqlite3.connect(file)
+    other.execute("PRAGMA wal_autocheckpoint=0")
+    other.execute("CREATE TABLE much AS SELECT zeroblob(20000000)")
+    before = file.stat().st_size
+
+    EvaluationLog(engine).append([decided_entry()])
+
+    assert (file.stat().st_size > before) == checkpoints
+    other.close()
+    engine.dispose()
+
+
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_who_waits_for_a_file_looks_again_and_again(engine: Engine, url: str) -> None:
     """SQLite's own looks are 0.1 s apart by then, and miss the pauses of whoever writes much."""
