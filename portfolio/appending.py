@@ -121,11 +121,16 @@ def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, C
     return lambda writer, connection: writer.insert(connection, values)
 
 
+def pace_of_columns() -> Pace:
+    """Return how many rows the driver that takes columns is to write at a time."""
+    return Pace(_LARGEST_SLICE, _SHORT_SLICE_SECONDS, _LEAST_SLICE)
+
+
 class _Columns:
     """Arrow's columns, by sqlite_columns."""
 
     def __init__(self, columns: Columns, file: str) -> None:
-        self.pace = Pace(_LARGEST_SLICE, _SHORT_SLICE_SECONDS, _LEAST_SLICE)
+        self.pace = pace_of_columns()
         self._columns = columns
         self._file = file
 

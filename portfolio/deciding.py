@@ -156,6 +156,7 @@ class _OneFile:
             in_order(_AHEAD) as submit,
         ):
             self._slices, self._recording = ways.appender, self._recorded(log, ways)
+            self._pace = appending.pace_of_columns() if self._apart else self._slices.pace
             for some in blocks:
                 self._deciding.between()
                 left = _after(some, file.last_line)
@@ -222,14 +223,13 @@ class _OneFile:
         """Write some lines in slices, letting others write in between."""
         start, total = 0, len(decided.clients.lines)
         while start < total:
-            pace = self._slices.pace
-            stop = min(total, start + pace.limit)
+            stop = min(total, start + self._pace.limit)
             clients, part = self._slice(decided, slice(start, stop), delimiter, grammar)
             self._deciding.require_wanted()
             apart = None if self._apart is None else partial(_write_apart, self._apart, clients)
             self._file, seconds = self._leases.commit(self._file, self._number, part, apart)
-            if stop - start == pace.limit:
-                pace.note(seconds)
+            if stop - start == self._pace.limit:
+                self._pace.note(seconds)
             self._number += 1
             self._deciding.committed(part.counts, seconds)
             start = stop
