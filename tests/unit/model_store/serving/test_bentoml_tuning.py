@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -95,18 +95,26 @@ def test_who_can_share_a_batch_with_nobody_does_not_wait_in_the_queue(
     assert answer.json() == [{"cluster": 3}] * clients
 
 
-async def seconds_of_a_lone_call_after_a_burst() -> float:
-    """Have BentoML's dispatcher learn that requests wait, then call it when nobody else does."""
+async def trained(
+    clients: int,
+) -> tuple[CorkDispatcher[int, int], Callable[[int], Awaitable[int | None]]]:
+    """Return BentoML's dispatcher of requests of so many clients, and what calls it."""
 
     async def echo(batch: Sequence[int]) -> Sequence[int]:
         return batch
 
     dispatcher: CorkDispatcher[int, int] = CorkDispatcher(
-        2000, 1024, fallback=lambda: -1, get_batch_size=lambda _: 1
+        2000, 1024, fallback=lambda: -1, get_batch_size=lambda _: clients
     )
     call = dispatcher(echo)
     for _ in range(20):  # it is in training before
         await call(1)
+    return dispatcher, call
+
+
+async def seconds_of_a_lone_call_after_a_burst() -> float:
+    """Have BentoML's dispatcher learn that requests wait, then call it when nobody else does."""
+    dispatcher, call = await trained(1)
     for _ in range(Optimizer.N_KEPT_SAMPLE):
         dispatcher.optimizer.log_outbound(n=1, wait=LEARNED_SECONDS, duration=0.001)
     dispatcher.optimizer.trigger_refresh()  # type: ignore[no-untyped-call]
@@ -134,16 +142,7 @@ def dispatch_at_once(monkeypatch: pytest.MonkeyPatch, *, is_slow: bool) -> None:
 
 async def seconds_of_full_batches() -> float:
     """Call BentoML's dispatcher at once with so many requests of which each fills a batch."""
-
-    async def echo(batch: Sequence[int]) -> Sequence[int]:
-        return batch
-
-    dispatcher: CorkDispatcher[int, int] = CorkDispatcher(
-        2000, 1024, fallback=lambda: -1, get_batch_size=lambda _: 1024
-    )
-    call = dispatcher(echo)
-    for _ in range(20):  # it is in training before
-        await call(1)
+    _, call = await trained(1024)
     started = time.perf_counter()
     await asyncio.gather(*map(call, range(FULL_BATCHES)))
     return time.perf_counter() - started
