@@ -64,8 +64,9 @@ class Appender:
         )
 
     async def __aenter__(self) -> Self:
-        """Begin to bring what is written to the disk."""
-        self._checkpoints = asyncio.create_task(self._run_checkpoints())
+        """Begin to bring what is written to the disk; a server does so by itself."""
+        if self.no_wait_log is not None:
+            self._checkpoints = asyncio.create_task(self._run_checkpoints())
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -87,11 +88,10 @@ class Appender:
         return await self._find(key)
 
     async def _append_many(self, entries: list[Entry]) -> list[FirstUse | None]:
-        if self.no_wait_log is None:
-            return await self.executor.run_append(_append, self.log, entries)
         try:
-            with suppress(errors.RecordBusyError):
-                return self._append_here(self.no_wait_log, entries)
+            if self.no_wait_log is not None:
+                with suppress(errors.RecordBusyError):
+                    return self._append_here(self.no_wait_log, entries)
             return await self.executor.run_append(_append, self.log, entries)
         finally:
             self._unsafe.set()
