@@ -91,8 +91,8 @@ def connect(
     """Make an engine for sqlite:///file or postgresql+psycopg://...; connects when first used.
 
     busy_timeout_seconds: how long to wait for another process that is writing to the same file.
-    checkpoints: whether a commit brings to the disk what has become much beside a file, which takes
-    20 ms after that of a busy process; else checkpoint is for somebody to call.
+    checkpoints: whether a commit may bring to a file what waits beside it, which takes up to 20 ms
+    where another process writes much; if not, checkpoint is for somebody to call.
     statement_seconds: after which a server ends a statement by itself, if it may not take as long
     as it wants. may_begin: make a file that is not there. Raises RecordUnavailableError when the
     URL names nothing that can be used.
@@ -101,10 +101,9 @@ def connect(
         if make_url(url).drivername not in _DRIVERS:
             raise errors.RecordUnavailableError(_NO_DRIVER)
         if is_file(url):
-            engine = _connect_file(make_url(url), busy_timeout_seconds, may_begin=may_begin)
-            if not checkpoints:
-                sa.event.listen(engine, "connect", _leave_checkpoints)
-            return engine
+            return _connect_file(
+                make_url(url), busy_timeout_seconds, checkpoints=checkpoints, may_begin=may_begin
+            )
         return _connect_server(url, statement_seconds)
     except (SQLAlchemyError, OSError, ImportError) as exc:
         raise errors.RecordUnavailableError(str(exc)) from exc
@@ -123,7 +122,9 @@ def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def _connect_file(url: URL, busy_timeout_seconds: float, *, may_begin: bool) -> sa.Engine:
+def _connect_file(
+    url: URL, busy_timeout_seconds: float, *, checkpoints: bool, may_begin: bool
+) -> sa.Engine:
     if url.database in {None, "", ":memory:"}:
         raise errors.RecordUnavailableError("sqlite:/// names no file, and memory keeps nothing")
     file = Path(str(url.database))
@@ -135,6 +136,8 @@ def _connect_file(url: URL, busy_timeout_seconds: float, *, may_begin: bool) -> 
     sa.event.listen(engine, "connect", _configure_sqlite)
     if not busy_timeout_seconds:
         sa.event.listen(engine, "connect", _wait_for_nothing)
+    if not checkpoints:
+        sa.event.listen(engine, "connect", _leave_checkpoints)
     return engine
 
 
