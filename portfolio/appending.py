@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from evaluation_api.decision.errors import RecordBusyError
-from evaluation_api.record import turns
+from evaluation_api.record import database, turns
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.tables import evaluations
 from evaluation_api.record.writer import Writer
@@ -80,13 +80,12 @@ class _Rows:
     def __init__(self, log: RecordedFiles) -> None:
         self.pace = Pace(_LARGEST_SLICE, least=_LEAST_SLICE)
         self._log = log
-        self._file = str(log.engine.url.database)
 
     def append(self, file: RecordedFile, clients: pa.RecordBatch) -> RecordedFile:
         return self._log.append(file, encoding.values(clients))
 
     def let_in(self) -> None:
-        turns.let_in(self._file)
+        database.let_in(self._log.engine)
 
     def settle(self, file: RecordedFile) -> None:
         self._log.settle(file)
@@ -150,6 +149,6 @@ class _Columns:
 
 
 @contextmanager
-def _opened(database: str) -> Iterator[Appender]:
-    with sqlite_columns.opened(database) as columns:
-        yield _Columns(columns, database)
+def _opened(file: str) -> Iterator[Appender]:
+    with sqlite_columns.opened(file) as columns:
+        yield _Columns(columns, file)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Column, Connection, Engine, delete, func, insert, select, text, tuple_
 
 from evaluation_api.decision.domain import Position
-from evaluation_api.record import chain, database, digests, positions, turns
+from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Event
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.rows import first_id
@@ -154,13 +154,7 @@ def _slices(engine: Engine, delete_some: _Delete) -> Iterator[int]:
             return
         pace.note(time.perf_counter() - started)
         yield count
-        _let_in(engine)
-
-
-def _let_in(engine: Engine) -> None:
-    """Let those write to a file who wait; a server lets several write at a time."""
-    if engine.dialect.name == "sqlite":
-        turns.let_in(str(engine.url.database))
+        database.let_in(engine)
 
 
 def _delete_evaluations(bound: str, event: Event, connection: Connection, limit: int) -> int:
@@ -238,7 +232,7 @@ def _return_pages(engine: Engine) -> None:
             before, free = free, _free_pages_after_some(connection)
         if free == before:
             break
-        _let_in(engine)
+        database.let_in(engine)
     _empty_log(engine)
 
 

@@ -316,6 +316,12 @@ def begin_writing(connection: sa.Connection) -> None:
         driver.execute(f"PRAGMA busy_timeout={milliseconds}")
 
 
+def let_in(engine: sa.Engine) -> None:
+    """Let those write who wait for a SQLite file (turns.py); a server lets several at a time."""
+    if engine.dialect.name == "sqlite":
+        turns.let_in(str(engine.url.database))
+
+
 def _takes_place(driver: Any, *, or_raises: bool = False) -> bool:  # noqa: ANN401 - the driver's own
     try:
         driver.execute("BEGIN IMMEDIATE")
