@@ -156,6 +156,9 @@ class _Offer:
             opening += [asyncio.create_task(self._open()) for _ in growth]
             await asyncio.sleep(_TICK_SECONDS)
         await self._drain()
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
         for connection in list(self.connections):
             connection.close()
         return self._summary(offered)

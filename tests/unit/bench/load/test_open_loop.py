@@ -3,6 +3,7 @@
 import gc
 import itertools
 import time
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,14 @@ def test_every_request_is_sent_and_every_answer_counted() -> None:
     assert load.unanswered <= 1
     assert load.goodput >= 375
     assert (load.refused, load.failed, load.mixed_up) == (0, 0, 0)
+
+
+def test_connections_that_open_at_the_end_are_closed_too() -> None:
+    with server(GOOD) as port, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")  # as an error it would keep the loop from being closed
+        for _ in range(30):
+            open_loop.offer(port, REQUESTS, per_second=20_000, seconds=0.003, open_at_first=1)
+    assert warned == []
 
 
 def test_refusals_and_failures_are_no_goodput() -> None:
