@@ -35,6 +35,7 @@ _FIELD_OF: Final = {
     **{field: field for field in FIELDS},
     **{column: field for field, column in COLUMNS.items()},
     "cliente": "name",
+    "nome_do_cliente": "name",
     "limite": "credit_limit",
     "saldo": "balance",
 }

@@ -17,8 +17,10 @@ from evaluation_api.decision.domain import FEATURES
 from portfolio.files import held, messages, text
 from portfolio.files.amounts import Grammar, Mark
 from portfolio.files.errors import UnreadableFileError
+from portfolio.files.header import Choices, header_of
 from tests.portfolio_files import ANA, BIA, HEADER, read_bytes, read_path
 
+FORM = Path("frontend/index.html")
 ANA_READ = [1035.0, 5788.0, 0.0, 2700.0, 5651.0]
 BIA_READ = [1126.0, 0.0, 504.0, 1200.0, 599.0]
 BOTH = HEADER + ANA + BIA
@@ -335,6 +337,17 @@ def test_the_training_sets_own_columns_are_found_and_its_ids_can_be_the_names() 
     assert read.names == ["C1"]
     assert read.header.unused == ("BALANCE_FREQUENCY",)
     assert [(fault.line, fault.column) for fault in read.faults] == [(3, "CREDIT_LIMIT")]
+
+
+def test_columns_may_be_called_as_the_form_calls_its_fields() -> None:
+    labels = re.findall(r' data-label="(\w+)">([^<]+)</label>', FORM.read_text())
+
+    header = header_of([label for _, label in labels], 1, Choices({}))
+
+    assert [header.names[header.places[field]] for field, _ in labels] == [
+        label for _, label in labels
+    ]
+    assert not header.has_numbered_clients
 
 
 def test_clients_may_be_numbered_in_a_column_that_is_chosen_and_by_no_cpf() -> None:
