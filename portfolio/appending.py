@@ -25,7 +25,7 @@ _LARGEST_SLICE: Final = 4_096
 #: These take 3 ms of work: on a busy machine they last longer, and smaller ones would wait oftener.
 _LEAST_SLICE: Final = 256
 #: What the driver that takes columns does at a time; elsewhere a slice has a price of its own.
-_SHORT_SLICE_SECONDS: Final = 0.005
+_SHORT_SLICE_SECONDS: Final = 0.002
 _MOVE_ON: Final = (
     "UPDATE recorded_files SET recorded = ? WHERE sha256 = ? AND id = ? AND recorded = ?"
 )
