@@ -6,9 +6,10 @@ SQLite and PostgreSQL differ here, and in how rows are written (writer.py).
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,10 @@ _HIDE_PARAMETERS: Final = {"hide_parameters": True}
 #: An evaluation takes 2 KB with its answer, so that of pages of 4 KB each would hold one, and the
 #: file be half as large again; a file that is there keeps its own.
 _PAGE_BYTES = 8192
-_PRAGMAS = (
+#: Readers and the writer work side by side. synchronous=NORMAL survives a killed process; after a
+#: power cut the last transactions may be gone, whole. Whoever can't accept that sets a PostgreSQL
+#: URL.
+_PRAGMAS: Final = (
     f"page_size={_PAGE_BYTES}",
     "auto_vacuum=INCREMENTAL",  # of a file that is made; another one keeps what it has
     "secure_delete=ON",
@@ -133,11 +137,11 @@ def _connect_file(
     file.parent.mkdir(parents=True, exist_ok=True)
     timeout = busy_timeout_seconds or _OPENING_SECONDS
     engine = sa.create_engine(url, connect_args={"timeout": timeout}, **_HIDE_PARAMETERS)
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    if not busy_timeout_seconds:
-        sa.event.listen(engine, "connect", _wait_for_nothing)
+    pragmas = [*_PRAGMAS, f"busy_timeout={1000 * busy_timeout_seconds:.0f}"]
     if not checkpoints:
-        sa.event.listen(engine, "connect", _leave_checkpoints)
+        # Of SQLite's own, one commit in dozens would wait for a disk.
+        pragmas.append("wal_autocheckpoint=0")
+    sa.event.listen(engine, "connect", partial(_set_up_file, pragmas))
     return engine
 
 
@@ -352,25 +356,9 @@ def _kind(error: BaseException) -> type[errors.RecordUnavailableError]:
     return errors.RecordBusyError if is_busy else errors.RecordUnavailableError
 
 
-def _configure_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
-    """Let readers and the writer work side by side.
-
-    synchronous=NORMAL survives a killed process; after a power cut the last transactions may be
-    gone, whole. Whoever can't accept that sets a PostgreSQL URL.
-    """
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _wait_for_nothing(connection: Any, _: object) -> None:  # noqa: ANN401
-    connection.execute("PRAGMA busy_timeout=0").close()
-
-
-def _leave_checkpoints(connection: Any, _: object) -> None:  # noqa: ANN401
-    """Spare a commit the checkpoint that SQLite hands to one in dozens, and its wait for a disk."""
-    connection.execute("PRAGMA wal_autocheckpoint=0").close()
+def _set_up_file(pragmas: Iterable[str], connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}").close()
 
 
 def checkpoint(engine: sa.Engine) -> None:
