@@ -23,8 +23,6 @@ class Keyring:
         """Start with none. sessions: reads cookies."""
         self._sessions = sessions
         self._keys: dict[str, Pass] = {}
-        #: By the headers that were found to carry them, and by no other, which saves the digest.
-        self._verified: dict[bytes, Pass] = {}
         self._ended: frozenset[str] = frozenset()
         #: By id, when each was last used, as time.time() has it; for whoever writes it down.
         self.used: dict[str, float] = {}
@@ -38,7 +36,7 @@ class Keyring:
                 ended.add(one.id)
             elif one.kind is CredentialKind.KEY and one.digest is not None:
                 keys[one.digest] = Pass(one.id, one.identity, one.expires_at.timestamp())
-        self._keys, self._ended, self._verified = keys, frozenset(ended), {}
+        self._keys, self._ended = keys, frozenset(ended)
 
     def end(self, session_id: str) -> None:
         """Let nobody in by a session any more, before the record is read again."""
@@ -64,14 +62,8 @@ class Keyring:
         return None if session is None or session.id in self._ended else session
 
     def _of_key(self, header: bytes) -> Identity | None:
-        known, now = self._verified.get(header) or self._verify(header), time.time()
+        known, now = self._keys.get(digest_of(header[len(_BEARER) :])), time.time()
         if known is None or now >= known.until:
             return None
         self.used[known.id] = now
         return known.identity
-
-    def _verify(self, header: bytes) -> Pass | None:
-        known = self._keys.get(digest_of(header[len(_BEARER) :]))
-        if known is not None:
-            self._verified[header] = known
-        return known
