@@ -26,7 +26,7 @@ _SHORTEST_SECRET = 32
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
 
-def _address(url: str) -> str:
+def address(url: str) -> str:
     """Return the URL itself, if it says where a service is: else nothing would ever answer."""
     try:
         parts = urlsplit(url)
@@ -41,7 +41,7 @@ def _address(url: str) -> str:
 
 def _origin(url: str) -> str:
     """Return the URL itself, if pages that have the root of their host can be there."""
-    if urlsplit(_address(url)).path not in {"", "/"}:
+    if urlsplit(address(url)).path not in {"", "/"}:
         raise PydanticCustomError("origin", "has a path, and the pages are served at / alone")
     return url
 
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = "localhost,127.0.0.1,[::1]"
     public_url: Annotated[str, AfterValidator(_origin)] = "http://127.0.0.1:8000"
     access_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
-    oidc_discovery_url: Annotated[str, AfterValidator(_address)] | None = None
+    oidc_discovery_url: Annotated[str, AfterValidator(address)] | None = None
     oidc_client_id: Annotated[str, AfterValidator(_beside_a_provider)] = Field(
         "", validate_default=True
     )
@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     )
     gateways: Annotated[str, AfterValidator(_gateways)] = ""
     rate_per_second: float = Field(50, gt=0, allow_inf_nan=False)
-    model_url: Annotated[str, AfterValidator(_address)] = "http://127.0.0.1:8001"
+    model_url: Annotated[str, AfterValidator(address)] = "http://127.0.0.1:8001"
     model_token: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
         None, validation_alias="MODEL_SERVICE_TOKEN"
     )
@@ -139,10 +139,11 @@ def name_unknown(*kinds: type[BaseSettings]) -> None:
         logger.warning("unknown_settings", extra={"names": " ".join(mistyped)})
 
 
-def wrong_settings(exc: ValidationError) -> str:
-    """Name each wrong setting by its variable; its value may be a secret."""
+def wrong_settings(exc: ValidationError, *kinds: type[BaseSettings]) -> str:
+    """Name each wrong setting of one of the kinds by its variable; its value may be a secret."""
+    [prefix] = [kind.model_config["env_prefix"] for kind in kinds if kind.__name__ == exc.title]
     return "; ".join(
-        f"{name if name.isupper() else f'EVALUATION_{name.upper()}'}: {error['msg']}"
+        f"{name if name.isupper() else prefix + name.upper()}: {error['msg']}"
         for error in exc.errors(include_input=False, include_url=False)
         for name in [str(error["loc"][0])]
     )

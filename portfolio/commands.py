@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     except _REASONS as exc:
         sentence = str(exc) + _way_out(exc)
     except ValidationError as exc:
-        sentence = wrong_settings(exc)
+        sentence = wrong_settings(exc, Settings)
     except OSError as exc:
         sentence = ": ".join(str(part) for part in (exc.filename, exc.strerror or exc) if part)
     except KeyboardInterrupt:

@@ -16,12 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation_api.client_files.client_file import ClientFile, Counts, State
@@ -29,7 +29,7 @@ from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
 from evaluation_api.record import database, schema
 from evaluation_api.runtime import logs
-from evaluation_api.settings import Settings, name_unknown, wrong_settings
+from evaluation_api.settings import Settings, address, name_unknown, wrong_settings
 from portfolio import earlier_files, precedence
 from portfolio.files import messages
 from portfolio.leases import LeaseLostError, Leases, TriedOftenError
@@ -66,7 +66,7 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PORTFOLIO_", frozen=True)
 
-    model_url: str = Field(
+    model_url: Annotated[str, AfterValidator(lambda url: url and address(url))] = Field(
         "", description="Where the model service is, whose model decides; else BentoML's store"
     )
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics and /health")
@@ -228,7 +228,7 @@ def main(arguments: list[str]) -> int:
         engine = database.connect(settings.database_url.get_secret_value())
         schema.migrate(engine)
     except ValidationError as exc:
-        return _refuse(wrong_settings(exc))
+        return _refuse(wrong_settings(exc, Settings, WorkerSettings))
     except RecordUnavailableError as exc:
         return _refuse(f"The database cannot be used: {exc}")
     except (PolicyError, OSError) as exc:

@@ -65,7 +65,7 @@ def _sentence(exc: Exception) -> str:
     first_line = str(exc).partition("\n")[0]
     match exc:
         case ValidationError():
-            return wrong_settings(exc)
+            return wrong_settings(exc, Settings)
         case errors.RecordUnavailableError():
             return f"The database cannot be used: {first_line}"
         case errors.ModelError():

@@ -387,6 +387,27 @@ def test_a_setting_that_no_worker_reads_is_named_at_its_start(tmp_path: Path) ->
     assert warning.endswith("names=EVALUATION_POLICY_PAHT PORTFOLIO_METRICSPORT")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (
+            {"PORTFOLIO_METRICS_PORT": "x"},
+            "PORTFOLIO_METRICS_PORT: Input should be a valid",
+        ),
+        ({"PORTFOLIO_MODEL_URL": "model:8001"}, "PORTFOLIO_MODEL_URL: is no address such as http"),
+        ({"EVALUATION_LOG_LEVEL": "x"}, "EVALUATION_LOG_LEVEL: String should match"),
+    ],
+)
+def test_a_workers_start_that_cannot_be_names_what_is_wrong(
+    tmp_path: Path, wrong: dict[str, str], says: str
+) -> None:
+    ended = commands.run(worker.main, environment={**record_in(tmp_path), **wrong})
+
+    assert ended.returncode == worker.REFUSED
+    assert ended.stderr.startswith(says)
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_policy_with_a_mistake_stops_the_start_with_its_line(tmp_path: Path) -> None:
     mistaken = tmp_path / "politica.toml"
     text = policy_file.DEFAULT.read_text().replace(
