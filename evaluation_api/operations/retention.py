@@ -218,7 +218,7 @@ def _delete_parts(
 
 
 def _return_pages(engine: Engine) -> None:
-    """Give the disk back what is free: SQLite's pages and log, or what PostgreSQL can of its own.
+    """Give the disk back what is free: SQLite's pages, or what PostgreSQL can of its own.
 
     A file that was made before it could do so keeps its pages, and fills them again.
     """
@@ -233,7 +233,6 @@ def _return_pages(engine: Engine) -> None:
         if free == before:
             break
         database.let_in(engine)
-    _empty_log(engine)
 
 
 def _empty_log(engine: Engine) -> None:

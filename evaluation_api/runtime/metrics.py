@@ -1,5 +1,6 @@
 """What Prometheus is told of requests, whatever they are about."""
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -20,16 +21,15 @@ TASKS = Gauge("evaluation_tasks", "Tasks of the event loop")
 #: There are thirty more that no route takes, and each would be a series of 15 lines for each route.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 
-#: Looking a series up by its labels costs more than observing it.
-_series: Final[dict[tuple[str, str, int], Histogram]] = {}
-
 
 def observe(scope: Scope, status: int, seconds: float) -> None:
     """Note a duration under the route's pattern: a path with an id would be a new series."""
     route = str(getattr(scope.get("route"), "path", "other"))
-    method = str(scope["method"])
-    series = _series.get((route, method, status))
-    if series is None:
-        told = method if method in _METHODS else "other"
-        series = _series[route, method, status] = REQUESTS.labels(route, told, status)
-    series.observe(seconds)
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    _series(route, method, status).observe(seconds)
+
+
+@cache
+def _series(route: str, method: str, status: int) -> Histogram:
+    """Return a series; looking one up by its labels costs more than observing it."""
+    return REQUESTS.labels(route, method, status)

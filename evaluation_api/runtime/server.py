@@ -44,24 +44,20 @@ def serve(  # noqa: PLR0913 - each by name
     refusal: Refusal,
     bounds: Bounds | None = None,
     accept_all: bool = True,
-    join_writes: bool = True,
     grace_seconds: int = _GRACE_SECONDS,
     gateways: str = "",
 ) -> None:
     """Serve until told to stop, or hung up on. Requests beyond the limit are refused at once.
 
     refusal: makes the whole answer to what the application never sees. accept_all: whether all who
-    come in a turn of the loop are let in together, and not one a turn as by uvloop. join_writes:
-    whether an answer's head goes with its body, and not by itself as by uvicorn. grace_seconds: how
-    long the answers in progress may take to end when told to stop. gateways: addresses whose
+    come in a turn of the loop are let in together, and not one a turn as by uvloop. grace_seconds:
+    how long the answers in progress may take to end when told to stop. gateways: addresses whose
     X-Forwarded-For is believed, "*" for all.
 
     Raises what opening the application raises, and OSError when there is nothing to listen on.
     """
     bounds = bounds or Bounds(connections_within_descriptors())
-    protocol = partial(
-        BoundedProtocol, limit=limit, refusal=refusal, bounds=bounds, join_writes=join_writes
-    )
+    protocol = partial(BoundedProtocol, limit=limit, refusal=refusal, bounds=bounds)
     config = uvicorn.Config(
         app,
         host=host,

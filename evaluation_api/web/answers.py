@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -228,12 +229,10 @@ def _erased_at(one: Recorded | Summary) -> str | None:
 
 def _pedido(evaluation: Recorded) -> contract.Pedido:
     """Return what was asked; the zeros of who was erased are nobody's amounts."""
-    name, usage = evaluation.applicant.name, evaluation.applicant.usage
+    amounts = asdict(evaluation.applicant.usage)
     if evaluation.erased_at is not None:
-        return contract.Pedido(name, None, None, None, None, None)
-    return contract.Pedido(
-        name, usage.balance, usage.purchases, usage.cash_advance, usage.credit_limit, usage.payments
-    )
+        amounts = dict.fromkeys(amounts)
+    return contract.Pedido(evaluation.applicant.name, **amounts)
 
 
 def parse_answer(evaluation: Recorded) -> dict[str, Any]:

@@ -98,17 +98,20 @@ class ApiRoute(SummarizedRoute):
 
     def get_route_handler(self) -> _Handler:
         """Return what FastAPI calls with each request: its documented way to change the reading."""
-        known, handle = set(_query_names(self.dependant)), super().get_route_handler()
-        has_body = self.body_field is not None
+        handle, has_body = super().get_route_handler(), self.body_field is not None
 
         async def strict(request: Request) -> Response:
-            refuse_strangers(request, known)
+            refuse_strangers(request, self._known)
             asked = ApiRequest(request.scope, request.receive)
             if has_body:
                 requests.refuse_repeated(await asked.body())
             return await handle(asked)
 
         return strict
+
+    @cached_property
+    def _known(self) -> set[str]:
+        return set(_query_names(self.dependant))
 
 
 class FastRoute(ApiRoute):
@@ -132,10 +135,6 @@ class FastRoute(ApiRoute):
         told = {name: text.decode("latin-1") for name, text in scope["headers"] if name in _READ}
         response = await self.endpoint(request, sent, *map(told.get, _READ))
         await response(scope, receive, send)
-
-    @cached_property
-    def _known(self) -> set[str]:
-        return set(_query_names(self.dependant))
 
 
 def refuse_strangers(request: Request, known: set[str]) -> None:
