@@ -198,14 +198,15 @@ def pending(evaluation_id: str) -> bytes:
 
 def recorded(evaluation: Recorded) -> bytes:
     """Return one evaluation with its reviews as JSON, the answer in it byte for byte."""
-    rest = _encode(
+    machine: Any = msgspec.Raw((answer_json(evaluation) or "null").encode())
+    return _encode(
         contract.Registro(
             id=evaluation.id,
             protocolo=sentences.protocol(evaluation.id),
             situacao=_situation(pending=evaluation.pending),
             recebido_em=when(evaluation.received_at),
             pedido=_pedido(evaluation),
-            avaliacao=None,
+            avaliacao=machine,
             degradada=evaluation.degraded,
             revisoes=[review(one) for one in evaluation.reviews],
             decisao_final=evaluation.final_outcome,
@@ -214,9 +215,6 @@ def recorded(evaluation: Recorded) -> bytes:
             corrigida_por=evaluation.corrected_by,
         )
     )
-    machine = answer_json(evaluation) or "null"
-    # No text of a person's can hold this: the quotes in it would be escaped.
-    return rest.replace(b'"avaliacao":null', b'"avaliacao":' + machine.encode(), 1)
 
 
 def _situation(*, pending: bool) -> str:
