@@ -30,7 +30,7 @@ from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.budget import Budget
-from evaluation_api.web.problems import Cause, Responses, described
+from evaluation_api.web.problems import Cause, Responses, described, header
 from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, Asking, no_store
 
@@ -59,18 +59,12 @@ _UPLOAD: Final[dict[str, Any]] = {
     }
 }
 _CREATED: Final[Responses] = {
-    HTTPStatus.CREATED: {
-        "headers": {
-            "Location": {"description": "Onde o arquivo está", "schema": {"type": "string"}}
-        }
-    }
+    HTTPStatus.CREATED: {"headers": {"Location": header("Onde o arquivo está")}}
 }
 _DOWNLOAD: Final[Responses] = {
     HTTPStatus.OK: {
         "description": "O arquivo",
-        "headers": {
-            "Content-Disposition": {"description": "Nome do arquivo", "schema": {"type": "string"}}
-        },
+        "headers": {"Content-Disposition": header("Nome do arquivo")},
     }
 }
 _ONE: Final = described(errors.ClientFileNotFoundError)

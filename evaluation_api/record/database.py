@@ -122,8 +122,13 @@ def connect_again(engine: sa.Engine) -> sa.Engine:
 
 def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     """Tell whether a file that SQLite reads is none of SQLite's, or is damaged."""
-    code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorcode", 0)
-    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    code = _file_code(getattr(error.__cause__, "orig", None))
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _file_code(error: BaseException | None) -> int:
+    """Return what SQLite's error is about, whatever of it (https://www.sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _connect_file(
@@ -253,8 +258,9 @@ def _sentence_of(exc: Exception, engine: sa.Engine) -> str:
     What follows the first line is the statement, or a row, with its client.
     """
     sentence, cause = str(exc).partition("\n")[0], getattr(exc, "orig", None) or exc
-    is_nameless = getattr(cause, "sqlite_errorcode", 0) & 0xFF in _ABOUT_THE_FILE
-    return f"{sentence}: {engine.url.database}" if is_nameless else sentence
+    return (
+        f"{sentence}: {engine.url.database}" if _file_code(cause) in _ABOUT_THE_FILE else sentence
+    )
 
 
 def require_writable(engine: sa.Engine, *, thoroughly: bool = False) -> None:
@@ -270,7 +276,7 @@ def require_writable(engine: sa.Engine, *, thoroughly: bool = False) -> None:
         if thoroughly:
             _write_and_take_back(connection)
     if engine.dialect.name == "sqlite":
-        _require_room(engine.url.database)
+        _require_room(str(engine.url.database))
 
 
 def _write_and_take_back(connection: sa.Connection) -> None:
@@ -282,10 +288,8 @@ def _write_and_take_back(connection: sa.Connection) -> None:
     connection.invalidate()
 
 
-def _require_room(file: str | None) -> None:
+def _require_room(file: str) -> None:
     """Raise RecordUnavailableError when the disk of a SQLite file is full, or gone."""
-    if not file:
-        return
     try:
         free = shutil.disk_usage(Path(file).parent).free
     except OSError as exc:
@@ -351,8 +355,7 @@ def _is_unheard(error: BaseException) -> bool:
 
 def _kind(error: BaseException) -> type[errors.RecordUnavailableError]:
     """Tell a statement that failed because another process was writing to the file."""
-    code = getattr(error, "sqlite_errorcode", None)
-    is_busy = code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+    is_busy = _file_code(error) == sqlite3.SQLITE_BUSY
     return errors.RecordBusyError if is_busy else errors.RecordUnavailableError
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import islice
 from math import inf
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ class Journal(AbstractAsyncContextManager["Journal"]):
 
     async def write(self) -> None:
         """Write what waits, oldest first. Raises RecordUnavailableError."""
-        while some := [self._waiting[at] for at in range(min(_AT_ONCE, len(self._waiting)))]:
+        while some := list(islice(self._waiting, _AT_ONCE)):
             await self.executor.run_write(self.log.note, some)
             for _ in some:
                 self._waiting.popleft()

@@ -85,6 +85,13 @@ _ACCEPTED: Final = {
     "Accept": "application/json, text/csv, application/octet-stream",
     "Accept-Encoding": "identity",
 }
+
+
+def header(description: str) -> dict[str, Any]:
+    """Return how FastAPI is told of an answer's header that is a text."""
+    return {"description": description, "schema": {"type": "string"}}
+
+
 RETRY_AFTER: Final = {
     "description": "Segundos a esperar antes de tentar de novo",
     "schema": {"type": "integer", "minimum": 1},

@@ -57,18 +57,14 @@ _EVALUATED: Final = described(
     errors.ModelError,
     errors.RecordUncertainError,
 )
-_LOCATION: Final = {"description": "Onde a avaliação aparecerá", "schema": {"type": "string"}}
 _PENDING: Final[Responses] = {
     HTTPStatus.ACCEPTED: {
         "model": contract.Pendente,
         "description": "O pedido aguarda o modelo",
         "headers": {
-            "Location": _LOCATION,
+            "Location": problems.header("Onde a avaliação aparecerá"),
             "Retry-After": problems.RETRY_AFTER,
-            "Preference-Applied": {
-                "description": "Sempre respond-async",
-                "schema": {"type": "string"},
-            },
+            "Preference-Applied": problems.header("Sempre respond-async"),
         },
     }
 }

@@ -253,7 +253,7 @@ def _protocol(sought: str | None) -> str | None:
     return identity if _PROTOCOL.fullmatch(identity) else None
 
 
-def by_protocol(sought: str, table: _Named = evaluations) -> Iterator[Condition]:
+def by_protocol(sought: str, table: _Named) -> Iterator[Condition]:
     """Yield how an evaluation is found by its id, or by its end, which people tell each other."""
     identity = "".join(sought.lower().split())
     if ended := _protocol(sought):
