@@ -30,7 +30,7 @@ from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.budget import Budget
-from evaluation_api.web.problems import Cause, Responses, described, header
+from evaluation_api.web.problems import Responses, described, header
 from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, Asking, no_store
 
@@ -317,19 +317,18 @@ def _chosen(answers: Answers) -> dict[str, Any]:
     return told | ({"columns": sorted(answers.columns)} if answers.columns else {})
 
 
-def _add_download(
-    name: str, kind: Kind, response: type[FileResponse], told: str, *causes: Cause
-) -> None:
-    """Add the route by which a kind of pieces is taken.
-
-    told: the route's description. causes: why else it may not be.
-    """
+def _add_download(name: str, kind: Kind, told: str) -> None:
+    """Add the route by which a kind of pieces is taken. told: the route's description."""
+    response = SentResponse if kind is Kind.SENT else CsvResponse
+    causes = (*_NOT_TAKEN, errors.NoResultError) if kind is Kind.RESULT else _NOT_TAKEN
 
     async def take(files: Needed, asking: Asking, file_id: FileId) -> Response:
         found = await files.executor.run_read(files.log.find, file_id)
         if found.is_erased:
             raise errors.ClientFileErasedError(file_id)  # no bytes would read as no lines
-        if kind is Kind.RESULT and not (found.done or await _first(files, file_id, kind)):
+        has_none_done = kind is Kind.RESULT and not found.done
+        # What the last release cancelled may have a piece all the same.
+        if has_none_done and not await files.executor.run_read(files.log.part, file_id, kind, 0):
             raise errors.NoResultError(file_id)
         files.journal.note(asking, "export", file=file_id, part=kind)
         named = answers.attachment(_name_of(found.name, kind))
@@ -340,7 +339,7 @@ def _add_download(
         f"/lotes/{{file_id}}/{name}",
         operation_id=f"baixar_{name.removesuffix('.csv')}",
         response_class=response,
-        responses=described(*_NOT_TAKEN, *causes) | _DOWNLOAD,
+        responses=described(*causes) | _DOWNLOAD,
         dependencies=[Depends(_download_place)],
     )(take)
 
@@ -353,11 +352,6 @@ def _name_of(name: str, kind: Kind) -> str:
     return f"{'resultado' if kind is Kind.RESULT else 'erros'}-{name}{ending}"
 
 
-async def _first(files: Files, file_id: str, kind: Kind) -> bytes | None:
-    """Return the first piece: what the last release cancelled may have one, and no line done."""
-    return await files.executor.run_read(files.log.part, file_id, kind, 0)
-
-
 async def _pieces(files: Files, file_id: str, kind: Kind) -> AsyncIterator[bytes]:
     number, read = 0, files.executor.run_read
     while (piece := await read(files.log.part, file_id, kind, number)) is not None:
@@ -368,17 +362,14 @@ async def _pieces(files: Files, file_id: str, kind: Kind) -> AsyncIterator[bytes
 _add_download(
     "resultado.csv",
     Kind.RESULT,
-    CsvResponse,
     "Devolve as linhas já avaliadas, na mesma ordem, com a decisão ou o erro de cada uma.",
-    errors.NoResultError,
 )
 _add_download(
     "erros.csv",
     Kind.FAULTS,
-    CsvResponse,
     "Devolve só as linhas com erro, para corrigir e enviar como outro arquivo.",
 )
-_add_download("enviado", Kind.SENT, SentResponse, "Devolve o arquivo como foi enviado.")
+_add_download("enviado", Kind.SENT, "Devolve o arquivo como foi enviado.")
 
 
 def _add_step(step: Step, told: str) -> None:

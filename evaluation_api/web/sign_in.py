@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Router
+from starlette.types import ASGIApp
 
 from evaluation_api.access import credentials, roles
 from evaluation_api.access.credentials import CredentialKind
@@ -88,7 +89,7 @@ async def leave(
 def of_provider(access: Access | None) -> ASGIApp:
     """Return what leads to a provider of identities and back, if there is one."""
     if access is None or access.provider is None:
-        return _nobody
+        return Router()
 
     async def welcome(request: Request, who: Identity) -> Response:
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER, NO_STORE)
@@ -97,10 +98,6 @@ def of_provider(access: Access | None) -> ASGIApp:
         return response
 
     return access.provider.app(welcome)
-
-
-async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
 def _set_cookie(response: Response, access: Access, value: str) -> None:
