@@ -82,11 +82,9 @@ class Running:
             )
 
     def __enter__(self) -> Self:
-        """Begin a block at whose end the program is gone."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Stop it."""
         self.stop()
 
     @property

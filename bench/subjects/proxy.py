@@ -39,14 +39,12 @@ class Proxy:
         return f"{account}@{HOST}:{self.port}/{database}"
 
     def __enter__(self) -> Self:
-        """Listen."""
         self._thread.start()
         listening = asyncio.start_server(self._accept, HOST, self.port)
         self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Close everything."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

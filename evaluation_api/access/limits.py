@@ -34,7 +34,6 @@ class RateLimit:
         self._due: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Return of how many callers something is kept."""
         return len(self._due)
 
     def seconds_to_wait(self, caller: str) -> float:

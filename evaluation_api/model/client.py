@@ -99,12 +99,10 @@ class ModelClient:
         )
 
     async def __aenter__(self) -> Self:
-        """Open the connection pool."""
         await self._transport.__aenter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close the connection pool."""
         if self._look is not None:
             self._look.cancel()
             await asyncio.gather(self._look, return_exceptions=True)

@@ -50,7 +50,6 @@ class Appender:
     _checkpoints: asyncio.Task[None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Have callers share transactions."""
         shared = partial(
             Coalescer,
             max_items=_MAX_ENTRIES,
@@ -97,7 +96,6 @@ class Appender:
             self._unsafe.set()
 
     def _append_here(self, log: EvaluationLog, entries: list[Entry]) -> list[FirstUse | None]:
-        """Append on the event loop."""
         self.executor.outage.require_none()
         try:
             return _append(log, entries)

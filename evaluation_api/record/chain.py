@@ -65,7 +65,6 @@ class Head(NamedTuple):
     hash: str
 
     def __str__(self) -> str:
-        """Return it as people keep it."""
         return f"{self.number}:{self.hash}"
 
 

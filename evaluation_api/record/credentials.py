@@ -108,7 +108,6 @@ class CredentialWatch:
     _note_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin to count now."""
         self._note_at = time.monotonic() + self.note_seconds
 
     async def run(self) -> None:

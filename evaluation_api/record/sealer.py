@@ -131,7 +131,6 @@ class Seals(database.Keeper):
         return [positions.numbering(connection).told(number), identity]
 
     def _look_ahead(self, connection: sa.Connection) -> _Step | None:
-        """Read what is to be sealed next."""
         unsealed = self._unsealed(connection)
         return partial(self._seal, unsealed) if unsealed.rows.total else None
 

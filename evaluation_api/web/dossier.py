@@ -30,7 +30,6 @@ def _local(when: datetime) -> str:
 
 
 def _day(when: datetime) -> str:
-    """Format a time as its day."""
     return when.astimezone(SAO_PAULO).strftime("%d/%m/%Y")
 
 
