@@ -1,18 +1,38 @@
-"""How often one caller may ask: a burst, and then so many requests a second.
+"""How many do something at once, and how often one caller may ask.
 
-A leaky bucket that keeps one number for each caller (the generic cell rate algorithm,
+The rate is a leaky bucket that keeps one number for each caller (the generic cell rate algorithm,
 https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm), in bounded memory. The fixed windows of
 limits 5.8 take eight times as long, let twice the rate through, and are forgotten by a thread.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Final
 
 #: Who asked too long ago to matter is forgotten first; of this many who asked just now, the oldest.
 _MOST_CALLERS: Final = 16_384
 _ROUNDING_SECONDS: Final = 1e-6
+
+
+class AtOnce:
+    """So many places, and whoever finds none has to come again. refusal: makes what is raised."""
+
+    def __init__(self, places: int, refusal: Callable[[], Exception]) -> None:
+        self._free = places
+        self._refusal = refusal
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place while a block runs. Raises what refusal makes when there is none."""
+        if not self._free:
+            raise self._refusal()
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 class RateLimit:

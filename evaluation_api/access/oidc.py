@@ -9,6 +9,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from authlib.integrations.base_client import OAuthError
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp
 
 from evaluation_api.access.cookies import WAY
 from evaluation_api.access.identity import Identity, Kind, Role
+from evaluation_api.access.limits import AtOnce
 from evaluation_api.decision import errors, sentences
 from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, is_readable
 
@@ -64,10 +66,12 @@ class Provider:
     public_url: str
     secret: str
     _client: Any = field(init=False)
-    _asking: int = field(default=0, init=False)
+    _signing_in: AtOnce = field(init=False)
 
     def __post_init__(self) -> None:
         """Register it; it is asked when somebody comes."""
+        many = f"{_MOST_AT_ONCE} others are being signed in"
+        self._signing_in = AtOnce(_MOST_AT_ONCE, partial(errors.ProviderUnavailableError, many))
         self.public_url = self.public_url.rstrip("/")
         self._client = OAuth().register(
             "provider",
@@ -87,12 +91,12 @@ class Provider:
 
         async def begin(request: Request) -> Response:
             back = f"{self.public_url}{PATH}/retorno"
-            with _told(), self._place():
+            with _told(), self._signing_in.place():
                 led: Response = await _asked(self._client.authorize_redirect(request, back))
             return led
 
         async def end(request: Request) -> Response:
-            with _told(), self._place():
+            with _told(), self._signing_in.place():
                 who = await self._identity(request)
             return await welcome(request, who)
 
@@ -105,16 +109,6 @@ class Provider:
             same_site="lax",
             https_only=self.public_url.startswith("https:"),
         )
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._asking >= _MOST_AT_ONCE:
-            raise errors.ProviderUnavailableError(f"{_MOST_AT_ONCE} others are being signed in")
-        self._asking += 1
-        try:
-            yield
-        finally:
-            self._asking -= 1
 
     async def _identity(self, request: Request) -> Identity:
         # Authlib keeps them, and asks again for one that it is named and does not know: a provider

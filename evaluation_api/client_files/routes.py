@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
+from evaluation_api.access.limits import AtOnce
 from evaluation_api.client_files import answers
 from evaluation_api.client_files.answers import Lote, Lotes
 from evaluation_api.client_files.client_file import Answers, Awaited, ClientFile, Kind, State, Step
@@ -29,7 +31,7 @@ from evaluation_api.record.executor import RecordExecutor
 from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web.api_route import ApiRoute
-from evaluation_api.web.budget import Budget
+from evaluation_api.web.pages import FILES_AT_ONCE
 from evaluation_api.web.problems import Responses, described, header
 from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, Asking, no_store
@@ -81,6 +83,7 @@ _NOT_TAKEN: Final = (
 )
 
 router = APIRouter(route_class=ApiRoute, tags=["lotes"])
+_few_files: Final = partial(AtOnce, FILES_AT_ONCE, errors.ManyFilesError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,8 @@ class Files:
     log: ClientFileLog
     executor: RecordExecutor
     journal: Journal
-    uploads: Budget = field(default_factory=Budget)
-    downloads: Budget = field(default_factory=Budget)
+    uploads: AtOnce = field(default_factory=_few_files)
+    downloads: AtOnce = field(default_factory=_few_files)
 
 
 async def _needed(request: Request) -> Files:

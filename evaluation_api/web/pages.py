@@ -16,9 +16,13 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from evaluation_api.web.budget import Budget
+from evaluation_api.access.limits import AtOnce
+from evaluation_api.decision import errors
 from evaluation_api.web.compression import PIECE_BYTES, CompressedFiles
 
+#: How many files come in, and how many results or files of a folder go out, at once: each may hold
+#: its place for minutes, and evaluations find theirs free, whoever reads or sends slowly.
+FILES_AT_ONCE: Final = 8
 #: Asked again each time, and answered 304 unless changed: no page of a release meets the modules
 #: of another.
 _REVALIDATED: Final = "no-cache"
@@ -52,7 +56,7 @@ class Files(StaticFiles):
         """Serve a folder's files, and its index.html where the folder is asked for."""
         super().__init__(directory=folder, html=True)
         self._compressed = CompressedFiles()
-        self._downloads = Budget()
+        self._downloads = AtOnce(FILES_AT_ONCE, errors.ManyFilesError)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a file. Raises ManyFilesError for a large one when so many are being sent.

@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from evaluation_api.web.budget import AT_ONCE
+from evaluation_api.web.pages import FILES_AT_ONCE
 from tests.client_files import clients, done, send, step, upload
 from tests.clients import MARIA
 from tests.gateway import Gateway
@@ -75,7 +75,7 @@ def test_results_that_nobody_reads_take_little_memory(
         for answer in answers:
             answer.close()
 
-    assert statuses == {200: AT_ONCE, 503: readers - AT_ONCE}
+    assert statuses == {200: FILES_AT_ONCE, 503: readers - FILES_AT_ONCE}
     assert waits == {"10"}
     assert good_caller
     assert most_memory(status(evaluation)) < own_limit() * 3 // 4
@@ -98,7 +98,7 @@ def test_uploads_that_go_no_further_leave_room_for_evaluations_and_end(
 
     assert good_caller
     assert outcomes.keys() <= {408, CUT_OFF, 503}
-    assert outcomes[503] == (0 if begun == b"n" else 280 - AT_ONCE)
+    assert outcomes[503] == (0 if begun == b"n" else 280 - FILES_AT_ONCE)
     assert most_memory(status(evaluation)) < own_limit() * 3 // 4
 
 
@@ -109,7 +109,7 @@ def test_who_reads_no_further_gives_the_place_back(
     with httpx.Client(base_url=evaluation.url, timeout=60) as http:
         small = upload(http, clients(1))["id"]
     url = f"{evaluation.url}/lotes/{small}/enviado"
-    with asked(gateway.port, get, AT_ONCE) as connections:
+    with asked(gateway.port, get, FILES_AT_ONCE) as connections:
         # Before their heads are read: by the time of the last the first may be cut off.
         eventually(lambda: httpx.get(url).status_code == 503, 10)
         statuses = {answer_to(connection).status for connection in connections}

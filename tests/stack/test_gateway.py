@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from evaluation_api.runtime.observation import SECURITY_HEADERS
-from evaluation_api.web.budget import AT_ONCE
+from evaluation_api.web.pages import FILES_AT_ONCE
 from tests.client_files import clients, done, send, step
 from tests.clients import MARIA
 from tests.services import eventually
@@ -205,7 +205,7 @@ def test_results_that_nobody_reads_fit_into_the_containers_own_memory(
     status = stack.run("docker", "exec", container, "cat", "/proc/1/status")
     figures.note(evaluation_peak_megabytes=most_memory(status) // MEGABYTE)
 
-    assert statuses == {200: AT_ONCE, 503: 290 - AT_ONCE}
+    assert statuses == {200: FILES_AT_ONCE, 503: 290 - FILES_AT_ONCE}
     assert good_caller.status_code == 200
     assert most_memory(status) < own_limit() * 3 // 4
     assert stack.containers(EVALUATION) == [container]

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, event
 
+from evaluation_api.access.limits import AtOnce
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Search, Summary
 from evaluation_api.record import database, deadline
@@ -85,7 +86,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         self._indexer = ThreadPoolExecutor(1, thread_name_prefix="record-index")
         self._interrupter = ThreadPoolExecutor(1, thread_name_prefix="record-interrupt")
         self._local = threading.local()
-        self._waiting = 0
+        self._waiting = AtOnce(_MOST_WAITING, errors.OverloadedError)
         self._plain = self._history = History(engine)
         self._indexed: Engine | None = None
         self._fill: Callable[[], bool] = self._fill_file
@@ -122,17 +123,14 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         Raises OverloadedError when too many wait, or it takes too long; RecordUnavailableError
         where the record is away.
         """
-        if self._waiting >= _MOST_WAITING:
-            raise errors.OverloadedError
         asked = _Asked()
-        self._waiting += 1
-        try:
-            return await self._run(asked, search)
-        finally:
-            self._waiting -= 1
-            asked.is_given_up = True
-            if asked.is_held:
-                self._interrupter.submit(asked.interrupt)
+        with self._waiting.place():
+            try:
+                return await self._run(asked, search)
+            finally:
+                asked.is_given_up = True
+                if asked.is_held:
+                    self._interrupter.submit(asked.interrupt)
 
     async def _run(self, asked: _Asked, search: Search) -> list[Summary]:
         seconds = DECISION_SECONDS if self._outage.is_now else self._seconds

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from evaluation_api.app import create_app
 from evaluation_api.settings import Settings
-from evaluation_api.web.budget import AT_ONCE
+from evaluation_api.web.pages import FILES_AT_ONCE
 from evaluation_api.web.problems import MEDIA_TYPE
 
 FRONTEND = Path(__file__).parents[4] / "frontend"
@@ -114,13 +114,13 @@ def test_few_large_files_are_sent_at_once_and_small_ones_always() -> None:
     large, small = "/docs/swagger-ui/swagger-ui-bundle.js", "/docs/swagger-ui/index.css"
 
     async def asking() -> tuple[object, ...]:
-        all_begin, reads = asyncio.Barrier(AT_ONCE + 1), asyncio.Event()
+        all_begin, reads = asyncio.Barrier(FILES_AT_ONCE + 1), asyncio.Event()
 
         async def slowly() -> None:
             await all_begin.wait()
             await reads.wait()
 
-        sent = [asyncio.create_task(status_of(large, slowly)) for _ in range(AT_ONCE)]
+        sent = [asyncio.create_task(status_of(large, slowly)) for _ in range(FILES_AT_ONCE)]
         await all_begin.wait()
         refused = set(await asyncio.gather(*(status_of(large) for _ in range(600))))
         meanwhile = await status_of(small)
