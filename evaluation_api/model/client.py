@@ -152,7 +152,8 @@ class ModelClient:
         if not self._circuit.admits():
             raise errors.ModelUnavailableError("the circuit is open")
         try:
-            predictions = await self._ask(usages)
+            answer = await self._post(self._url, usages)
+            predictions = messages.predictions(answer, len(usages))
         except errors.ModelError as exc:
             self._tell(exc)
             # A refusal is of one client, and says nothing of others.
@@ -160,10 +161,6 @@ class ModelClient:
                 self._circuit.failed()
             raise
         self._circuit.succeeded()
-        return predictions
-
-    async def _ask(self, usages: Sequence[CardUsage]) -> list[Prediction]:
-        predictions = messages.predictions(await self._post(self._url, usages), len(usages))
         if predictions:
             self.model = predictions[0].model
         return predictions

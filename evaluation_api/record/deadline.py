@@ -9,6 +9,7 @@ commands, and the start.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from evaluation_api.decision import errors
@@ -19,12 +20,12 @@ T = TypeVar("T")
 _COMMIT_SECONDS: Final = 2.0
 
 
+@dataclass(slots=True)
 class Deadline:
     """When a call's time is over, by time.monotonic(), and whether a commit has begun."""
 
-    def __init__(self, at: float) -> None:
-        self.at = at
-        self.has_committed = False
+    at: float
+    has_committed: bool = False
 
 
 class _Local(threading.local):
