@@ -14,7 +14,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
 
 from evaluation_api.access.identity import Identity, identity_of, label_of
 from evaluation_api.access.limits import AtOnce
@@ -105,30 +104,16 @@ async def _needed(request: Request) -> Files:
 Needed = Annotated[Files, Depends(_needed)]
 
 
-class FileResponse(StreamingResponse):
-    """A file, read while it is sent."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; to HEAD, its headers alone: it would be read for nobody."""
-        if scope["method"] == "HEAD":
-            self.body_iterator = _nothing()
-        await super().__call__(scope, receive, send)
-
-
-class CsvResponse(FileResponse):
-    """A file that is CSV."""
+class CsvResponse(StreamingResponse):
+    """A file that is CSV, read while it is sent."""
 
     media_type = "text/csv"
 
 
-class SentResponse(FileResponse):
-    """A file of any kind."""
+class SentResponse(StreamingResponse):
+    """A file of any kind, likewise."""
 
     media_type = "application/octet-stream"
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    yield b""
 
 
 async def _upload_place(files: Needed) -> AsyncIterator[None]:
@@ -325,7 +310,7 @@ def _add_download(name: str, kind: Kind, told: str) -> None:
     response = SentResponse if kind is Kind.SENT else CsvResponse
     causes = (*_NOT_TAKEN, errors.NoResultError) if kind is Kind.RESULT else _NOT_TAKEN
 
-    async def take(files: Needed, asking: Asking, file_id: FileId) -> Response:
+    async def take(request: Request, files: Needed, asking: Asking, file_id: FileId) -> Response:
         found = await files.executor.run_read(files.log.find, file_id)
         if found.is_erased:
             raise errors.ClientFileErasedError(file_id)  # no bytes would read as no lines
@@ -335,7 +320,9 @@ def _add_download(name: str, kind: Kind, told: str) -> None:
             raise errors.NoResultError(file_id)
         files.journal.note(asking, "export", file=file_id, part=kind)
         named = answers.attachment(_name_of(found.name, kind))
-        return response(_pieces(files, found.id, kind), headers=named | NO_STORE)
+        is_read = request.method != "HEAD"
+        pieces = _pieces(files, found.id, kind) if is_read else ()
+        return response(pieces, headers=named | NO_STORE)
 
     take.__doc__ = told
     router.get(
