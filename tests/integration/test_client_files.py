@@ -483,10 +483,13 @@ def test_a_file_is_given_back_as_it_was_sent(http: httpx.Client) -> None:
     content = clients(3000) + b"\xff;"
     client_file = send(http, pieces(content), "clientes.csv")
 
-    sent = http.get(f"/lotes/{client_file['id']}/enviado")
+    address = f"/lotes/{client_file['id']}/enviado"
+    sent, head = http.get(address), http.head(address)
 
     assert sent.content == content
     assert sent.headers["content-type"] == "application/octet-stream"
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-disposition"] == sent.headers["content-disposition"]
 
 
 def test_a_file_that_is_no_table_is_refused_in_a_sentence(http: httpx.Client) -> None:
