@@ -25,6 +25,7 @@ from evaluation_api.access.roles import Rules
 from evaluation_api.access.sessions import Sessions
 from evaluation_api.client_files import routes as client_file_routes
 from evaluation_api.client_files.log import ClientFileLog
+from evaluation_api.client_files.routes import Files
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.evaluation import Evaluator
 from evaluation_api.decision.policy_file import AnyPolicy
@@ -80,7 +81,9 @@ def create_app(settings: Settings, limit: ConcurrencyLimit | None = None) -> Fas
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with services_of(settings, access, app.state.outage) as services:
-            app.state.services, app.state.client_files = services, _files_of(services)
+            log = ClientFileLog(services.evaluations.engine)
+            app.state.services = services
+            app.state.client_files = Files(log, services.executor, services.journal)
             server.spare_the_garbage_collector()
             yield
 
@@ -224,12 +227,6 @@ async def services_of(
             credentials=credentials,
             journal=journal,
         )
-
-
-def _files_of(services: Services) -> client_file_routes.Files:
-    """Return what the routes of files need, of the same record."""
-    log = ClientFileLog(services.evaluations.engine)
-    return client_file_routes.Files(log, services.executor, services.journal)
 
 
 def _connect(settings: Settings, stack: AsyncExitStack, **options: Any) -> Engine:  # noqa: ANN401 - database.connect's

@@ -91,9 +91,9 @@ def purge(
     """Delete evaluations received before a time, and all that is theirs; return how many.
 
     Files received before it go as they were sent, with their results, and so do keys, links and
-    sessions that had run out by then. tell: is told after each
-    slice how many evaluations are deleted so far. Each slice leaves an entry in the chain.
-    Raises RecordUnavailableError; what is deleted by then stays deleted.
+    sessions that had run out by then. tell: is told after each slice how many evaluations are
+    deleted so far. Each slice leaves an entry in the chain. Raises RecordUnavailableError; what is
+    deleted by then stays deleted.
     """
     bound, deleted = first_id(before), 0
     event = chain.by_terminal(chain.PURGE, before=chain.moment(before))
