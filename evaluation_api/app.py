@@ -193,9 +193,7 @@ async def services_of(
         appender = _appender(settings, stack, evaluations, executor)
         await stack.enter_async_context(appender)
         model = await stack.enter_async_context(model_for(policy, settings))
-        evaluator = Evaluator(
-            model, policy, appender, partial(answers.answer, policy=policy), new_id=new_id, now=now
-        )
+        evaluator = Evaluator(model, policy, appender, answers.answer, new_id=new_id, now=now)
         pending = PendingWorker(model, evaluator, PendingQueue(engine), executor)
         watch = ModelWatch(model, models, executor, partial(disclosure.tell_of_promise, policy))
         look = partial(executor.run_watch, database.require_writable, engine)

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import partial
 from types import SimpleNamespace
 
 from fastapi import FastAPI
@@ -81,8 +80,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Wire the parts, and tune the garbage collector as the real service does."""
     policy, _ = policy_file.read(policy_file.DEFAULT)
     async with _model(policy) as model:
-        rendered = partial(answers.answer, policy=policy)
-        evaluator = Evaluator(model, policy, NoRecord(), rendered, new_id=new_id, now=now)
+        evaluator = Evaluator(model, policy, NoRecord(), answers.answer, new_id=new_id, now=now)
         app.state.services = SimpleNamespace(evaluator=evaluator)
         server.spare_the_garbage_collector()
         yield

@@ -62,15 +62,15 @@ class Receipt(NamedTuple):
     answer: str | None
 
 
-Render = Callable[[Evaluation], str]
+#: Formats an evaluation, by the policy that decided it, as the answer that is recorded and given.
+Render = Callable[[Evaluation, AnyPolicy], str]
 
 
 @dataclass(eq=False, repr=False)
 class Evaluator:
     """Predicts, decides, records, answers - in this order.
 
-    render: formats an evaluation as the answer that is recorded and given. new_id: makes ids that
-    sort by the time they were made. now: tells the time, in UTC.
+    new_id: makes ids that sort by the time they were made. now: tells the time, in UTC.
     """
 
     predictor: Predictor
@@ -145,7 +145,7 @@ class Evaluator:
             evaluated_at=self.now(),
             milliseconds=milliseconds,
         )
-        return entry._replace(evaluation=evaluation, answer=self.render(evaluation))
+        return entry._replace(evaluation=evaluation, answer=self.render(evaluation, self.policy))
 
 
 def decide_again(policy: AnyPolicy, recorded: Recorded, prediction: Prediction) -> Decision:

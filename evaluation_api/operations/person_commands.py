@@ -8,7 +8,6 @@ import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
-from functools import partial
 
 from evaluation_api import app
 from evaluation_api.decision import policy_file
@@ -100,8 +99,7 @@ async def _evaluated(
     made_by: str | None,
 ) -> str | None:
     async with opened as model:
-        render = partial(answers.answer, policy=policy)
-        evaluator = Evaluator(model, policy, record, render, new_id=new_id, now=now)
+        evaluator = Evaluator(model, policy, record, answers.answer, new_id=new_id, now=now)
         return (await evaluator.evaluate(applicant, made_by=made_by)).answer
 
 

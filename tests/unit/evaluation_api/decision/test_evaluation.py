@@ -24,6 +24,7 @@ from evaluation_api.decision.errors import (
     RecordUnavailableError,
 )
 from evaluation_api.decision.evaluation import Evaluator, Receipt
+from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.runtime.identity import new_id, now
 from evaluation_api.web import answers
 from tests.evaluations import POLICY, USAGE, prediction
@@ -89,9 +90,9 @@ class House:
             self.model, POLICY, self.record, self._render, new_id=new_id, now=now
         )
 
-    def _render(self, evaluation: Evaluation) -> str:
+    def _render(self, evaluation: Evaluation, policy: AnyPolicy) -> str:
         self.events.append("decide")
-        return answers.answer(evaluation, POLICY)
+        return answers.answer(evaluation, policy)
 
     def evaluate(self, key: IdempotencyKey | None = None, *, may_wait: bool = False) -> Receipt:
         return asyncio.run(self.evaluator.evaluate(MARIA, key, may_wait=may_wait))
@@ -208,7 +209,7 @@ def test_who_loses_a_key_to_another_replica_gets_that_ones_answer() -> None:
         house.model,
         POLICY,
         house.record,
-        lambda e: answers.answer(e, POLICY),
+        answers.answer,
         new_id=new_id,
         now=now,
     )

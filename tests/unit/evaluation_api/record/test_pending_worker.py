@@ -91,9 +91,7 @@ def work_until_nothing_waits(
     async def scenario() -> None:
         async with RecordExecutor() as executor:
             record = Appender(EvaluationLog(engine), executor, max_waiting=9)
-            evaluator = Evaluator(
-                model, POLICY, record, lambda e: answers.answer(e, POLICY), new_id=new_id, now=now
-            )
+            evaluator = Evaluator(model, POLICY, record, answers.answer, new_id=new_id, now=now)
             worker = PendingWorker(
                 model, evaluator, queue, executor, tick_seconds=0.001, lease=timedelta(0)
             )
