@@ -91,6 +91,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
         self._indexed: Engine | None = None
         self._fill: Callable[[], bool] = self._fill_file
         self._is_corrupt = False
+        self._waits_for = ""
         self._listen(engine)
         if engine.dialect.name == "sqlite":
             self._indexed = database.connect_again(engine)
@@ -182,10 +183,12 @@ class Searches(AbstractAsyncContextManager["Searches"]):
 
     def _fill_some(self) -> bool:
         try:
-            return self._fill()
+            is_behind = self._fill()
         except errors.RecordUnavailableError as exc:
             self._note(exc)
             return False
+        self._waits_for = ""
+        return is_behind
 
     def _fill_file(self) -> bool:
         assert self._indexed  # noqa: S101 - it is SQLite's
@@ -196,8 +199,11 @@ class Searches(AbstractAsyncContextManager["Searches"]):
 
     def _note(self, exc: errors.RecordUnavailableError) -> None:
         self._is_corrupt |= database.is_corrupt(exc)
+        if str(exc) == self._waits_for:  # each half second, as long as a disk is full
+            return
+        self._waits_for = str(exc)
         level = logging.WARNING if self._is_corrupt else logging.INFO
-        logger.log(level, "index_waits", extra={"reason": str(exc)})
+        logger.log(level, "index_waits", extra={"reason": self._waits_for})
 
 
 def _prepare_nothing(driver: Any, _: object) -> None:  # noqa: ANN401 - the driver's own

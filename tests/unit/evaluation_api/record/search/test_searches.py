@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from evaluation_api.decision.domain import Search
-from evaluation_api.decision.errors import OverloadedError
+from evaluation_api.decision.errors import OverloadedError, RecordUnavailableError
 from evaluation_api.operations import retention
 from evaluation_api.record import database
 from evaluation_api.record.evaluations import EvaluationLog
@@ -179,6 +179,45 @@ def test_a_spoilt_index_stops_no_search_and_is_made_anew(
             filling.cancel()
 
     asyncio.run(asyncio.wait_for(search(), 20))
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_an_index_that_waits_says_so_once_until_it_goes_on(
+    log: EvaluationLog, other: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused: list[str] = []
+    added: list[str] = []
+    most_refused = 3
+
+    def fill_the_disk(*told: object) -> None:
+        statement = str(told[2])
+        if not statement.startswith("INSERT INTO names.parts(rowid"):
+            return
+        if len(refused) < most_refused:
+            refused.append(statement)
+            raise RecordUnavailableError("database or disk is full")
+        added.append(statement)
+
+    async def wait_twice() -> None:
+        nonlocal most_refused
+        async with Searches(other) as searches:
+            indexing = asyncio.create_task(searches.run_index())
+            for most_refused in (3, 6):  # noqa: B007 - what the disk's end reads
+                added.clear()
+                log.append([decided_entry("Zulmira", when=NOW)])
+                while not added:  # noqa: ASYNC110 - set by another thread
+                    await asyncio.sleep(0.05)
+            indexing.cancel()
+
+    event.listen(Engine, "before_cursor_execute", fill_the_disk)
+    try:
+        with caplog.at_level("INFO"):
+            asyncio.run(asyncio.wait_for(wait_twice(), 20))
+    finally:
+        event.remove(Engine, "before_cursor_execute", fill_the_disk)
+
+    assert len(refused) == 6
+    assert caplog.text.count("index_waits") == 2
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
