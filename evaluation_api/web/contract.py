@@ -205,7 +205,7 @@ class Item:
 
 @dataclass(slots=True)
 class Pagina:
-    """Uma página de avaliações, da mais recente à mais antiga."""
+    """Uma página de avaliações, da última registrada à primeira."""
 
     itens: list[Item]
     proximo: Annotated[

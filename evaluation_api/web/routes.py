@@ -191,9 +191,9 @@ async def search(
     asking: Asking,
     query: Annotated[requests.SearchQuery, Query()],
 ) -> contract.Pagina:
-    """Lista as avaliações, da mais recente à mais antiga, uma página por vez.
+    """Lista as avaliações, da última registrada à primeira, uma página por vez.
 
-    Com `depois_de`, da mais antiga à mais recente, na ordem em que foram registradas: quem guarda
+    Com `depois_de`, na ordem em que foram registradas: quem guarda
     o `proximo` de cada página e continua dele lê todas, cada uma uma vez. De um lugar que este
     registro nunca deu não se continua (422): voltou a uma cópia anterior, ou é outro. Uma pendente
     vem como está; a decisão dela aparece depois em seu endereço.
