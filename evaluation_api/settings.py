@@ -47,9 +47,12 @@ def _origin(url: str) -> str:
 
 
 def _beside_a_provider(value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - of two settings
-    """Return the value itself, unless it is empty and a provider is named: nobody would come in."""
-    if info.data.get("oidc_discovery_url") and not value:
+    """Return the value itself, if it is set where a provider is, alone: nobody would come in."""
+    is_one_named = info.data.get("oidc_discovery_url", value)  # a wrong one is told by itself
+    if is_one_named and not value:
         raise PydanticCustomError("provider", "is needed with EVALUATION_OIDC_DISCOVERY_URL")
+    if value and not is_one_named:
+        raise PydanticCustomError("provider", "does nothing without EVALUATION_OIDC_DISCOVERY_URL")
     return value
 
 

@@ -69,7 +69,7 @@ def _sentence(exc: Exception) -> str:
         case errors.RecordUnavailableError():
             return f"The database cannot be used: {first_line}"
         case errors.ModelError():
-            return f"The model service gives no predictions: {first_line}"
+            return f"The model service at EVALUATION_MODEL_URL gives no predictions: {first_line}"
         case errors.InvalidRequestError():
             return "; ".join(f"{field.pointer}: {field.detail}" for field in exc.fields)
         case OSError():

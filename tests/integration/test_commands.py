@@ -197,7 +197,7 @@ def test_a_replay_without_the_model_ends_in_one_sentence(
     replayed = run("replay", "--all", environment=environment)
 
     assert replayed.returncode == 2
-    assert replayed.stderr.startswith("The model service gives no predictions: ")
+    assert replayed.stderr.startswith("The model service at EVALUATION_MODEL_URL gives no predict")
     assert replayed.stderr.count("\n") == 1
 
 
@@ -317,6 +317,13 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
             (
                 "EVALUATION_OIDC_CLIENT_ID: is needed with EVALUATION_OIDC_DISCOVERY_URL; "
                 "EVALUATION_OIDC_ROLES: is needed with EVALUATION_OIDC_DISCOVERY_URL\n"
+            ),
+        ),
+        (
+            {"EVALUATION_OIDC_CLIENT_ID": "evaluation", "EVALUATION_OIDC_ROLES": '{"a": []}'},
+            (
+                "EVALUATION_OIDC_CLIENT_ID: does nothing without EVALUATION_OIDC_DISCOVERY_URL; "
+                "EVALUATION_OIDC_ROLES: does nothing without EVALUATION_OIDC_DISCOVERY_URL\n"
             ),
         ),
         ({"EVALUATION_ACCESS_SECRET": " " * 40}, "EVALUATION_ACCESS_SECRET: has fewer than 32"),
