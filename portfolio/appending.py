@@ -25,7 +25,7 @@ _LARGEST_SLICE: Final = 4_096
 #: These take 3 ms of work: on a busy machine they last longer, and smaller ones would wait oftener.
 _LEAST_SLICE: Final = 256
 #: What the driver that takes columns does at a time; elsewhere a slice has a price of its own.
-_SHORT_SLICE_SECONDS: Final = 0.002
+_SHORT_SLICE_SECONDS: Final = 0.005
 _MOVE_ON: Final = (
     "UPDATE recorded_files SET recorded = ? WHERE sha256 = ? AND id = ? AND recorded = ?"
 )
@@ -120,9 +120,9 @@ def encoded(clients: pa.RecordBatch, *, for_server: bool) -> Callable[[Writer, C
     return lambda writer, connection: writer.insert(connection, values)
 
 
-def pace_of_columns() -> Pace:
+def pace_of_columns(slice_seconds: float = _SHORT_SLICE_SECONDS) -> Pace:
     """Return how many rows the driver that takes columns is to write at a time."""
-    return Pace(_LARGEST_SLICE, _SHORT_SLICE_SECONDS, _LEAST_SLICE)
+    return Pace(_LARGEST_SLICE, slice_seconds, _LEAST_SLICE)
 
 
 class _Columns:
