@@ -197,7 +197,8 @@ def test_a_replay_without_the_model_ends_in_one_sentence(
     replayed = run("replay", "--all", environment=environment)
 
     assert replayed.returncode == 2
-    assert replayed.stderr.startswith("The model service at EVALUATION_MODEL_URL gives no predict")
+    sentence = "The model service at EVALUATION_MODEL_URL gives no predictions: "
+    assert replayed.stderr.startswith(sentence)
     assert replayed.stderr.count("\n") == 1
 
 
