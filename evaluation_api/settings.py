@@ -101,7 +101,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     allowed_hosts: Annotated[str, AfterValidator(_host_names)] = "localhost,127.0.0.1,[::1]"
-    public_url: Annotated[str, AfterValidator(_origin)] = "http://127.0.0.1:8000"
+    public_url: Annotated[str, AfterValidator(_origin)] = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{known['port']}"
+    )
     access_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
     oidc_discovery_url: Annotated[str, AfterValidator(address)] | None = None
     oidc_client_id: Annotated[str, AfterValidator(_beside_a_provider)] = Field(
@@ -148,5 +150,6 @@ def wrong_settings(exc: ValidationError, *kinds: type[BaseSettings]) -> str:
     return "; ".join(
         f"{name if name.isupper() else prefix + name.upper()}: {error['msg']}"
         for error in exc.errors(include_input=False, include_url=False)
+        if error["type"] != "default_factory_not_called"  # what it follows from is told by itself
         for name in [str(error["loc"][0])]
     )

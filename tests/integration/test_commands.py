@@ -297,6 +297,7 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
+        ({"EVALUATION_PORT": "0"}, "EVALUATION_PORT: Input should be greater than or equal to 1\n"),
         ({"EVALUATION_PORT": "eighty"}, "EVALUATION_PORT: "),
         ({"EVALUATION_LOG_LEVEL": "LOUD"}, "EVALUATION_LOG_LEVEL: "),
         (
@@ -584,12 +585,13 @@ def test_a_database_that_holds_no_record_is_left_as_it_is(tmp_path: Path) -> Non
 
 
 def test_keys_are_made_before_the_first_start(tmp_path: Path) -> None:
-    environment = record_in(tmp_path / "var")
+    environment = {**record_in(tmp_path / "var"), "EVALUATION_PORT": "8017"}
 
     for how in ("create", "link"):
         made = run("keys", how, "vendas", "--role", "integracao", environment=environment)
         assert made.returncode == 0, made.stderr
 
+    assert made.stdout.startswith("http://127.0.0.1:8017/entrar.html#")
     assert run("keys", "list", environment=environment).stdout.count("vendas") == 2
 
 
