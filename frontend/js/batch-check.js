@@ -40,7 +40,8 @@ export function repeatedBlocks({ conferencia, respostas }, choose) {
     return [element("p", {}, words), change("Avaliar só os novos", "so_novas")];
   }
   if (!conferencia.repetidas) return [];
-  const rest = "Não serão avaliados de novo, a não ser que você peça. O resultado os nomeia.";
+  const rest =
+    "Não serão avaliados de novo, a não ser que você peça. O resultado diz em que arquivo cada um foi avaliado.";
   const title = `${linesWords(conferencia.repetidas)} com clientes já avaliados`;
   return [
     notice("note", title, earlierSentence(conferencia.ja_avaliado), rest),
@@ -51,7 +52,7 @@ export function repeatedBlocks({ conferencia, respostas }, choose) {
 function earlierSentence({ id, nome }) {
   if (!id) return "Foram avaliados pela linha de comando.";
   const link = element("a", { href: batchAddress(id) }, named(nome));
-  return element("span", {}, "Foram avaliados pelo arquivo ", link, ".");
+  return element("span", {}, "Foram avaliados antes, por exemplo no arquivo ", link, ".");
 }
 
 /** The faulty lines: each kind counted, the first one by one, and all of them to take and mend. */

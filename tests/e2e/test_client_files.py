@@ -274,6 +274,7 @@ def test_the_same_file_again_names_who_was_decided_and_decides_only_who_is_new(p
     clerk.choose(page, content + b"\r\n" + content.splitlines()[1].replace(b"Ana", b"Zoe"))
     clerk.send(page)
     expect(progress).to_contain_text("Serão avaliadas1")
+    expect(progress).to_contain_text("por exemplo no arquivo")
 
 
 def test_that_nobody_works_on_files_is_said_at_once(
