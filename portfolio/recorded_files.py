@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy import Connection, Engine, func, select, text, update
 
 from evaluation_api.decision.errors import RecordBusyError
 from evaluation_api.record import chain, database
 from evaluation_api.record.rows import Values
-from evaluation_api.record.tables import recorded_files
+from evaluation_api.record.tables import client_files, recorded_files
 from evaluation_api.record.writer import writer_for
 from evaluation_api.runtime.identity import new_id
 
@@ -51,6 +51,12 @@ class RecordedFiles(database.Keeper):
         with self._transaction() as connection:
             row = connection.execute(newest_first).first()
         return None if row is None else RecordedFile(*row)
+
+    def decided_by_worker(self, sha256: str) -> int:
+        """Return how many clients a worker decided of files that were sent with this content."""
+        query = select(func.sum(client_files.c.decided)).where(client_files.c.sha256 == sha256)
+        with self._transaction() as connection:
+            return int(connection.scalar(query) or 0)
 
     def begin(self, sha256: str, criteria: str, after: RecordedFile | None) -> RecordedFile:
         """Begin a file. after: as it was begun before. Raises RecordBusyError."""

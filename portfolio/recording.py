@@ -211,11 +211,20 @@ def begin(
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     told = json.dumps({"release": VERSION, **criteria}, sort_keys=True)
     known = log.find(sha256)
+    if known is None and not again and (decided := log.decided_by_worker(sha256)):
+        raise RecordedOtherwiseError(_sent_before(path, decided))
     if known is None or again:
         return log.begin(sha256, told, known)
     if known.criteria != told:
         raise RecordedOtherwiseError(_otherwise(path, known, json.loads(told)))
     return known
+
+
+def _sent_before(path: Path, decided: int) -> str:
+    return (
+        f"{path}: {decided} of its clients were recorded when it was sent by the page;"
+        " --again records all of them once more."
+    )
 
 
 def _otherwise(path: Path, known: RecordedFile, told: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ from evaluation_api.record.sealer import Seals
 from evaluation_api.record.tables import client_files, evaluations, file_answerers
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
-from portfolio import checking, known, packing
+from portfolio import checking, known, packing, recording
 from portfolio.changes import Change
 from portfolio.deciding import Deciding
 from portfolio.files import messages, sources
@@ -42,6 +42,8 @@ from portfolio.files.header import Choices
 from portfolio.frames import Floats, Profiles
 from portfolio.leases import MOST_ATTEMPTS, PAUSES, Leases
 from portfolio.profiler import StoredProfiler
+from portfolio.recorded_files import RecordedFiles
+from portfolio.recording import RecordedOtherwiseError
 from portfolio.worker import Worker, committed
 from tests.client_files import HEADER, clients, csv_of
 from tests.evaluations import POLICY, POLICY_TEXT
@@ -326,6 +328,20 @@ def test_faulty_lines_that_are_mended_are_a_file_like_the_one_they_come_from(
     ]
     assert again.reading
     assert again.reading.repeated == 1
+
+
+def test_a_file_that_a_worker_decided_is_recorded_from_a_terminal_only_if_it_is_asked_for_again(
+    office: Office, engine: Engine, tmp_path: Path
+) -> None:
+    source, log = tmp_path / "clients.csv", RecordedFiles(engine)
+    source.write_bytes(clients(3))
+    office.decided(office.checked(source.read_bytes()))
+
+    with pytest.raises(RecordedOtherwiseError, match=r"3 of its clients .* page; --again"):
+        recording.begin(log, source, {"policy": "one"})
+
+    assert log.find(hashlib.sha256(source.read_bytes()).hexdigest()) is None
+    assert recording.begin(log, source, {"policy": "one"}, again=True).number == 1
 
 
 def test_a_long_file_is_worked_out_in_a_process_beside_its_worker(
