@@ -130,16 +130,23 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 def in_order(most: int = _AHEAD) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Have calls done one after the other in a thread, since Arrow lets others work meanwhile.
 
-    most: how many may wait. Whatever one raises is raised by a later submission, or at the end.
+    most: how many may wait. Whatever one raises is raised by a later submission, or at the end, and
+    none behind it is done: after a slice that was not recorded the next one would leave a gap.
     """
     ahead: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1) as thread:
 
         def submit(call: Callable[[], None]) -> None:
-            ahead.append(thread.submit(call))
+            ahead.append(thread.submit(_behind, ahead[-1] if ahead else None, call))
             if len(ahead) > most:
                 ahead.popleft().result()
 
         yield submit
         for future in ahead:
             future.result()
+
+
+def _behind(before: Future[None] | None, call: Callable[[], None]) -> None:
+    if before is not None:
+        before.result()
+    call()

@@ -7,15 +7,17 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation_api.decision.errors import ModelUnavailableError
+from evaluation_api.decision.errors import ModelUnavailableError, RecordBusyError
 from portfolio import frames, score
 from portfolio.files.errors import UnreadableFileError
 from portfolio.files.header import MOST_COLUMNS, Choices
@@ -270,3 +272,21 @@ def test_what_is_read_ahead_comes_in_order_and_ends_with_the_reading() -> None:
     assert [int(one.lines[0]) for one in seen] == read[:4]
     with pytest.raises(UnreadableFileError, match="half a line"):
         list(score.ahead(records()))
+
+
+def test_nothing_behind_a_call_that_failed_is_done_and_its_reason_is_told() -> None:
+    may_fail, done = threading.Event(), list[int]()
+
+    def fail() -> None:
+        assert may_fail.wait(10)
+        raise RecordBusyError("locked")
+
+    def submit_all() -> None:
+        with score.in_order() as submit:
+            for call in (partial(done.append, 1), fail, partial(done.append, 2)):
+                submit(call)
+            may_fail.set()
+
+    with pytest.raises(RecordBusyError, match="locked"):
+        submit_all()
+    assert done == [1]

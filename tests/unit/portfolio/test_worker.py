@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pandas as pd
@@ -20,7 +21,7 @@ from sqlalchemy import Engine, select, update
 from bench.subjects import postgres
 from evaluation_api.client_files.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.client_files.log import ClientFileLog
-from evaluation_api.decision.errors import ModelRefusalError
+from evaluation_api.decision.errors import ModelRefusalError, RecordBusyError
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.operations import audit
 from evaluation_api.record import database, schema
@@ -493,6 +494,28 @@ def test_a_file_is_decided_once_though_its_database_crashes_midway(
     assert (told.done, told.decided, told.counts.faults) == (lines, lines * 99 // 100, lines // 100)
     assert [int(row["linha"]) for row in rows] == list(range(2, lines + 2))
     assert sorted(recorded) == sorted(row["id"] for row in rows if row["id"])
+
+
+def test_no_line_is_passed_over_where_a_slice_could_not_be_recorded(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, is_locked, commit = 60_000, iter([True]), office.worker.leases.commit
+
+    def commit_later(*arguments: Any) -> tuple[ClientFile, float]:  # noqa: ANN401 - as commit takes
+        if next(is_locked, False):
+            raise RecordBusyError("database is locked")
+        return commit(*arguments)
+
+    monkeypatch.setattr(office.worker.leases, "commit", commit_later)
+    file = office.checked(clients(lines))
+    office.log.step(file.id, Step.START)
+
+    with pytest.raises(RecordBusyError):
+        office.worker.work_once()
+
+    assert office.log.find(file.id).done == 0
+    assert office.worked(file.id).decided == lines
+    assert [int(row["linha"]) for row in office.lines(file, Kind.RESULT)] == [*range(2, lines + 2)]
 
 
 @contextmanager
