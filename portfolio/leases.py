@@ -148,7 +148,10 @@ class Leases(database.Keeper):
         return Waiting(count, max(0.0, seconds))
 
     def take(self, *states: State) -> ClientFile | None:
-        """Take the oldest file that is in one of some states and that nobody has."""
+        """Take the oldest file that is in one of some states and that nobody else has.
+
+        What this worker has already did not end it, and is no further attempt.
+        """
         now = self._now()
         files = client_files.c
         free = select(files.id).where(
@@ -162,7 +165,7 @@ class Leases(database.Keeper):
             taken = {
                 "worker": self.worker,
                 "leased_until": now + LEASE,
-                "attempts": files.attempts + 1,
+                "attempts": files.attempts + case((self._own, 0), else_=1),
                 "run_since": now,
                 "run_from": files.done,
             }

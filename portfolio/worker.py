@@ -40,6 +40,8 @@ STOPPED: Final = 0
 REFUSED: Final = 2
 
 _LOOK_SECONDS: Final = 0.1
+#: While the record takes nothing: a file may be read from its beginning to be told so.
+_AWAY_SECONDS: Final = 1.0
 _APPEAR_SECONDS: Final = 0.5
 _CONVERT_SECONDS: Final = 15.0
 #: For asking for /metrics or /health, once connected.
@@ -121,11 +123,11 @@ class Worker:
             except RecordUnavailableError as exc:
                 worked = False
                 if not away:
-                    logger.warning("record_away", extra={"reason": type(exc).__name__})
+                    logger.warning("record_away", extra={"reason": str(exc)})
                 away = True
             RECORD_AWAY.set(away)
             if not worked:
-                self._stop.wait(_LOOK_SECONDS)
+                self._stop.wait(_AWAY_SECONDS if away else _LOOK_SECONDS)
 
     def _convert(self) -> None:
         """Take over what the last release received, now and then: its replicas may be at work."""
@@ -157,9 +159,9 @@ class Worker:
                 self.leases.leave(file)
             logger.info("client_file_left", extra={**told, "reason": type(exc).__name__})
             return
-        except RecordUnavailableError:
-            raise
-        except Exception:
+        except Exception as exc:
+            if isinstance(exc, RecordUnavailableError) and not database.is_refused(exc):
+                raise  # not the file's fault
             logger.exception("client_file_failed", extra=told)
             self.leases.put_off(file)
             return

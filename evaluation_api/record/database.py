@@ -126,6 +126,13 @@ def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def is_refused(error: errors.RecordUnavailableError) -> bool:
+    """Tell rows that a database never takes from a database that takes none now."""
+    cause = error.__cause__
+    kinds = type(getattr(cause, "orig", None) or cause).__mro__  # of any driver: PEP 249's names
+    return any(kind.__name__ in {"IntegrityError", "DataError"} for kind in kinds)
+
+
 def _file_code(error: BaseException | None) -> int:
     """Return what SQLite's error is about, whatever of it (https://www.sqlite.org/rescode.html)."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -21,7 +21,11 @@ from sqlalchemy import Engine, select, update
 from bench.subjects import postgres
 from evaluation_api.client_files.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.client_files.log import ClientFileLog
-from evaluation_api.decision.errors import ModelRefusalError, RecordBusyError
+from evaluation_api.decision.errors import (
+    ModelRefusalError,
+    RecordBusyError,
+    RecordUnavailableError,
+)
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.operations import audit
 from evaluation_api.record import database, schema
@@ -186,11 +190,13 @@ def test_whom_the_model_refuses_is_named_and_all_others_are_decided(
 
 
 def test_a_file_that_ends_its_worker_five_times_is_refused_and_others_go_on(
-    office: Office, caplog: pytest.LogCaptureFixture
+    office: Office, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file_id, other = office.send(csv_of("Ana;10;1;1;100;5")), None
-    for _ in range(MOST_ATTEMPTS):  # each worker is killed, and its lease ends
-        assert office.worker.leases.take(State.CHECKING)
+    file_id = office.send(csv_of("Ana;10;1;1;100;5"))
+    for _ in range(MOST_ATTEMPTS):
+        assert Leases(engine).take(State.CHECKING)
+        with engine.begin() as connection:  # the worker is killed, and its lease ends
+            connection.execute(update(client_files).values(leased_until=datetime.now(UTC)))
     other = office.send(csv_of("Bia;10;1;1;100;5"), "outro.csv")
 
     refused = office.worked(file_id)
@@ -491,6 +497,8 @@ def test_a_file_is_decided_once_though_its_database_crashes_midway(
         engine.dispose()
 
     assert next(slices) > CRASH_AFTER + 1
+    reasons = [line.__dict__["reason"] for line in caplog.records if line.message == "record_away"]
+    assert all(reason.startswith("(psycopg.") for reason in reasons)
     assert (told.done, told.decided, told.counts.faults) == (lines, lines * 99 // 100, lines // 100)
     assert [int(row["linha"]) for row in rows] == list(range(2, lines + 2))
     assert sorted(recorded) == sorted(row["id"] for row in rows if row["id"])
@@ -516,6 +524,39 @@ def test_no_line_is_passed_over_where_a_slice_could_not_be_recorded(
     assert office.log.find(file.id).done == 0
     assert office.worked(file.id).decided == lines
     assert [int(row["linha"]) for row in office.lines(file, Kind.RESULT)] == [*range(2, lines + 2)]
+
+
+def test_a_file_outlasts_a_record_that_takes_no_slice_however_often_it_is_tried(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = office.checked(clients(10))
+    office.log.step(file.id, Step.START)
+    with monkeypatch.context() as full:
+        full.setattr(office.worker.leases, "commit", refusing)
+        for _ in range(MOST_ATTEMPTS + 2):
+            with pytest.raises(RecordUnavailableError, match="full"):
+                office.worker.work_once()
+
+    assert office.worked(file.id).state is State.DONE
+
+
+def refusing(*_: object) -> None:
+    raise RecordUnavailableError("database or disk is full")
+
+
+def test_a_file_whose_rows_the_record_refuses_is_put_off_and_others_go_on(
+    office: Office, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = office.checked(clients(10))
+    office.decided(file)
+    begun_again = {"state": State.RUNNING.value, "done": 0, "decided": 0, "last_line": 0}
+    with engine.begin() as connection:  # its clients are recorded, and it does not know
+        connection.execute(update(client_files).values(**begun_again, counts=None))
+    other = office.send(csv_of("Bia;10;1;1;100;5"), "outro.csv")
+
+    assert office.worked(file.id).state is State.RUNNING
+    assert office.log.find(other).state is State.READY
+    assert "client_file_failed" in caplog.text
 
 
 @contextmanager
