@@ -212,6 +212,8 @@ class ModelClient:
         if self._look is None or (self._look.done() and now >= self._look_again_at):
             self._look_again_at = now + _SECONDS_BETWEEN_LOOKS
             self._look = asyncio.create_task(self.describe())
+            # Nobody may be left to be told: all who asked may have gone meanwhile.
+            self._look.add_done_callback(lambda look: look.cancelled() or look.exception())
         return await asyncio.shield(self._look)
 
     async def describe(self) -> Geometry:

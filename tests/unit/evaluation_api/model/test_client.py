@@ -1,9 +1,10 @@
 """The model service over each transport: whatever it answers becomes ours or our error."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -410,6 +411,28 @@ def test_a_client_that_is_closed_leaves_no_look_behind() -> None:
         looking.cancel()
 
     Wire(never).run(look_and_go)
+
+
+def test_a_look_that_fails_once_all_who_asked_have_gone_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail_late(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.05)
+        raise httpx.ConnectError("refused")
+
+    async def look_and_go(client: ModelClient) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await client.look()
+        await asyncio.sleep(0.2)
+        with pytest.raises(ModelUnavailableError):
+            await client.look()  # takes the place of the first, of which nobody has heard
+        gc.collect()
+
+    monkeypatch.setattr("evaluation_api.model.client._SECONDS_BETWEEN_LOOKS", 0)
+    Wire(fail_late).run(look_and_go)
+
+    assert "never retrieved" not in caplog.text
 
 
 async def never(_: httpx.Request) -> httpx.Response:
