@@ -25,6 +25,8 @@ import { AWAITING_THE_MODEL, decisionWords, erasedWords, formatMoment } from "./
 const REVIEWER_KEY = "revisor";
 
 const PAGE_TITLE = document.title;
+// Problems after which a case takes no review any more.
+const OVER = ["dados_apagados", "avaliacao_corrigida"];
 const CORRECTED = "Esta decisão não vale mais";
 const attempts = new Attempts();
 
@@ -163,6 +165,7 @@ async function record(root, form, shown, review) {
     confirm(root, shown);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
+    if (OVER.includes(problem.kind)) return showOver(root, shown, problem);
     if (problem.reviews.length > 0) showUnseen(root, shown, problem.reviews);
     showErrors(
       form,
@@ -184,6 +187,16 @@ function sendOnce(shown, review) {
 function showUnseen(root, shown, reviews) {
   shown.revisoes = reviews;
   fill(hook("reviews", root), ...reviews.map(reviewEntry));
+  showAnswer(root, shown);
+}
+
+// As the case is now: nobody's amounts stay on the page that the record has no more.
+async function showOver(root, { id }, { title, detail }) {
+  await showDetail(root, id);
+  const told = notice("note", title, detail);
+  told.tabIndex = -1;
+  hook("corrections", root).prepend(told);
+  told.focus();
 }
 
 // The reasons below are the system's from now on. On a narrow page the form ends far below.

@@ -112,3 +112,22 @@ def test_a_file_that_went_with_a_person_offers_nothing_to_take_and_says_why(
     expect(page.get_by_role("heading", name="Arquivo apagado")).to_be_visible()
     expect(page.locator("[data-plot-decisions]")).to_contain_text("Aprovado")
     expect(page.locator("a[download]:visible")).to_have_count(0)
+
+
+def test_a_case_that_is_erased_under_a_reviewer_is_shown_as_it_is_then(
+    page: Page, server: Server
+) -> None:
+    given = analyst.evaluated(server.url, NAME, analyst.IN_DEBT)
+    page.goto(f"/historico.html?id={given['id']}")
+    page.check("[data-review-form] [value=aprovado]")
+    page.fill("#justificativa", "Mostrou o holerite.")
+    page.fill("#revisor", "Ana")
+    erasing = ("person", "erase", given["id"], "--yes")
+    assert commands.run(main, *erasing, environment=server.environment).returncode == 0
+
+    page.click("[data-send-review]")
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text(GONE)
+    expect(page.locator("[data-corrections] > :focus")).to_contain_text("nada foi registrado")
+    expect(page.locator("[data-review-form]")).to_be_hidden()
+    nothing_is_left_in(page)

@@ -160,6 +160,24 @@ def test_reviews_stand_in_order_and_the_machines_decision_stays(
     expect(page.locator("[data-record]")).to_contain_text("sistema: recusado")
 
 
+def test_who_has_not_seen_the_last_review_is_shown_it_with_the_decision_that_counts(
+    page: Page, site: str
+) -> None:
+    evaluation = analyst.evaluated(site, "Íris", analyst.IN_DEBT)
+    page.goto(f"/historico.html?id={evaluation['id']}")
+    page.check("[data-review-form] [value=recusado]")
+    page.fill("#justificativa", "Falta o comprovante de renda.")
+    page.fill("#revisor", "Ana Prado")
+    analyst.reviewed(site, evaluation["id"], "aprovado", "Renda comprovada por holerite.")
+
+    page.click("[data-send-review]")
+
+    expect(page.locator("[data-error-summary]")).to_contain_text("Há revisões que você não viu")
+    expect(page.locator("[data-review]")).to_contain_text("Renda comprovada por holerite.")
+    expect(page.locator("[data-final-decision]")).to_have_text("Aprovado")
+    expect(page.locator("#justificativa")).to_have_value("Falta o comprovante de renda.")
+
+
 @pytest.mark.parametrize("width", [1280, 320])
 def test_a_recorded_review_brings_the_final_decision_into_view_and_focus(
     page: Page, site: str, width: int
