@@ -10,8 +10,20 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Connection, Engine, delete, func, insert, select, text, tuple_
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
+from evaluation_api.client_files.client_file import State
 from evaluation_api.decision.domain import Position
 from evaluation_api.record import chain, database, digests, positions
 from evaluation_api.record.chain import Event
@@ -97,6 +109,7 @@ def purge(
     """
     bound, deleted = first_id(before), 0
     event = chain.by_terminal(chain.PURGE, before=chain.moment(before))
+    _stop(engine, bound)
     Seals(engine).seal_all()
     for count in _slices(engine, partial(_delete_evaluations, bound, event)):
         deleted += count
@@ -114,10 +127,18 @@ def purge(
             connection.execute(delete(had_a_hand).where(had_a_hand.c.file_id < bound))
         connection.execute(delete(client_files).where(client_files.c.id < bound))
         connection.execute(delete(batches).where(batches.c.id < bound))
-        connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))
         connection.execute(delete(credentials).where(credentials.c.expires_at < before))
     finish(engine)
     return deleted
+
+
+def _stop(engine: Engine, bound: str) -> None:
+    """Have nobody decide any more out of files up to an id: what they decide is as old as these."""
+    going = client_files.c.state.not_in((State.DONE.value, State.REFUSED.value))
+    with database.writing(engine) as connection:
+        stopping = update(client_files).where(client_files.c.id < bound, going)
+        connection.execute(stopping.values(state=State.CANCELLED.value))
+        connection.execute(delete(recorded_files).where(recorded_files.c.id < bound))
 
 
 def note_begun(connection: Connection) -> None:

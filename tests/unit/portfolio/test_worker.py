@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing import active_children
 from pathlib import Path
@@ -22,12 +22,13 @@ from bench.subjects import postgres
 from evaluation_api.client_files.client_file import Answers, ClientFile, Counts, Kind, State, Step
 from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.decision.errors import (
+    ClientFileStateError,
     ModelRefusalError,
     RecordBusyError,
     RecordUnavailableError,
 )
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.operations import audit
+from evaluation_api.operations import audit, retention
 from evaluation_api.record import database, schema
 from evaluation_api.record.chain import Event
 from evaluation_api.record.evaluations import EvaluationLog
@@ -51,7 +52,7 @@ from portfolio.recorded_files import RecordedFiles
 from portfolio.recording import RecordedOtherwiseError
 from portfolio.worker import Worker, committed
 from tests.client_files import HEADER, clients, csv_of
-from tests.evaluations import POLICY, POLICY_TEXT
+from tests.evaluations import POLICY, POLICY_TEXT, decided_entry
 from tests.services import eventually
 
 SECONDS = 60
@@ -349,6 +350,23 @@ def test_a_file_that_a_worker_decided_is_recorded_from_a_terminal_only_if_it_is_
 
     assert log.find(hashlib.sha256(source.read_bytes()).hexdigest()) is None
     assert recording.begin(log, source, {"policy": "one"}, again=True).number == 1
+
+
+def test_nobody_decides_out_of_a_file_that_a_purge_has_come_to(
+    office: Office, engine: Engine
+) -> None:
+    EvaluationLog(engine).append([decided_entry()])
+    file = office.checked(clients(3))
+    begun: list[int] = []
+
+    def begin(deleted: int) -> None:
+        with pytest.raises(ClientFileStateError):
+            office.log.step(file.id, Step.START)
+        begun.append(deleted)
+
+    retention.purge(engine, datetime.now(UTC) + timedelta(seconds=1), begin)
+
+    assert begun == [1]
 
 
 def test_a_long_file_is_worked_out_in_a_process_beside_its_worker(
