@@ -54,9 +54,18 @@ export async function showBatch(root, id) {
     await follow(page, batch);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    fill(hook("batch-problem", root), ...problemBlocks(problem, () => location.reload()));
+    showProblem(root, problem);
     endLoading();
   }
+}
+
+// What was shown of a file that is not there any more does not stay, nor buttons for it.
+function showProblem(root, problem) {
+  if (problem.status === 404) {
+    hook("batch-state", root).textContent = "";
+    for (const shown of root.querySelectorAll("section")) shown.hidden = true;
+  }
+  fill(hook("batch-problem", root), ...problemBlocks(problem, () => location.reload()));
 }
 
 // One look at a time, also when somebody pauses and goes on within a second.
@@ -256,13 +265,12 @@ async function take(page, name, step, pressed) {
 }
 
 async function attempt(page, act) {
-  const place = hook("batch-problem", page.root);
   try {
-    fill(place);
+    fill(hook("batch-problem", page.root));
     await act();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    fill(place, ...problemBlocks(problem, () => location.reload()));
+    showProblem(page.root, problem);
   }
 }
 

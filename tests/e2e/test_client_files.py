@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from evaluation_api.runtime.identity import new_id
 from tests.client_files import HEADER, csv_of, spreadsheet
 from tests.e2e import clerk
 from tests.e2e.conftest import Opener
@@ -139,6 +141,22 @@ def test_a_batch_is_paused_found_again_after_a_reload_and_cancelled(
     clerk.in_state(page, "Cancelado")
     page.click(".back a")
     expect(page.locator("[data-earlier-batch]").first).to_contain_text("Cancelado")
+
+
+def test_of_a_file_that_is_gone_nothing_stays_on_the_page(
+    open_page: Opener, site_without_model: str
+) -> None:
+    page = open_page(site_without_model, first_visit=True)
+    clerk.ready(page)
+    clerk.start(page)
+    clerk.in_state(page, "Em andamento")
+
+    gone = httpx.get(f"{site_without_model}/lotes/{new_id()}")
+    page.route("**/lotes/*", lambda route: route.fulfill(status=404, body=gone.text))
+
+    expect(page.locator("[data-batch-problem]")).to_contain_text("Arquivo não encontrado")
+    expect(page.locator("main section:visible")).to_have_count(0)
+    expect(page.locator("[data-batch-state]")).to_have_text("")
 
 
 def test_columns_of_other_names_are_chosen_once_and_the_file_started(
