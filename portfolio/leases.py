@@ -380,8 +380,7 @@ class Leases(database.Keeper):
         return client_files.c.worker == self.worker
 
     def _free(self, now: Any) -> Any:  # noqa: ANN401 - a condition, and see clock.now
-        until = client_files.c.leased_until
-        return or_(until.is_(None), until <= now, self._own)
+        return or_(clock.is_free(client_files.c.leased_until, now), self._own)
 
     def _require(self, connection: Connection, file: ClientFile, state: State) -> None:
         """Raise LeaseLostError unless a file is this worker's, and stays so until the commit."""

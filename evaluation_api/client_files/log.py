@@ -209,7 +209,8 @@ class ClientFileLog(database.Keeper):
         )
 
     def _count_workers(self, connection: Connection) -> int:
-        at_work = workers.c.seen_at > self._now() - SILENCE
+        now = self._now()  # who was seen much later is gone: a clock was ahead
+        at_work = workers.c.seen_at.between(now - SILENCE, now + clock.LONGEST_LEASE)
         return int(connection.scalar(select(func.count()).where(at_work)) or 0)
 
     def _now(self) -> Any:  # noqa: ANN401 - see clock.now

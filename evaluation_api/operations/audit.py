@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,7 @@ from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.domain import FEATURES, Position
 from evaluation_api.decision.names import ERASED
 from evaluation_api.operations import chain_reading, remains
-from evaluation_api.operations.chain_reading import NO_TIME, UNREADABLE, Seal, Sealed, Told
+from evaluation_api.operations.chain_reading import LATE, NO_TIME, UNREADABLE, Seal, Sealed, Told
 from evaluation_api.record import database, digests, positions
 from evaluation_api.record.chain import Head
 from evaluation_api.record.positions import Numbering
@@ -28,9 +28,6 @@ from evaluation_api.record.tables import corrections, evaluations, purged_digest
 
 #: Rows that the database hands over at once.
 _AT_ONCE: Final = 2_000
-#: By how much a row may be older than the seal before its own: a slow transaction, a file's slice
-#: that waited, two clocks. What was made to look older than that is told.
-_LATE: Final = timedelta(minutes=10)
 #: Said of whatever the record's order hangs on.
 _COUNTED: Final = "how the record counts its rows: was changed"
 _CHANGED: Final = "was changed after it was sealed"
@@ -128,7 +125,7 @@ def _compare_evaluations(connection: Connection, found: Audit, told: Told) -> No
         _purged(connection, found, told),
         key=attrgetter("place"),
     )
-    latest = _as_rows(told.until - _LATE)
+    latest = _as_rows(told.until - LATE)
     for row in _behind_seals(rows, chain_reading.seals(connection), found, told.recorded_before):
         found.unsealed += 1
         is_left = row.place > told.recorded_before and row.when < latest
@@ -146,6 +143,8 @@ def _behind_seals(
     row, earliest = next(rows, None), ""
     for seal in seals:
         joined, count = sha256(), 0
+        # Where the clock was set back since, by the time that its seal has.
+        earliest = min(earliest, sealed_at := _as_rows(max(seal.at, NO_TIME) - LATE))
         while row and row.place <= seal.what.to:
             joined.update(row.digest or b"")
             count += 1
@@ -158,7 +157,7 @@ def _behind_seals(
         if fault := _seal_fault(seal.what, count, joined.hexdigest()):
             where = f"entry {seal.number}, positions {seal.what.after[0]} to {seal.what.to[0]}"
             found.faults.append(f"{where}: {fault}")
-        earliest = _as_rows(max(seal.at, NO_TIME) - _LATE)
+        earliest = sealed_at
     if row:
         yield row
         yield from rows
@@ -327,7 +326,7 @@ def _is_too_early(when: object, began: datetime, earlier: datetime) -> bool:
     What was there before the chain is sealed in slices, the oldest first.
     """
     return isinstance(when, str) and _as_rows(began) <= when < _as_rows(
-        max(earlier, NO_TIME) - _LATE
+        max(earlier, NO_TIME) - LATE
     )
 
 

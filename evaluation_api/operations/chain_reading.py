@@ -6,7 +6,7 @@ Whether the rows are so is audit.py's to say.
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -18,6 +18,9 @@ from evaluation_api.record.chain import Head
 from evaluation_api.record.tables import chain_waiting
 
 NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: By how much a row may be older than the seal before its own: a slow transaction, a file's slice
+#: that waited, two clocks. What was made to look older than that is told.
+LATE: Final = timedelta(minutes=10)
 _NO_HEAD: Final = Head(0, chain.NOTHING)
 _NOWHERE: Final = Position(0, "")
 
@@ -132,7 +135,8 @@ class Told:
     received: dict[str, bytes] = field(default_factory=dict)
     decided: dict[str, str] = field(default_factory=dict)
     reviews: dict[str, str] = field(default_factory=dict)
-    #: Of each review, the number of its entry, and when the one before it was made.
+    #: Of each review, the number of its entry, and when the one before it was made, or it was
+    #: itself, where the clock was set back since.
     review_places: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     policies: set[str] = field(default_factory=set)
     purges: dict[str, _Purge] = field(default_factory=dict)
@@ -151,7 +155,9 @@ class Told:
 
     def hear(self, entry: _Entry) -> str | None:  # noqa: C901 - a case for each kind
         """Take in an entry, or an event that has none yet; return what it gives away."""
-        self.until = max(self.until, entry.at)
+        # Where the clock was set back, what follows goes by it.
+        at = max(entry.at, NO_TIME)
+        self.until = max(self.until, at) if at > self.until - LATE else at
         if (read := _WHAT.get(entry.kind)) is None:
             return None
         match msgspec.json.decode(entry.what, type=read):
@@ -188,7 +194,9 @@ class Told:
         sealed = dict(told.reviews)
         again = self.reviews.keys() & sealed.keys()
         self.reviews |= sealed
-        self.review_places |= dict.fromkeys(sealed, (entry.number, self.reviews_until))
+        self.review_places |= dict.fromkeys(
+            sealed, (entry.number, min(self.reviews_until, entry.at))
+        )
         self.reviews_until = entry.at
         return _again("review", again)
 

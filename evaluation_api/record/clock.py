@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, DateTime, Dialect, func, not_
 
 #: Longer than any lease.
-_LONGEST_LEASE: Final = timedelta(minutes=1)
+LONGEST_LEASE: Final = timedelta(minutes=1)
 
 
 def now(dialect: Dialect) -> Any:  # noqa: ANN401 - a time, or what the database makes one of
@@ -21,4 +21,4 @@ def now(dialect: Dialect) -> Any:  # noqa: ANN401 - a time, or what the database
 
 def is_free(until: Column[Any], now: Any) -> ColumnElement[bool]:  # noqa: ANN401 - see now
     """Return whether nobody holds a lease: there is none, it ran out, or a clock was ahead."""
-    return not_(func.coalesce(until, now).between(now + timedelta.resolution, now + _LONGEST_LEASE))
+    return not_(func.coalesce(until, now).between(now + timedelta.resolution, now + LONGEST_LEASE))

@@ -207,6 +207,19 @@ def test_a_file_that_ends_its_worker_five_times_is_refused_and_others_go_on(
     assert office.log.find(other).state is State.READY
 
 
+def test_a_file_whose_worker_died_before_the_clock_was_set_back_is_taken_by_another(
+    office: Office, engine: Engine
+) -> None:
+    file_id = office.send(csv_of("Ana;10;1;1;100;5"))
+    assert Leases(engine).take(State.CHECKING)
+    assert not office.worker.work_once()
+    with engine.begin() as connection:
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        connection.execute(update(client_files).values(leased_until=tomorrow))
+
+    assert office.worked(file_id).state is State.READY
+
+
 class Broken:
     """The work of a worker that has a fault of its own."""
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
@@ -64,11 +64,11 @@ def review(evaluation_id: str) -> Review:
     return Review(new_id(), evaluation_id, Outcome.REFUSED, "Não apresentou renda.", "Ana", now)
 
 
-def entry_now(name: str = "Maria") -> Entry:
-    """Make an entry that was decided at this moment."""
-    entry = decided_entry(name)
+def entry_now(name: str = "Maria", ahead: timedelta = timedelta()) -> Entry:
+    """Make an entry that was decided at this moment, by a clock that is so much ahead."""
+    entry, now = decided_entry(name), datetime.now(UTC) + ahead
     assert entry.evaluation
-    return entry._replace(evaluation=entry.evaluation._replace(evaluated_at=datetime.now(UTC)))
+    return entry._replace(evaluation=entry.evaluation._replace(evaluated_at=now))
 
 
 def run(engine: Engine, statement: str, **values: object) -> None:
@@ -713,6 +713,31 @@ def test_a_purge_is_no_fault_and_leaves_the_chain_whole(
     assert (purges[0]["who"][:8], purges[0]["what"]["evaluations"]) == ("comando:", 6)
     run(engine, "DELETE FROM purged_digests WHERE evaluation_id = :of", of=old[1].id)
     assert any("what it took" in fault for fault in audit.verify(engine).faults)
+
+
+def test_a_clock_that_is_set_back_is_no_fault_and_what_is_backdated_then_is_one(
+    engine: Engine, log: EvaluationLog, seals: Seals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ahead in (timedelta(days=1), timedelta()):
+        monkeypatch.setattr(chain, "datetime", clock_ahead_by(ahead))
+        log.append([entry := entry_now(ahead=ahead)])
+        log.review(replace(review(entry.id), reviewed_at=datetime.now(UTC) + ahead))
+        seals.seal_all()
+    log.append([entry_now()])
+
+    found = audit.verify(engine)
+    assert (found.faults, found.unsealed) == ([], 1)
+    insert_backdated(engine, [entry.id])
+    assert any("says that it is of 2020" in fault for fault in audit.verify(engine).faults)
+
+
+def clock_ahead_by(ahead: timedelta) -> type[datetime]:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + ahead
+
+    return Clock
 
 
 def test_a_chain_that_was_made_anew_is_found_by_the_head_that_was_kept(
