@@ -31,7 +31,7 @@ from evaluation_api.record.journal import Journal
 from evaluation_api.runtime.identity import new_id
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.pages import FILES_AT_ONCE
-from evaluation_api.web.problems import Responses, described, header
+from evaluation_api.web.problems import OF_A_BODY, Responses, described, header
 from evaluation_api.web.requests import Keys, only_key, read_key
 from evaluation_api.web.routes import NO_STORE, Asking, no_store
 
@@ -69,12 +69,14 @@ _DOWNLOAD: Final[Responses] = {
     }
 }
 _ONE: Final = described(errors.ClientFileNotFoundError)
-_STEP: Final = described(
+_STEP_CAUSES: Final = (
     errors.ClientFileNotFoundError,
     errors.ClientFileStateError,
     errors.IdempotencyKeyReusedError,
     errors.RecordUncertainError,
 )
+_STEP: Final = described(*_STEP_CAUSES)
+_ANSWERED: Final = described(*OF_A_BODY, *_STEP_CAUSES)
 _NOT_TAKEN: Final = (
     errors.ClientFileNotFoundError,
     errors.ClientFileErasedError,
@@ -156,6 +158,7 @@ FileId = Annotated[str, Path(description="Código do arquivo"), AfterValidator(s
     status_code=HTTPStatus.CREATED,
     responses=described(
         errors.FileTooLargeError,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.ManyFilesError,
         errors.IdempotencyKeyInFlightError,
         errors.IdempotencyKeyReusedError,
@@ -281,7 +284,7 @@ async def find(files: Needed, file_id: FileId, asking: Asking) -> Lote:
     return _shown(files, asking, found)
 
 
-@router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_STEP)
+@router.post("/lotes/{file_id}/respostas", operation_id="responder_lote", responses=_ANSWERED)
 async def answer(
     files: Needed, file_id: FileId, sent: RespostasBody, keys: Keys, asking: Asking
 ) -> Lote:

@@ -103,6 +103,12 @@ _OF_EVERY_ROUTE: Final = (
     errors.UnidentifiedError,
     errors.NotAllowedError,
 )
+#: Of a route that takes a body of JSON.
+OF_A_BODY: Final = (
+    errors.MalformedJsonError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+)
 _SECURITY_HEADERS: Final = b"".join(b"%s: %s\r\n" % header for header in SECURITY_HEADERS)
 #: Stands for a request's id, as long as one.
 _NOBODY: Final = "00000000-0000-0000-0000-000000000000"

@@ -50,8 +50,7 @@ criteria = APIRouter(route_class=ApiRoute, tags=["criterios"])
 probes = APIRouter(route_class=SummarizedRoute, tags=["servico"])
 
 _EVALUATED: Final = described(
-    errors.MalformedJsonError,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    *problems.OF_A_BODY,
     errors.IdempotencyKeyInFlightError,
     errors.IdempotencyKeyReusedError,
     errors.ModelError,
@@ -73,8 +72,7 @@ _AWAITED: Final = {**_LOOK_AGAIN, "Preference-Applied": "respond-async"}
 _ONE: Final = described(errors.EvaluationNotFoundError)
 _FOUND: Final[Responses] = {HTTPStatus.OK: {"headers": {"Retry-After": problems.RETRY_AFTER}}}
 _REVIEWED: Final = described(
-    errors.MalformedJsonError,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    *problems.OF_A_BODY,
     errors.EvaluationNotFoundError,
     errors.EvaluationPendingError,
     errors.EvaluationErasedError,
@@ -204,9 +202,7 @@ async def search(
 @evaluations.post(
     "/avaliacoes/busca",
     operation_id="buscar_avaliacoes",
-    responses=described(
-        errors.MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, errors.UnknownPlaceError
-    ),
+    responses=described(*problems.OF_A_BODY, errors.UnknownPlaceError),
     dependencies=[Depends(no_store)],
 )
 async def search_by_body(

@@ -18,7 +18,7 @@ from evaluation_api.access.identity import UNKNOWN, Identity, identity_of
 from evaluation_api.decision import errors
 from evaluation_api.web import contract
 from evaluation_api.web.api_route import ApiRoute
-from evaluation_api.web.problems import described
+from evaluation_api.web.problems import OF_A_BODY, described
 from evaluation_api.web.requests import Body
 from evaluation_api.web.routes import NO_STORE, Asking, Needed, Services, no_store, services_of
 
@@ -50,9 +50,7 @@ async def show(request: Request, asking: Asking) -> contract.Acesso:
 @router.post(
     "/entrar",
     operation_id="entrar",
-    responses=described(
-        errors.LinkGoneError, errors.MalformedJsonError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    ),
+    responses=described(errors.LinkGoneError, *OF_A_BODY),
 )
 async def enter(
     services: Needed, access: Entrance, asking: Asking, sent: LinkBody, response: Response

@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from evaluation_api.runtime.identity import new_id
 from tests.services import Server
 
+JSON = {"Content-Type": "application/json"}
 CASES = int(os.environ.get("FUZZ_CASES", "100"))
 #: The same each time but for `make fuzz`.
 SEED = () if "FUZZ_CASES" in os.environ else ("--seed", "7")
@@ -51,3 +54,21 @@ def test_the_model_service_keeps_what_its_description_promises(
 ) -> None:
     examples = max(CASES // 2, CASES - 250)  # some 320 more cases are of each kind of fault
     check(model_service, "/docs.json", tmp_path, "--max-examples", str(examples))
+
+
+def test_what_a_body_is_refused_for_is_described_of_each_route(evaluation_service: Server) -> None:
+    with httpx.Client(base_url=evaluation_service.url) as http:
+        paths = http.get("/openapi.json").json()["paths"]
+        posts = {path: ways["post"] for path, ways in paths.items() if "post" in ways}
+        takers = {path: told for path, told in posts.items() if "requestBody" in told}
+        for path, described in takers.items():
+            address = path.replace("{file_id}", new_id()).replace("{evaluation_id}", new_id())
+            wrong = [http.post(address, content="{", headers={"Content-Type": "text/html"})]
+            if "application/json" in described["requestBody"]["content"]:
+                wrong.append(http.post(address, content="{", headers=JSON))
+                wrong.append(http.post(address, content=" " * 2**17, headers=JSON))
+            for answer in wrong:
+                told = described["responses"].get(str(answer.status_code), {})
+                assert answer.json()["codigo"] in told.get("description", ""), path
+
+    assert len(takers) >= 6
