@@ -62,6 +62,7 @@ class Stack:
     def up(self) -> None:
         """Start everything and wait until it is healthy."""
         self._require_settings()
+        self._require_numbers()
         self._require_images(self._compose("config", "--images", captured=True).split())
         self._require_free_ports()
         try:
@@ -150,6 +151,15 @@ class Stack:
         for name in SECRETS:
             if not self._setting(name, ""):
                 self._remember(name, secrets.token_hex(16))
+
+    def _require_numbers(self) -> None:
+        """Raise StackError for what is no number: Compose would not name the setting."""
+        list(self._ports())
+        for name in (f"{service}_REPLICAS" for service in SETTINGS.values()):
+            if not (told := self._setting(name, "1")).isdecimal():
+                raise StackError(f"{name} must be a number, and is {told!r}.")
+        if not re.fullmatch(r"\d+(-\d+)?", told := self._setting("MODEL_PORTS", "8001")):
+            raise StackError(f"MODEL_PORTS must be ports such as 8001-8016, and is {told!r}.")
 
     def _require_images(self, wanted: Iterable[str]) -> None:
         """Raise StackError for an image of ours that is not here, where no registry has it."""

@@ -9,6 +9,8 @@ seconds_between_looks=2
 
 main() {
   mkdir -p "$conf"
+  require_number GATEWAY_RATE_PER_SECOND 1000000
+  require_number GATEWAY_BURST 65535
   names=$(names)
   GATEWAY_SCHEME=http GATEWAY_HTTPS_URL=
   if [ -e "$tls" ]; then
@@ -34,6 +36,14 @@ fill() {
   # shellcheck disable=SC2016  # the names of variables, for envsubst
   envsubst '$GATEWAY_WORKERS $GATEWAY_RATE_PER_SECOND $GATEWAY_BURST $GATEWAY_SCHEME $GATEWAY_HTTPS_URL' \
     <"/etc/gateway/$1.template" >"$conf/$1"
+}
+
+# nginx would name a file of ours, and not the setting.
+require_number() {
+  if [[ ! ${!1} =~ ^[1-9][0-9]{0,6}$ ]] || [ "${!1}" -gt "$2" ]; then
+    echo "$1 must be a number from 1 to $2, and is '${!1}'." >&2
+    exit 2
+  fi
 }
 
 # Whoever mounts the folder wants HTTPS: without its files plain HTTP would carry people's sessions.
@@ -78,7 +88,7 @@ listen_https() {
 
 trusted_proxies() {
   if [ -z "$GATEWAY_TRUSTED_PROXIES" ]; then return; fi
-  printf 'set_real_ip_from %s;\n' $GATEWAY_TRUSTED_PROXIES
+  printf 'set_real_ip_from %s;\n' ${GATEWAY_TRUSTED_PROXIES//,/ }
   printf 'real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n'
 }
 

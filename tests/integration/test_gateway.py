@@ -221,6 +221,31 @@ def test_a_host_that_is_no_name_stops_the_start(tmp_path: Path) -> None:
     assert "http://clientes.example is no name without scheme and port" in wrong.log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GATEWAY_RATE_PER_SECOND", "many"),
+        ("GATEWAY_RATE_PER_SECOND", "0"),
+        ("GATEWAY_BURST", "65536"),
+        ("GATEWAY_BURST", ""),
+    ],
+)
+def test_a_setting_that_is_no_number_stops_the_start_by_its_name(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    wrong = Gateway(tmp_path, 9, **{name: text})
+
+    with pytest.raises(NotReadyError), wrong:
+        pass
+
+    assert f"{name} must be a number from 1 to " in wrong.log.read_text()
+
+
+def test_proxies_may_stand_with_commas_between(tmp_path: Path) -> None:
+    with Gateway(tmp_path, GATEWAY_TRUSTED_PROXIES="10.0.0.0/8,192.168.0.0/16") as gateway:
+        assert httpx.get(f"{gateway.url}/gateway/live").status_code == 200
+
+
 def test_a_form_of_another_page_is_no_request(client: httpx.Client) -> None:
     refusal = client.post("/avaliar", data=MARIA)
 

@@ -224,11 +224,20 @@ def test_a_port_of_ipv6_is_taken_only_when_it_is(shell: Shell, address: str) -> 
     assert (started.code, started.stderr) == (0, "")
 
 
-def test_a_port_that_is_none_is_one_sentence(shell: Shell) -> None:
-    done = shell.run("up", WEB_PORT="http")
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("WEB_PORT", "http", "must be a number from 1 to 65535, and is 'http'."),
+        ("MODEL_PORTS", "80x", "must be ports such as 8001-8016, and is '80x'."),
+        ("EVALUATION_REPLICAS", "two", "must be a number, and is 'two'."),
+    ],
+)
+def test_what_is_no_number_is_one_sentence_before_compose_is_asked(
+    shell: Shell, name: str, text: str, told: str
+) -> None:
+    done = shell.run("up", **{name: text})
 
-    assert done.code == 2
-    assert done.stderr == "WEB_PORT must be a number from 1 to 65535, and is 'http'.\n"
+    assert (done.code, done.stderr, shell.calls) == (2, f"{name} {told}\n", [])
 
 
 def test_a_machine_without_docker_is_told_so_in_one_sentence(shell: Shell) -> None:
