@@ -11,6 +11,10 @@ arrived();
 const link = location.hash.slice(1);
 // Neither the history nor a look over a shoulder needs it any more.
 history.replaceState(null, "", location.pathname);
+// A link that is pasted while this page is open changes what follows the # alone, and loads nothing.
+addEventListener("hashchange", () => {
+  if (location.hash !== "#main") location.reload();
+});
 offer();
 
 async function offer() {
