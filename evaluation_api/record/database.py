@@ -75,10 +75,11 @@ _SHUT_DOWN: Final = frozenset({"57P01", "57P02"})
 
 #: Who mistyped an address is told where it stands.
 NAMED: Final = "which EVALUATION_DATABASE_URL names"
-#: What SQLite says of a file without naming it.
-_ABOUT_THE_FILE: Final = frozenset(
-    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
-)
+#: What SQLite says of a file without naming it; of these, that it is damaged, or none of its own.
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_ABOUT_THE_FILE: Final = _DAMAGED | {
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+}
 
 #: What Python did by itself until 3.12, which warns of it.
 sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(" "))
@@ -122,8 +123,7 @@ def connect_again(engine: sa.Engine) -> sa.Engine:
 
 def is_corrupt(error: errors.RecordUnavailableError) -> bool:
     """Tell whether a file that SQLite reads is none of SQLite's, or is damaged."""
-    code = _file_code(getattr(error.__cause__, "orig", None))
-    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return _file_code(getattr(error.__cause__, "orig", None)) in _DAMAGED
 
 
 def is_refused(error: errors.RecordUnavailableError) -> bool:

@@ -1,5 +1,6 @@
 """What the database says, in our words."""
 
+import re
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,20 @@ def test_a_server_that_is_not_there_is_our_error(tmp_path: Path) -> None:
         schema.migrate(engine)
     with pytest.raises(RecordUnavailableError):
         database.require_writable(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kept", [100, 0])
+def test_a_file_that_is_none_of_sqlites_or_not_whole_is_named(tmp_path: Path, kept: int) -> None:
+    file = tmp_path / "record.db"
+    whole = database.connect(f"sqlite:///{file}")
+    schema.migrate(whole)
+    whole.dispose()
+    file.write_bytes(file.read_bytes()[:kept] + b"nome;saldo;compras\n" * 1000)
+    engine = database.connect(f"sqlite:///{file}")
+
+    with pytest.raises(RecordUnavailableError, match=re.escape(str(file))):
+        schema.migrate(engine)
     engine.dispose()
 
 
