@@ -101,7 +101,8 @@ restore: ## Read a backup into an empty database: make restore FILE=record.dump
 		|| { echo "$(FILE) is no whole backup; nothing was changed." >&2; exit 2; }
 	@test "$$($(COMPOSE) exec -T db psql -U evaluation -Atc $(COUNT_TABLES) < /dev/null)" = 0 \
 		|| { echo "The database is not empty; nothing was changed: docs/operations.md" >&2; exit 2; }
-	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --single-transaction < "$(FILE)"
+	@$(COMPOSE) exec -T db pg_restore -U evaluation --dbname evaluation --single-transaction < "$(FILE)" \
+		|| { echo "The restore was broken off, and the database is empty as before; its log may say more: docker compose logs db" >&2; exit 2; }
 
 spark: $(SPARK)/run.stamp ## Install what python -m portfolio.spark needs in var/spark; needs Java 17, takes minutes
 

@@ -63,6 +63,11 @@ class Stack:
         with engine.connect() as connection:
             return [str(value) for value in connection.execute(text(query)).scalars()]
 
+    def run(self, statement: str) -> None:
+        engine = create_engine(self._url, poolclass=NullPool)
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+
     def make(self, target: str, file: Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             ["make", target, f"FILE={file}"],  # noqa: S607 - from PATH, as an operator does
@@ -131,6 +136,20 @@ def test_a_database_that_is_not_empty_is_not_restored_into(stack: Stack) -> None
     assert refused.returncode == 2
     assert "The database is not empty; nothing was changed" in refused.stderr
     assert len(stack.ask(ROWS)) == 1000
+
+
+def test_a_restore_that_is_broken_off_says_so_and_leaves_the_database_empty(stack: Stack) -> None:
+    file = stack.folder / "record.dump"
+    stack.fill()
+    stack.make("backup", file)
+    stack.empty()
+    stack.run("CREATE FUNCTION renew_searched() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+
+    broken = stack.make("restore", file)
+
+    assert broken.returncode == 2
+    assert "The restore was broken off, and the database is empty as before" in broken.stderr
+    assert stack.ask(TABLES) == []
 
 
 def test_a_backup_that_fails_leaves_the_one_before_and_nothing_else(stack: Stack) -> None:
