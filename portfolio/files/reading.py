@@ -265,7 +265,12 @@ def _explained(
         row = [str(column[place].as_py() or "").strip() for column in cells]
         if reason := _no_client(row, header):
             told[line] = reason
-    kept = [fault for fault in faults if fault.line not in told]
+    totals = {fault.line for fault in faults if fault.reason == messages.TOTALS}
+    kept = [
+        fault
+        for fault in faults
+        if fault.line not in told and (fault.line not in totals or fault.reason == messages.TOTALS)
+    ]
     return [*kept, *(Fault(line, None, "", reason) for line, reason in told.items())]
 
 

@@ -499,6 +499,7 @@ def test_an_amount_that_could_be_two_is_none_however_far_behind_it_stands() -> N
     [
         ("Subtotal agência 3;;2161,00;;;;", [messages.TOTALS]),
         ("TOTAL GERAL;;2161,00;5788,00;504,00;3900,00;6250,00", [messages.TOTALS]),
+        (";Total geral;2161,00;;;;x", [messages.TOTALS]),
         ("Fim do relatório;;;;;;", [messages.NOTE]),
         (";;2161,00;5788,00;504,00;3900,00;6250,00", ["Nome"]),
         (";;;;;;1", ["Nome", "Saldo devedor", "Compras", "Saques", "Limite de crédito"]),
