@@ -270,8 +270,17 @@ async function attempt(page, act) {
     await act();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
+    if (problem.kind === "lote_em_outra_situacao") return attempt(page, () => catchUp(page));
     showProblem(page.root, problem);
   }
+}
+
+// Somebody else was first: what the file has come to answers what was asked of it.
+async function catchUp(page) {
+  const latest = await fetchBatch(page.id);
+  show(page, latest);
+  hook("batch-name", page.root).focus();
+  await follow(page, latest);
 }
 
 function showSummary({ root, profiles }, { feitas, resumo }) {

@@ -143,6 +143,20 @@ def test_a_batch_is_paused_found_again_after_a_reload_and_cancelled(
     expect(page.locator("[data-earlier-batch]").first).to_contain_text("Cancelado")
 
 
+def test_who_starts_a_file_that_somebody_has_started_is_shown_how_far_it_is(
+    open_page: Opener, site_without_model: str
+) -> None:
+    page = open_page(site_without_model, first_visit=True)
+    clerk.ready(page)
+    file_id = page.url.partition("id=")[2]
+    httpx.post(f"{site_without_model}/lotes/{file_id}/iniciar").raise_for_status()
+
+    clerk.start(page)
+
+    clerk.in_state(page, "Em andamento")
+    expect(page.locator("[data-batch-problem]")).to_be_empty()
+
+
 def test_of_a_file_that_is_gone_nothing_stays_on_the_page(
     open_page: Opener, site_without_model: str
 ) -> None:
