@@ -81,12 +81,6 @@ class Problema:
 _PROBLEMA: Final = TypeAdapter(Problema)
 
 
-_ACCEPTED: Final = {
-    "Accept": "application/json, text/csv, application/octet-stream",
-    "Accept-Encoding": "identity",
-}
-
-
 def header(description: str) -> dict[str, Any]:
     """Return how FastAPI is told of an answer's header that is a text."""
     return {"description": description, "schema": {"type": "string"}}
@@ -95,6 +89,17 @@ def header(description: str) -> dict[str, Any]:
 RETRY_AFTER: Final = {
     "description": "Segundos a esperar antes de tentar de novo",
     "schema": {"type": "integer", "minimum": 1},
+}
+#: What answers of a status say beside their problem: each header's value, and what it means.
+_HEADERS: Final[dict[int, dict[str, tuple[str, str]]]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": ("Bearer", "Como se identificar")},
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
+        "Accept": (
+            "application/json, text/csv, application/octet-stream",
+            "Os tipos de conteúdo aceitos",
+        ),
+        "Accept-Encoding": ("identity", "A codificação aceita"),
+    },
 }
 _OF_EVERY_ROUTE: Final = (
     errors.InvalidRequestError,
@@ -121,19 +126,24 @@ def described(*causes: Cause) -> Responses:
     described: Responses = {
         "default": {"model": Problema, "description": "Outro problema"},
         # The gateway's.
-        429: _described("Muitos pedidos (muitos_pedidos)", retry=True),
+        429: _described(
+            HTTPStatus.TOO_MANY_REQUESTS, "Muitos pedidos (muitos_pedidos)", retry=True
+        ),
     }
     for cause in (*causes, *_OF_EVERY_ROUTE):
         answer = ANSWERS[cause] if isinstance(cause, type) else OF_STATUS[cause]
         known = described.get(int(answer.status), {"description": ""})["description"]
         title = "; ".join(filter(None, [known, f"{answer.title} ({answer.code})"]))
-        described[int(answer.status)] = _described(title, retry=bool(answer.retry_after_seconds))
+        retry = bool(answer.retry_after_seconds)
+        described[int(answer.status)] = _described(answer.status, title, retry=retry)
     return described
 
 
-def _described(title: str, *, retry: bool) -> dict[str, Any]:
-    headers = {"headers": {"Retry-After": RETRY_AFTER}} if retry else {}
-    return {"model": Problema, "description": title, **headers}
+def _described(status: int, title: str, *, retry: bool) -> dict[str, Any]:
+    own = _HEADERS.get(status, {}).items()
+    headers: dict[str, Any] = {name: header(meaning) for name, (_, meaning) in own}
+    headers |= {"Retry-After": RETRY_AFTER} if retry else {}
+    return {"model": Problema, "description": title, **({"headers": headers} if headers else {})}
 
 
 def install(app: FastAPI) -> None:
@@ -181,10 +191,7 @@ def _allowed(request: Request) -> list[str]:
 def of_status(status: HTTPStatus, detail: str = "") -> Response:
     """Answer with a status of HTTP's own. detail: for one that has no words here."""
     other = Answer(status, OTHER, status.phrase, detail)
-    response = _problem(OF_STATUS.get(status, other))
-    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        response.headers.update(_ACCEPTED)
-    return response
+    return _problem(OF_STATUS.get(status, other))
 
 
 def foreseen(exc: errors.EvaluationError) -> Response:
@@ -196,10 +203,6 @@ def foreseen(exc: errors.EvaluationError) -> Response:
         answer = replace(answer, detail=exc.told)
     if isinstance(exc, errors.RateExceededError):
         return _problem(replace(answer, retry_after_seconds=ceil(exc.wait_seconds)))
-    if isinstance(exc, errors.UnidentifiedError):
-        response = _problem(answer)
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response
     if not isinstance(exc, errors.InvalidRequestError):
         return _problem(answer)
     named = [Erro(field.pointer, field.detail) for field in exc.fields]
@@ -248,7 +251,7 @@ async def show_all(_: Request) -> Response:
 
 def _problem(answer: Answer, **more: Any) -> Response:  # noqa: ANN401 - fields of Problema
     body = replace(_told(answer, request_id.get()), **more)
-    headers = {}
+    headers = {name: value for name, (value, _) in _HEADERS.get(answer.status, {}).items()}
     if answer.retry_after_seconds is not None:
         headers["Retry-After"] = str(answer.retry_after_seconds)
     return ProblemResponse(_encode(body), answer.status, headers, MEDIA_TYPE)

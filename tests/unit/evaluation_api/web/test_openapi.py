@@ -66,6 +66,8 @@ def test_what_a_caller_must_do_next_is_said_with_the_status() -> None:
     assert answers.keys() >= {"200", "202", "400", "409", "413", "422", "429", "503"}
     assert answers["202"]["headers"].keys() == {"Location", "Retry-After", "Preference-Applied"}
     assert all("Retry-After" in answers[status]["headers"] for status in ("409", "429", "503"))
+    assert answers["401"]["headers"].keys() == {"WWW-Authenticate"}
+    assert answers["415"]["headers"].keys() == {"Accept", "Accept-Encoding"}
     assert {*answers["422"]["content"]} == {"application/problem+json"}
 
 
