@@ -78,7 +78,9 @@ NAMED: Final = "which EVALUATION_DATABASE_URL names"
 #: What SQLite says of a file without naming it; of these, that it is damaged, or none of its own.
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ABOUT_THE_FILE: Final = _DAMAGED | {
-    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
 }
 
 #: What Python did by itself until 3.12, which warns of it.
