@@ -23,7 +23,9 @@ class Keyring:
         """Start with none. sessions: reads cookies."""
         self._sessions = sessions
         self._keys: dict[str, Pass] = {}
-        self._ended: frozenset[str] = frozenset()
+        self._ended: set[str] = set()
+        #: Those that were ended here, until the record tells so: a look may be older than that.
+        self._ended_here: set[str] = set()
         #: By id, when each was last used, as time.time() has it; for whoever writes it down.
         self.used: dict[str, float] = {}
 
@@ -36,11 +38,13 @@ class Keyring:
                 ended.add(one.id)
             elif one.kind is CredentialKind.KEY and one.digest is not None:
                 keys[one.digest] = Pass(one.id, one.identity, one.expires_at.timestamp())
-        self._keys, self._ended = keys, frozenset(ended)
+        self._ended_here -= ended
+        self._keys, self._ended = keys, ended | self._ended_here
 
     def end(self, session_id: str) -> None:
         """Let nobody in by a session any more, before the record is read again."""
-        self._ended |= {session_id}
+        self._ended_here.add(session_id)
+        self._ended.add(session_id)
 
     def find(self, scope: Scope) -> Identity | None:
         """Return who asks, by key or by cookie; None for nobody that is known."""

@@ -71,6 +71,19 @@ def test_a_session_lets_in_until_it_is_ended() -> None:
     assert find(cookie=header) is None
 
 
+def test_a_session_that_was_ended_here_stays_so_whatever_a_look_of_before_has_read() -> None:
+    entrance = access()
+    made, _ = issue(CredentialKind.SESSION, "ana", ROLES, SESSION_LIFETIME)
+    who = Identity(Kind.LINK, "ana", ROLES)
+    scope = {"headers": [(b"cookie", f"sessao={entrance.sessions.seal(made.id, who)}".encode())]}
+    assert entrance.keyring.find(scope) == who
+
+    entrance.keyring.end(made.id)
+    for read in ([], [], [replace(made, revoked_at=datetime.now(UTC))]):
+        entrance.keyring.learn(read)
+        assert (read, entrance.keyring.find(scope)) == (read, None)
+
+
 def test_a_session_is_over_after_eight_hours() -> None:
     cookies = cookie(ENTRANCE, Role.ANALYST)["Cookie"].encode()
     begun = time.time()
