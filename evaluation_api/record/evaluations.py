@@ -143,7 +143,8 @@ class EvaluationLog(database.Keeper):
                 raise errors.OwnEvaluationError(identity)
             there = _reviews(connection, identity)
             if key and (first := posts.use(connection, Operation.REVIEW, key, identity, review.id)):
-                return next(one for one in there if one.id == first.require(key))
+                made_id = first.require(key)
+                return next(one for one in there if one.id == made_id)
             if found.pending:
                 raise errors.EvaluationPendingError(identity)
             if found.erased_at is not None:

@@ -80,8 +80,10 @@ def test_a_repeated_review_is_the_one_that_is_there(log: EvaluationLog, entry: E
     assert log.review(first, key=KEY, seen=0) == first
     assert log.review(review(entry), key=KEY, seen=0) == first
     assert log.find(entry.id).reviews == (first,)
-    with pytest.raises(IdempotencyKeyReusedError):
-        log.review(review(entry), key=IdempotencyKey("k", "other"))
+    log.append([other := decided_entry()])
+    for asked in (entry, other):
+        with pytest.raises(IdempotencyKeyReusedError):
+            log.review(review(asked), key=IdempotencyKey("k", "other"))
 
 
 def test_a_key_of_a_review_is_its_senders_alone(log: EvaluationLog, entry: Entry) -> None:
