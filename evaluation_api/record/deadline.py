@@ -38,10 +38,12 @@ _local = _Local()
 
 
 def run(deadline: Deadline, call: Callable[[], T]) -> T:
-    """Make a call that ends by a deadline. Raises what it raises."""
+    """Make a call that ends by a deadline. Raises what it raises, of StopIteration RuntimeError."""
     _local.deadline = deadline
     try:
         return call()
+    except StopIteration as exc:  # which no future takes: its caller would wait for nothing
+        raise RuntimeError from exc
     finally:
         _local.deadline = None
 

@@ -122,6 +122,18 @@ def test_a_call_that_never_ends_keeps_nobody_waiting_and_what_waits_behind_it_is
     assert calls == []
 
 
+def test_a_fault_of_ours_is_told_as_one_and_is_no_outage() -> None:
+    """StopIteration, too, which no future takes."""
+
+    async def scenario() -> bool:
+        async with RecordExecutor() as executor:
+            with pytest.raises(RuntimeError):
+                await executor.run_write(next, iter(()))
+            return executor.outage.is_now
+
+    assert not asyncio.run(scenario())
+
+
 @asynccontextmanager
 async def watched(file: Path) -> AsyncIterator[tuple[Appender, RecordExecutor]]:
     """Append to a file as the application does, watched often."""
