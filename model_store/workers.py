@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Final, TypedDict
 
 from model_store import registry
@@ -39,8 +40,8 @@ class WorkerNote:
         try:
             if self._descriptor is None:
                 self._descriptor = _open_own()
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, json.dumps(told).encode(), 0)
+            # All of the file in one write: whoever lists must not find it empty.
+            os.pwrite(self._descriptor, json.dumps(told).encode().ljust(_MAX_BYTES), 0)
         except OSError as exc:
             logger.info("what this process serves is not listed: %s", exc.strerror)
 
@@ -49,9 +50,10 @@ def notes() -> Iterator[Note]:
     """Yield what each process that lives says; remove the files of those that are gone."""
     for path in sorted(registry.models_home().glob(f"{_PREFIX}*"))[:MAX_NOTES]:
         try:
-            with path.open(encoding="utf-8") as file:
+            with path.open("r+", encoding="utf-8") as file:
                 if _is_left_behind(file):
-                    path.unlink(missing_ok=True)
+                    if _is_at(path, file.fileno()):
+                        path.unlink()
                     continue
                 told = json.loads(file.read(_MAX_BYTES))
                 note = Note(serves=told["serves"], since=told["since"], refused=told["refused"])
@@ -66,14 +68,30 @@ _PREFIX: Final = f".{registry.NAME}.worker-"
 def _open_own() -> int:
     home = registry.models_home()
     path = home / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever lists may hold it for a moment
+            if _is_at(path, descriptor):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _is_left_behind(file: IO[str]) -> bool:
+    """Lock a file that no process keeps; tell whether that was so."""
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Tell whether a locked file is still the one at its path: another may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,8 +1,12 @@
 """What a worker serves follows what is published, unless that fails."""
 
+import fcntl
 import logging
+import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +162,39 @@ def test_what_a_process_left_behind_is_not_listed(models_home: Path) -> None:
 
     assert [one["serves"] for one in workers.notes()] == ["a:2"]
     assert not left.exists()
+
+
+def test_a_process_is_listed_though_its_file_is_removed_before_it_locks_it(
+    models_home: Path,
+) -> None:
+    path = models_home.parent / f".{registry.NAME}.worker-{socket.gethostname()}-{os.getpid()}"
+    note = workers.WorkerNote()
+    with path.open("w") as seen, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(seen, fcntl.LOCK_EX)  # as by whoever lists, and takes it for left behind
+        told = pool.submit(note.say, workers.Note(serves="a:1", since="now", refused=None))
+        wait([told], timeout=0.2)
+        path.unlink()
+        fcntl.flock(seen, fcntl.LOCK_UN)
+        told.result(5)
+
+    assert [one["serves"] for one in workers.notes()] == ["a:1"]
+
+
+def test_a_process_that_says_something_shorter_is_listed_at_every_moment(
+    models_home: Path,
+) -> None:
+    assert models_home
+    note, ended = workers.WorkerNote(), threading.Event()
+
+    def say() -> None:
+        for number in range(4000):
+            reason = "because " * (number % 2 * 20)
+            note.say(workers.Note(serves="a:1", since="now", refused=reason))
+        ended.set()
+
+    note.say(workers.Note(serves="a:1", since="now", refused=None))
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(say)
+        while not ended.is_set():
+            assert [one["serves"] for one in workers.notes()] == ["a:1"]
+        said.result(5)
