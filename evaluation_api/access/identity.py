@@ -9,6 +9,8 @@ from typing import Final
 
 from starlette.types import Scope
 
+from evaluation_api.decision.names import fold
+
 
 class Role(StrEnum):
     """What somebody is here for; the values are those of commands, claims and documents."""
@@ -64,13 +66,14 @@ class Identity:
     def may_be(self, label: str) -> bool:
         """Tell whether what a record calls somebody is, or may be, who is asking.
 
-        A person may have come in by another way, or have another name at the provider since then.
+        A person may have come in by another way, have another name at the provider since then, or
+        one that somebody wrote a little otherwise.
         """
         kind, _, named = label.partition(":")
         if label == self.label or not {kind, self.kind} <= _PEOPLE:
             return label == self.label
         name, _, subject = named.rpartition("#") if kind == Kind.ACCOUNT else (named, "", "")
-        return name == self.name or (subject != "" and subject == self.subject)
+        return fold(name) == fold(self.name) or (subject != "" and subject == self.subject)
 
 
 _KEPT: Final = "evaluation_api.identity"

@@ -63,6 +63,8 @@ def test_the_ways_in_are_told_apart_in_what_a_record_calls_people() -> None:
         ("conta:ana@example.com#another.1", True),
         ("conta:bia@example.com#another.1", False),
         ("link:ana@example.com", True),
+        ("link:Ana@Example.com", True),
+        ("link:ana\u200b@example.com ", True),
         ("link:ana@example.com#Jx8f2KqLm", False),
         ("link:bia@example.com", False),
         ("chave:ana@example.com", False),
@@ -80,6 +82,14 @@ def test_who_has_a_link_or_a_key_is_no_account_of_another_name() -> None:
     for kind in (Kind.LINK, Kind.KEY):
         assert not Identity(kind, "Bia", frozenset()).may_be("conta:ana@example.com#Bia")
     assert not Identity(Kind.LINK, "", frozenset()).may_be("conta:Ana#")
+
+
+@pytest.mark.parametrize(
+    "spelled", ["ana élia", "ANA ÉLIA", "Ana E\u0301lia", "Ana  Élia", "Ana\u00a0É\u00adlia", "Ana Elia"]
+)
+def test_who_is_written_otherwise_may_be_the_same_person(spelled: str) -> None:
+    """Whoever makes the second link writes the name as they like."""
+    assert Identity(Kind.LINK, "Ana Élia", frozenset()).may_be(f"link:{spelled}")
 
 
 def test_an_account_is_known_by_issuer_and_subject_whatever_its_name() -> None:
