@@ -85,7 +85,8 @@ def test_who_has_a_link_or_a_key_is_no_account_of_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "spelled", ["ana élia", "ANA ÉLIA", "Ana E\u0301lia", "Ana  Élia", "Ana\u00a0É\u00adlia", "Ana Elia"]
+    "spelled",
+    ["ana élia", "ANA ÉLIA", "Ana E\u0301lia", "Ana  Élia", "Ana\u00a0É\u00adlia", "Ana Elia"],
 )
 def test_who_is_written_otherwise_may_be_the_same_person(spelled: str) -> None:
     """Whoever makes the second link writes the name as they like."""
