@@ -27,6 +27,7 @@ from evaluation_api.access.identity import Identity, Kind, Role
 from evaluation_api.access.limits import AtOnce
 from evaluation_api.decision import errors, sentences
 from evaluation_api.decision.limits import LONGEST_NAME, SUBJECT_LENGTH, is_readable
+from evaluation_api.decision.names import in_one_form
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +123,9 @@ class Provider:
         subject = subject_of(claims)
         if not {self.name_claim, self.groups_claim} <= claims.keys():
             claims = joined(claims, await _asked(self._client.userinfo(token=token)))
-        name = claims.get(self.name_claim)
-        if not isinstance(name, str) or not is_readable(name, LONGEST_NAME):
+        told = claims.get(self.name_claim)
+        name = in_one_form(told) if isinstance(told, str) else ""
+        if not is_readable(name, LONGEST_NAME):
             raise errors.NoEntryError(
                 f"no claim {self.name_claim}", sentences.no_name(self.name_claim)
             )

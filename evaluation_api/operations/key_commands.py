@@ -45,7 +45,7 @@ def add_to(commands: Commands) -> None:
     which.add_parser("list", help="list what has not run out").set_defaults(run=_list)
 
     revoking = which.add_parser("revoke", help="end what has this name or id, within 5 s")
-    revoking.add_argument("which", metavar="NAME_OR_ID")
+    revoking.add_argument("which", metavar="NAME_OR_ID", type=_in_one_form)
     revoking.set_defaults(run=_revoke)
 
 
@@ -63,8 +63,12 @@ def _add_whom(parser: argparse.ArgumentParser, default: list[Role] | None) -> No
     )
 
 
+def _in_one_form(text: str) -> str:
+    return names.in_one_form(text).strip()
+
+
 def _name(text: str) -> str:
-    name = names.in_one_form(text).strip()
+    name = _in_one_form(text)
     if not is_readable(name, LONGEST_NAME) or names.fault(name):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no name of 1 to {LONGEST_NAME} readable characters"

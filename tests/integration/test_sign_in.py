@@ -146,6 +146,20 @@ def test_a_person_who_is_revoked_is_out(site: Server, browser: httpx.Client) -> 
     eventually(lambda: browser.get("/avaliacoes").status_code == 401, seconds=5)
 
 
+def test_a_name_is_the_same_however_its_accents_are_typed(
+    site: Server, identities: Server, browser: httpx.Client
+) -> None:
+    """As macOS types them, and as all others do."""
+    apart, whole = "e\u0301lio@example.com", "\u00e9lio@example.com"
+    know(identities, "elio", ["credito"], email=apart)
+    sign_in_as(browser, "elio")
+    assert browser.get(ME).json()["nome"] == whole
+
+    done = commands.run(main, "keys", "revoke", apart, environment=site.environment)
+
+    assert (done.returncode, done.stderr[:7]) == (0, "1 ended")
+
+
 def test_no_other_page_signs_anybody_in_or_out(site: Server, browser: httpx.Client) -> None:
     foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
 
