@@ -20,12 +20,14 @@ from deploy import ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: It alone may have no replica: files then wait.
+_WORKER = "client_portfolio_worker"
 #: How a service's settings in .env begin, its replicas and its image's tag; in small letters,
 #: its image's name behind the prefix.
 SETTINGS = {
     "ml_model_service": "MODEL",
     "client_evaluation_service": "EVALUATION",
-    "client_portfolio_worker": "PORTFOLIO",
+    _WORKER: "PORTFOLIO",
 }
 #: What make up writes to .env where it is not there: a release may need one that the last did not.
 SECRETS = ("POSTGRES_PASSWORD", "ACCESS_SECRET", "MODEL_SERVICE_TOKEN")
@@ -153,11 +155,15 @@ class Stack:
                 self._remember(name, secrets.token_hex(16))
 
     def _require_numbers(self) -> None:
-        """Raise StackError for what is no number: Compose would not name the setting."""
+        """Raise StackError for what is no number, or none that could be ready.
+
+        Compose would not name the setting.
+        """
         list(self._ports())
-        for name in (f"{service}_REPLICAS" for service in SETTINGS.values()):
-            if not (told := self._setting(name, "1")).isdecimal():
-                raise StackError(f"{name} must be a number, and is {told!r}.")
+        for service, prefix in SETTINGS.items():
+            name, least = f"{prefix}_REPLICAS", 0 if service == _WORKER else 1
+            if not (told := self._setting(name, "1")).isdecimal() or int(told) < least:
+                raise StackError(f"{name} must be a number from {least}, and is {told!r}.")
         if not re.fullmatch(r"\d+(-\d+)?", told := self._setting("MODEL_PORTS", "8001")):
             raise StackError(f"MODEL_PORTS must be ports such as 8001-8016, and is {told!r}.")
 

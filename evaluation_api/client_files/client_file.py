@@ -34,7 +34,6 @@ class Awaited(StrEnum):
     """What a file waits for, where it stands still; the values are the contract's."""
 
     MODEL = "modelo"
-    RECORD = "registro"
     WORKER = "trabalhador"
 
 

@@ -160,7 +160,6 @@ export function announcement(batch) {
 
 const AWAITED = {
   modelo: "À espera do modelo, que não responde.",
-  registro: "À espera do banco de dados, que não está gravando.",
   trabalhador: WORKER_AWAY,
 };
 

@@ -229,7 +229,9 @@ def test_a_port_of_ipv6_is_taken_only_when_it_is(shell: Shell, address: str) -> 
     [
         ("WEB_PORT", "http", "must be a number from 1 to 65535, and is 'http'."),
         ("MODEL_PORTS", "80x", "must be ports such as 8001-8016, and is '80x'."),
-        ("EVALUATION_REPLICAS", "two", "must be a number, and is 'two'."),
+        ("EVALUATION_REPLICAS", "two", "must be a number from 1, and is 'two'."),
+        ("EVALUATION_REPLICAS", "0", "must be a number from 1, and is '0'."),
+        ("PORTFOLIO_REPLICAS", "-1", "must be a number from 0, and is '-1'."),
     ],
 )
 def test_what_is_no_number_is_one_sentence_before_compose_is_asked(

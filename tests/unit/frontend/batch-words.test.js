@@ -15,6 +15,7 @@ import {
   tenthWords,
   timeLeftWords,
   waitWords,
+  WORKER_AWAY,
 } from "../../../frontend/js/batch-words.js";
 
 const running = (feitas) => ({ nome: "a.csv", situacao: "em_andamento", feitas, linhas: 1000 });
@@ -108,7 +109,7 @@ test("a batch is looked at soon, then twice a second", () => {
 });
 
 test("a batch that stands still says what it waits for, and says nothing while it goes on", () => {
-  assert.match(waitWords({ espera: "registro" }), /^À espera do banco de dados/);
+  assert.equal(waitWords({ espera: "trabalhador" }), WORKER_AWAY);
   assert.match(waitWords({ espera: "modelo" }), /^À espera do modelo/);
   assert.equal(waitWords({ espera: null }), "");
   assert.equal(waitWords({}), "");
