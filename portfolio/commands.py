@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         sentence = "Interrupted."
     except Exception:  # noqa: BLE001 - Python's own exit code would say that lines are faulty
         sentence = traceback.format_exc()
-    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.write(f"{report.readable(sentence)}\n")
     return REFUSED
 
 

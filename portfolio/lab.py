@@ -196,16 +196,22 @@ def rate(flags: NDArray[np.float64]) -> dict[str, float | int | None]:
     return {"n": count, "value": share, "low": float(middle - half), "high": float(middle + half)}
 
 
-def auc(defaulted: NDArray[np.float64], rank: NDArray[np.int8]) -> float:
-    """Return how often one who defaulted was decided worse than one who did not; ties are half."""
+def auc(defaulted: NDArray[np.float64], rank: NDArray[np.int8]) -> float | None:
+    """Return how often one who defaulted was decided worse than one who did not; ties are half.
+
+    None where all fared alike.
+    """
     return _auc_of(*_by_rank(defaulted, rank))
 
 
-def ks(defaulted: NDArray[np.float64], rank: NDArray[np.int8]) -> float:
-    """Return the greatest distance between the decisions of those who defaulted and the others."""
+def ks(defaulted: NDArray[np.float64], rank: NDArray[np.int8]) -> float | None:
+    """Return the greatest distance between the decisions of those who defaulted and the others.
+
+    None where all fared alike.
+    """
     bad, good = _by_rank(defaulted, rank)
     if not bad.sum() or not good.sum():
-        return float("nan")
+        return None
     return float(np.abs(np.cumsum(bad) / bad.sum() - np.cumsum(good) / good.sum()).max())
 
 
@@ -217,23 +223,25 @@ def _by_rank(
     return np.bincount(rank[is_bad], minlength=count), np.bincount(rank[~is_bad], minlength=count)
 
 
-def _bootstrapped(defaulted: NDArray[np.float64], rank: NDArray[np.int8]) -> tuple[float, float]:
+def _bootstrapped(
+    defaulted: NDArray[np.float64], rank: NDArray[np.int8]
+) -> tuple[float | None, float | None]:
     """Bound the AUC, 95 %: drawing clients again is drawing the six counts again."""
     random = np.random.default_rng(_SEED)
     bad, good = _by_rank(defaulted, rank)
     counts = np.concatenate([bad, good])
     if not bad.sum() or not good.sum():
-        return float("nan"), float("nan")
+        return None, None
     drawn = random.multinomial(counts.sum(), counts / counts.sum(), _BOOTSTRAPS)
     found = [_auc_of(one[: len(bad)], one[len(bad) :]) for one in drawn]
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    low, high = np.quantile([one for one in found if one is not None], [0.025, 0.975])
     return float(low), float(high)
 
 
-def _auc_of(bad: NDArray[np.int64], good: NDArray[np.int64]) -> float:
+def _auc_of(bad: NDArray[np.int64], good: NDArray[np.int64]) -> float | None:
     below = np.concatenate([[0], np.cumsum(good)[:-1]])
     pairs = bad.sum() * good.sum()
-    return float((bad * (below + good / 2)).sum() / pairs) if pairs else float("nan")
+    return float((bad * (below + good / 2)).sum() / pairs) if pairs else None
 
 
 def groups(decisions: pd.DataFrame, group: pd.Series) -> dict[str, Any]:
@@ -260,13 +268,16 @@ def _places_of(group: pd.Series) -> Iterator[tuple[object, NDArray[np.int64]]]:
 
 
 def _in_bands(group: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(group, errors="coerce")
-    if numbers.isna().any() or numbers.nunique() <= _MOST_KINDS:
+    """Put numbers of many kinds into bands; what is no number stays as it is."""
+    numbers = pd.to_numeric(group.str.replace(",", "."), errors="coerce").replace(
+        [np.inf, -np.inf], np.nan
+    )
+    if numbers.nunique() <= _MOST_KINDS:
         return group
     bands = pd.qcut(numbers, _BANDS, duplicates="drop")
     spans = numbers.groupby(bands, observed=True).agg(["min", "max"])
     names = [f"{span.min:g} to {span.max:g}" for span in spans.itertuples(index=False)]
-    return bands.cat.rename_categories(names).astype(str)
+    return bands.cat.rename_categories(names).astype(object).fillna(group)
 
 
 _MOST_KINDS: Final = 12
@@ -275,7 +286,7 @@ _BANDS: Final = 5
 
 def _ratio(compared: Sequence[tuple[Any, Any]]) -> dict[str, float] | None:
     """Return the least rate against the greatest, and where 95 % of draws of the rates put it."""
-    if len(compared) < 2:  # noqa: PLR2004 - one is compared with nothing
+    if len(compared) < 2 or not max(compared)[0]:  # noqa: PLR2004 - nothing to compare with
         return None
     random = np.random.default_rng(_SEED)
     drawn = np.array([random.binomial(n, share, _BOOTSTRAPS * 10) / n for share, n in compared])

@@ -1,11 +1,15 @@
 """What a trial of a policy found, as text for a terminal, as JSON, and as one plot."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from portfolio.files import room
 from portfolio.frames import OUTCOMES, SHORT_OUTCOMES
+
+#: Control characters other than a line feed.
+_OBEYED: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def text(found: Mapping[str, Any]) -> str:
@@ -67,6 +71,8 @@ def _fared(found: Mapping[str, Any]) -> Iterator[str]:
     for name, one in rates:
         yield f"  {name:<16}{_rate(one)}"
     auc = found["auc"]
+    if auc["value"] is None:
+        return
     bounds = f"({auc['low']:.3f} to {auc['high']:.3f})"
     yield f"  AUC of the decision {auc['value']:.3f} {bounds}, KS {found['ks']:.3f}"
 
@@ -74,10 +80,15 @@ def _fared(found: Mapping[str, Any]) -> Iterator[str]:
 def _groups(found: Mapping[str, Any]) -> Iterator[str]:
     yield "approval rate by group, 95 %"
     for name, one in found["approved"].items():
-        yield f"  {name:<16}{_rate(one)}"
+        yield f"  {readable(name) or '(none)':<16}{_rate(one)}"
     if ratio := found["least_against_greatest"]:
         bounds = f"({ratio['low']:.2f} to {ratio['high']:.2f})"
         yield f"  least against greatest {ratio['value']:.2f} {bounds}"
+
+
+def readable(text: str) -> str:
+    """Return what a file says without what a terminal would obey."""
+    return _OBEYED.sub("\ufffd", text)
 
 
 def _rate(one: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evaluation_api.decision.domain import FEATURES, Model
 from evaluation_api.decision.policy_file import AnyPolicy
@@ -93,9 +94,11 @@ def _part(some: Clients, header: Header, outcome: int | None, group: int | None)
         line=some.lines[some.decidable],
         name=_texts(some.cells[header.places["name"]].filter(kept)),
     )
-    for name, place in (("outcome", outcome), ("group", group)):
-        if place is not None:
-            part[name] = _texts(some.cells[place].filter(kept))
+    if outcome is not None:
+        part["outcome"] = _texts(some.cells[outcome].filter(kept))
+    if group is not None:
+        told = pc.fill_null(pc.cast(some.cells[group].filter(kept), pa.string()), "")
+        part["group"] = _texts(told)
     return part
 
 
@@ -153,7 +156,8 @@ def run_recorded(
         frames.evaluate(amounts.loc[some.index], proposed, _AsRecorded(model_of(*model), some))
         for model, some in recorded.groupby(["modelo", "modelo_sha256"], sort=True)
     ]
-    before = pd.DataFrame({"decisao": pd.Categorical(recorded["decisao"], list(OUTCOMES))})
+    was = pd.Categorical(recorded["decisao"], list(OUTCOMES))
+    before = pd.DataFrame({"decisao": was}, index=recorded.index)
     trial = lab.Trial(amounts, before, pd.concat(decided).sort_index())
     names = _joined(recorded["modelo"]), _joined(recorded["politica"]), proposed.version
     return _found(clients, trial, names, proposed)

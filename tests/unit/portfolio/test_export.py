@@ -10,6 +10,7 @@ from pyarrow import parquet
 from sqlalchemy import Engine, text
 
 from evaluation_api.decision.domain import Entry, Geometry, Outcome, Review
+from evaluation_api.operations.persons import Persons
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.models import ModelLog
 from portfolio import views
@@ -152,6 +153,22 @@ def test_a_policy_is_tried_on_what_is_recorded_by_the_profiles_of_then(
     assert f"3 clients; before: {POLICY.version}, after: " in done.stdout
     assert "1 decisions change" in done.stdout
     assert "behaving worse" not in done.stdout
+    assert f"{entries[0].id},Ana,recusado,analise_manual" in changes.read_text()
+
+
+def test_who_was_erased_does_not_move_the_decisions_of_the_others(
+    run: Run, engine: Engine, log: EvaluationLog, entries: list[Entry], tmp_path: Path
+) -> None:
+    ModelLog(engine).remember(Geometry(MODEL, ("balance",)))
+    log.append([first := decided_entry("Dora", prediction(4), when=NOON - timedelta(hours=1))])
+    Persons(engine).erase([first.id])
+    changes = tmp_path / "changes.csv"
+
+    run(
+        "policy", "try", stricter(tmp_path), "--record", "--since", "2026-11-01",
+        "--changes", changes,
+    )  # fmt: skip
+
     assert f"{entries[0].id},Ana,recusado,analise_manual" in changes.read_text()
 
 

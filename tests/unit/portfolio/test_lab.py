@@ -1,5 +1,6 @@
 """What a trial of a policy finds."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,14 @@ def test_clients_without_an_outcome_are_left_out_and_nobody_has_no_rate() -> Non
     }
 
 
+@pytest.mark.parametrize("outcomes", [[1.0, 1.0, 1.0], [0.0, 0.0, np.nan], [np.nan] * 3])
+def test_where_all_fared_alike_nothing_tells_them_apart(outcomes: list[float]) -> None:
+    found = lab.fared(decided([0, 1, 2]), pd.Series(outcomes))
+
+    assert found["auc"] == {"value": None, "low": None, "high": None}
+    assert found["ks"] is None
+
+
 def test_groups_are_compared_by_their_approvals_and_small_ones_only_told() -> None:
     decisions = decided([0] * 150 + [2] * 50 + [0] * 50 + [1] * 50 + [2] * 10)
     groups = pd.Series(["a"] * 200 + ["b"] * 100 + ["c"] * 10)
@@ -140,6 +149,23 @@ def test_ages_are_compared_in_bands() -> None:
     found = lab.groups(decided([n % 2 for n in range(1000)]), ages)
 
     assert list(found["approved"]) == ["20 to 29", "30 to 39", "40 to 49", "50 to 59", "60 to 69"]
+
+
+def test_groups_of_which_nobody_is_approved_are_told_and_not_compared() -> None:
+    found = lab.groups(decided([2] * 200), pd.Series(["a", "b"] * 100))
+
+    assert found["approved"]["a"]["value"] == 0
+    assert found["least_against_greatest"] is None
+
+
+@pytest.mark.parametrize("unknown", ["", " ", "-inf", "n/d"])
+def test_an_age_that_is_not_known_leaves_the_others_in_bands(unknown: str) -> None:
+    ages = pd.Series([unknown, *(f"{20 + n % 50},0" for n in range(1000))])
+
+    found = lab.groups(decided([n % 2 for n in range(1001)]), ages)
+
+    bands = ["20 to 29", "30 to 39", "40 to 49", "50 to 59", "60 to 69"]
+    assert sorted(found["approved"]) == sorted([unknown, *bands])
 
 
 @pytest.fixture
@@ -173,6 +199,22 @@ def test_a_trial_of_a_file_finds_it_all_and_says_it(file: Path, carried: Profile
     assert max(map(len, said.splitlines())) <= 100
     report.draw(found, file.with_suffix(".svg"))
     assert file.with_suffix(".svg").read_text().startswith("<?xml")
+
+
+def test_what_cannot_be_said_of_an_outcome_is_left_out_of_the_text(
+    file: Path, carried: Profiler
+) -> None:
+    lines = file.read_text().replace("north", "\x1b[31m").splitlines()
+    file.write_text("\n".join([lines[0], *(line for line in lines if ",1," in line), ""]))
+
+    clients = trials.read(file, Choices({}), None, trials.Extra("default", "region"))
+    found, _ = trials.run(clients, POLICY, POLICY, carried, 0.5)
+
+    said = report.text(found)
+    assert "AUC" not in said
+    assert "nan" not in said
+    assert "\x1b" not in said
+    json.dumps(found, allow_nan=False)
 
 
 def test_a_column_that_is_not_there_and_a_file_of_nobody_are_refused(file: Path) -> None:
