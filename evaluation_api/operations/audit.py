@@ -36,6 +36,7 @@ _NEVER_ERASED: Final = "stands as erased, and nothing tells of that"
 _WAITS: Final = "stands as one that waits, and is decided, or the other way round"
 #: Of a row, as digests.selected has it: when it was received and evaluated.
 _RECEIVED, _EVALUATED = 1, 10
+_UNDECIDED: Final = [None] * (len(digests.COLUMNS) - _EVALUATED)
 #: And of a review, which evaluation it is of, its words, which may name a client, and its time.
 _REVIEWED, _WORDS, _REVIEWED_AT = 1, 3, 5
 
@@ -212,7 +213,7 @@ def _evaluations(
                 found.faults.append(f"evaluation {identity}: {_NOT_ERASED}")
         elif is_erased:
             found.faults.append(f"evaluation {identity}: {_NEVER_ERASED}")
-        if bool(is_pending) is not (values[_EVALUATED] is None):
+        if bool(is_pending) is not (values[_EVALUATED:] == _UNDECIDED):
             found.faults.append(f"evaluation {identity}: {_WAITS}")
         when = values[_EVALUATED] or values[_RECEIVED]
         sealed = told.received.get(identity, digest)
@@ -305,8 +306,8 @@ def _compare_reviews(connection: Connection, found: Audit, told: Told) -> None:
         identity = values[0]
         found.reviews += 1
         gone.discard(identity)
-        entry, earlier = told.review_places.get(identity, (None, told.until))
-        if digest is None and entry is None:
+        place, earlier = told.review_places.get(identity, (None, told.until))
+        if digest is None and place is None:
             found.unsealed += 1
         elif fault := _review_fault(values, salt, digest, told):
             found.faults.append(f"review {identity}: {fault}")
@@ -315,8 +316,12 @@ def _compare_reviews(connection: Connection, found: Audit, told: Told) -> None:
                 f"review {identity}: says that it is of {values[_REVIEWED_AT][:16]} UTC,"
                 f" and was not there before {earlier:%Y-%m-%d %H:%M}"
             )
-        if entry is not None and entry < latest.setdefault(values[_REVIEWED], entry):
-            found.faults.append(f"review {identity}: counts before others, and was sealed later")
+        if place is not None:
+            if place < latest.get(values[_REVIEWED], place):
+                found.faults.append(
+                    f"review {identity}: counts after others, and was sealed before them"
+                )
+            latest[values[_REVIEWED]] = place
     found.faults += [f"review {identity}: is gone" for identity in sorted(gone)]
 
 

@@ -135,8 +135,8 @@ class Told:
     received: dict[str, bytes] = field(default_factory=dict)
     decided: dict[str, str] = field(default_factory=dict)
     reviews: dict[str, str] = field(default_factory=dict)
-    #: Of each review, the number of its entry, and when the one before it was made, or it was
-    #: itself, where the clock was set back since.
+    #: Of each review, which one it is in their order, and when the entry before its own was made,
+    #: or that itself, where the clock was set back since.
     review_places: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     policies: set[str] = field(default_factory=set)
     purges: dict[str, _Purge] = field(default_factory=dict)
@@ -194,9 +194,8 @@ class Told:
         sealed = dict(told.reviews)
         again = self.reviews.keys() & sealed.keys()
         self.reviews |= sealed
-        self.review_places |= dict.fromkeys(
-            sealed, (entry.number, min(self.reviews_until, entry.at))
-        )
+        first, earlier = len(self.review_places), min(self.reviews_until, entry.at)
+        self.review_places |= {one: (first + at, earlier) for at, one in enumerate(sealed)}
         self.reviews_until = entry.at
         return _again("review", again)
 

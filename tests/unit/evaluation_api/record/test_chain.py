@@ -152,6 +152,29 @@ def exchange_two_reviews(engine: Engine, ids: list[str]) -> None:
     run(engine, f"UPDATE reviews SET {place} = -{place}")
 
 
+def exchange_the_last_two_of_three_reviews(engine: Engine, ids: list[str]) -> None:
+    for _ in range(2):
+        EvaluationLog(engine).review(review(ids[0]))
+        Seals(engine).seal_all()
+    _exchange_the_last_two_reviews(engine)
+
+
+def exchange_two_reviews_that_were_sealed_together(engine: Engine, ids: list[str]) -> None:
+    for _ in range(2):
+        EvaluationLog(engine).review(review(ids[1]))
+    Seals(engine).seal_all()
+    _exchange_the_last_two_reviews(engine)
+
+
+def _exchange_the_last_two_reviews(engine: Engine) -> None:
+    assert audit.verify(engine).faults == []
+    place = "position" if engine.dialect.name == "postgresql" else "rowid"
+    last, before = f"(SELECT max({place}) FROM reviews)", f"(SELECT max({place}) - 1 FROM reviews)"
+    run(engine, f"UPDATE reviews SET {place} = -1 WHERE {place} = {last}")
+    run(engine, f"UPDATE reviews SET {place} = {place} + 1 WHERE {place} = {last}")
+    run(engine, f"UPDATE reviews SET {place} = {before} WHERE {place} = -1")
+
+
 def insert_a_backdated_review(engine: Engine, ids: list[str]) -> None:
     when = datetime.now(UTC) - timedelta(hours=1)
     EvaluationLog(engine).review(replace(review(ids[1]), reviewed_at=when))
@@ -168,6 +191,14 @@ def hide_as_erased(engine: Engine, ids: list[str]) -> None:
 
 def have_it_wait_again(engine: Engine, ids: list[str]) -> None:
     run(engine, "UPDATE evaluations SET pending = NOT pending WHERE id = :of", of=ids[1])
+
+
+def decide_what_waits(engine: Engine, _ids: list[str]) -> None:
+    """Have whoever repeats a request that waits be answered something."""
+    EvaluationLog(engine).append([waiting := pending_entry()])
+    Seals(engine).seal_all()
+    assert audit.verify(engine).faults == []
+    run(engine, "UPDATE evaluations SET answer = '{}' WHERE id = :of", of=waiting.id)
 
 
 def take_the_mark_of_the_end_away(engine: Engine, _ids: list[str]) -> None:
@@ -437,11 +468,17 @@ def leave_behind_the_sealer(engine: Engine, _ids: list[str]) -> None:
         (give_what_was_purged_another_id, "what it took is not what it told of"),
         (put_in_the_place_of_another, "was not corrected by"),
         (take_a_correction_back, "is in its place is gone"),
-        (exchange_two_reviews, "counts before others, and was sealed later"),
+        (exchange_two_reviews, "counts after others, and was sealed before"),
+        (exchange_the_last_two_of_three_reviews, "counts after others, and was sealed before"),
+        (
+            exchange_two_reviews_that_were_sealed_together,
+            "counts after others, and was sealed before",
+        ),
         (insert_a_backdated_review, "review .* was not there before"),
         (have_a_backdated_review_sealed, "review .* was not there before"),
         (hide_as_erased, "stands as erased, and nothing tells of that"),
         (have_it_wait_again, "stands as one that waits"),
+        (decide_what_waits, "stands as one that waits"),
         (take_the_mark_of_the_end_away, "the head that the record keeps: is gone"),
         (take_the_mark_away_and_go_on, "the head that the record kept was in its way"),
         (rewrite_a_policy, "its text was changed"),
