@@ -6,7 +6,7 @@
  */
 
 import { fetchAccess, leave } from "./api.js";
-import { button, element, fill, hook, named } from "./dom.js";
+import { button, element, fill, hook, named, onReturn } from "./dom.js";
 import { Problem } from "./problem.js";
 
 const ENTRY = "/entrar.html";
@@ -20,9 +20,20 @@ try {
 function show({ aberto: open, nome: name, pode: allowed }) {
   if (!open && name === null) return location.replace(ENTRY);
   offerOnly(allowed);
-  if (name !== null) nameFor(name);
+  if (name !== null) {
+    nameFor(name);
+    onReturn(() => showAgainTo(name));
+  }
   fill(hook("who"), ...(open ? ["Acesso aberto: ninguém precisa se identificar"] : signedIn(name)));
   if (isOfNoUse(allowed)) location.replace(firstOfUse());
+}
+
+// Who went away has left clients' names and amounts behind, for whoever goes back.
+async function showAgainTo(person) {
+  document.body.style.visibility = "hidden";
+  const { nome: name } = await fetchAccess().catch(() => ({}));
+  if (name !== person) return location.reload();
+  document.body.style.visibility = "";
 }
 
 // Whoever signed in is who the service records, whatever else is sent: shown, and not asked for.

@@ -33,6 +33,18 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def keeping_browser(browser: Browser, chromium_path: Path) -> Iterator[Browser]:
+    """Start a Chromium that keeps pages, as people's do and Playwright's do not."""
+    keeping = browser.browser_type.launch(
+        executable_path=chromium_path,
+        args=["--no-sandbox"],
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield keeping
+    keeping.close()
+
+
 @pytest.fixture(scope="session")
 def site(
     model_service: Server, bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory

@@ -142,6 +142,29 @@ def test_a_file_is_shown_to_an_auditor_who_is_offered_no_step_of_it(
         expect(page.locator("[data-upload]")).to_be_hidden()
 
 
+def test_who_goes_back_after_somebody_went_away_is_shown_nothing_of_theirs(
+    keeping_browser: Browser, closed_site: Server
+) -> None:
+    with own_window(keeping_browser, closed_site) as page:
+        sign_in(page, closed_site, "Ana", "analista")
+        enter(page, "Joana de Antes", BUYS_AND_PAYS)
+        ask(page)
+        answer(page)
+        page.goto("/historico.html")
+        page.get_by_role("link", name="Joana de Antes").first.click()
+        expect(page.get_by_role("heading", name="Joana de Antes")).to_be_visible()
+        page.goto("/criterios.html")
+        page.go_back(wait_until="commit")
+        expect(page.get_by_role("heading", name="Joana de Antes")).to_be_visible()
+
+        page.get_by_role("button", name="Sair").click()
+        page.wait_for_url("**/entrar.html")
+        page.go_back(wait_until="commit")
+
+        page.wait_for_url("**/entrar.html")
+        expect(page.get_by_text("Joana de Antes")).to_have_count(0)
+
+
 def test_a_used_link_says_so(browser: Browser, closed_site: Server) -> None:
     address = link(closed_site, "Bia", "revisor")
     with own_window(browser, closed_site) as page:

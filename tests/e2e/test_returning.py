@@ -1,7 +1,6 @@
 """Going back to a page that the browser kept as it was, its scripts too."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -14,18 +13,6 @@ pytestmark = pytest.mark.browser
 #: Whether this document was brought back, and not loaded.
 NOTE_RETURNS = """window.returned = false;
     window.addEventListener("pageshow", ({ persisted }) => { window.returned ||= persisted; });"""
-
-
-@pytest.fixture(scope="module")
-def keeping_browser(browser: Browser, chromium_path: Path) -> Iterator[Browser]:
-    """Start a Chromium that keeps pages, as people's do and Playwright's do not."""
-    keeping = browser.browser_type.launch(
-        executable_path=chromium_path,
-        args=["--no-sandbox"],
-        ignore_default_args=["--disable-back-forward-cache"],
-    )
-    yield keeping
-    keeping.close()
 
 
 @pytest.fixture
