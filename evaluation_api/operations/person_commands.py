@@ -47,10 +47,16 @@ def add_to(commands: Commands) -> None:
     correcting.add_argument("evaluation", metavar="ID_PROTOCOL_OR_KEY")
 
 
+def _evaluations_of(persons: Persons, chosen: argparse.Namespace) -> list[str]:
+    """Return what was named, with what corrects it and what it corrects, oldest first."""
+    found = {persons.find(named) for named in chosen.evaluations}
+    return sorted({one for named in found for one in persons.same_person(named)})
+
+
 def _export(chosen: argparse.Namespace, settings: Settings) -> int:
     with record_of(settings) as engine:
         persons, log = Persons(engine), EvaluationLog(engine)
-        ids = [persons.find(named) for named in chosen.evaluations]
+        ids = _evaluations_of(persons, chosen)
         held = [
             {
                 **json.loads(answers.recorded(log.find(one))),
@@ -121,8 +127,7 @@ class _InPlaceOf:
 def _erase(chosen: argparse.Namespace, settings: Settings) -> int:
     with record_of(settings) as engine:
         persons = Persons(engine)
-        found = {persons.find(named) for named in chosen.evaluations}
-        ids = sorted({one for named in found for one in persons.same_person(named)})
+        ids = _evaluations_of(persons, chosen)
         print(f"{len(ids)} evaluations: {', '.join(ids)}")
         if not (chosen.yes or confirmed()):
             print("Nothing was erased.")

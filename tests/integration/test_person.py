@@ -61,8 +61,10 @@ def test_a_correction_is_evaluated_anew_and_checked_as_a_request_is(
     assert "nothing is told otherwise" in same.stderr
     assert refused.stderr == "#/balance: Saldo devedor: o valor não pode ser negativo.\n"
     assert made["id"] in again.stderr
-    held = json.loads(run(written, "person", "export", ids[1]).stdout)
-    assert held[0]["corrigida_por"] == made["id"]
+    for named in (ids[1], made["id"]):
+        held = json.loads(run(written, "person", "export", named).stdout)
+        assert [one["id"] for one in held] == [ids[1], made["id"]]
+        assert held[0]["corrigida_por"] == made["id"]
 
 
 def test_who_is_erased_is_gone_and_replay_and_verify_go_on(
