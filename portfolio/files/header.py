@@ -1,16 +1,15 @@
 """Where a table begins, what separates its cells, and which column is which."""
 
-import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from evaluation_api.decision import names
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.decision.sentences import COLUMNS
 from portfolio.files import messages
+from portfolio.files.cells import LINES_OF_A_CELL, closed, whole
 from portfolio.files.errors import MissingColumnsError, UnreadableFileError
 
 #: What a file has to say of each client.
@@ -19,6 +18,8 @@ FIELDS: Final = ("name", *FEATURES)
 _DELIMITERS: Final = (";", ",", "\t", "|")
 #: Lines looked through for the one that names the columns: titles stand above it.
 LOOKED_THROUGH: Final = 20
+
+_MOST_LINES: Final = LOOKED_THROUGH * LINES_OF_A_CELL
 
 #: What erros.csv says of each line, beside its cells.
 TOLD_OF_FAULTY: Final = ("linha", "erro_campo", "erro_motivo")
@@ -105,8 +106,8 @@ def start_of(text: str, choices: Choices) -> Start:
         line, delimiters, text = 2, [told[1]], rest
     found = [start for d in delimiters if (start := _begun(text, d, line, choices))]
     if not found:
-        lines = text.splitlines()[:LOOKED_THROUGH]
-        raise no_header(cells for d in delimiters for cells in csv.reader(lines, delimiter=d))
+        lines = text.split("\n", _MOST_LINES)
+        raise no_header(cells for d in delimiters for *_, cells in _records(lines, d, choices))
     return max(found, key=lambda start: len(start.header.places))  # the first of equals
 
 
@@ -123,14 +124,52 @@ def no_header(rows: Iterable[Sequence[object]]) -> UnreadableFileError:
 
 def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | None:
     """Return how the table begins, were this the separator; its header has two columns at least."""
-    lines = text.splitlines(keepends=True)
-    records, begun = csv.reader(lines, delimiter=delimiter), 0
-    for cells in islice(records, LOOKED_THROUGH):
-        header = header_of(cells, line + begun, choices)
-        begun = records.line_num
+    lines = text.split("\n", _MOST_LINES)
+    for start, stop, cells in _records(lines, delimiter, choices):
+        header = header_of(cells, line + start, choices)
         if len(header.places) > 1:
-            return Start(delimiter, header, line + begun, "".join(lines[begun:]))
+            return Start(delimiter, header, line + stop, "\n".join(lines[stop:]))
     return None
+
+
+def _records(
+    lines: Sequence[str], delimiter: str, choices: Choices
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield where each of the first records begins and ends, and its cells.
+
+    lines: behind the last line feed stands what is not looked at.
+    """
+    stop = 0
+    for _ in range(LOOKED_THROUGH):
+        if (start := stop) == len(lines) - 1:
+            return
+        cells, stop = _record(lines[:-1], start, delimiter, choices)
+        yield start, stop, cells
+
+
+def _record(
+    lines: Sequence[str], start: int, delimiter: str, choices: Choices
+) -> tuple[list[str], int]:
+    """Return the cells of the record that begins there, and where it ends.
+
+    Quotes that a line opens and does not close are looked for in those that follow, but never past
+    one that names columns by itself.
+    """
+    for stop in range(start + 1, min(start + LINES_OF_A_CELL, len(lines)) + 1):
+        if stop > start + 1 and _names_columns(lines[stop - 1], delimiter, choices):
+            break
+        cells = closed(lines[start:stop], delimiter)
+        if cells is not None:
+            return cells, stop
+    return lines[start].split(delimiter), start + 1
+
+
+def _names_columns(line: str, delimiter: str, choices: Choices) -> bool:
+    cells = whole(line, delimiter)
+    try:
+        return cells is not None and len(header_of(cells, 0, choices).places) > 1
+    except UnreadableFileError:  # too many, or one of them twice
+        return True
 
 
 def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:

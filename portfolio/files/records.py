@@ -5,9 +5,8 @@ header, it is the standard library's, line by line where it must be: quotes that
 does not close are looked for in the lines that follow, but never past one that is whole by itself.
 """
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +14,9 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from portfolio.files import messages
+from portfolio.files.cells import LINES_OF_A_CELL, closed, whole
 from portfolio.files.errors import Fault
 from portfolio.files.header import Start
-
-#: Lines that one cell may run over: an address in a spreadsheet has a few.
-_LINES_OF_A_CELL: Final = 20
 
 
 class Records(NamedTuple):
@@ -89,7 +86,7 @@ def _by_line(text: str, number: int, start: Start, *, final: bool) -> tuple[list
     place = 0
     while place < len(lines):
         cells, count = _record(lines, place, start.delimiter, width)
-        if cells is None and not final and len(lines) - place <= _LINES_OF_A_CELL:
+        if cells is None and not final and len(lines) - place <= LINES_OF_A_CELL:
             return taken, "\n".join([*lines[place:], ""])
         taken.append(_judged(cells, lines[place], number + place, start))
         place += count
@@ -103,37 +100,17 @@ def _record(
 
     None in place of the cells where its quotes stay open.
     """
-    cells = _closed(lines[place : place + 1], delimiter)
+    cells = closed(lines[place : place + 1], delimiter)
     if cells is not None:
         return cells, 1
-    for stop in range(place + 2, min(place + _LINES_OF_A_CELL, len(lines)) + 1):
-        if _is_whole(lines[stop - 1], delimiter, width):
+    for stop in range(place + 2, min(place + LINES_OF_A_CELL, len(lines)) + 1):
+        other = whole(lines[stop - 1], delimiter)
+        if other is not None and len(other) == width:
             break
-        cells = _closed(lines[place:stop], delimiter)
+        cells = closed(lines[place:stop], delimiter)
         if cells is not None and len(cells) == width:
             return cells, stop - place
     return None, 1
-
-
-def _is_whole(line: str, delimiter: str, width: int) -> bool:
-    """Tell whether a line is a client by itself; one with a quote too many ends another's cell."""
-    if line.count('"') % 2:
-        return False
-    cells = _closed([line], delimiter)
-    return cells is not None and len(cells) == width
-
-
-def _closed(lines: Sequence[str], delimiter: str) -> list[str] | None:
-    """Return the cells of lines that are one record, None if their quotes stay open."""
-    if len(lines) == 1 and '"' not in lines[0]:
-        return lines[0].split(delimiter)
-    end = "."  # a record of its own, unless quotes are open
-    ended = [*(f"{line}\n" for line in lines), end]
-    try:
-        records = list(csv.reader(ended, delimiter=delimiter, strict=len(lines) > 1))
-    except csv.Error:  # something follows the quote that ends a cell
-        return None
-    return records[0] if records[1:] == [[end]] else None
 
 
 def _judged(cells: list[str] | None, line: str, number: int, start: Start) -> _Record:

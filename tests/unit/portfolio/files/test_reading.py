@@ -310,6 +310,41 @@ def test_stray_quotes_take_their_own_line_and_no_other(stray: list[int]) -> None
     assert read.lines == list(range(2, 8))
 
 
+@pytest.mark.parametrize("others", [BIA, 5000 * BIA])
+@pytest.mark.parametrize("title", ['"Clientes', 'Banco;"Clientes', '"', '"Clientes\n"Abril'])
+def test_a_stray_quote_above_the_header_hides_nobody(title: str, others: str) -> None:
+    read = read_bytes(f"{title}\n{HEADER}{ANA}{others}")
+
+    below = read.header.line + 1
+    assert below == title.count("\n") + 3
+    assert read.lines == list(range(below, below + 1 + others.count("\n")))
+
+
+@pytest.mark.parametrize("others", [BIA, 5000 * BIA])
+@pytest.mark.parametrize("at", [0, 40, len(HEADER) - 4])
+def test_a_stray_quote_in_the_header_hides_no_column(at: int, others: str) -> None:
+    place = HEADER.rfind(";", 0, at) + 1
+
+    read = read_bytes(f'{HEADER[:place]}"{HEADER[place:]}{ANA}{others}')
+
+    assert read.lines == list(range(2, 3 + others.count("\n")))
+
+
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028"])
+def test_what_only_python_takes_for_the_end_of_a_line_is_none(end: str) -> None:
+    titled = read_bytes(f"Clientes{end}de abril\n{HEADER}{ANA}")
+    named = read_bytes(f"{HEADER.strip()};Obs.{end}do banco\n{ANA.strip()};a\n")
+
+    assert (titled.header.line, titled.lines) == (2, [3])
+    assert (named.header.unused, named.lines, named.faults) == ((f"Obs.{end}do banco",), [2], [])
+
+
+def test_a_name_of_a_column_may_run_over_lines() -> None:
+    read = read_bytes(HEADER.replace("saldo_devedor", '"Saldo\n devedor\n(R$)"') + ANA)
+
+    assert (read.lines, read.names) == ([4], ["Ana"])
+
+
 def test_a_cell_may_run_over_lines() -> None:
     read = read_bytes(HEADER + ANA.replace("Ana", '"Ana\nMaria"') + BIA)
 
