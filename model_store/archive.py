@@ -7,13 +7,14 @@ digest that the history pins.
 
 import io
 import lzma
-import os
+import shutil
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from model_store.errors import CorruptModel, UnreadablePickle
-from model_store.ledger import Pin
+from model_store.ledger import Pin, replacing
 from model_store.pickles.pickle_file import MAX_BYTES, read
 from model_store.registry import YAML_NAME
 from model_store.version import GOLDEN_NAME, NUMBERS_NAME, PICKLE_NAME
@@ -33,19 +34,15 @@ def path_of(tag: str, folder: Path) -> Path:
 def write(pin: Pin, folder: Path) -> None:
     """Export a version of the store; the file is there whole, or as it was. Raises OSError.
 
-    The same stored version gives the same bytes.
+    For whoever holds the ledger's lock. The same stored version gives the same bytes.
     """
     import bentoml  # noqa: PLC0415 - whoever reads need not pay for it
 
     folder.mkdir(exist_ok=True)
-    path = path_of(pin.tag, folder)
-    unfinished = path.with_name(f".{os.getpid()}{path.suffix}")
-    try:
-        bentoml.models.export_model(pin.tag, str(unfinished))
-        unfinished.chmod(0o644)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with TemporaryDirectory() as made:
+        exported = bentoml.models.export_model(pin.tag, made)
+        with replacing(path_of(pin.tag, folder)) as unfinished:
+            shutil.copyfile(exported, unfinished)
 
 
 def members(path: Path) -> dict[str, bytes]:
@@ -107,4 +104,7 @@ def _unpacked(path: Path, content: bytes) -> dict[str, bytes]:
 
 
 def _refusal(path: Path, reason: str) -> CorruptModel:
-    return CorruptModel(f"The archive {path.name} is not opened: {reason}.")
+    return CorruptModel(
+        f"The archive {path.name} is not opened: {reason}; have git's copy of it again "
+        "(`git checkout`), or remove it and import its pickle."
+    )

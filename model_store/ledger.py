@@ -28,7 +28,7 @@ Action = Literal["promote", "rollback", "baseline"]
 MAX_BYTES: Final = 16 << 20
 """Of the whole history: a line takes 4 kB."""
 _NONE_BEFORE: Final = "0" * 64
-_FOR_ALL: Final = 0o644
+_FOR_ALL: Final = 0o644  # services may be other accounts
 _HOME: Final = Path(__file__).parent
 
 
@@ -196,7 +196,7 @@ class Ledger:
         line = json.dumps(entry.as_json() | {"previous": previous}, allow_nan=False).encode()
         kept = sum(len(one) + 1 for one in whole)
         with _naming(self._file), self._file.open("r+b") as file:
-            os.fchmod(file.fileno(), _FOR_ALL)  # services may be other accounts
+            os.fchmod(file.fileno(), _FOR_ALL)
             file.truncate(kept)  # a line that was cut off was never published
             file.seek(kept)
             file.write(line + b"\n")
@@ -209,11 +209,8 @@ class Ledger:
         line = _line_of(self.history())
         if line is None or self._named() == line:
             return
-        unfinished = self.production.with_name(f".{self.production.name}.{os.getpid()}")
-        with _naming(self.production):
+        with replacing(self.production) as unfinished:
             unfinished.write_text(f"{line}\n", encoding="utf-8")
-            unfinished.chmod(_FOR_ALL)
-            unfinished.replace(self.production)
 
     def _lines(self) -> list[bytes]:
         """Return the whole lines, without their ends; the last may be being written."""
@@ -269,6 +266,25 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise OSError(exc.errno, exc.strerror, str(path)) from exc
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write what then takes a file's place, whole and on the disk.
+
+    For whoever holds the lock: the name is one for all, so that what a killed command leaves is
+    written over by the next, and git ignores it.
+    """
+    unfinished = path.with_name(".unfinished.part")
+    try:
+        with _naming(path):
+            yield unfinished
+            with unfinished.open("r+b") as file:
+                os.fchmod(file.fileno(), _FOR_ALL)
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _line_of(history: History) -> str | None:

@@ -32,6 +32,8 @@ def promote(
         pin = Pin(candidate.tag, candidate.digest)
         if history.published == pin:
             if not dry:
+                if not archive.path_of(tag, ledger.archives).exists():
+                    archive.write(pin, ledger.archives)
                 ledger.settle()
             return None
         entry = _judged(PROMOTE, candidate, history, ledger, (_reason(why), by or whoever()))

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from model_store import notes, version
 from model_store.errors import (
+    CorruptModel,
     InvalidTag,
     ModelNotFound,
     PickleRefused,
@@ -63,21 +64,21 @@ def import_pickle(
     columns: five of FEATURES in the order of the model's columns, for a file that does not say.
 
     Raises PickleRefused or NotAModel with the reason, and then writes nothing, or StoreUnusable. A
-    version that an earlier import left unfinished is made again, and so is one that the release
-    before this imported: it has no digest.
+    version that an earlier import left unfinished is made again, and so is one that was damaged, or
+    that the release before this imported: it has no digest.
     """
     content = read(path)
     kind = kinds.of(content)
     if kind is not None:
         raise UnreadablePickle(f"{path} is {kind}.")
     tag = tag_of(content)
-    if _is_imported(_folder(tag), content):
+    if _is_imported(tag, content):
         _require_columns(tag, columns)
         return tag, False
     description = _described(path, content, inspect, columns)
     _say(description)
     with store_lock():
-        if _is_imported(_folder(tag), content):
+        if _is_imported(tag, content):
             return tag, False
         shutil.rmtree(_folder(tag), ignore_errors=True)
         _create(tag, content, description)
@@ -232,19 +233,23 @@ def _is_whole(folder: Path) -> bool:
     return is_named and golden.endswith(b"]}\n")
 
 
-def _is_imported(folder: Path, content: bytes) -> bool:
-    """Tell whether a whole version of this release holds the file. Raises PickleRefused.
+def _is_imported(tag: str, content: bytes) -> bool:
+    """Tell whether the file is there as this release imports it, undamaged. Raises PickleRefused.
 
     Twelve digits of a sha256 can be hit on purpose, in minutes: another file is another model.
     """
+    folder = _folder(tag)
     if not _is_whole(folder):
         return False
     if read(folder / version.PICKLE_NAME) != content:
         raise PickleRefused(
-            f"Another file is already there as {NAME}:{folder.name}: save the model once more, "
+            f"Another file is already there as {tag}: save the model once more, "
             "in another way, and import that."
         )
-    return (folder / version.NUMBERS_NAME).exists()
+    try:
+        return version.open_folder(tag, folder, _metadata(tag, folder / YAML_NAME)).is_sealed
+    except CorruptModel:
+        return False
 
 
 @contextmanager

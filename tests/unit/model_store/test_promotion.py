@@ -459,6 +459,48 @@ def test_the_same_version_gives_the_same_archive(published: str, ledger: Ledger)
     assert [file.name for file in ledger.archives.iterdir()] == [path.name]
 
 
+def test_what_a_killed_command_left_goes_with_the_next(
+    published: str, ledger: Ledger, clients: NDArray[np.float64], tmp_path: Path
+) -> None:
+    left = [ledger.archives / ".unfinished.part", ledger.production.with_name(".unfinished.part")]
+    for path in left:
+        path.write_bytes(b"half of it")
+
+    promotion.promote(brought_in(retrained(clients), tmp_path / "b.pkl"), WHY, ledger=ledger)
+
+    assert published != tag_of(ledger)
+    assert not any(path.exists() for path in left)
+
+
+@pytest.mark.parametrize("name", ["archives", "production"])
+def test_what_cannot_be_written_is_named_and_leaves_nothing(
+    name: str, published: str, ledger: Ledger, clients: NDArray[np.float64], tmp_path: Path
+) -> None:
+    better = brought_in(retrained(clients), tmp_path / "b.pkl")
+    place = {"production": ledger.production, "archives": archive.path_of(better, ledger.archives)}
+    place[name].unlink(missing_ok=True)
+    place[name].mkdir()
+
+    with pytest.raises(OSError, match=str(place[name])):
+        promotion.promote(better, WHY, ledger=ledger)
+
+    assert published
+    assert not [*ledger.production.parent.rglob("*.part")]
+
+
+def test_a_published_version_whose_archive_is_lost_gets_it_again_by_being_published(
+    published: str, ledger: Ledger
+) -> None:
+    path = archive.path_of(published, ledger.archives)
+    once = path.read_bytes()
+    path.unlink()
+
+    assert promotion.promote(published, WHY, ledger=ledger, dry=True) is None
+    assert not path.exists()
+    assert promotion.promote(published, WHY, ledger=ledger) is None
+    assert path.read_bytes() == once
+
+
 def another_pickle(files: dict[str, bytes]) -> dict[str, bytes]:
     return files | {"model.pkl": b"cos\nsystem\n(S'touch it-ran'\ntR."}
 
