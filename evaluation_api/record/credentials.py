@@ -4,14 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from evaluation_api.access.credentials import Credential, CredentialKind
+from evaluation_api.access.credentials import (
+    SESSION_LIFETIME,
+    Credential,
+    CredentialKind,
+    issue,
+)
 from evaluation_api.access.identity import Identity, Role, of_terminal
 from evaluation_api.access.keyring import Keyring
 from evaluation_api.decision import errors
@@ -33,14 +38,15 @@ _IN_FORCE: Final = credentials.c.revoked_at.is_(None)
 class CredentialLog(database.Keeper):
     """What lets somebody into one record. Every method raises RecordUnavailableError."""
 
-    def add(self, made: Credential, by: Identity | None = None) -> None:
-        """Keep a new one. by: who makes it; the account at a terminal if nobody is told."""
-        values = asdict(made) | {"roles": ",".join(sorted(made.roles))}
+    def add(self, made: Credential) -> None:
+        """Keep a new one, made at a terminal."""
         with self._writing() as connection:
-            connection.execute(insert(credentials).values(values))
-            kind = "sign_in" if made.kind is CredentialKind.SESSION else f"{made.kind}_created"
-            told = {"id": made.id, "name": made.name, "roles": sorted(made.roles)}
-            chain.note(connection, chain.by(by or of_terminal(), kind, **told))
+            _add(connection, made, of_terminal())
+
+    def begin_session(self, who: Identity) -> str:
+        """Keep a new session of somebody, and return its id."""
+        with self._writing() as connection:
+            return _begin_session(connection, who)
 
     def known(self) -> list[Credential]:
         """Return the keys in force, and the sessions that were ended before their time."""
@@ -52,8 +58,11 @@ class CredentialLog(database.Keeper):
         """Return all there are, oldest first."""
         return self._find(credentials.c.id != "")
 
-    def use_link(self, digest: str) -> Credential:
-        """Return a link, and let nobody use it again. Raises LinkGoneError."""
+    def use_link(self, digest: str, address: str) -> tuple[str, Identity]:
+        """Begin the session of who has a link, and let nobody use it again.
+
+        Returns the session's id, and whose it is. Raises LinkGoneError.
+        """
         now = datetime.now(UTC)
         this = (credentials.c.digest == digest) & (credentials.c.kind == CredentialKind.LINK)
         unused = (
@@ -63,12 +72,14 @@ class CredentialLog(database.Keeper):
         with self._writing() as connection:
             if not connection.execute(using).rowcount:
                 raise errors.LinkGoneError
-        return self._find(this)[0]
+            link = _decode(connection.execute(select(credentials).where(this)).one())
+            who = replace(link.identity, address=address)
+            return _begin_session(connection, who), who
 
     def revoke(self, which: str, by: Identity | None = None) -> int:
         """End what has this id or name: keys, links and sessions; return how many.
 
-        by: who does, as for add.
+        by: who does; the account at a terminal if nobody is told.
         """
         now = datetime.now(UTC)
         named = or_(credentials.c.id == which, credentials.c.name == which)
@@ -122,6 +133,20 @@ class CredentialWatch:
             used, self.keyring.used = self.keyring.used, {}
             self._note_at = time.monotonic() + self.note_seconds
             await self.executor.run_write(self.log.note_used, used)
+
+
+def _begin_session(connection: Connection, who: Identity) -> str:
+    made, _ = issue(CredentialKind.SESSION, who.name, who.roles, SESSION_LIFETIME)
+    _add(connection, made, who)
+    return made.id
+
+
+def _add(connection: Connection, made: Credential, by: Identity) -> None:
+    values = asdict(made) | {"roles": ",".join(sorted(made.roles))}
+    connection.execute(insert(credentials).values(values))
+    kind = "sign_in" if made.kind is CredentialKind.SESSION else f"{made.kind}_created"
+    told = {"id": made.id, "name": made.name, "roles": sorted(made.roles)}
+    chain.note(connection, chain.by(by, kind, **told))
 
 
 def _decode(row: Row[Any]) -> Credential:

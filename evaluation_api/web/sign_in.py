@@ -12,7 +12,6 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from evaluation_api.access import credentials, roles
-from evaluation_api.access.credentials import CredentialKind
 from evaluation_api.access.gate import Access
 from evaluation_api.access.identity import UNKNOWN, Identity, identity_of
 from evaluation_api.decision import errors
@@ -20,7 +19,7 @@ from evaluation_api.web import contract
 from evaluation_api.web.api_route import ApiRoute
 from evaluation_api.web.problems import OF_A_BODY, described
 from evaluation_api.web.requests import Body
-from evaluation_api.web.routes import NO_STORE, Asking, Needed, Services, no_store, services_of
+from evaluation_api.web.routes import NO_STORE, Asking, Needed, no_store, services_of
 
 router = APIRouter(route_class=ApiRoute, tags=["acesso"], dependencies=[Depends(no_store)])
 
@@ -57,19 +56,10 @@ async def enter(
 ) -> contract.Acesso:
     """Troca um link de uso único por uma sessão de oito horas."""
     digest = credentials.digest_of(sent.link.encode())
-    link = await services.executor.run_write(services.credentials.use_link, digest)
-    who = replace(link.identity, address=asking.address)
-    await sign_in(services, access, who, response)
+    use = services.credentials.use_link
+    session_id, who = await services.executor.run_write(use, digest, asking.address)
+    _set_cookie(response, access, access.sessions.seal(session_id, who))
     return _told(who, access)
-
-
-async def sign_in(services: Services, access: Access, who: Identity, response: Response) -> None:
-    """Begin a session: it is kept, and the browser is given its cookie. who: with the address."""
-    session, _ = credentials.issue(
-        CredentialKind.SESSION, who.name, who.roles, credentials.SESSION_LIFETIME
-    )
-    await services.executor.run_write(services.credentials.add, session, who)
-    _set_cookie(response, access, access.sessions.seal(session.id, who))
 
 
 @router.post("/sair", operation_id="sair", responses=described())
@@ -92,7 +82,10 @@ def of_provider(access: Access | None) -> ASGIApp:
     async def welcome(request: Request, who: Identity) -> Response:
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER, NO_STORE)
         whence = replace(who, address=identity_of(request.scope).address)
-        await sign_in(services_of(request), access, whence, response)
+        services = services_of(request)
+        begin = services.credentials.begin_session
+        session_id = await services.executor.run_write(begin, whence)
+        _set_cookie(response, access, access.sessions.seal(session_id, who))
         return response
 
     return access.provider.app(welcome)

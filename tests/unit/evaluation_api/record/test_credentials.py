@@ -3,10 +3,11 @@
 import asyncio
 import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from evaluation_api.access.credentials import Credential, CredentialKind, digest_of, issue
 from evaluation_api.access.identity import Role
@@ -63,15 +64,22 @@ def test_a_name_ends_all_that_is_of_it_once(log: CredentialLog) -> None:
     assert log.revoke("ana") == 0
 
 
-def test_a_link_is_used_once(log: CredentialLog) -> None:
+def test_a_link_is_used_once_and_its_session_is_there_with_that(log: CredentialLog) -> None:
+    """So that nobody's name is revoked between the two, and no link is lost without a session."""
     made, secret = add(log, CredentialKind.LINK)
     digest = digest_of(secret.encode())
+    commits: list[object] = []
+    event.listen(log.engine, "commit", commits.append)
 
-    used = log.use_link(digest)
+    session_id, who = log.use_link(digest, "127.0.0.1")
 
-    assert (used.id, used.name, used.roles) == (made.id, "ana", ROLES)
+    assert len(commits) == 1
+    assert who == replace(made.identity, address="127.0.0.1")
+    link, session = log.everything()
+    assert (link.id, session.id, session.kind) == (made.id, session_id, CredentialKind.SESSION)
+    assert (session.name, session.roles) == ("ana", ROLES)
     with pytest.raises(LinkGoneError):
-        log.use_link(digest)
+        log.use_link(digest, "127.0.0.1")
 
 
 def test_no_key_no_old_and_no_revoked_link_signs_anybody_in(log: CredentialLog) -> None:
@@ -82,7 +90,7 @@ def test_no_key_no_old_and_no_revoked_link_signs_anybody_in(log: CredentialLog) 
 
     for secret in (key, over, revoked, "", "made up"):
         with pytest.raises(LinkGoneError):
-            log.use_link(digest_of(secret.encode()))
+            log.use_link(digest_of(secret.encode()), "")
 
 
 def test_when_a_key_was_last_used_is_kept(log: CredentialLog) -> None:
