@@ -183,7 +183,8 @@ def columns(cells: pa.Array, grammar: Grammar) -> tuple[NDArray[np.float64], NDA
     places.
     """
     if not pa.types.is_string(cells.type):
-        read_amounts = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        sent = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        read_amounts = sent + 0.0  # a result would show the sign of -0.0
         return read_amounts, np.flatnonzero(~np.isfinite(read_amounts))
     plainest = _plainest(cells, grammar.mark)
     if plainest is not None:

@@ -92,3 +92,9 @@ def test_amounts_as_spreadsheets_in_brazil_write_them_are_read_at_once(cell: str
 
     assert others.tolist() == [1, 2]
     assert read[0] == one_by_one(cell, grammar)
+
+
+def test_a_zero_of_parquet_has_no_sign() -> None:
+    read, _ = amounts.columns(pa.array([-0.0, 5.0]), Grammar(Mark.COMMA, three_decimals=True))
+
+    assert [str(amount) for amount in read] == ["0.0", "5.0"]
