@@ -350,6 +350,9 @@ async def _pieces(files: Files, file_id: str, kind: Kind) -> AsyncIterator[bytes
     while (piece := await read(files.log.part, file_id, kind, number)) is not None:
         yield piece
         number += 1
+    # Who is erased or purged meanwhile takes the rest along, and what went must not read as all.
+    if number and await read(files.log.part, file_id, kind, 0) is None:
+        raise errors.ClientFileErasedError(file_id)
 
 
 _add_download(

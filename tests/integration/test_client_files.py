@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 
 from deploy.ports import HOST
+from evaluation_api.client_files.log import ClientFileLog
 from evaluation_api.client_files.routes import MAX_BYTES
 from evaluation_api.decision.domain import FEATURES
 from evaluation_api.operations import audit
@@ -594,3 +595,19 @@ def test_a_file_whose_person_was_erased_is_gone_and_not_without_lines(
     for part in ("resultado.csv", "erros.csv", "enviado"):
         answer = own.get(f"/lotes/{sent['id']}/{part}")
         assert (answer.status_code, answer.json()["codigo"]) == (410, "arquivo_apagado")
+
+
+def test_a_file_that_goes_while_it_is_taken_does_not_read_as_a_whole_one(
+    own_evaluation: Server, own: httpx.Client
+) -> None:
+    """Larger than what lies between the service and whoever reads slowly."""
+    sent = upload(own, bytes(24 * 2**20))
+    engine = database.connect(own_evaluation.environment["EVALUATION_DATABASE_URL"])
+
+    with own.stream("GET", f"/lotes/{sent['id']}/enviado") as taken:
+        pieces = taken.iter_raw()
+        next(pieces)
+        ClientFileLog(engine).discard(sent["id"])
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(pieces)
+    engine.dispose()
