@@ -22,7 +22,7 @@ from evaluation_api.record.policies import PolicyLog
 from portfolio import export, recording, views
 from portfolio.profiler import StoredProfiler
 from portfolio.recorded_files import RecordedFiles
-from portfolio.recording import Recording
+from portfolio.recording import RecordedOtherwiseError, Recording
 
 #: Each statement of a transaction waits for the interpreter, by default 5 ms, and others meanwhile.
 _SWITCH_SECONDS: Final = 0.0005
@@ -81,10 +81,13 @@ class Record:
         sys.setswitchinterval(_SWITCH_SECONDS)
         log = RecordedFiles(self._engine)
         file = recording.begin(log, path, criteria, again=again)
+        refusal = recording.sent_meanwhile(log, path, file)
         with recording.fast_ways(log, decides, profiler) as ways:
-            begun = Recording(log, file, decides, profiler, ways)
+            begun = Recording(log, file, decides, profiler, ways, refusal=refusal)
             try:
                 yield begun
+            except RecordedOtherwiseError:
+                raise
             except BaseException:
                 told = f"{begun.now} clients are recorded; without --again it goes on.\n"
                 sys.stderr.write(told)

@@ -6,13 +6,14 @@ killed at any moment leaves the two equal.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, text, update
+from sqlalchemy import Connection, Engine, select, text, update
 
 from evaluation_api.decision.errors import RecordBusyError
 from evaluation_api.record import chain, database
-from evaluation_api.record.rows import Values
+from evaluation_api.record.rows import Values, in_utc
 from evaluation_api.record.tables import client_files, recorded_files
 from evaluation_api.record.writer import writer_for
 from evaluation_api.runtime.identity import new_id
@@ -52,11 +53,16 @@ class RecordedFiles(database.Keeper):
             row = connection.execute(newest_first).first()
         return None if row is None else RecordedFile(*row)
 
-    def decided_by_worker(self, sha256: str) -> int:
-        """Return how many clients a worker decided of files that were sent with this content."""
-        query = select(func.sum(client_files.c.decided)).where(client_files.c.sha256 == sha256)
+    def decided_by_worker(self, sha256: str, since: datetime | None = None) -> int:
+        """Return how many clients a worker decided of files that were sent with this content.
+
+        since: of files that were worked at later.
+        """
+        file = client_files.c
+        query = select(file.decided, file.changed_at).where(file.sha256 == sha256)
         with self._transaction() as connection:
-            return int(connection.scalar(query) or 0)
+            rows = connection.execute(query).all()
+        return sum(r.decided for r in rows if since is None or in_utc(r.changed_at) > since)
 
     def begin(self, sha256: str, criteria: str, after: RecordedFile | None) -> RecordedFile:
         """Begin a file. after: as it was begun before. Raises RecordBusyError."""

@@ -124,10 +124,11 @@ class Recording:
         ways: Ways | None = None,
         *,
         made_by: str | None = None,
+        refusal: EvaluationError | None = None,
     ) -> None:
         """Take the parts. file: as begin returns it. ways: by the log's own connections if none.
 
-        made_by: who asks for it, as the record calls them.
+        made_by: who asks for it, as the record calls them. refusal: why nobody more is recorded.
         """
         #: How many of the file's clients were recorded before, and how many are by now.
         self.before, self.now = file.recorded, file.recorded
@@ -137,6 +138,7 @@ class Recording:
         self._packer, self._appender, self._version = ways or _here(log, policy, explainer)
         self._prepared = 0
         self._made_by = made_by
+        self._refusal = refusal
 
     def leave_out(self, count: int) -> None:
         """Take it that the file's next clients are recorded and come no more."""
@@ -171,8 +173,13 @@ class Recording:
         return str(self._log.bind_time(moment))
 
     def append(self, prepared: Prepared) -> None:
-        """Record clients in slices, letting others write in between. Raises RecordBusyError."""
+        """Record clients in slices, letting others write in between.
+
+        Raises RecordBusyError, and the refusal, if any.
+        """
         clients, start, pace = prepared.rows, 0, self._appender.pace
+        if len(clients) and self._refusal is not None:
+            raise self._refusal
         while start < len(clients):
             begun = time.perf_counter()
             part = clients.slice(start, pace.limit)
@@ -218,6 +225,14 @@ def begin(
     if known.criteria != told:
         raise RecordedOtherwiseError(_otherwise(path, known, json.loads(told)))
     return known
+
+
+def sent_meanwhile(
+    log: RecordedFiles, path: Path, file: RecordedFile
+) -> RecordedOtherwiseError | None:
+    """Return why nobody more of a file is recorded, if a worker decided them since it was begun."""
+    decided = log.decided_by_worker(file.sha256, _received_at(file))
+    return RecordedOtherwiseError(_sent_before(path, decided)) if decided else None
 
 
 def _sent_before(path: Path, decided: int) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, func, select, update
 
 from bench.subjects import postgres
 from evaluation_api.client_files.client_file import Answers, ClientFile, Counts, Kind, State, Step
@@ -38,7 +39,7 @@ from evaluation_api.record.sealer import Seals
 from evaluation_api.record.tables import client_files, evaluations, file_answerers
 from evaluation_api.runtime.identity import new_id
 from model_store.version import StoredModel
-from portfolio import checking, known, packing, recording
+from portfolio import checking, frames, known, packing, recording
 from portfolio.changes import Change
 from portfolio.deciding import Deciding
 from portfolio.files import messages, sources
@@ -49,10 +50,11 @@ from portfolio.frames import Floats, Profiles
 from portfolio.leases import MOST_ATTEMPTS, PAUSES, Leases
 from portfolio.profiler import StoredProfiler
 from portfolio.recorded_files import RecordedFiles
-from portfolio.recording import RecordedOtherwiseError
+from portfolio.recording import RecordedOtherwiseError, Recording
 from portfolio.worker import Worker, committed
 from tests.client_files import HEADER, clients, csv_of
 from tests.evaluations import POLICY, POLICY_TEXT, decided_entry
+from tests.portfolio_files import read_path
 from tests.services import eventually
 
 SECONDS = 60
@@ -363,6 +365,32 @@ def test_a_file_that_a_worker_decided_is_recorded_from_a_terminal_only_if_it_is_
 
     assert log.find(hashlib.sha256(source.read_bytes()).hexdigest()) is None
     assert recording.begin(log, source, {"policy": "one"}, again=True).number == 1
+
+
+def test_who_a_worker_decided_of_a_file_that_was_broken_off_at_a_terminal_is_not_recorded_again(
+    office: Office, engine: Engine, stored: StoredModel, tmp_path: Path
+) -> None:
+    source, log, profiler = tmp_path / "clients.csv", RecordedFiles(engine), StoredProfiler(stored)
+    source.write_bytes(clients(5))
+
+    def record_some(count: int) -> Recording:
+        file = recording.begin(log, source, {})
+        refusal = recording.sent_meanwhile(log, source, file)
+        one = Recording(log, file, POLICY, profiler, refusal=refusal)
+        some = read_path(source)
+        names, amounts = pa.array(some.names[:count]), some.amounts[:count]
+        decisions = frames.evaluate(amounts, POLICY, profiler)
+        one.append(one.prepare(names, amounts, decisions, 0.0))
+        return one
+
+    assert record_some(2).now == 2
+    office.decided(office.checked(source.read_bytes()))
+
+    assert record_some(2).now == 2
+    with pytest.raises(RecordedOtherwiseError, match=r"3 of its clients .* page; --again"):
+        record_some(5)
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(evaluations)) == 5
 
 
 def test_nobody_decides_out_of_a_file_that_a_purge_has_come_to(
