@@ -45,12 +45,18 @@ function nameFor(person) {
 }
 
 function signedIn(name) {
-  return [named(name), " ", button("leave", "btn-link", "Sair", signOut)];
+  return [named(name), " ", button("leave", "btn-link", "Sair", () => signOut(name))];
 }
 
-async function signOut() {
-  await leave();
-  location.assign(ENTRY);
+async function signOut(name) {
+  try {
+    await leave();
+    location.assign(ENTRY);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    const told = `Você ainda não saiu: ${problem.title}. Tente de novo. `;
+    fill(hook("who"), element("strong", { role: "alert" }, told), ...signedIn(name));
+  }
 }
 
 // A sheet and no search for elements: what is made later is kept back as well.

@@ -165,6 +165,22 @@ def test_who_goes_back_after_somebody_went_away_is_shown_nothing_of_theirs(
         expect(page.get_by_text("Joana de Antes")).to_have_count(0)
 
 
+def test_who_could_not_go_away_is_told_so_and_may_try_again(
+    browser: Browser, closed_site: Server
+) -> None:
+    away = {"title": "Registro indisponível", "status": 503, "detail": "Tente de novo."}
+    with own_window(browser, closed_site) as page:
+        sign_in(page, closed_site, "Ana", "analista")
+        page.route("**/sair", lambda route: route.fulfill(status=503, json=away))
+        page.get_by_role("button", name="Sair").click()
+
+        told = page.get_by_role("alert").filter(has_text="Você ainda não saiu")
+        expect(told).to_contain_text("Registro indisponível")
+        page.unroute("**/sair")
+        page.get_by_role("button", name="Sair").click()
+        page.wait_for_url("**/entrar.html")
+
+
 def test_a_used_link_says_so(browser: Browser, closed_site: Server) -> None:
     address = link(closed_site, "Bia", "revisor")
     with own_window(browser, closed_site) as page:
