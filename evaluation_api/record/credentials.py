@@ -33,6 +33,9 @@ _EVENTS: Final = Events("credentials_not_read", "credential_watch_failed")
 LOOK_SECONDS: Final = 2.0
 _NOTE_SECONDS: Final = 60.0
 _IN_FORCE: Final = credentials.c.revoked_at.is_(None)
+_IS_LINK: Final = credentials.c.kind == CredentialKind.LINK
+#: What can let somebody in, or keeps them in, until it runs out.
+_OF_USE: Final = _IN_FORCE & (~_IS_LINK | credentials.c.used_at.is_(None))
 
 
 class CredentialLog(database.Keeper):
@@ -64,10 +67,8 @@ class CredentialLog(database.Keeper):
         Returns the session's id, and whose it is. Raises LinkGoneError.
         """
         now = datetime.now(UTC)
-        this = (credentials.c.digest == digest) & (credentials.c.kind == CredentialKind.LINK)
-        unused = (
-            this & _IN_FORCE & credentials.c.used_at.is_(None) & (credentials.c.expires_at > now)
-        )
+        this = (credentials.c.digest == digest) & _IS_LINK
+        unused = this & _OF_USE & (credentials.c.expires_at > now)
         using = update(credentials).where(unused).values(used_at=now)
         with self._writing() as connection:
             if not connection.execute(using).rowcount:
@@ -83,7 +84,7 @@ class CredentialLog(database.Keeper):
         """
         now = datetime.now(UTC)
         named = or_(credentials.c.id == which, credentials.c.name == which)
-        ending = update(credentials).where(named & _IN_FORCE & (credentials.c.expires_at > now))
+        ending = update(credentials).where(named & _OF_USE & (credentials.c.expires_at > now))
         with self._writing() as connection:
             ended = connection.execute(ending.values(revoked_at=now)).rowcount
             told = {"which": which, "ended": ended}

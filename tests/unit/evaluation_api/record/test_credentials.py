@@ -82,6 +82,16 @@ def test_a_link_is_used_once_and_its_session_is_there_with_that(log: CredentialL
         log.use_link(digest, "127.0.0.1")
 
 
+def test_a_used_link_is_nothing_that_can_be_ended_but_its_session_is(log: CredentialLog) -> None:
+    """Whoever revokes the link's id must not think that its person is out."""
+    made, secret = add(log, CredentialKind.LINK)
+    session_id, _ = log.use_link(digest_of(secret.encode()), "")
+
+    assert log.revoke(made.id) == 0
+    assert log.revoke("ana") == 1
+    assert [one.id for one in log.known()] == [session_id]
+
+
 def test_no_key_no_old_and_no_revoked_link_signs_anybody_in(log: CredentialLog) -> None:
     _, key = add(log, CredentialKind.KEY)
     _, over = add(log, CredentialKind.LINK, "over", seconds=0)
