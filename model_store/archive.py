@@ -45,6 +45,12 @@ def write(pin: Pin, folder: Path) -> None:
             shutil.copyfile(exported, unfinished)
 
 
+def require(pin: Pin, folder: Path) -> None:
+    """Export a version whose archive is lost, as by `write`."""
+    if not path_of(pin.tag, folder).exists():
+        write(pin, folder)
+
+
 def members(path: Path) -> dict[str, bytes]:
     """Return the files in an archive by their names: those of a version, each once, in memory.
 

@@ -233,7 +233,11 @@ class Ledger:
     def _disagreement(self, named: str | None, told: Pin | None) -> str:
         says = f"names {named[:_MOST_SHOWN]!a}" if named else "is missing"
         if told is None:
-            return f"{self.production} {says}, and {self._file.name} has no line that publishes it."
+            return (
+                f"{self.production} {says}, and {self._file.name} has no line that publishes it: "
+                "have git's copies of both again (`git checkout`), or promote a version with "
+                "--why REASON."
+            )
         advice = f"run `python -m model_store promote {told.tag} --why REASON`"
         if named and named != told.tag and _TAG_ALONE.fullmatch(named):
             return (
@@ -276,15 +280,15 @@ def replacing(path: Path) -> Iterator[Path]:
     written over by the next, and git ignores it.
     """
     unfinished = path.with_name(".unfinished.part")
-    try:
-        with _naming(path):
+    with _naming(path):
+        try:
             yield unfinished
             with unfinished.open("r+b") as file:
                 os.fchmod(file.fileno(), _FOR_ALL)
                 os.fsync(file.fileno())
             unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _line_of(history: History) -> str | None:

@@ -32,8 +32,7 @@ def promote(
         pin = Pin(candidate.tag, candidate.digest)
         if history.published == pin:
             if not dry:
-                if not archive.path_of(tag, ledger.archives).exists():
-                    archive.write(pin, ledger.archives)
+                archive.require(pin, ledger.archives)
                 ledger.settle()
             return None
         entry = _judged(PROMOTE, candidate, history, ledger, (_reason(why), by or whoever()))
@@ -57,6 +56,7 @@ def rollback(why: str, *, by: str | None = None, ledger: Ledger | None = None) -
         entry = Entry(
             ROLLBACK, earlier.version, present.version, _now(), by or whoever(), _reason(why), told
         )
+        archive.require(earlier.version, ledger.archives)
         ledger.append(entry)
         return entry
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model_store.errors import LedgerBroken, PromotionRefused
-from model_store.ledger import MAX_BYTES, Action, Entry, Ledger, Pin
+from model_store.ledger import MAX_BYTES, Action, Entry, Ledger, Pin, replacing
 
 ONE, TWO, THREE = (Pin(f"credit_card_clusters:{d * 12}", d * 64) for d in "123")
 
@@ -169,3 +169,11 @@ def test_a_line_is_json_that_names_the_line_before(ledger: Ledger) -> None:
     assert first["previous"] == "0" * 64
     assert len(second["previous"]) == 64
     assert first["version"] == {"tag": ONE.tag, "digest": ONE.digest}
+
+
+def test_a_place_that_nothing_can_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "production"
+
+    with pytest.raises(NotADirectoryError, match=str(place)), replacing(place) as unfinished:
+        unfinished.touch()

@@ -488,8 +488,8 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(
     assert not [*ledger.production.parent.rglob("*.part")]
 
 
-def test_a_published_version_whose_archive_is_lost_gets_it_again_by_being_published(
-    published: str, ledger: Ledger
+def test_an_archive_that_is_lost_is_written_again_by_whatever_publishes_its_version(
+    published: str, ledger: Ledger, clients: NDArray[np.float64], tmp_path: Path
 ) -> None:
     path = archive.path_of(published, ledger.archives)
     once = path.read_bytes()
@@ -498,6 +498,11 @@ def test_a_published_version_whose_archive_is_lost_gets_it_again_by_being_publis
     assert promotion.promote(published, WHY, ledger=ledger, dry=True) is None
     assert not path.exists()
     assert promotion.promote(published, WHY, ledger=ledger) is None
+    assert path.read_bytes() == once
+
+    promotion.promote(brought_in(retrained(clients), tmp_path / "b.pkl"), WHY, ledger=ledger)
+    path.unlink()
+    assert promotion.rollback(WHY, ledger=ledger).version.tag == published
     assert path.read_bytes() == once
 
 
