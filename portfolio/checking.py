@@ -151,7 +151,8 @@ def known_of(leases: Leases, file: ClientFile, opened: Opened, usual: Mark | Non
     """
     if opened.chosen.answers.repeated is Repeated.ALL:
         return Known(())
-    recorded = leases.recorded_by_terminal(file.sha256) - file.decided - file.counts.repeated
+    by_terminal = leases.recorded_by_terminal(file.sha256) or 0
+    recorded = by_terminal - file.decided - file.counts.repeated
     earlier = known.gathered(leases.keys(opened.sha256, file))
     if earlier is None:
         wanted = _keys_in(open_file(leases, file), usual)

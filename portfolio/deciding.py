@@ -37,6 +37,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _MODEL_SECONDS: Final = 0.5
+#: Whoever records a file at a terminal moves it on more often than this.
+_TERMINAL_SECONDS: Final = 1.0
 #: Blocks decided and not yet committed: both sides share one interpreter, and each holds 25 MB.
 _AHEAD: Final = 2
 #: What is written by columns at a time, shorter than elsewhere: beside a worker people ask for one
@@ -64,6 +66,7 @@ class Deciding:
     def run(self, file: ClientFile) -> None:
         """Decide what is left of a file. Raises LeaseLostError or RecordUnavailableError."""
         explainer = self.waited_for(file, self.model)
+        self._let_terminal_end(file)
         try:
             done = _OneFile(self, file, explainer).run()
         except UnreadableFileError as exc:
@@ -75,6 +78,16 @@ class Deciding:
         else:  # no line may vanish
             logger.error("client_file_read_otherwise", extra={"client_file": file.id})
             self.leases.refuse(done, messages.NOT_AS_BEFORE)
+
+    def _let_terminal_end(self, file: ClientFile) -> None:
+        """Wait while a terminal records the same file: both would record who comes next."""
+        recorded = self.leases.recorded_by_terminal(file.sha256)
+        while recorded is not None:
+            time.sleep(_TERMINAL_SECONDS)
+            self.between()
+            before, recorded = recorded, self.leases.recorded_by_terminal(file.sha256)
+            if recorded == before:
+                return
 
     def waited_for(self, file: ClientFile, call: Callable[[], T]) -> T:
         """Return what needs the model, as soon as it is there. Raises ModelRefusalError."""

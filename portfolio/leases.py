@@ -246,11 +246,15 @@ class Leases(database.Keeper):
             for row in rows:
                 yield row.id, row.name, row.content
 
-    def recorded_by_terminal(self, sha256: str) -> int:
-        """Return how many clients a terminal has recorded out of a file with the same content."""
+    def recorded_by_terminal(self, sha256: str) -> int | None:
+        """Return how many clients a terminal has recorded out of a file with the same content.
+
+        None where it never began.
+        """
         query = select(func.max(recorded_files.c.recorded)).where(recorded_files.c.sha256 == sha256)
         with self._transaction() as connection:
-            return int(connection.scalar(query) or 0)
+            recorded: int | None = connection.scalar(query)
+        return recorded
 
     def store_faults(self, file: ClientFile, number: int, content: bytes) -> None:
         """Keep a piece of the faulty lines, compressed; the first takes the place of all before."""

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, text, update
 
+from evaluation_api.client_files.client_file import State
 from evaluation_api.decision.errors import RecordBusyError
 from evaluation_api.record import chain, database
 from evaluation_api.record.rows import Values, in_utc
@@ -63,6 +64,14 @@ class RecordedFiles(database.Keeper):
         with self._transaction() as connection:
             rows = connection.execute(query).all()
         return sum(r.decided for r in rows if since is None or in_utc(r.changed_at) > since)
+
+    def require_at_rest(self, sha256: str) -> None:
+        """Raise RecordBusyError while a worker decides a file with this content."""
+        file = client_files.c
+        at_work = (file.sha256 == sha256) & (file.state == State.RUNNING.value)
+        with self._transaction() as connection:
+            if connection.scalar(select(file.id).where(at_work).limit(1)) is not None:
+                raise RecordBusyError(ELSEWHERE)
 
     def begin(self, sha256: str, criteria: str, after: RecordedFile | None) -> RecordedFile:
         """Begin a file. after: as it was begun before. Raises RecordBusyError."""

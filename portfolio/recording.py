@@ -212,10 +212,11 @@ def begin(
     """Return how far a file is in the record; a new one is begun there.
 
     criteria: what its clients are read and decided by. again: record it anew whatever is there.
-    Raises RecordedOtherwiseError, RecordUnavailableError or OSError.
+    Raises RecordedOtherwiseError, RecordBusyError, RecordUnavailableError or OSError.
     """
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    log.require_at_rest(sha256)
     told = json.dumps({"release": VERSION, **criteria}, sort_keys=True)
     known = log.find(sha256)
     if known is None and not again and (decided := log.decided_by_worker(sha256)):

@@ -367,30 +367,81 @@ def test_a_file_that_a_worker_decided_is_recorded_from_a_terminal_only_if_it_is_
     assert recording.begin(log, source, {"policy": "one"}, again=True).number == 1
 
 
-def test_who_a_worker_decided_of_a_file_that_was_broken_off_at_a_terminal_is_not_recorded_again(
-    office: Office, engine: Engine, stored: StoredModel, tmp_path: Path
-) -> None:
-    source, log, profiler = tmp_path / "clients.csv", RecordedFiles(engine), StoredProfiler(stored)
-    source.write_bytes(clients(5))
+@dataclass
+class Terminal:
+    """Records one file, as score --record does."""
 
-    def record_some(count: int) -> Recording:
-        file = recording.begin(log, source, {})
-        refusal = recording.sent_meanwhile(log, source, file)
-        one = Recording(log, file, POLICY, profiler, refusal=refusal)
-        some = read_path(source)
-        names, amounts = pa.array(some.names[:count]), some.amounts[:count]
-        decisions = frames.evaluate(amounts, POLICY, profiler)
+    engine: Engine
+    stored: StoredModel
+    source: Path
+
+    def begin(self) -> Recording:
+        """Begin, or go on."""
+        log = RecordedFiles(self.engine)
+        file = recording.begin(log, self.source, {})
+        refusal = recording.sent_meanwhile(log, self.source, file)
+        return Recording(log, file, POLICY, StoredProfiler(self.stored), refusal=refusal)
+
+    def record(self, one: Recording, first: int, last: int) -> None:
+        """Record some clients."""
+        some = read_path(self.source)
+        names, amounts = pa.array(some.names[first:last]), some.amounts[first:last]
+        decisions = frames.evaluate(amounts, POLICY, StoredProfiler(self.stored))
         one.append(one.prepare(names, amounts, decisions, 0.0))
-        return one
 
-    assert record_some(2).now == 2
-    office.decided(office.checked(source.read_bytes()))
 
-    assert record_some(2).now == 2
-    with pytest.raises(RecordedOtherwiseError, match=r"3 of its clients .* page; --again"):
-        record_some(5)
+@pytest.fixture
+def terminal(engine: Engine, stored: StoredModel, tmp_path: Path) -> Terminal:
+    """Have a file of five clients recorded at a terminal."""
+    source = tmp_path / "clients.csv"
+    source.write_bytes(clients(5))
+    return Terminal(engine, stored, source)
+
+
+def recorded(engine: Engine) -> int:
     with engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(evaluations)) == 5
+        return int(connection.scalar(select(func.count()).select_from(evaluations)) or 0)
+
+
+def test_who_a_worker_decided_of_a_file_that_was_broken_off_at_a_terminal_is_not_recorded_again(
+    office: Office, terminal: Terminal, engine: Engine
+) -> None:
+    terminal.record(terminal.begin(), 0, 2)
+    office.decided(office.checked(terminal.source.read_bytes()))
+
+    terminal.record(terminal.begin(), 0, 2)
+    with pytest.raises(RecordedOtherwiseError, match=r"3 of its clients .* page; --again"):
+        terminal.record(terminal.begin(), 0, 5)
+    assert recorded(engine) == 5
+
+
+def test_a_file_that_a_terminal_records_meanwhile_is_decided_by_that_alone(
+    office: Office, terminal: Terminal, engine: Engine
+) -> None:
+    one = terminal.begin()
+    terminal.record(one, 0, 2)
+    goes_on = threading.Timer(0.5, terminal.record, (one, 2, 5))
+    goes_on.start()
+
+    rows = office.decided(office.checked(terminal.source.read_bytes()))
+
+    goes_on.join()
+    assert [row["erro_motivo"] for row in rows] == [messages.decided_before(None)] * 5
+    assert recorded(engine) == 5
+
+
+def test_no_terminal_records_a_file_while_a_worker_decides_it(
+    office: Office, terminal: Terminal, engine: Engine
+) -> None:
+    file = office.checked(terminal.source.read_bytes())
+    office.log.step(file.id, Step.START)
+
+    with pytest.raises(RecordBusyError):
+        terminal.begin()
+
+    office.log.step(file.id, Step.CANCEL)
+    terminal.record(terminal.begin(), 0, 5)
+    assert recorded(engine) == 5
 
 
 def test_nobody_decides_out_of_a_file_that_a_purge_has_come_to(
