@@ -17,6 +17,7 @@ from evaluation_api.access.roles import READING
 from evaluation_api.decision import errors, policy_file
 from evaluation_api.decision.domain import Recorded
 from evaluation_api.decision.evaluation import Evaluator
+from evaluation_api.decision.limits import READABLE
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.model.client import ModelClient
 from evaluation_api.record import chain
@@ -147,10 +148,12 @@ async def _asking(request: Request) -> Identity:
 Needed = Annotated[Services, Depends(_needed)]
 Asking = Annotated[Identity, Depends(_asking)]
 PolicyVersionQuery = Annotated[
-    str | None, Query(max_length=12, description="Versão da política, como em `politica`")
+    str | None,
+    Query(max_length=12, pattern=READABLE, description="Versão da política, como em `politica`"),
 ]
 ModelTagQuery = Annotated[
-    str | None, Query(max_length=80, description="Versão do modelo, como em `modelo`")
+    str | None,
+    Query(max_length=80, pattern=READABLE, description="Versão do modelo, como em `modelo`"),
 ]
 EvaluationId = Annotated[str, Path(description="Código da avaliação"), AfterValidator(str.lower)]
 

@@ -429,6 +429,7 @@ def test_the_criteria_say_facts_promise_and_earlier_versions(http: httpx.Client)
     earlier = http.get("/politica", params={"versao": criteria["versao"]}).json()
     assert earlier["perfis"] == criteria["perfis"]
     assert_problem(http.get("/politica?versao=000000000000"), 404)
+    assert_problem(http.get("/politica?versao=%00"), 422)  # which PostgreSQL keeps in no text
 
 
 def test_the_model_that_decided_is_described_as_it_was_met(http: httpx.Client) -> None:
@@ -438,6 +439,7 @@ def test_the_model_that_decided_is_described_as_it_was_met(http: httpx.Client) -
 
     assert http.get("/modelo", params={"versao": tag}).json() == http.get("/modelo").json()
     assert_problem(http.get("/modelo?versao=credit_card_clusters:000000000000"), 404)
+    assert_problem(http.get("/modelo?versao=%00"), 422)
 
 
 def test_what_is_refused_is_refused_though_it_behaves_ten_times_worse(http: httpx.Client) -> None:
