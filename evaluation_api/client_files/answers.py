@@ -213,10 +213,14 @@ def client_file(one: ClientFile) -> Lote:
 
 
 def tells_of_clients(told: Lote) -> bool:
-    """Tell whether names or amounts of a file's clients are in an answer."""
+    """Tell whether names or amounts of a file's clients are in an answer.
+
+    Where nothing is known of its columns, what stands for their names may be a client's line.
+    """
+    may_be_a_line = told.formato.colunas and not any(told.formato.campos)
     examples = any(question.exemplos for question in told.perguntas)
     faults = told.conferencia is not None and told.conferencia.erros
-    return bool(told.amostra or examples or faults)
+    return bool(told.amostra or examples or faults or may_be_a_line)
 
 
 def _format(reading: Reading) -> Formato:

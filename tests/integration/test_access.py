@@ -158,6 +158,24 @@ def test_nobody_reviews_the_clients_of_a_file_that_they_sent_answered_or_started
     assert other.post(address, json=REVIEW).status_code == 201
 
 
+def test_who_looks_at_anothers_file_without_columns_names_is_noted_as_one_who_read_of_a_client(
+    replicas: Replicas, bentoml_home: Path
+) -> None:
+    """Its first client stands where the names of columns are told."""
+    clerk, auditor = replicas.callers(balcao="analista", externo="auditor")
+    with worker_server(replicas.one, bentoml_home):
+        sent = client_files.send(clerk, b"Maria Souza;1035,00;5788,00;0,00;2700,00;5651,00\r\n")
+    shown = client_files.look(auditor, sent)
+    assert ("Maria Souza" in shown["formato"]["colunas"], shown["amostra"]) == (True, [])
+
+    def noted() -> bool:
+        exported = commands.run(main, "audit", "export", environment=replicas.one.environment)
+        told = [json.loads(line) for line in exported.stdout.splitlines()]
+        return any(one["kind"] == "file_read" and one["who"] == "chave:externo" for one in told)
+
+    eventually(noted, seconds=6)
+
+
 def test_what_is_asked_of_a_file_is_in_the_chain_with_who_asked_once(
     replicas: Replicas, bentoml_home: Path
 ) -> None:
