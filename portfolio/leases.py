@@ -211,13 +211,17 @@ class Leases(database.Keeper):
             return int(connection.scalar(query) or 0)
 
     def remembered(self, header_sha256: str) -> ClientFile | None:
-        """Return the last file with the same columns that was chosen anything for, if enough."""
+        """Return the last file with the same columns that was chosen anything for, if enough.
+
+        Who cancels a file of which nothing is decided has not found its choices good.
+        """
         files = client_files.c
         unread = [state.value for state in (State.CHECKING, State.ASKING, State.REFUSED)]
         query = (
             select(client_files)
             .where(files.header_sha256 == header_sha256, files.answers != "{}")
             .where(files.state.not_in(unread))
+            .where(or_(files.state != State.CANCELLED.value, files.done > 0))
             .order_by(files.id.desc())
             .limit(1)
         )

@@ -540,6 +540,22 @@ def test_a_column_that_is_chosen_wrong_is_asked_about_again_and_chosen_for_no_ot
     assert (later.state, later.answers.columns) == (State.READY, {"name": "CUST_ID"})
 
 
+@pytest.mark.parametrize("columns", [{"name": "quem"}, {"name": "CUST_ID", "balance": "PAYMENTS"}])
+def test_what_was_chosen_for_a_file_that_is_cancelled_before_its_start_is_chosen_for_no_other(
+    office: Office, columns: dict[str, str]
+) -> None:
+    content = csv_of("C1,40.90,95.40,0,1000,201.80", header=KAGGLE)
+    wrong = office.answered(office.checked(content), None, **columns)
+    office.log.step(wrong.id, Step.CANCEL)
+
+    other = office.checked(content.replace(b"C1", b"C2"))
+
+    assert (other.state, other.answers) == (State.ASKING, Answers())
+    right = office.answered(other, name="CUST_ID")
+    office.decided(right)
+    assert office.checked(content.replace(b"C1", b"C3")).state is State.READY
+
+
 def test_a_column_that_is_chosen_and_is_not_there_is_said_not_to_be(office: Office) -> None:
     file = office.answered(office.checked(clients(2)), name="Cliente desde")
 
