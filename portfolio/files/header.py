@@ -107,7 +107,7 @@ def start_of(text: str, choices: Choices) -> Start:
     found = [start for d in delimiters if (start := _begun(text, d, line, choices))]
     if not found:
         lines = text.split("\n", _MOST_LINES)
-        raise no_header(cells for d in delimiters for *_, cells in _records(lines, d, choices))
+        raise no_header(cells for d in delimiters for *_, cells in _records(lines, d))
     return max(found, key=lambda start: len(start.header.places))  # the first of equals
 
 
@@ -125,16 +125,14 @@ def no_header(rows: Iterable[Sequence[object]]) -> UnreadableFileError:
 def _begun(text: str, delimiter: str, line: int, choices: Choices) -> Start | None:
     """Return how the table begins, were this the separator; its header has two columns at least."""
     lines = text.split("\n", _MOST_LINES)
-    for start, stop, cells in _records(lines, delimiter, choices):
+    for start, stop, cells in _records(lines, delimiter):
         header = header_of(cells, line + start, choices)
         if len(header.places) > 1:
             return Start(delimiter, header, line + stop, "\n".join(lines[stop:]))
     return None
 
 
-def _records(
-    lines: Sequence[str], delimiter: str, choices: Choices
-) -> Iterator[tuple[int, int, list[str]]]:
+def _records(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
     """Yield where each of the first records begins and ends, and its cells.
 
     lines: behind the last line feed stands what is not looked at.
@@ -143,33 +141,23 @@ def _records(
     for _ in range(LOOKED_THROUGH):
         if (start := stop) == len(lines) - 1:
             return
-        cells, stop = _record(lines[:-1], start, delimiter, choices)
+        cells, stop = _record(lines[:-1], start, delimiter)
         yield start, stop, cells
 
 
-def _record(
-    lines: Sequence[str], start: int, delimiter: str, choices: Choices
-) -> tuple[list[str], int]:
+def _record(lines: Sequence[str], start: int, delimiter: str) -> tuple[list[str], int]:
     """Return the cells of the record that begins there, and where it ends.
 
     Quotes that a line opens and does not close are looked for in those that follow, but never past
-    one that names columns by itself.
+    one that has cells for a header, or a client, by itself.
     """
     for stop in range(start + 1, min(start + LINES_OF_A_CELL, len(lines)) + 1):
-        if stop > start + 1 and _names_columns(lines[stop - 1], delimiter, choices):
+        if stop > start + 1 and len(whole(lines[stop - 1], delimiter) or ()) >= len(FIELDS):
             break
         cells = closed(lines[start:stop], delimiter)
         if cells is not None:
             return cells, stop
     return lines[start].split(delimiter), start + 1
-
-
-def _names_columns(line: str, delimiter: str, choices: Choices) -> bool:
-    cells = whole(line, delimiter)
-    try:
-        return cells is not None and len(header_of(cells, 0, choices).places) > 1
-    except UnreadableFileError:  # too many, or one of them twice
-        return True
 
 
 def header_of(cells: Sequence[object], line: int, choices: Choices) -> Header:

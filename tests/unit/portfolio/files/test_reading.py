@@ -330,6 +330,13 @@ def test_a_stray_quote_in_the_header_hides_no_column(at: int, others: str) -> No
     assert read.lines == list(range(2, 3 + others.count("\n")))
 
 
+def test_two_stray_quotes_of_which_one_is_in_the_header_take_no_client_between_them() -> None:
+    read = read_bytes(f'{HEADER.strip()};"Obs.\n{ANA.strip()};a\n{BIA.strip()};b"\n')
+
+    assert read.lines == [2, 3]
+    assert read.names[0] == "Ana"
+
+
 @pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028"])
 def test_what_only_python_takes_for_the_end_of_a_line_is_none(end: str) -> None:
     titled = read_bytes(f"Clientes{end}de abril\n{HEADER}{ANA}")
