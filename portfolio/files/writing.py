@@ -212,8 +212,8 @@ def harmless_table(block: pa.Table) -> pa.Table:
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write a small table of clients as CSV. Raises OSError."""
     table = harmless_table(pa.Table.from_pandas(frame, preserve_index=False))
-    with room.naming(path):
-        table.to_pandas().to_csv(path, index=False)
+    with _whole(path) as file:
+        table.to_pandas().to_csv(file, index=False)
 
 
 class Csv:
@@ -274,8 +274,23 @@ class _Parquet:
 def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
     """Open a result that appears whole or not at all, for its owner's eyes only. Raises OSError.
 
-    path: must not exist yet, or it is replaced at the end; a link that stands where the unfinished
-    one goes is never followed. What a run that was killed has left of it is removed.
+    path: must not exist yet, or it is replaced at the end.
+    """
+    with _whole(path) as file:
+        if path.suffix.lower() == ".parquet":
+            sink = _Parquet(file)
+            yield sink
+            sink.close()
+        else:
+            yield Csv(file, delimiter, grammar)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open what takes the place of a path once it is whole; a link there is replaced, too.
+
+    A link that stands where the unfinished one goes is never followed. What a run that was killed
+    has left of it is removed.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         _remove_unless_locked(left)
@@ -285,12 +300,7 @@ def result(path: Path, delimiter: str, grammar: Grammar) -> Iterator[Sink]:
         with room.naming(path), os.fdopen(descriptor, "wb") as file:
             with suppress(OSError):  # where there are no locks, nothing is removed
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.suffix.lower() == ".parquet":
-                sink = _Parquet(file)
-                yield sink
-                sink.close()
-            else:
-                yield Csv(file, delimiter, grammar)
+            yield file
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

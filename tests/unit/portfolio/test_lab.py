@@ -232,3 +232,16 @@ def test_who_changes_is_listed_so_that_no_spreadsheet_runs_a_name(tmp_path: Path
 
     written = (tmp_path / "changes.csv").read_text("utf-8").splitlines()
     assert written[1:] == ["2,'=1+1", '3,"Bia, a"']
+
+
+def test_who_changes_is_written_for_its_owner_alone_and_through_no_link(tmp_path: Path) -> None:
+    target, other = tmp_path / "changes.csv", tmp_path / "other"
+    other.write_text("mine")
+    other.chmod(0o644)
+    target.symlink_to(other)
+
+    writing.write_frame(pd.DataFrame({"name": ["Ana"]}), target)
+
+    assert (target.read_text(), target.is_symlink()) == ("name\nAna\n", False)
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert other.read_text() == "mine"
