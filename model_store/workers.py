@@ -4,19 +4,24 @@ A process keeps one small file, locked for as long as it lives; what is not lock
 by one that is gone, however it ended.
 """
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final, TypedDict
+from typing import Final, TypedDict
 
 from model_store import registry
 
 MAX_NOTES: Final = 1024
 _MAX_BYTES: Final = 4096
+#: Whoever lists holds a file for a moment.
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.01
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +56,7 @@ def notes() -> Iterator[Note]:
     for path in sorted(registry.models_home().glob(f"{_PREFIX}*"))[:MAX_NOTES]:
         try:
             with path.open("r+", encoding="utf-8") as file:
-                if _is_left_behind(file):
+                if _lock(file.fileno()):
                     if _is_at(path, file.fileno()):
                         path.unlink()
                     continue
@@ -66,24 +71,26 @@ _PREFIX: Final = f".{registry.NAME}.worker-"
 
 
 def _open_own() -> int:
+    """Return this process's file, locked. Raises OSError, as where another holds it for long."""
     home = registry.models_home()
     path = home / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}"
-    while True:
+    for _ in range(_TRIES):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever lists may hold it for a moment
-            if _is_at(path, descriptor):
+            if _lock(descriptor) and _is_at(path, descriptor):
                 return descriptor
         except OSError:
             os.close(descriptor)
             raise
         os.close(descriptor)
+        time.sleep(_PAUSE_SECONDS)
+    raise BlockingIOError(errno.EWOULDBLOCK, "another process has its file")
 
 
-def _is_left_behind(file: IO[str]) -> bool:
+def _lock(descriptor: int) -> bool:
     """Lock a file that no process keeps; tell whether that was so."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

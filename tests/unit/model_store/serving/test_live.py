@@ -172,7 +172,7 @@ def test_a_process_is_listed_though_its_file_is_removed_before_it_locks_it(
     with path.open("w") as seen, ThreadPoolExecutor(1) as pool:
         fcntl.flock(seen, fcntl.LOCK_EX)  # as by whoever lists, and takes it for left behind
         told = pool.submit(note.say, workers.Note(serves="a:1", since="now", refused=None))
-        wait([told], timeout=0.2)
+        wait([told], timeout=0.05)
         path.unlink()
         fcntl.flock(seen, fcntl.LOCK_UN)
         told.result(5)
