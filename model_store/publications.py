@@ -86,7 +86,7 @@ def bring_published(
 ) -> tuple[str, bool]:
     """Have the store hold what is published; return its tag, and whether it did not before.
 
-    Loads no library where it does. Raises what `bring` raises, and InvalidTag without any.
+    Loads numpy alone where it does. Raises what `bring` raises, and InvalidTag without any.
     """
     ledger = ledger or Ledger()
     pin, _ = ledger.published()
@@ -113,7 +113,7 @@ def import_pickle(
     travels = pin is not None and archive.path_of(pin.tag, ledger.archives).exists()
     was_brought = pin is not None and travels and bring(pin, ledger, inspect)
     tag, created = registry.import_pickle(path, inspect, columns)
-    if pin is not None and not registry.holds(tag, pin.digest):
+    if pin is not None and registry.load(tag).digest != pin.digest:
         logger.warning(
             "%s was published as something else, and %s/ lacks its archive: `git log` on that "
             "folder shows where it went",
@@ -127,11 +127,12 @@ def bring(pin: Pin, ledger: Ledger, inspect: Inspect = inspect_apart) -> bool:
     """Have the store hold a published version as it was published; return whether it did not.
 
     inspect: tells from a pickle's bytes what the model is, as at any import.
-    What the store holds in its place, as an earlier release imported it, is replaced. Raises
-    ModelNotFound without an archive, and CorruptModel for one that is not what was published.
+    What the store holds in its place, spoilt or as an earlier release imported it, is replaced.
+    Raises ModelNotFound without an archive, and CorruptModel for one that is not as published.
     """
-    if registry.holds(pin.tag, pin.digest):
-        return False
+    with suppress(ModelNotFound, CorruptModel):
+        if _as_pinned(registry.load(pin.tag), pin).is_sealed:
+            return False
     _brought_in(pin, ledger, inspect)
     return True
 
@@ -187,8 +188,8 @@ def _as_pinned(model: StoredModel, pin: Pin) -> StoredModel:
     if model.digest != pin.digest:
         raise CorruptModel(
             f"{pin.tag} in the store is not what was published (its sha256 over all is "
-            f"{model.digest[:12]}..., not {pin.digest[:12]}...): run `bentoml models delete "
-            f"{pin.tag}`, then `python -m model_store import`."
+            f"{model.digest[:12]}..., not {pin.digest[:12]}...): run `python -m model_store "
+            "import` with its pickle."
         )
     return model
 

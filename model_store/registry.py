@@ -160,7 +160,9 @@ def load(tag: str) -> version.StoredModel:
     folder = _packed(tag) or _folder(tag)
     with usable_store():
         if not folder.exists():
-            raise ModelNotFound(f"The store has no {tag}: run `python -m model_store import`.")
+            raise ModelNotFound(
+                f"The store has no {tag}: run `python -m model_store import` with its pickle."
+            )
     return version.open_folder(tag, folder, _metadata(tag, folder / YAML_NAME))
 
 
@@ -179,12 +181,6 @@ def _metadata(tag: str, path: Path) -> dict[str, Any]:
         return dict(yaml.load(content, yaml.CSafeLoader)["metadata"])
     except (UnreadablePickle, yaml.YAMLError, ValueError, KeyError, TypeError) as exc:
         raise version.corrupt(tag, f"its {YAML_NAME} cannot be read: {exc}") from exc
-
-
-def holds(tag: str, digest: str) -> bool:
-    """Tell, without opening it, whether the store has a whole version that says it has a digest."""
-    folder = _folder(tag)
-    return _is_whole(folder) and f"digest: {digest}\n" in (folder / YAML_NAME).read_text("utf-8")
 
 
 def replace(tag: str, folder: Path) -> None:

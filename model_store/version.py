@@ -232,5 +232,5 @@ def _numbers(folder: Path, metadata: dict[str, Any]) -> "Numbers | None":
 
 def corrupt(tag: str, reason: str) -> CorruptModel:
     """Return the error that says what is wrong with a version, and what to run."""
-    advice = f"run `bentoml models delete {tag}`, then `python -m model_store import`"
+    advice = "run `python -m model_store import` with its pickle"
     return CorruptModel(f"{tag} is corrupt ({reason.rstrip('.')}): {advice}.")

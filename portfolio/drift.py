@@ -27,17 +27,19 @@ _LEAST_PSI: Final = 0.02
 def measure(spread: Mapping[str, Spread], amounts: Floats, labels: Labels) -> dict[str, Any]:
     """Compare n clients (n x 5, n labels) with those of reference.of; return the findings.
 
-    Whatever has a PSI over its threshold is in `drifted`; of fewer than LEAST_CLIENTS, nothing is.
+    Whatever has a PSI over its threshold is in `drifted`; of fewer than LEAST_CLIENTS, on either
+    side, nothing is.
     """
     values = reference.values_of(amounts, labels)
     found = {
         name: _compared(one, reference.counts(values[name], one["edges"]))
         for name, one in spread.items()
     }
-    is_enough = len(amounts) >= LEAST_CLIENTS
+    reference_clients = sum(spread[reference.PROFILE]["counts"])
+    is_enough = min(len(amounts), reference_clients) >= LEAST_CLIENTS
     return {
         "clients": len(amounts),
-        "reference_clients": sum(spread[reference.PROFILE]["counts"]),
+        "reference_clients": reference_clients,
         "is_enough": is_enough,
         "columns": found,
         "drifted": [

@@ -436,6 +436,8 @@ def test_a_published_version_travels_to_a_store_that_never_saw_it(
     bring = partial(publications.bring_published, ledger, inspection.describe)
     assert bring() == (tag_of(ledger), True)
     assert bring() == (tag_of(ledger), False)
+    as_a_disk_spoilt_it(models_home / tag_of(ledger).partition(":")[2])
+    assert bring() == (tag_of(ledger), True)
     entry = promotion.rollback(WHY, ledger=ledger)
 
     assert entry.version.tag == published == tag_of(ledger)
@@ -590,6 +592,10 @@ def as_a_killed_import_left_it(folder: Path) -> None:
     (folder / version.GOLDEN_NAME).unlink()
 
 
+def as_a_disk_spoilt_it(folder: Path) -> None:
+    (folder / version.NUMBERS_NAME).write_text("{}")
+
+
 def as_the_last_release_imported_it(folder: Path) -> None:
     (folder / version.NUMBERS_NAME).unlink()
     text = (folder / "model.yaml").read_text()
@@ -609,6 +615,7 @@ def as_imported_without_its_notes(folder: Path) -> None:
         as_imported,
         as_never_imported,
         as_a_killed_import_left_it,
+        as_a_disk_spoilt_it,
         as_the_last_release_imported_it,
         as_imported_without_its_notes,
     ],

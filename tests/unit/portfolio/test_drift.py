@@ -121,6 +121,15 @@ def test_of_few_clients_nothing_is_said(clients: Floats, measure: Measure) -> No
     assert "Of fewer than 200 clients nothing is said." in drift.text(found)
 
 
+def test_of_a_reference_of_few_clients_nothing_is_said(clients: Floats, carried: Profiler) -> None:
+    few = drawn(clients, drift.LEAST_CLIENTS - 1, 1)
+    known = reference.of(few, carried.profiles(few).cluster)
+
+    found = drift.measure(known, clients, carried.profiles(clients).cluster)
+
+    assert "Of fewer than 200 clients nothing is said." in drift.text(found)
+
+
 def test_the_same_clients_have_no_drift_at_all(clients: Floats, measure: Measure) -> None:
     found = measure(clients)
 
