@@ -76,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     chosen = _parser().parse_args(arguments)
     try:
+        _require_order(chosen)
         return int(chosen.run(chosen))
     except RecordUnavailableError as exc:
         sentence = f"The database cannot be used: {exc}"
@@ -194,6 +195,13 @@ def _add_times(parser: argparse.ArgumentParser, *, required: bool = False) -> No
     parser.add_argument(
         "--until", default="0d", type=_time, metavar="DATE", help="before it, or now"
     )
+
+
+def _require_order(chosen: argparse.Namespace) -> None:
+    """Raise Refusal for a stretch of time that ends before it begins."""
+    since, until = getattr(chosen, "since", None), getattr(chosen, "until", None)
+    if since and until and since > until:
+        raise Refusal(f"--since is after --until: {since:%Y-%m-%d %H:%M} UTC.")
 
 
 def _time(text: str) -> datetime:

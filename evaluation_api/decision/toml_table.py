@@ -41,6 +41,8 @@ def parse(text: str) -> "Table":
         return Table(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as exc:
         raise errors.PolicyError(_in_portuguese(str(exc))) from exc
+    except RecursionError as exc:
+        raise errors.PolicyError("listas ou tabelas umas dentro das outras demais") from exc
 
 
 def _in_portuguese(told: str) -> str:

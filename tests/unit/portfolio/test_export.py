@@ -180,3 +180,6 @@ def test_what_says_not_of_whom_a_policy_is_tried_is_refused(run: Run, tmp_path: 
     nothing = run("policy", "try", policy, "--record", "--since", "1d")
     assert "Nothing was decided" in nothing.stderr
     assert "is not like 2026-11-01" in run("policy", "try", policy, "--since", "soon").stderr
+    backwards = "--since", "2026-11-02", "--until", "2026-11-01"
+    for command in (("policy", "try", policy, "--record"), ("export", "-o", tmp_path / "a.csv")):
+        assert "is after --until" in run(*command, *backwards).stderr

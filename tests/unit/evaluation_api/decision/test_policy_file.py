@@ -87,6 +87,7 @@ def test_a_doubtful_client_can_not_be_approved_by_any_policy(text: str, section:
         ("nome = 2\n", "este nome já foi usado acima"),
         ("[a]\n[a]\n", "linha 3, coluna 3: este nome já foi usado acima"),
         ('frase = "\\uD800"', "linha 2, coluna 16: Escaped character"),
+        (f"lista = {'[' * 5000}{']' * 5000}", "umas dentro das outras demais"),
     ],
 )
 def test_what_is_no_toml_is_told_with_its_place_and_what_to_write(wrong: str, said: str) -> None:
