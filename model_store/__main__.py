@@ -108,6 +108,8 @@ def _train(chosen: argparse.Namespace) -> None:
 
     if chosen.output.exists() and not chosen.replace:
         raise TrainingRefused(f"{chosen.output} is there: name another --output, or say --replace.")
+    if not chosen.output.parent.is_dir():
+        raise TrainingRefused(f"There is no folder {chosen.output.parent} to write to.")
     if chosen.report and find_spec("matplotlib") is None:
         raise TrainingRefused("--report needs matplotlib: make .venv/dev.stamp installs it.")
     model = training.train(chosen.data)

@@ -97,6 +97,7 @@ WHY = ["--why", "as the test says"]
     [
         (["train", "--data", "nowhere.csv", "--output", "m.pkl"], "Cannot read nowhere.csv"),
         (["train", "--data", "c.csv", "--output", __file__], "is there: name another --output"),
+        (["train", "--data", "c.csv", "--output", "/no/where.pkl"], "There is no folder /no"),
         (["import", "nowhere.pkl"], "Cannot read nowhere.pkl: No such file"),
         (["show", "latest"], "'latest' is no explicit version"),
         (["promote", "credit_card_clusters:latest", *WHY], "is no explicit version"),
