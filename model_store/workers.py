@@ -55,7 +55,7 @@ def notes() -> Iterator[Note]:
     """Yield what each process that lives says; remove the files of those that are gone."""
     for path in sorted(registry.models_home().glob(f"{_PREFIX}*"))[:MAX_NOTES]:
         try:
-            with path.open("r+", encoding="utf-8") as file:
+            with path.open(encoding="utf-8") as file:
                 if _lock(file.fileno()):
                     if _is_at(path, file.fileno()):
                         path.unlink()
