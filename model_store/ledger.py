@@ -194,12 +194,11 @@ class Ledger:
         whole = [*self._lines()]
         previous = _hash(whole[-1]) if whole else _NONE_BEFORE
         line = json.dumps(entry.as_json() | {"previous": previous}, allow_nan=False).encode()
-        kept = sum(len(one) + 1 for one in whole)
         with _naming(self._file), self._file.open("r+b") as file:
             os.fchmod(file.fileno(), _FOR_ALL)
-            file.truncate(kept)  # a line that was cut off was never published
-            file.seek(kept)
-            file.write(line + b"\n")
+            file.truncate(len(b"\n".join(whole)))  # a line that was cut off was never published
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n".join([b"", line, b""]) if whole else line + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self.settle()
@@ -213,7 +212,10 @@ class Ledger:
             unfinished.write_text(f"{line}\n", encoding="utf-8")
 
     def _lines(self) -> list[bytes]:
-        """Return the whole lines, without their ends; the last may be being written."""
+        """Return the whole lines, without their ends; the last may be being written, or have none.
+
+        Editors take the end of a last line away.
+        """
         try:
             with self._file.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
@@ -221,7 +223,8 @@ class Ledger:
             return []
         if len(content) > MAX_BYTES:
             raise LedgerBroken(f"{self._file} is over {MAX_BYTES:,} bytes.")
-        return content.split(b"\n")[:-1]
+        *lines, last = content.split(b"\n")
+        return [*lines, last] if _is_whole(last) else lines
 
     def _named(self) -> str | None:
         try:
@@ -289,6 +292,13 @@ def replacing(path: Path) -> Iterator[Path]:
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _line_of(history: History) -> str | None:

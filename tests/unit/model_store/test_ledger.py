@@ -138,6 +138,17 @@ def test_a_line_that_was_cut_off_was_never_published(ledger: Ledger) -> None:
     assert ledger.published()[0] == TWO
 
 
+def test_a_last_line_whose_end_an_editor_took_away_stays(ledger: Ledger) -> None:
+    before = lines(ledger).read_bytes()
+    lines(ledger).write_bytes(before.rstrip(b"\n"))
+
+    assert ledger.published()[0] == THREE
+    with ledger.locked():
+        ledger.append(entry("promote", TWO))
+    assert lines(ledger).read_bytes().startswith(before)
+    assert ledger.published()[0] == TWO
+
+
 def test_what_finds_no_room_is_named(ledger: Ledger) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with ledger.locked():
