@@ -27,12 +27,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from evaluation_api.client_files.client_file import ClientFile, Counts, State
 from evaluation_api.decision import policy_file
 from evaluation_api.decision.errors import EvaluationError, PolicyError, RecordUnavailableError
-from evaluation_api.record import database, schema
+from evaluation_api.record import database, deadline, schema
 from evaluation_api.runtime import logs
 from evaluation_api.settings import Settings, address, name_unknown, wrong_settings
 from portfolio import earlier_files, precedence
 from portfolio.files import messages
-from portfolio.leases import LeaseLostError, Leases, TriedOftenError
+from portfolio.leases import LEASE, LeaseLostError, Leases, TriedOftenError
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,8 @@ class Worker:
         self._turned_at = time.monotonic()
         self._is_checking = False
         self._converting_at = 0.0
+        #: Which of its two threads do not reach the record.
+        self._cut_off: set[str] = set()
 
     def stop(self, *_: object) -> None:
         """End after the slice at hand."""
@@ -113,21 +115,29 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop."""
-        away = False
         while not self._stop.is_set():
             self._turned_at = time.monotonic()
+            worked = False
             try:
                 self._convert()
                 worked = self.work_once()
-                away = False
             except RecordUnavailableError as exc:
-                worked = False
-                if not away:
-                    logger.warning("record_away", extra={"reason": str(exc)})
-                away = True
-            RECORD_AWAY.set(away)
+                self._reach(exc)
+            else:
+                self._reach()
             if not worked:
-                self._stop.wait(_AWAY_SECONDS if away else _LOOK_SECONDS)
+                self._stop.wait(_AWAY_SECONDS if self._cut_off else _LOOK_SECONDS)
+
+    def _reach(self, failure: RecordUnavailableError | None = None) -> None:
+        """Note whether this thread reaches the record; say it once that one of them does not."""
+        thread = threading.current_thread().name
+        if failure is None:
+            self._cut_off.discard(thread)
+        else:
+            if not self._cut_off:
+                logger.warning("record_away", extra={"reason": str(failure)})
+            self._cut_off.add(thread)
+        RECORD_AWAY.set(bool(self._cut_off))
 
     def _convert(self) -> None:
         """Take over what the last release received, now and then: its replicas may be at work."""
@@ -199,14 +209,25 @@ class Worker:
             raise StoppedError
 
     def keep_appearing(self) -> None:
-        """Say twice a second that it is there, in a thread of its own."""
+        """Say twice a second that it is there, in a thread of its own.
+
+        A record that says nothing, for which the other thread waits, is noticed here.
+        """
         while not self._stop.is_set():
-            with suppress(RecordUnavailableError):
-                self.leases.appear()
-                waiting = self.leases.waiting()
-                WAITING.set(waiting.files)
-                WAITING_SECONDS.set(waiting.seconds)
+            until = deadline.Deadline(time.monotonic() + LEASE.total_seconds())
+            try:
+                deadline.run(until, self._appear)
+            except RecordUnavailableError as exc:
+                self._reach(exc)
+            else:
+                self._reach()
             self._stop.wait(_APPEAR_SECONDS)
+
+    def _appear(self) -> None:
+        self.leases.appear()
+        waiting = self.leases.waiting()
+        WAITING.set(waiting.files)
+        WAITING_SECONDS.set(waiting.seconds)
 
 
 def committed(counts: Counts, seconds: float) -> None:

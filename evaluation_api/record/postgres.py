@@ -19,8 +19,14 @@ _USELESS_AFTER: Final = frozenset({"25006", "57P01", "57P02", "57P03"})
 _LOOK_FOR_THE_CLIENT: Final = (
     "SET tcp_keepalives_idle = 2; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2"
 )
-#: libpq's least.
-_CONNECT_SECONDS: Final = 2
+_OPTIONS: Final = {
+    "connect_timeout": 2,  # libpq's least
+    # Who has no deadline would wait two hours for a server whose machine is gone.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 
 class Connection(psycopg.Connection[Any]):
@@ -62,8 +68,7 @@ def connect(*args: Any, statement_seconds: float | None, **kwargs: Any) -> Conne
     own.
     """
     deadline.require()
-    options = {"connect_timeout": _CONNECT_SECONDS, **kwargs}
-    opened = Connection.connect(*args, autocommit=True, **options)
+    opened = Connection.connect(*args, autocommit=True, **{**_OPTIONS, **kwargs})
     try:
         _set_up(opened, statement_seconds)
     except BaseException:

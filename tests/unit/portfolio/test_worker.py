@@ -17,6 +17,7 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, func, select, update
 
 from bench.subjects import postgres
@@ -628,6 +629,37 @@ def test_a_file_is_decided_once_though_its_database_crashes_midway(
     assert (told.done, told.decided, told.counts.faults) == (lines, lines * 99 // 100, lines // 100)
     assert [int(row["linha"]) for row in rows] == list(range(2, lines + 2))
     assert sorted(recorded) == sorted(row["id"] for row in rows if row["id"])
+
+
+@pytest.mark.postgres
+def test_a_record_that_says_nothing_is_told_of_and_its_file_goes_on_afterwards(
+    stored: StoredModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines, slices = 30_000, count(1)
+    with postgres.primary("-c fsync=off") as server:
+        engine = database.connect(server.url)
+        schema.migrate(engine)
+
+        def silence_once(_counts: Counts, _seconds: float) -> None:
+            if next(slices) == CRASH_AFTER:
+                server.suspend()
+
+        office = office_with(engine, stored, silence_once)
+        file = office.checked(clients(lines))
+        office.log.step(file.id, Step.START)
+        appearing = threading.Thread(target=office.worker.keep_appearing)
+        with at_work(office.worker):
+            appearing.start()
+            try:
+                eventually(lambda: REGISTRY.get_sample_value("portfolio_record_away") == 1, SECONDS)
+            finally:
+                server.resume()
+            eventually(lambda: office.log.find(file.id).state is State.DONE, SECONDS)
+            eventually(lambda: REGISTRY.get_sample_value("portfolio_record_away") == 0, SECONDS)
+        appearing.join()
+        engine.dispose()
+
+    assert [line.message for line in caplog.records].count("record_away") == 1
 
 
 def test_no_line_is_passed_over_where_a_slice_could_not_be_recorded(

@@ -1,7 +1,9 @@
 """Connections to PostgreSQL: through a network that fails, after a failover, through a pooler."""
 
 import asyncio
+import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +96,25 @@ def test_a_silent_network_refuses_within_a_second_and_leaves_nothing_behind(
 
         assert seconds < 5 * DECISION_SECONDS
         assert count(direct) == before + 1
+
+
+def test_a_machine_that_is_gone_is_noticed_within_half_a_minute_also_by_who_has_no_deadline(
+    proxy: Proxy,
+) -> None:
+    """Nothing on one machine can be gone for its own kernel, which is asked what it would do."""
+    engine = database.connect(proxy.url)
+    with engine.connect() as connection:
+        descriptor = os.dup(connection.connection.driver_connection.fileno())  # type: ignore[union-attr]
+    engine.dispose()
+    with socket.socket(fileno=descriptor) as way:
+        idle, interval, probes = (
+            way.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        unheard = way.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert idle + interval * probes <= 30
+    assert 0 < unheard <= 30_000
 
 
 def test_a_connection_that_breaks_at_a_commit_leaves_it_in_doubt(proxy: Proxy) -> None:
