@@ -203,13 +203,16 @@ def outside(seen: TrainingRange, amounts: dict[str, Floats]) -> dict[str, Flags]
     """Tell of n clients which amounts are outside of where the model has seen clients."""
     limit = amounts["credit_limit"]
     features = {*seen.times_the_limit, *seen.maximum}
-    return {feature: amounts[feature] > most(seen, feature, limit) for feature in features}
+    return {
+        feature: np.rint(amounts[feature] * _CENTS) > np.rint(most(seen, feature, limit) * _CENTS)
+        for feature in features
+    }
 
 
 def most(seen: TrainingRange, feature: str, limit: Floats) -> Floats:
     """Return TrainingRange.most for n limits."""
     times = seen.times_the_limit.get(feature, np.inf)
-    return np.minimum(times * limit, seen.maximum.get(feature, np.inf))
+    return np.rint(np.minimum(times * limit, seen.maximum.get(feature, np.inf)) * _CENTS) / _CENTS
 
 
 def _facts(thresholds: Thresholds, amounts: dict[str, Floats]) -> _Facts:

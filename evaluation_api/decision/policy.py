@@ -20,7 +20,7 @@ from evaluation_api.decision.domain import (
     Outcome,
     Prediction,
 )
-from evaluation_api.decision.facts import Span, Thresholds
+from evaluation_api.decision.facts import Span, Thresholds, cents
 from evaluation_api.decision.promise import Border, Refusals, broken_borders
 from evaluation_api.decision.references import References
 
@@ -78,10 +78,10 @@ class TrainingRange:
         """Find every amount outside of where the model has seen clients."""
         limit = usage.credit_limit
         for feature, times in self.times_the_limit.items():
-            if (amount := getattr(usage, feature)) > times * limit:
+            if _exceeds(amount := getattr(usage, feature), times * limit):
                 yield Excess(feature, amount, times * limit, times)
         for feature, maximum in self.maximum.items():
-            if (amount := getattr(usage, feature)) > maximum:
+            if _exceeds(amount := getattr(usage, feature), maximum):
                 yield Excess(feature, amount, maximum)
 
     def leaves_out(self, usage: CardUsage) -> bool:
@@ -89,8 +89,14 @@ class TrainingRange:
         return any(True for _ in self.excesses(usage))
 
     def most(self, feature: str, limit: float) -> float:
-        """Return the largest amount in range, of a client with this limit."""
-        return min(self.times_the_limit.get(feature, inf) * limit, self.maximum.get(feature, inf))
+        """Return the largest amount in range, in whole cents, of a client with this limit."""
+        most = min(self.times_the_limit.get(feature, inf) * limit, self.maximum.get(feature, inf))
+        return most if most == inf else cents(most) / 100
+
+
+def _exceeds(amount: float, bound: float) -> bool:
+    """Compare in whole cents: 20 times 21.39 is a little less than 427.80 as doubles have it."""
+    return amount > bound and cents(amount) > cents(bound)
 
 
 @dataclass(frozen=True, slots=True)

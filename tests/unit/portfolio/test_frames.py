@@ -42,6 +42,8 @@ def clients(count: int, seed: int = 20261126) -> frames.Floats:
     rows[edges, 0] = np.round(shares[edges, 0] * rows[edges, LIMIT], 2)
     rows[edges, 2] = np.round(shares[edges, 1] * rows[edges, LIMIT], 2)
     rows[edges, 4] = np.round(shares[edges, 2] * rows[edges, 0], 2)
+    ends = edges & (random.random(count) < 0.3)
+    rows[ends, 4] = np.round(shares[ends, 2] * rows[ends, LIMIT], 2)
     moved = edges & (random.random(count) < 0.5)
     rows[moved, 0] += random.choice([-0.01, 0.01], moved.sum())
     return np.round(rows.clip(0, LARGEST_AMOUNT), 2)

@@ -1,5 +1,6 @@
 """The profile proposes, the facts confirm: the whole table, the range, and what would change it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from tests.evaluations import POLICY, prediction, usage
 FINE = CardUsage(500.0, 0.0, 0.0, 1000.0, 50.0)
 UNPAID = CardUsage(500.0, 0.0, 0.0, 1000.0, 49.99)
 POOR = CardUsage(600.0, 0.0, 0.0, 1000.0, 299.99)
+AMOUNTS = ("balance", "purchases", "cash_advance", "payments")
 A, P, R = Outcome.APPROVED, Outcome.MANUAL_REVIEW, Outcome.REFUSED
 
 
@@ -119,6 +121,23 @@ def test_the_spans_that_travel_with_a_request_are_within_the_range() -> None:
 def test_what_one_amount_alone_cannot_bring_into_range_has_no_span() -> None:
     assert not POLICY.spans(usage(balance=2500.0, credit_limit=1000.0, purchases=10000.01))
     assert set(POLICY.spans(usage(balance=2500.0, credit_limit=1000.0))) == {"balance"}
+
+
+def test_the_range_ends_at_whole_cents_however_doubles_multiply() -> None:
+    limits = [cents / 100 for cents in range(1, 200_000)]
+    seen = POLICY.training_range
+
+    for feature, times in seen.times_the_limit.items():
+        ends = [round(times * cents) / 100 for cents in range(1, 200_000)]
+        ends = [min(end, seen.maximum[feature]) for end in ends]
+        clients = [
+            usage(**{**dict.fromkeys(AMOUNTS, 0.0), feature: end, "credit_limit": limit})
+            for end, limit in zip(ends, limits, strict=True)
+        ]
+        assert not any(map(seen.leaves_out, clients))
+        assert [seen.most(feature, limit) for limit in limits] == ends
+        above = (replace(one, **{feature: getattr(one, feature) + 0.01}) for one in clients)
+        assert all(map(seen.leaves_out, above))
 
 
 def test_the_profiles_worth_reaching_are_known() -> None:
