@@ -212,7 +212,8 @@ def outside(seen: TrainingRange, amounts: dict[str, Floats]) -> dict[str, Flags]
 def most(seen: TrainingRange, feature: str, limit: Floats) -> Floats:
     """Return TrainingRange.most for n limits."""
     times = seen.times_the_limit.get(feature, np.inf)
-    return np.rint(np.minimum(times * limit, seen.maximum.get(feature, np.inf)) * _CENTS) / _CENTS
+    largest: Floats = np.minimum(times * limit, seen.maximum.get(feature, np.inf))
+    return np.rint(largest * _CENTS) / _CENTS
 
 
 def _facts(thresholds: Thresholds, amounts: dict[str, Floats]) -> _Facts:
