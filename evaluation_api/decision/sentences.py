@@ -121,9 +121,10 @@ def digits(share: float, *references: float) -> int:
     return told
 
 
-#: A cent of the largest amount is 0,0000001% of it; what is nearer differs by computing alone.
-_MOST_DIGITS = 7
-_SAME_SHARE = 1e-10
+#: A share of whole cents is a ten-millionth of a millionth from a policy's ten-thousandths, or
+#: more, since no whole has more than 1e9 cents; what is nearer differs by computing alone.
+_MOST_DIGITS = 11
+_SAME_SHARE = 2e-14
 #: Below it the one digit would say that there is nothing.
 _LEAST_SHARE = 0.0005
 

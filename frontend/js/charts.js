@@ -46,11 +46,12 @@ export function factFigure({ codigo, rotulo, valor, limite, frase }, mainReasons
   const words = FACTS[codigo] ?? OTHER_FACT;
   const reason = mainReasons.find(({ campo }) => campo === words.field);
   const reference = reason && reason.referencia !== limite ? reason.referencia : null;
+  const bounds = reference === null ? [limite] : [limite, reference];
   return element(
     "li",
     { class: "figure", "data-fact": codigo },
     element("p", { class: "figure-label" }, capitalised(rotulo)),
-    element("p", { class: "figure-value" }, valor === null ? "–" : formatPercent(valor, limite)),
+    element("p", { class: "figure-value" }, valor === null ? "–" : formatPercent(valor, ...bounds)),
     factBar(valor ?? 0, limite, reference),
     element(
       "p",

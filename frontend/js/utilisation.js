@@ -1,18 +1,17 @@
 /** How much of the credit limit the client owes, as a share and in words. */
 
+import { formatPercent } from "./words.js";
+
 // Where the policy as delivered begins to name the use as a reason (30 % of the limit), and to call
 // it high (60 %); the words inform the analyst, the decision is the policy's.
 const BANDS = [
-  { holds: (share) => share <= 0.3, words: "baixo" },
-  { holds: (share) => share < 0.6, words: "moderado" },
-  { holds: (share) => share <= 1, words: "alto" },
+  { holds: (percent) => percent <= 30, words: "baixo" },
+  { holds: (percent) => percent < 60, words: "moderado" },
+  { holds: (percent) => percent <= 100, words: "alto" },
   { holds: () => true, words: "acima do limite" },
 ];
 
-// Beyond it the exact figure says nothing more, and takes a line of zeros.
-const LARGEST_SHARE_IN_WORDS = 10;
-
-const percent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
+const BOUNDS = [30, 60, 100];
 
 /**
  * Compare balance and limit, both in R$.
@@ -22,12 +21,9 @@ const percent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFracti
  */
 export function utilisation(balance, limit) {
   if (balance === undefined || !(limit > 0)) return null;
-  const share = balance / limit;
-  const { words } = BANDS.find(({ holds }) => holds(share));
-  return { share, words: `${shareWords(share)} (${words})` };
-}
-
-function shareWords(share) {
-  const most = percent.format(LARGEST_SHARE_IN_WORDS);
-  return share > LARGEST_SHARE_IN_WORDS ? `mais de ${most}` : percent.format(share);
+  // In whole cents, as the policy compares them: as doubles have it 2.01 is less than 60 % of 3.35.
+  const [owed, whole] = [Math.round(balance * 100), Math.round(limit * 100)];
+  const percent = (100 * owed) / whole;
+  const { words } = BANDS.find(({ holds }) => holds(percent));
+  return { share: owed / whole, words: `${formatPercent(percent, ...BOUNDS)} (${words})` };
 }

@@ -28,8 +28,10 @@ const bound = new Intl.NumberFormat("pt-BR", {
   maximumFractionDigits: 4,
 });
 const wholePercent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
-const percents = [0, 1, 2, 3].map(
-  (digits) => new Intl.NumberFormat("pt-BR", { maximumFractionDigits: digits }),
+// As many digits as the service tells a share from a bound by.
+const percents = Array.from(
+  { length: 12 },
+  (_, digits) => new Intl.NumberFormat("pt-BR", { maximumFractionDigits: digits }),
 );
 // Beyond it the exact figure says nothing more, and takes a line of zeros.
 const LARGEST_PERCENT = 1000;
@@ -63,11 +65,12 @@ export const formatBound = (value) => bound.format(value);
 export const formatShare = (value) => wholePercent.format(value);
 export const formatCount = (value) => integer.format(value);
 
-/** So many percent as a round figure (83.21 is 83%, 3.21 is 3,2%) that never rounds to a bound. */
-export function formatPercent(value, bound = value) {
+/** So many percent as a round figure (83.21 is 83%, 3.21 is 3,2%) that rounds to none of the bounds. */
+export function formatPercent(value, ...bounds) {
   if (value > LARGEST_PERCENT) return `mais de ${integer.format(LARGEST_PERCENT)}%`;
+  const tells = (one) => !bounds.some((bound) => one.format(bound) === one.format(value));
   const formats = percents.slice(value < 10 ? 1 : 0);
-  const told = formats.find((one) => one.format(value) !== one.format(bound));
+  const told = bounds.length > 0 ? formats.find(tells) : undefined;
   return `${(told ?? percents.at(-1)).format(value)}%`;
 }
 

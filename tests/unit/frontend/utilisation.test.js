@@ -25,6 +25,13 @@ for (const [balance, words] of BANDS) {
   });
 }
 
+test("no share is rounded to where another word begins, and none is another in floating point", () => {
+  assert.equal(utilisation(599.6, 1000).words, "59,96% (moderado)");
+  assert.equal(utilisation(2.01, 3.35).words, "60% (alto)");
+  assert.equal(utilisation(17_999.99, 30_000).words, "59,99997% (moderado)");
+  assert.equal(utilisation(1000.01, 1000).words, "100,001% (acima do limite)");
+});
+
 test("a limit exceeded many times is told without a row of zeros", () => {
   assert.equal(utilisation(10_000_000, 1).words, "mais de 1.000% (acima do limite)");
 });

@@ -44,6 +44,13 @@ test("a share is a round figure, with as many digits as tell it from the bound b
   );
 });
 
+test("a share is told from every bound that it is judged by, however near", () => {
+  assert.equal(formatPercent(9.996, 50, 10), "9,996%");
+  assert.equal(formatPercent(30.04, 60, 30), "30,04%");
+  assert.equal(formatPercent(59.99997, 60), "59,99997%");
+  assert.equal(formatPercent(30, 60, 30), "30%");
+});
+
 test("a protocol is the random end of an id, in two groups to say", () => {
   assert.equal(protocolOf("01a203b4-6136-7c5e-9d10-4f2ab07c91de"), "B07C 91DE");
 });
