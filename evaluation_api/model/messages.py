@@ -21,7 +21,7 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.facts import Span
 from evaluation_api.decision.limits import LARGEST_AMOUNT
-from evaluation_api.model.promised import Cluster, Share, ToldPromise, model_of
+from evaluation_api.model.promised import Cluster, Named, Share, ToldPromise, model_of
 
 #: What the model service takes in one call.
 MAX_ROWS = 1024
@@ -63,9 +63,7 @@ class _Prediction(msgspec.Struct, gc=False):
     alternatives: Annotated[list[_Change], msgspec.Meta(max_length=len(FEATURES))] = []
 
 
-class _Description(msgspec.Struct):
-    tag: str
-    sha256: str
+class _Description(Named):
     features: tuple[str, ...]
     centroids: tuple[_Vector, _Vector, _Vector, _Vector, _Vector] | None = None
     cluster_sizes: tuple[_Count, _Count, _Count, _Count, _Count] | None = None

@@ -13,6 +13,13 @@ Cluster = Annotated[int, msgspec.Meta(ge=0, le=4)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
+class Named(msgspec.Struct):
+    """Which model it is, no longer than the record keeps it."""
+
+    tag: Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,80}\Z")]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
 class ToldPromise(msgspec.Struct):
     """A promise as JSON has it."""
 
@@ -37,10 +44,13 @@ _decode = msgspec.json.Decoder(ToldPromise).decode
 @lru_cache(maxsize=16)
 def model_of(tag: bytes, sha256: bytes, promise: bytes | None) -> Model:
     """Return the model that headers name, its promise as JSON. Raises ModelAnswerError."""
-    if not tag or not sha256:
-        raise errors.ModelAnswerError("the answer does not say which model it is from")
+    headers = {"tag": tag.decode("latin-1"), "sha256": sha256.decode("latin-1")}
+    try:
+        named = msgspec.convert(headers, Named)
+    except msgspec.ValidationError as exc:
+        raise errors.ModelAnswerError(f"the model that the answer is from: {exc}") from exc
     try:
         told = None if promise is None else _decode(promise).read()
     except msgspec.MsgspecError as exc:
         raise errors.ModelAnswerError(f"the model's promise: {exc}") from exc
-    return Model(tag.decode("latin-1"), sha256.decode("latin-1"), told)
+    return Model(named.tag, named.sha256, told)

@@ -251,6 +251,9 @@ NONSENSE = {
     "an unknown feature": always(200, [{**ONE, "contributions": {"sex": 1.0}}], headers=HEADERS),
     "no headers": always(200, [ONE]),
     "no sha256": always(200, [ONE], headers={"X-Model-Tag": MODEL.tag}),
+    "no tag": always(200, [ONE], headers={**HEADERS, "X-Model-Tag": ""}),
+    "a tag that is too long": always(200, [ONE], headers={**HEADERS, "X-Model-Tag": "a" * 81}),
+    "no digest": always(200, [ONE], headers={**HEADERS, "X-Model-Sha256": f"{MODEL.sha256}ff"}),
     "a page": always(200, html="<h1>It works!</h1>", headers=HEADERS),
     "nothing": always(200, content=b"", headers=HEADERS),
     "a refusal": always(422, {"detail": "$.balance"}),
@@ -514,7 +517,15 @@ def test_the_model_in_service_is_described(wire: MakeWire) -> None:
     assert found == Geometry(MODEL, FEATURES, ((0.1,) * 5,) * 5, (1, 2, 3, 4, 5))
 
 
-@pytest.mark.parametrize("answer", [always(200, {}), always(200, html="<p>")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        always(200, {}),
+        always(200, html="<p>"),
+        always(200, {**DESCRIBED, "tag": f"{MODEL.tag}\x00"}),
+        always(200, {**DESCRIBED, "sha256": f"{MODEL.sha256}ff"}),
+    ],
+)
 def test_a_description_that_is_none_is_refused(wire: MakeWire, answer: Answer) -> None:
     with pytest.raises(ModelAnswerError):
         wire(answer).run(lambda client: client.describe())
