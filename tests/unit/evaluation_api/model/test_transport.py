@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -50,6 +51,21 @@ def test_one_connection_serves_one_caller_after_the_other() -> None:
         assert [await say(str(n)) for n in range(20)] == [str(n) for n in range(20)]
 
     assert talk(echo, twenty).connections == 1
+
+
+def test_who_changes_the_protocol_answers_nonsense_and_is_no_fault_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def change(writer: asyncio.StreamWriter, _: httpx.Request, __: int) -> None:
+        lines = ["HTTP/1.1 101 Switching Protocols", "Connection: upgrade", "Upgrade: h2c"]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\nabc")
+
+    async def once(say: Say) -> None:
+        with suppress(httpx.RemoteProtocolError):
+            await say("1")
+
+    assert talk(change, once).requests == 1
+    assert not [line for line in caplog.records if line.name == "asyncio"]
 
 
 def test_callers_at_once_never_share_a_connection() -> None:
