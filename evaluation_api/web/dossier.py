@@ -22,6 +22,7 @@ _OUTCOMES: Final = {
 #: What the page draws of each reason of the profile, and of each fact.
 _REASON: Final = {"rotulo", "valor", "contribuicao", "sentido", "frase"}
 _FACT: Final = {"rotulo", "frase"}
+_MOST_DECIMALS: Final = 12
 
 
 def _local(when: datetime) -> str:
@@ -43,6 +44,12 @@ def _bound(value: float) -> str:
     return max(f"{value:.2f}", f"{value:.4g}", key=len).replace(".", ",")
 
 
+def _confidence(value: float, bound: float) -> str:
+    """Format a confidence with two decimals, and more where they would make the bound of it."""
+    told = (decimals for decimals in range(2, _MOST_DECIMALS) if round(value, decimals) != bound)
+    return _number(value, next(told, 2))
+
+
 def _percent(value: float) -> str:
     """Format what the policy sets in percent as its other sentences do: 60% and 62,5%."""
     return sentences.round_percent(value / 100)
@@ -57,6 +64,7 @@ pages.templates.filters |= {
     "dia": _day,
     "protocolo": sentences.protocol,
     "numero": _number,
+    "certeza": _confidence,
 }
 
 

@@ -7,11 +7,11 @@ import { icon } from "./icons.js";
 import { notice, protocol } from "./notice.js";
 import {
   confidenceWords,
+  formatConfidence,
   decisionWords,
   erasedWords,
   formatDate,
   formatMoment,
-  formatRatio,
 } from "./words.js";
 
 const ERASED =
@@ -168,7 +168,7 @@ function technicalDetails(evaluation) {
 }
 
 function profileFacts({ perfil, perfil_vizinho: neighbour, confianca }) {
-  const figure = confianca == null ? "" : ` (${formatRatio(confianca)} numa escala de 0 a 1)`;
+  const figure = confianca == null ? "" : ` (${formatConfidence(confianca)} numa escala de 0 a 1)`;
   const certainty = element("span", { "data-confidence": "" }, confidenceWords(confianca) + figure);
   const pairs = [
     ["Perfil", profileWords(perfil)],

@@ -19,20 +19,17 @@ const CONFIDENCE = [
   { below: Infinity, words: "alta" },
 ];
 
-const twoDecimals = new Intl.NumberFormat("pt-BR", {
-  minimumFractionDigits: 2,
-  maximumFractionDigits: 2,
-});
+// As many digits as the service tells a figure from a bound by.
+const MOST_DIGITS = 11;
+const upTo = (least, most) =>
+  new Intl.NumberFormat("pt-BR", { minimumFractionDigits: least, maximumFractionDigits: most });
+const ratios = Array.from({ length: MOST_DIGITS - 1 }, (_, more) => upTo(2, 2 + more));
 const bound = new Intl.NumberFormat("pt-BR", {
   minimumFractionDigits: 2,
   maximumFractionDigits: 4,
 });
 const wholePercent = new Intl.NumberFormat("pt-BR", { style: "percent", maximumFractionDigits: 0 });
-// As many digits as the service tells a share from a bound by.
-const percents = Array.from(
-  { length: 12 },
-  (_, digits) => new Intl.NumberFormat("pt-BR", { maximumFractionDigits: digits }),
-);
+const percents = Array.from({ length: MOST_DIGITS + 1 }, (_, most) => upTo(0, most));
 // Beyond it the exact figure says nothing more, and takes a line of zeros.
 const LARGEST_PERCENT = 1000;
 const integer = new Intl.NumberFormat("pt-BR");
@@ -59,7 +56,18 @@ export function confidenceWords(confidence) {
   return CONFIDENCE.find(({ below }) => confidence < below).words;
 }
 
-export const formatRatio = (value) => twoDecimals.format(value);
+/** Confidence as a figure that rounds to none of those where it is called otherwise. */
+export function formatConfidence(confidence) {
+  const bounds = CONFIDENCE.map(({ below }) => below);
+  return (formatThatTells(ratios, confidence, bounds) ?? ratios[0]).format(confidence);
+}
+
+/** The first of some formats that shows a value other than each of the bounds, if any does. */
+function formatThatTells(formats, value, bounds) {
+  return formats.find((one) => !bounds.some((bound) => one.format(bound) === one.format(value)));
+}
+
+export const formatRatio = (value) => ratios[0].format(value);
 /** A bound that the policy sets, as it sets it: 0,05 and 0,125. */
 export const formatBound = (value) => bound.format(value);
 export const formatShare = (value) => wholePercent.format(value);
@@ -68,9 +76,8 @@ export const formatCount = (value) => integer.format(value);
 /** So many percent as a round figure (83.21 is 83%, 3.21 is 3,2%) that rounds to none of the bounds. */
 export function formatPercent(value, ...bounds) {
   if (value > LARGEST_PERCENT) return `mais de ${integer.format(LARGEST_PERCENT)}%`;
-  const tells = (one) => !bounds.some((bound) => one.format(bound) === one.format(value));
   const formats = percents.slice(value < 10 ? 1 : 0);
-  const told = bounds.length > 0 ? formats.find(tells) : undefined;
+  const told = bounds.length > 0 ? formatThatTells(formats, value, bounds) : undefined;
   return `${(told ?? percents.at(-1)).format(value)}%`;
 }
 

@@ -35,6 +35,8 @@ LINE_COLUMN: Final = TOLD_OF_FAULTY[0]
 _AS_THEY_ARE: Final = ("avaliacao", "cluster")
 _SHARES: Final = ("certeza", "uso", "parte_paga", "saques")
 _DIGITS: Final = 10_000
+#: What is nearer differs by computing alone.
+_SAME_SHARE: Final = 2e-14
 #: How a cell begins that a spreadsheet would run, its full-width twins among them. No amount does.
 _RUN: Final = r"^[\s\x{feff}]*[=+\-@\t\r\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _AMOUNT: Final = r"^-[\d.,]+$"
@@ -77,6 +79,7 @@ class ResultColumns:
         self._amount_places = [p for field, p in header.places.items() if field != "name"]
         self._profiles = pa.array([profile.name for profile in policy.profiles])
         self._reasons = _reasons(policy)
+        self._bounds = _bounds(policy)
 
     def of(
         self, clients: Clients, decisions: pd.DataFrame, ids: pa.Array | None = None
@@ -117,7 +120,7 @@ class ResultColumns:
         if column == "decisao":
             return pa.array(list(values.cat.categories)).take(pa.array(values.cat.codes.to_numpy()))
         if column in _SHARES:
-            return pa.array(np.rint(values.to_numpy() * _DIGITS) / _DIGITS, from_pandas=True)
+            return pa.array(_rounded(values.to_numpy(), self._bounds[column]), from_pandas=True)
         return pa.array(["", "sim"]).take(pa.array(values.to_numpy().astype(np.int8)))
 
 
@@ -127,6 +130,32 @@ def _reasons(policy: AnyPolicy) -> pa.Array:
         return pa.array(frames.REASONS)
     said = {code: possible(code, share) for code, share in policy.references.by_code().items()}
     return pa.array([" ".join(said[code] for code in codes.split()) for codes in frames.REASONS])
+
+
+def _bounds(policy: AnyPolicy) -> dict[str, tuple[float, ...]]:
+    """Return by column what the policy judges its shares by."""
+    near = {"certeza": (policy.near.min_confidence,)}
+    if not isinstance(policy, FactPolicy):
+        return near
+    facts, spoken = policy.thresholds, policy.references
+    shares = {
+        "uso": (facts.high_use, spoken.use),
+        "parte_paga": (facts.low_paid, facts.hardly_paid, spoken.low_paid, spoken.hardly_paid),
+        "saques": (spoken.withdrawn,),
+    }
+    return near | {column: tuple(one.value for one in found) for column, found in shares.items()}
+
+
+def _rounded(shares: NDArray[np.float64], bounds: tuple[float, ...]) -> NDArray[np.float64]:
+    """Round n shares, but for those that would then be a bound which they are not.
+
+    Bounds have as many digits, so that no share is rounded beyond one.
+    """
+    rounded: NDArray[np.float64] = np.rint(shares * _DIGITS) / _DIGITS
+    for bound in bounds:
+        nearer = (rounded == bound) & (np.abs(shares - bound) > _SAME_SHARE)
+        rounded = np.where(nearer, shares, rounded)
+    return rounded
 
 
 def _places(decidable: NDArray[np.bool_]) -> pa.Array | None:

@@ -6,6 +6,7 @@ import {
   decisionWords,
   formatDay,
   formatMoment,
+  formatConfidence,
   formatPercent,
   protocolOf,
 } from "../../../frontend/js/words.js";
@@ -36,6 +37,18 @@ for (const [confidence, words] of CONFIDENCE) {
     assert.equal(confidenceWords(confidence), words);
   });
 }
+
+test("a confidence rounds to none of those from which on it is called otherwise", () => {
+  assert.deepEqual([0.0499, 0.049999, 0.05, 0.1999, 0.59, 0, 1].map(formatConfidence), [
+    "0,0499",
+    "0,049999",
+    "0,05",
+    "0,1999",
+    "0,59",
+    "0,00",
+    "1,00",
+  ]);
+});
 
 test("a share is a round figure, with as many digits as tell it from the bound beside it", () => {
   assert.deepEqual(

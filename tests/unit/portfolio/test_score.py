@@ -66,6 +66,27 @@ def test_every_line_comes_back_as_sent_with_its_decision_or_what_is_wrong(
     assert (totals.lines, totals.faulty, totals.decided.total()) == (4, 1, 3)
 
 
+def test_no_share_is_rounded_to_what_the_policy_judges_it_by(
+    tmp_path: Path, carried: Profiler
+) -> None:
+    source = tmp_path / "near.csv"
+    near = "Ana;17999,99;0,00;0,00;30000,00;8999,99\nBia;600,00;0,00;0,22;1,00;60,00\n"
+    source.write_text(HEADER + near + "Cia;30000,00;0,00;6599,99;30000,00;2999,99\n", "utf-8")
+
+    scored(source, tmp_path / "out.csv", carried)
+
+    ana, bia, cia = rows_of(tmp_path / "out.csv")
+    assert (ana["uso_do_limite"], ana["parte_paga"]) == (
+        "0,5999996666666667",
+        "0,49999972222206784",
+    )
+    assert (bia["parte_paga"], bia["saques_do_limite"]) == ("0,1", "0,22")
+    assert (cia["parte_paga"], cia["saques_do_limite"]) == (
+        "0,09999966666666666",
+        "0,21999966666666667",
+    )
+
+
 @pytest.mark.parametrize(("end", "is_cut"), [("", False), ("\n", False), (" ", False), ("x", True)])
 def test_a_file_that_ends_within_a_line_is_told_to_be(
     source: Path, tmp_path: Path, carried: Profiler, end: str, *, is_cut: bool

@@ -28,3 +28,14 @@ def test_a_review_before_the_models_answer_is_the_decision_so_far() -> None:
     page = dossier.render(replace(pending, reviews=(review,)), POLICY)
 
     assert 'Decisão final, por <bdi translate="no">Ana</bdi>. O sistema ainda não decidiu.' in page
+
+
+def test_a_confidence_is_not_rounded_to_the_border_that_it_is_below() -> None:
+    entry = pending_entry()
+    pending = Recorded(entry.id, NOON, entry.applicant, True, None, None, None)  # noqa: FBT003
+    near = replace(
+        pending, evaluated_at=NOON, outcome=Outcome.REFUSED, cluster=0, confidence=0.04999
+    )
+
+    assert "<dd>0,04999<p>Numa escala de 0" in dossier.render(near, POLICY)
+    assert "<dd>0,05<p>" in dossier.render(replace(near, confidence=0.0512), POLICY)
