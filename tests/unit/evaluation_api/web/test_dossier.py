@@ -38,4 +38,4 @@ def test_a_confidence_is_not_rounded_to_the_border_that_it_is_below() -> None:
     )
 
     assert "<dd>0,04999<p>Numa escala de 0" in dossier.render(near, POLICY)
-    assert "<dd>0,05<p>" in dossier.render(replace(near, confidence=0.0512), POLICY)
+    assert "<dd>0,51<p>" in dossier.render(replace(near, confidence=0.512), POLICY)
