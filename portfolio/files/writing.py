@@ -134,7 +134,7 @@ def _reasons(policy: AnyPolicy) -> pa.Array:
 
 def _bounds(policy: AnyPolicy) -> dict[str, tuple[float, ...]]:
     """Return by column what the policy judges its shares by."""
-    near = {"certeza": (policy.near.min_confidence,)}
+    near: dict[str, tuple[float, ...]] = {"certeza": (policy.near.min_confidence,)}
     if not isinstance(policy, FactPolicy):
         return near
     facts, spoken = policy.thresholds, policy.references
