@@ -266,6 +266,16 @@ def test_the_interactive_description_breaks_no_word_on_a_telephone(page: Page) -
     assert page.evaluate(BROKEN_WORDS, "#api .opblock-tag, #api .opblock-summary-description") == []
 
 
+def test_the_interactive_description_shows_where_the_keyboard_is(page: Page) -> None:
+    page.goto("/docs/")
+    page.get_by_role("button", name="Acesso", exact=True).focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    focused = page.locator(":focus")
+    expect(focused).to_have_text("Acesso")
+    expect(focused).to_have_css("outline-style", "solid")
+
+
 def test_the_interactive_description_works_without_any_other_host(page: Page) -> None:
     page.goto("/docs/")
     page.locator("#operations-default-evaluate_avaliar_post, .opblock").first.click()
