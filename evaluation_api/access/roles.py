@@ -74,6 +74,8 @@ class Rules:
         """Take an application's routes. Raises KeyError for one that TABLE lacks."""
         self._rules: list[_Rule] = []
         for name, route in named(routes):
+            if name not in TABLE:
+                raise KeyError(f"{name}: TABLE of {__name__} says of no role that it may ask so")
             method, _, path = name.partition(" ")
             self._rules.append((method, path, route.path_regex, TABLE[name]))
         #: A pattern takes more than its own text: /avaliar%0A is asked of the route /avaliar, too.

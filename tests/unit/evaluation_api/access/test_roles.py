@@ -79,7 +79,7 @@ def test_a_route_that_the_table_does_not_name_keeps_the_application_from_startin
     app = create_fastapi_app()
     app.add_api_route("/forgotten", lambda: None)
 
-    with pytest.raises(KeyError, match="GET /forgotten"):
+    with pytest.raises(KeyError, match=r"GET /forgotten: TABLE of evaluation_api\.access\.roles"):
         Rules(app.routes)
 
 
