@@ -23,6 +23,7 @@ class ProfilePolicy(Policy):
 
     #: Facts are not looked at: see FactPolicy.
     thresholds: ClassVar[None] = None
+    bounds: ClassVar[None] = None
     spans: ClassVar[None] = None
     allows_own_reviews: ClassVar[bool] = False
 

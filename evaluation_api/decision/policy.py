@@ -175,6 +175,21 @@ class FactPolicy(Policy):
                 spans[feature] = span if span.high <= most else Span(span.low, most)
         return spans
 
+    @property
+    def bounds(self) -> dict[str, tuple[float, ...]]:
+        """Return all that a share is judged by, under the amount that it is of."""
+        facts, spoken = self.thresholds, self.references
+        return {
+            "balance": (facts.high_use.value, spoken.use.value),
+            "payments": (
+                facts.low_paid.value,
+                facts.hardly_paid.value,
+                spoken.low_paid.value,
+                spoken.hardly_paid.value,
+            ),
+            "cash_advance": (spoken.withdrawn.value,),
+        }
+
     def is_promised(self, model: Model) -> bool:
         """Tell whether nobody whom this refuses would do better by behaving worse."""
         return model.sha256 in self.accepted_models or self.broken_borders(model) == ()

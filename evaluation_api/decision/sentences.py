@@ -5,7 +5,7 @@ own in its file. Functions from values to text. Knows the domain's words, and ne
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from evaluation_api.decision.domain import (
@@ -17,7 +17,6 @@ from evaluation_api.decision.domain import (
     Facts,
     Outcome,
 )
-from evaluation_api.decision.facts import Thresholds
 from evaluation_api.decision.policy import Profile
 from evaluation_api.decision.promise import Border
 
@@ -129,15 +128,15 @@ _SAME_SHARE = 2e-14
 _LEAST_SHARE = 0.0005
 
 
-def use(usage: CardUsage, facts: Facts, threshold: float) -> str:
+def use(usage: CardUsage, facts: Facts, *bounds: float) -> str:
     """Say how much of the limit is owed."""
     if not usage.balance:
         return f"Não tem saldo devedor; o limite é de {money(usage.credit_limit)}."
-    share = percent(facts.use, threshold)
+    share = percent(facts.use, *bounds)
     return f"Deve {money(usage.balance)}, {share} do limite de {money(usage.credit_limit)}."
 
 
-def paid(usage: CardUsage, facts: Facts, *thresholds: float) -> str:
+def paid(usage: CardUsage, facts: Facts, *bounds: float) -> str:
     """Say how much of what is owed was paid."""
     if facts.paid is None and usage.balance:
         return f"O saldo devedor de {money(usage.balance)} conta como pago."
@@ -145,15 +144,15 @@ def paid(usage: CardUsage, facts: Facts, *thresholds: float) -> str:
         return "Não há saldo devedor a pagar."
     if not usage.payments:
         return f"Não fez pagamentos no período, e deve {money(usage.balance)}."
-    share = percent(facts.paid, *thresholds)
+    share = percent(facts.paid, *bounds)
     return f"Pagou {money(usage.payments)}, {share} do saldo devedor de {money(usage.balance)}."
 
 
-def withdrawn(usage: CardUsage, facts: Facts, reference: float) -> str:
+def withdrawn(usage: CardUsage, facts: Facts, *bounds: float) -> str:
     """Say how much was withdrawn."""
     if not usage.cash_advance:
         return "Não fez saques no período."
-    share = percent(facts.withdrawn, reference)
+    share = percent(facts.withdrawn, *bounds)
     return f"Sacou {money(usage.cash_advance)}, {share} do limite de {money(usage.credit_limit)}."
 
 
@@ -169,11 +168,14 @@ ADVERSE = {
 _NOTHING_PAID = "Não houve pagamentos; a referência é de pelo menos {bound} do saldo devedor."
 
 
-def adverse(fact: AdverseFact) -> str:
-    """Say what speaks against a client, with its reference."""
+def adverse(fact: AdverseFact, *bounds: float) -> str:
+    """Say what speaks against a client, with its reference.
+
+    bounds: what else the share is judged by.
+    """
     sentence = ADVERSE[fact.code] if fact.value else _NOTHING_PAID
     return sentence.format(
-        value=percent(fact.value, fact.reference), bound=round_percent(fact.reference)
+        value=percent(fact.value, fact.reference, *bounds), bound=round_percent(fact.reference)
     )
 
 
@@ -224,25 +226,28 @@ def border(one: Border, profiles: Sequence[Profile]) -> str:
     return f"Quem {_WORSE[one.feature]} pode passar de “{source}” para “{target}”."
 
 
-def answer(profile: Profile, decision: Decision, told: Thresholds | None) -> str:
+def answer(
+    profile: Profile, decision: Decision, bounds: Mapping[str, tuple[float, ...]] | None
+) -> str:
     """Say what is decided, this client's facts, and the profile.
 
-    told: what the facts are told from; None where the policy has none.
+    bounds: what shares are judged by, under the amount that each is of; None where the policy has
+    none.
     """
-    if decision.facts is None or told is None:
+    if decision.facts is None or bounds is None:
         return profile.sentence
-    decided, facts = _DECIDED[decision.outcome], _facts(decision.facts, told)
+    decided, facts = _DECIDED[decision.outcome], _facts(decision.facts, bounds)
     return f"{decided} {facts} Perfil “{profile.name}”. {profile.sentence}"
 
 
-def _facts(facts: Facts, told: Thresholds) -> str:
+def _facts(facts: Facts, bounds: Mapping[str, tuple[float, ...]]) -> str:
     """Say of a client, in one sentence, how much is owed and how much of that was paid."""
-    used = percent(facts.use, told.high_use.value)
+    used = percent(facts.use, *bounds["balance"])
     owed = f"usa {used} do limite de crédito" if facts.use else "não usa o limite"
     if facts.paid is None:
         settled = ", saldo que conta como pago" if facts.use else " e não tem saldo devedor a pagar"
         return f"O cliente {owed}{settled}."
-    share = percent(facts.paid, told.low_paid.value, told.hardly_paid.value)
+    share = percent(facts.paid, *bounds["payments"])
     was_paid = f"pagou {share}" if facts.paid else "não pagou nada"
     return f"O cliente {owed} e {was_paid} do saldo devedor."
 

@@ -45,7 +45,7 @@ def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
     return {
         "nome": evaluation.applicant.name,
         "cluster": prediction.cluster,
-        "resposta": sentences.answer(profile, decision, policy.thresholds),
+        "resposta": sentences.answer(profile, decision, policy.bounds),
         "id": evaluation.id,
         "decisao": decision.outcome,
         "perfil": _perfil(profile),
@@ -60,7 +60,7 @@ def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
         "avaliado_em": when(evaluation.evaluated_at),
         "duracao_ms": round(evaluation.milliseconds, 3),
         "fatos": _fatos(usage, decision.facts, policy),
-        "motivos_principais": [_adverse(fact) for fact in decision.adverse],
+        "motivos_principais": list(_adverse_facts(decision, policy)),
     }
 
 
@@ -129,15 +129,21 @@ def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[con
     high, low = policy.thresholds.high_use.value, policy.thresholds.low_paid.value
     hardly, withdrawn = policy.thresholds.hardly_paid.value, policy.references.withdrawn.value
     paid = None if facts.paid is None else percent(facts.paid, low, hardly)
-    said = sentences.paid(usage, facts, low, hardly)
+    bounds = policy.bounds
+    said = sentences.paid(usage, facts, *bounds["payments"])
     return [
-        _fato("uso_do_limite", percent(facts.use, high), high, sentences.use(usage, facts, high)),
+        _fato(
+            "uso_do_limite",
+            percent(facts.use, high),
+            high,
+            sentences.use(usage, facts, *bounds["balance"]),
+        ),
         _fato("parte_paga", paid, low, said),
         _fato(
             "saques",
             percent(facts.withdrawn, withdrawn),
             withdrawn,
-            sentences.withdrawn(usage, facts, withdrawn),
+            sentences.withdrawn(usage, facts, *bounds["cash_advance"]),
         ),
     ]
 
@@ -153,11 +159,17 @@ def _fato(code: str, value: float | None, bound: float, sentence: str) -> contra
     }
 
 
-def _adverse(fact: AdverseFact) -> contract.MotivoPrincipal:
+def _adverse_facts(decision: Decision, policy: AnyPolicy) -> Iterator[contract.MotivoPrincipal]:
+    bounds = policy.bounds or {}
+    for fact in decision.adverse:
+        yield _adverse(fact, bounds[fact.feature])
+
+
+def _adverse(fact: AdverseFact, bounds: tuple[float, ...]) -> contract.MotivoPrincipal:
     return {
         "codigo": fact.code,
         "campo": fact.feature,
-        "frase": sentences.adverse(fact),
+        "frase": sentences.adverse(fact, *bounds),
         "valor": percent(fact.value, fact.reference),
         "referencia": percent(fact.reference),
     }

@@ -34,6 +34,8 @@ from portfolio.files.reading import Clients
 LINE_COLUMN: Final = TOLD_OF_FAULTY[0]
 _AS_THEY_ARE: Final = ("avaliacao", "cluster")
 _SHARES: Final = ("certeza", "uso", "parte_paga", "saques")
+#: Which amount each share is of.
+_SHARE_OF: Final = {"uso": "balance", "parte_paga": "payments", "saques": "cash_advance"}
 _DIGITS: Final = 10_000
 #: What is nearer differs by computing alone.
 _SAME_SHARE: Final = 2e-14
@@ -137,13 +139,7 @@ def _bounds(policy: AnyPolicy) -> dict[str, tuple[float, ...]]:
     near: dict[str, tuple[float, ...]] = {"certeza": (policy.near.min_confidence,)}
     if not isinstance(policy, FactPolicy):
         return near
-    facts, spoken = policy.thresholds, policy.references
-    shares = {
-        "uso": (facts.high_use, spoken.use),
-        "parte_paga": (facts.low_paid, facts.hardly_paid, spoken.low_paid, spoken.hardly_paid),
-        "saques": (spoken.withdrawn,),
-    }
-    return near | {column: tuple(one.value for one in found) for column, found in shares.items()}
+    return near | {column: policy.bounds[feature] for column, feature in _SHARE_OF.items()}
 
 
 def _rounded(shares: NDArray[np.float64], bounds: tuple[float, ...]) -> NDArray[np.float64]:

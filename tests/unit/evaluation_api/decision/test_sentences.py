@@ -145,7 +145,7 @@ def test_a_debt_too_small_to_count_is_not_said_to_be_none() -> None:
         sentences.paid(client, decision.facts, 0.5) == "O saldo devedor de R$ 1,00 conta como pago."
     )
     assert "usa 100,0% do limite de crédito, saldo que conta como pago." in sentences.answer(
-        POLICY.profiles[4], decision, POLICY.thresholds
+        POLICY.profiles[4], decision, POLICY.bounds
     )
 
 
@@ -167,12 +167,12 @@ def test_an_answer_says_the_decision_then_the_facts_then_the_profile() -> None:
     owing = POLICY.decide(usage(balance=999.0, credit_limit=1000.0, payments=0.0), prediction(0))
     settled = POLICY.decide(usage(balance=0.0), prediction(3))
 
-    assert sentences.answer(POLICY.profiles[0], owing, POLICY.thresholds) == (
+    assert sentences.answer(POLICY.profiles[0], owing, POLICY.bounds) == (
         "Pedido não aprovado pela política de crédito. O cliente usa 99,9% do limite de crédito e"
         " não pagou nada do saldo devedor. Perfil “Saldo alto”. Neste perfil o saldo devedor pesa"
         " mais do que nos outros."
     )
-    assert sentences.answer(POLICY.profiles[3], settled, POLICY.thresholds).startswith(
+    assert sentences.answer(POLICY.profiles[3], settled, POLICY.bounds).startswith(
         "Pedido aprovado. O cliente não usa o limite e não tem saldo devedor a pagar. Perfil"
     )
 
@@ -180,7 +180,7 @@ def test_an_answer_says_the_decision_then_the_facts_then_the_profile() -> None:
 def test_an_answer_tells_shares_from_the_bounds_that_decided() -> None:
     close = POLICY.decide(usage(balance=600.0, credit_limit=1000.0, payments=299.97), prediction(0))
 
-    said = sentences.answer(POLICY.profiles[0], close, POLICY.thresholds)
+    said = sentences.answer(POLICY.profiles[0], close, POLICY.bounds)
 
     assert "usa 60,0% do limite de crédito e pagou 49,995% do saldo devedor." in said
 
@@ -194,7 +194,7 @@ def test_no_answer_accuses_anybody() -> None:
     said = " ".join(
         [
             *(
-                sentences.answer(POLICY.profiles[0], decision, POLICY.thresholds)
+                sentences.answer(POLICY.profiles[0], decision, POLICY.bounds)
                 for decision in decisions
             ),
             *(profile.name + profile.sentence for profile in POLICY.profiles),
@@ -225,3 +225,15 @@ def test_an_unforeseen_mistake_in_a_field_still_names_it() -> None:
 )
 def test_a_field_is_named_in_words(field: str, label: str) -> None:
     assert sentences.field_error("missing", field, {}) == f"{label}: preencha este campo."
+
+
+def test_every_sentence_of_a_client_tells_a_share_from_all_that_it_is_judged_by() -> None:
+    client = usage(balance=300.4, credit_limit=1000.0, payments=30.0, cash_advance=0.0)
+    decision = POLICY.decide(client, prediction(0))
+    bounds = POLICY.bounds
+    assert decision.facts is not None
+
+    assert "30,04% do limite" in sentences.use(client, decision.facts, *bounds["balance"])
+    assert "usa 30,04% do" in sentences.answer(POLICY.profiles[0], decision, bounds)
+    near = AdverseFact("uso_alto", "balance", 0.5999997, 0.3)
+    assert "é 59,99997% do limite" in sentences.adverse(near, *bounds["balance"])
