@@ -82,7 +82,7 @@ def test_no_share_is_rounded_to_what_the_policy_judges_it_by(
     )
     assert (bia["parte_paga"], bia["saques_do_limite"]) == ("0,1", "0,22")
     assert (cia["parte_paga"], cia["saques_do_limite"]) == (
-        "0,09999966666666666",
+        "0,09999966666666665",
         "0,21999966666666667",
     )
 
