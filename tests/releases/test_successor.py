@@ -17,7 +17,7 @@ from tests.releases.conftest import NOW, Halves
 from tests.releases.databases import copied
 from tests.releases.filling import Filled, on
 from tests.releases.serving import client, command, review, serving
-from tests.services import PROJECT, evaluation_server
+from tests.services import PROJECT, evaluation_server, free_port
 
 pytestmark = pytest.mark.release
 
@@ -46,7 +46,8 @@ def test_a_service_says_why_it_does_not_start_once_its_columns_are_gone(
 ) -> None:
     url = _changed(successor.contract, migrated, tmp_path)
 
-    ended = command(PROJECT, environment=on(url, filled.policy))
+    port = {"EVALUATION_PORT": f"{free_port()}"}
+    ended = command(PROJECT, environment=on(url, filled.policy) | port)
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "9002, of a newer program, readable from 9001 on" in ended.stderr
