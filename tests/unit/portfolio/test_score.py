@@ -76,15 +76,15 @@ def test_no_share_is_rounded_to_what_the_policy_judges_it_by(
     scored(source, tmp_path / "out.csv", carried)
 
     ana, bia, cia = rows_of(tmp_path / "out.csv")
-    assert (ana["uso_do_limite"], ana["parte_paga"]) == (
-        "0,5999996666666667",
-        "0,49999972222206784",
-    )
+    assert ana["uso_do_limite"] == _written(17999.99 / 30000)
+    assert ana["parte_paga"] == _written(8999.99 / 17999.99)
     assert (bia["parte_paga"], bia["saques_do_limite"]) == ("0,1", "0,22")
-    assert (cia["parte_paga"], cia["saques_do_limite"]) == (
-        "0,09999966666666665",
-        "0,21999966666666667",
-    )
+    assert cia["parte_paga"] == _written(2999.99 / 30000)
+    assert cia["saques_do_limite"] == _written(6599.99 / 30000)
+
+
+def _written(value: float) -> str:
+    return str(value).replace(".", ",")
 
 
 @pytest.mark.parametrize(("end", "is_cut"), [("", False), ("\n", False), (" ", False), ("x", True)])
