@@ -214,9 +214,8 @@ class Worker:
         A record that says nothing, for which the other thread waits, is noticed here.
         """
         while not self._stop.is_set():
-            until = deadline.Deadline(time.monotonic() + LEASE.total_seconds())
             try:
-                deadline.run(until, self._appear)
+                deadline.within(LEASE.total_seconds(), self._appear)
             except RecordUnavailableError as exc:
                 self._reach(exc)
             else:

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: For a commit that began in time: nobody knows what became of it before it has ended.
 _COMMIT_SECONDS: Final = 2.0
+#: For a step of what nobody waits for, as sealing: a service that stops waits until it has ended.
+STEP_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -46,6 +48,11 @@ def run(deadline: Deadline, call: Callable[[], T]) -> T:
         raise RuntimeError from exc
     finally:
         _local.deadline = None
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Make a call that ends so many seconds from now. Raises as run does."""
+    return run(Deadline(time.monotonic() + seconds), call)
 
 
 def seconds_left() -> float | None:

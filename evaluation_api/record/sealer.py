@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from evaluation_api.decision import errors
 from evaluation_api.decision.domain import Position
-from evaluation_api.record import chain, database, digests, positions
+from evaluation_api.record import chain, database, deadline, digests, positions
 from evaluation_api.record.chain import Head, Link
 from evaluation_api.record.pace import Pace
 from evaluation_api.record.tables import chain_events, chain_waiting, evaluations, reviews
@@ -322,7 +322,8 @@ class Sealer(AbstractAsyncContextManager["Sealer"]):
 
     async def _look(self) -> None:
         self._is_behind = False
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._seals.seal_some)
+        seal = partial(deadline.within, deadline.STEP_SECONDS, self._seals.seal_some)
+        running = asyncio.get_running_loop().run_in_executor(self._thread, seal)
         self._is_behind = await running
 
     async def _pause(self) -> None:

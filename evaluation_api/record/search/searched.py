@@ -73,8 +73,8 @@ class Filler(database.Keeper):
             self._pace.note(time.perf_counter() - begun)
             return True
         if self._added >= self._many:
-            server_indexes.analyze(self.engine)
             self._added = 0
+            server_indexes.analyze(self.engine)
         return False
 
 

@@ -103,7 +103,7 @@ class Searches(AbstractAsyncContextManager["Searches"]):
                 self._note(exc)
         else:
             self._history = History(engine, indexed=True)
-            self._fill = Filler(engine).fill_some
+            self._fill = partial(deadline.within, deadline.STEP_SECONDS, Filler(engine).fill_some)
             # A prepared statement is planned for any text at its eleventh use: 100 ms for 0.1.
             event.listen(engine, "connect", _prepare_nothing)
 

@@ -20,9 +20,10 @@ from bench.subjects import disk, pgbouncer, postgres
 from bench.subjects.proxy import Proxy
 from evaluation_api.decision.domain import IdempotencyKey, Search
 from evaluation_api.decision.errors import RecordUnavailableError, RecordUncertainError
-from evaluation_api.record import database, schema
+from evaluation_api.record import database, deadline, schema
 from evaluation_api.record.evaluations import EvaluationLog
 from evaluation_api.record.executor import DECISION_SECONDS, RecordExecutor
+from evaluation_api.record.sealer import Sealer
 from evaluation_api.record.search.searches import Searches
 from tests.evaluations import decided_entry
 from tests.unit.evaluation_api.record.search.searching import answered
@@ -183,6 +184,34 @@ async def longest_pause() -> float:
             now = time.monotonic()
             longest, last = max(longest, now - last), now
     return longest
+
+
+@pytest.mark.parametrize("is_sealing", [True, False])
+def test_what_nobody_waits_for_ends_in_a_silent_network_too_so_that_a_service_can_stop(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, *, is_sealing: bool
+) -> None:
+    monkeypatch.setattr(deadline, "STEP_SECONDS", 0.5)
+    engine = database.connect(proxy.url)
+
+    async def scenario() -> None:
+        async with Sealer(engine) if is_sealing else Searches(engine) as service:
+            work = service.run() if isinstance(service, Sealer) else service.run_index()
+            working = asyncio.create_task(work)
+            await asyncio.sleep(0.5)
+            proxy.is_hole = True
+            await asyncio.sleep(1.5)
+            working.cancel()
+
+    healing = threading.Timer(20, stop_hole, [proxy])
+    healing.start()
+    started = time.monotonic()
+    asyncio.run(scenario())
+    seconds = time.monotonic() - started
+    stop_hole(proxy)
+    healing.cancel()
+    engine.dispose()
+
+    assert seconds < 10
 
 
 def test_a_connection_that_was_reset_is_made_again(proxy: Proxy, direct: Engine) -> None:
