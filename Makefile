@@ -168,7 +168,7 @@ check-types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 check-imports: $(VENV)/dev.stamp
-	$(BIN)/lint-imports
+	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found" >&2; exit 1; }
 
 # Locking again with the present pins must change nothing; a newer release elsewhere is no reason.
 check-lock: $(VENV)/dev.stamp
