@@ -51,6 +51,18 @@ def _of_limit(amount: float, usage: CardUsage) -> float:
     return min(amount / usage.credit_limit, LARGEST_SHARE)
 
 
+def to_the_cent(facts: Facts, usage: CardUsage) -> Facts:
+    """Return facts of whole cents, as the policy compares and sentences say amounts."""
+    limit, balance = cents(usage.credit_limit), cents(usage.balance)
+    if not limit:
+        return facts
+    return facts._replace(
+        use=balance / limit,
+        paid=None if facts.paid is None else cents(usage.payments) / balance,
+        withdrawn=cents(usage.cash_advance) / limit,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """When a fact is adverse, [fatos] of the policy.

@@ -130,7 +130,7 @@ _LEAST_SHARE = 0.0005
 
 def use(usage: CardUsage, facts: Facts, *bounds: float) -> str:
     """Say how much of the limit is owed."""
-    if not usage.balance:
+    if not facts.use:
         return f"Não tem saldo devedor; o limite é de {money(usage.credit_limit)}."
     share = percent(facts.use, *bounds)
     return f"Deve {money(usage.balance)}, {share} do limite de {money(usage.credit_limit)}."
@@ -142,7 +142,7 @@ def paid(usage: CardUsage, facts: Facts, *bounds: float) -> str:
         return f"O saldo devedor de {money(usage.balance)} conta como pago."
     if facts.paid is None:
         return "Não há saldo devedor a pagar."
-    if not usage.payments:
+    if not facts.paid:
         return f"Não fez pagamentos no período, e deve {money(usage.balance)}."
     share = percent(facts.paid, *bounds)
     return f"Pagou {money(usage.payments)}, {share} do saldo devedor de {money(usage.balance)}."
@@ -150,7 +150,7 @@ def paid(usage: CardUsage, facts: Facts, *bounds: float) -> str:
 
 def withdrawn(usage: CardUsage, facts: Facts, *bounds: float) -> str:
     """Say how much was withdrawn."""
-    if not usage.cash_advance:
+    if not facts.withdrawn:
         return "Não fez saques no período."
     share = percent(facts.withdrawn, *bounds)
     return f"Sacou {money(usage.cash_advance)}, {share} do limite de {money(usage.credit_limit)}."

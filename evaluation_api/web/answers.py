@@ -24,6 +24,7 @@ from evaluation_api.decision.domain import (
 )
 from evaluation_api.decision.earlier_policy import ProfilePolicy
 from evaluation_api.decision.evaluation import decide_again
+from evaluation_api.decision.facts import to_the_cent
 from evaluation_api.decision.policy import BORDER, RANGE, Profile
 from evaluation_api.decision.policy_file import AnyPolicy
 from evaluation_api.web import contract
@@ -40,12 +41,13 @@ def answer(evaluation: Evaluation, policy: AnyPolicy) -> str:
 def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
     prediction, decision = evaluation.prediction, evaluation.decision
     usage = evaluation.applicant.usage
+    spoken = None if decision.facts is None else to_the_cent(decision.facts, usage)
     profile = policy.profiles[prediction.cluster]
     next_best = None if prediction.runner_up is None else policy.profiles[prediction.runner_up]
     return {
         "nome": evaluation.applicant.name,
         "cluster": prediction.cluster,
-        "resposta": sentences.answer(profile, decision, policy.bounds),
+        "resposta": sentences.answer(profile, decision._replace(facts=spoken), policy.bounds),
         "id": evaluation.id,
         "decisao": decision.outcome,
         "perfil": _perfil(profile),
@@ -59,8 +61,8 @@ def _avaliacao(evaluation: Evaluation, policy: AnyPolicy) -> contract.Avaliacao:
         "politica": decision.policy_version,
         "avaliado_em": when(evaluation.evaluated_at),
         "duracao_ms": round(evaluation.milliseconds, 3),
-        "fatos": _fatos(usage, decision.facts, policy),
-        "motivos_principais": list(_adverse_facts(decision, policy)),
+        "fatos": _fatos(usage, decision.facts, spoken, policy),
+        "motivos_principais": list(_adverse_facts(decision, spoken, policy)),
     }
 
 
@@ -123,27 +125,29 @@ def _observations(decision: Decision, policy: AnyPolicy) -> Iterator[str]:
         yield sentences.UNPROMISED
 
 
-def _fatos(usage: CardUsage, facts: Facts | None, policy: AnyPolicy) -> list[contract.Fato]:
-    if facts is None or isinstance(policy, ProfilePolicy):
+def _fatos(
+    usage: CardUsage, facts: Facts | None, spoken: Facts | None, policy: AnyPolicy
+) -> list[contract.Fato]:
+    if facts is None or spoken is None or isinstance(policy, ProfilePolicy):
         return []
     high, low = policy.thresholds.high_use.value, policy.thresholds.low_paid.value
     hardly, withdrawn = policy.thresholds.hardly_paid.value, policy.references.withdrawn.value
     paid = None if facts.paid is None else percent(facts.paid, low, hardly)
     bounds = policy.bounds
-    said = sentences.paid(usage, facts, *bounds["payments"])
+    said = sentences.paid(usage, spoken, *bounds["payments"])
     return [
         _fato(
             "uso_do_limite",
             percent(facts.use, high),
             high,
-            sentences.use(usage, facts, *bounds["balance"]),
+            sentences.use(usage, spoken, *bounds["balance"]),
         ),
         _fato("parte_paga", paid, low, said),
         _fato(
             "saques",
             percent(facts.withdrawn, withdrawn),
             withdrawn,
-            sentences.withdrawn(usage, facts, *bounds["cash_advance"]),
+            sentences.withdrawn(usage, spoken, *bounds["cash_advance"]),
         ),
     ]
 
@@ -159,17 +163,26 @@ def _fato(code: str, value: float | None, bound: float, sentence: str) -> contra
     }
 
 
-def _adverse_facts(decision: Decision, policy: AnyPolicy) -> Iterator[contract.MotivoPrincipal]:
-    bounds = policy.bounds or {}
+def _adverse_facts(
+    decision: Decision, spoken: Facts | None, policy: AnyPolicy
+) -> Iterator[contract.MotivoPrincipal]:
+    if spoken is None or policy.bounds is None:
+        return
+    shares = {
+        "balance": spoken.use,
+        "payments": spoken.paid or 0.0,
+        "cash_advance": spoken.withdrawn,
+    }
     for fact in decision.adverse:
-        yield _adverse(fact, bounds[fact.feature])
+        said = fact._replace(value=shares[fact.feature])
+        yield _adverse(fact, sentences.adverse(said, *policy.bounds[fact.feature]))
 
 
-def _adverse(fact: AdverseFact, bounds: tuple[float, ...]) -> contract.MotivoPrincipal:
+def _adverse(fact: AdverseFact, sentence: str) -> contract.MotivoPrincipal:
     return {
         "codigo": fact.code,
         "campo": fact.feature,
-        "frase": sentences.adverse(fact, *bounds),
+        "frase": sentence,
         "valor": percent(fact.value, fact.reference),
         "referencia": percent(fact.reference),
     }

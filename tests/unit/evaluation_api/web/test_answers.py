@@ -178,6 +178,18 @@ def _not(what: str, reais: str) -> str:
     )
 
 
+def test_sentences_say_shares_of_the_cents_that_were_compared() -> None:
+    client = usage(balance=676.7293526381804, credit_limit=1000.0, payments=67.6746912579488)
+    answered = json.loads(answers.answer(evaluation(prediction(0), client), POLICY))
+
+    said = [answered["fatos"][1]["frase"], answered["motivos_principais"][1]["frase"]]
+    assert said == [
+        "Pagou R$ 67,67, 9,9996% do saldo devedor de R$ 676,73.",
+        "Os pagamentos são 9,9996% do saldo devedor, abaixo da referência de 10%.",
+    ]
+    assert "pagou 9,9996% do saldo" in answered["resposta"]
+
+
 def test_the_original_three_fields_come_first() -> None:
     answer = answers.answer(evaluation(), POLICY)
 
