@@ -32,7 +32,8 @@ def address(url: str) -> str:
         parts = urlsplit(url)
         is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         is_one &= not any(map(str.isspace, url))
-    except ValueError:  # the port, or a bracket
+        (parts.hostname or "").encode("idna")  # as whoever looks it up does
+    except ValueError:  # the port, a bracket, or a name with a part that none has
         is_one = False
     if not is_one or parts.query or parts.fragment:
         raise PydanticCustomError("address", "is no address such as http://127.0.0.1:8001")

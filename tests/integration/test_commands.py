@@ -309,6 +309,11 @@ def test_migrate_makes_the_tables_of_an_empty_database(tmp_path: Path) -> None:
         ({"EVALUATION_MODEL_URL": "http://localhost:model"}, "EVALUATION_MODEL_URL: is no address"),
         ({"EVALUATION_MODEL_URL": "http://:8001"}, "EVALUATION_MODEL_URL: is no address such as "),
         ({"EVALUATION_MODEL_URL": "http://[::1"}, "EVALUATION_MODEL_URL: is no address such as "),
+        ({"EVALUATION_MODEL_URL": "http://a..b"}, "EVALUATION_MODEL_URL: is no address such as "),
+        (
+            {"EVALUATION_MODEL_URL": f"http://{'a' * 64}"},
+            "EVALUATION_MODEL_URL: is no address such as ",
+        ),
         ({"EVALUATION_HOST": "192.0.2.1", "EVALUATION_ACCESS_SECRET": SECRET}, "192.0.2.1 port "),
         ({"EVALUATION_HOST": "192.0.2.1"}, "EVALUATION_HOST: at 192.0.2.1 anybody who reaches it"),
         ({"EVALUATION_HOST": "::"}, "EVALUATION_HOST: at :: anybody who reaches it"),
