@@ -73,10 +73,14 @@ export const formatBound = (value) => bound.format(value);
 export const formatShare = (value) => wholePercent.format(value);
 export const formatCount = (value) => integer.format(value);
 
+/** The service has rounded it before: 3.85 may have been 3.846, of which its sentence says 3,8%. */
+const isHalfway = (value, digits) => ((value * 10 ** digits) % 1).toFixed(6) === "0.500000";
+
 /** So many percent as a round figure (83.21 is 83%, 3.21 is 3,2%) that rounds to none of the bounds. */
 export function formatPercent(value, ...bounds) {
   if (value > LARGEST_PERCENT) return `mais de ${integer.format(LARGEST_PERCENT)}%`;
-  const formats = percents.slice(value < 10 ? 1 : 0);
+  const fewest = value < 10 ? 1 : 0;
+  const formats = percents.slice(isHalfway(value, fewest) ? fewest + 1 : fewest);
   const told = bounds.length > 0 ? formatThatTells(formats, value, bounds) : undefined;
   return `${(told ?? percents.at(-1)).format(value)}%`;
 }

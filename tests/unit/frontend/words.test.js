@@ -62,6 +62,11 @@ test("a share is told from every bound that it is judged by, however near", () =
   assert.equal(formatPercent(30.04, 60, 30), "30,04%");
   assert.equal(formatPercent(59.99997, 60), "59,99997%");
   assert.equal(formatPercent(30, 60, 30), "30%");
+  assert.deepEqual(
+    [3.85, 9.95, 96.5, 0.05].map((value) => formatPercent(value, 60)),
+    ["3,85%", "9,95%", "96,5%", "0,05%"],
+    "3,846% comes as 3.85, and its sentence says 3,8%",
+  );
 });
 
 test("a protocol is the random end of an id, in two groups to say", () => {
