@@ -107,6 +107,9 @@ def test_a_review_says_what_it_lacks(page: Page, site: str) -> None:
         "Erro: Explique em pelo menos 10 caracteres."
     )
     expect(page.locator("[data-error=revisor]")).to_have_text("Erro: Informe o nome do revisor.")
+    expect(page.get_by_role("group", name="Sua decisão")).to_have_accessible_description(
+        "Erro: Escolha uma decisão."
+    )
     expect(page.locator("[data-error-summary]")).to_be_focused()
     expect(page.locator("[data-review]")).to_have_count(0)
 
