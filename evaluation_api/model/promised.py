@@ -16,7 +16,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 class Named(msgspec.Struct):
     """Which model it is, no longer than the record keeps it."""
 
-    tag: Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,80}\Z")]
+    tag: Annotated[str, msgspec.Meta(pattern=r"\A[ -~]{1,80}\Z")]
     sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 

@@ -31,7 +31,7 @@ def test_what_is_typed_at_docker_compose_works(
 
     told = {command: told_by(command) for command in typed}
 
-    assert len(told) == 9
+    assert len(told) == 10
     assert (tmp_path / "heads.txt").read_text()
     for command, printed in told.items():
         if "metrics" in command:

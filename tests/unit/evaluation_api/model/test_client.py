@@ -154,6 +154,13 @@ def failing(error: type[Exception]) -> Answer:
     return fail
 
 
+def test_a_model_that_is_tried_and_not_published_answers_as_well(wire: MakeWire) -> None:
+    tried = f"{MODEL.tag} (not published)"
+    answer = always(200, [{"cluster": 2}], headers={**HEADERS, "X-Model-Tag": tried})
+
+    assert wire(answer).predict().model.tag == tried
+
+
 def test_a_prediction_is_read_whole(wire: MakeWire) -> None:
     reached = wire(always(200, [ONE], headers=HEADERS))
 
