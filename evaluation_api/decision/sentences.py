@@ -115,7 +115,7 @@ def digits(share: float, *references: float) -> int:
     told = 1
     for other in references:
         apart = abs(share - other)
-        while told < _MOST_DIGITS and _SAME_SHARE < apart <= 0.005001 * 10**-told:
+        while told < _MOST_DIGITS and SAME_SHARE < apart <= 0.005001 * 10**-told:
             told += 1
     return told
 
@@ -123,7 +123,7 @@ def digits(share: float, *references: float) -> int:
 #: A share of whole cents is a ten-millionth of a millionth from a policy's ten-thousandths, or
 #: more, since no whole has more than 1e9 cents; what is nearer differs by computing alone.
 _MOST_DIGITS = 11
-_SAME_SHARE = 2e-14
+SAME_SHARE = 2e-14
 #: Below it the one digit would say that there is nothing.
 _LEAST_SHARE = 0.0005
 

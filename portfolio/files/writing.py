@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from evaluation_api.decision.policy import FactPolicy
 from evaluation_api.decision.policy_file import AnyPolicy
-from evaluation_api.decision.sentences import possible
+from evaluation_api.decision.sentences import SAME_SHARE, possible
 from portfolio import frames
 from portfolio.files import room
 from portfolio.files.amounts import Grammar, Mark
@@ -37,8 +37,6 @@ _SHARES: Final = ("certeza", "uso", "parte_paga", "saques")
 #: Which amount each share is of.
 _SHARE_OF: Final = {"uso": "balance", "parte_paga": "payments", "saques": "cash_advance"}
 _DIGITS: Final = 10_000
-#: What is nearer differs by computing alone.
-_SAME_SHARE: Final = 2e-14
 #: How a cell begins that a spreadsheet would run, its full-width twins among them. No amount does.
 _RUN: Final = r"^[\s\x{feff}]*[=+\-@\t\r\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _AMOUNT: Final = r"^-[\d.,]+$"
@@ -149,7 +147,7 @@ def _rounded(shares: NDArray[np.float64], bounds: tuple[float, ...]) -> NDArray[
     """
     rounded: NDArray[np.float64] = np.rint(shares * _DIGITS) / _DIGITS
     for bound in bounds:
-        nearer = (rounded == bound) & (np.abs(shares - bound) > _SAME_SHARE)
+        nearer = (rounded == bound) & (np.abs(shares - bound) > SAME_SHARE)
         rounded = np.where(nearer, shares, rounded)
     return rounded
 

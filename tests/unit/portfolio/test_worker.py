@@ -598,20 +598,29 @@ def test_who_chose_columns_has_chosen_them_for_the_files_that_they_hold_for_and_
     assert found[other.id] == set()
 
 
+@contextmanager
+def office_cut_off(
+    stored: StoredModel, cut_off: Callable[[postgres.Server], None], slices: Iterator[int]
+) -> Iterator[tuple[postgres.Server, Office]]:
+    """Have an office on a server of its own, which it is cut off from once, in the middle."""
+    with postgres.primary("-c fsync=off") as server:
+        engine = database.connect(server.url)
+        schema.migrate(engine)
+
+        def cut_off_once(_counts: Counts, _seconds: float) -> None:
+            if next(slices) == CRASH_AFTER:
+                cut_off(server)
+
+        yield server, office_with(engine, stored, cut_off_once)
+        engine.dispose()
+
+
 @pytest.mark.postgres
 def test_a_file_is_decided_once_though_its_database_crashes_midway(
     stored: StoredModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines, slices = 30_000, count(1)
-    with postgres.primary("-c fsync=off") as server:
-        engine = database.connect(server.url)
-        schema.migrate(engine)
-
-        def crash_once(_counts: Counts, _seconds: float) -> None:
-            if next(slices) == CRASH_AFTER:
-                server.stop()
-
-        office = office_with(engine, stored, crash_once)
+    with office_cut_off(stored, postgres.Server.stop, slices) as (server, office):
         file = office.checked(clients(lines, bad_every=100))
         office.log.step(file.id, Step.START)
         with at_work(office.worker):
@@ -619,9 +628,8 @@ def test_a_file_is_decided_once_though_its_database_crashes_midway(
             server.start()
             eventually(lambda: office.log.find(file.id).state is State.DONE, SECONDS)
         told, rows = office.log.find(file.id), office.lines(file, Kind.RESULT)
-        with engine.connect() as connection:
+        with office.log.engine.connect() as connection:
             recorded = connection.execute(select(evaluations.c.id)).scalars().all()
-        engine.dispose()
 
     assert next(slices) > CRASH_AFTER + 1
     reasons = [line.__dict__["reason"] for line in caplog.records if line.message == "record_away"]
@@ -635,17 +643,8 @@ def test_a_file_is_decided_once_though_its_database_crashes_midway(
 def test_a_record_that_says_nothing_is_told_of_and_its_file_goes_on_afterwards(
     stored: StoredModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines, slices = 30_000, count(1)
-    with postgres.primary("-c fsync=off") as server:
-        engine = database.connect(server.url)
-        schema.migrate(engine)
-
-        def silence_once(_counts: Counts, _seconds: float) -> None:
-            if next(slices) == CRASH_AFTER:
-                server.suspend()
-
-        office = office_with(engine, stored, silence_once)
-        file = office.checked(clients(lines))
+    with office_cut_off(stored, postgres.Server.suspend, count(1)) as (server, office):
+        file = office.checked(clients(30_000))
         office.log.step(file.id, Step.START)
         appearing = threading.Thread(target=office.worker.keep_appearing)
         with at_work(office.worker):
@@ -657,7 +656,6 @@ def test_a_record_that_says_nothing_is_told_of_and_its_file_goes_on_afterwards(
             eventually(lambda: office.log.find(file.id).state is State.DONE, SECONDS)
             eventually(lambda: REGISTRY.get_sample_value("portfolio_record_away") == 0, SECONDS)
         appearing.join()
-        engine.dispose()
 
     assert [line.message for line in caplog.records].count("record_away") == 1
 

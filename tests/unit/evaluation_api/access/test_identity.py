@@ -85,12 +85,12 @@ def test_who_has_a_link_or_a_key_is_no_account_of_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "written",
     ["ana élia", "ANA ÉLIA", "Ana E\u0301lia", "Ana  Élia", "Ana\u00a0É\u00adlia", "Ana Elia"],
 )
-def test_who_is_written_otherwise_may_be_the_same_person(spelled: str) -> None:
+def test_who_is_written_otherwise_may_be_the_same_person(written: str) -> None:
     """Whoever makes the second link writes the name as they like."""
-    assert Identity(Kind.LINK, "Ana Élia", frozenset()).may_be(f"link:{spelled}")
+    assert Identity(Kind.LINK, "Ana Élia", frozenset()).may_be(f"link:{written}")
 
 
 def test_an_account_is_known_by_issuer_and_subject_whatever_its_name() -> None:
